@@ -1,0 +1,3 @@
+module github.com/ecssd/ecssd
+
+go 1.26
