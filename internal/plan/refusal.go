@@ -1,0 +1,45 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Reason is why Route 53 refused a batch for good: sending the same again would be refused again.
+type Reason string
+
+// The reasons that somebody can act upon.
+const (
+	NotFound Reason = "not found"         // a DELETE of a record that is not there
+	Mismatch Reason = "values differ"     // a DELETE of a record that is there with other values
+	TTL      Reason = "ttl differs"       // the weighted records of one name and type must share one TTL
+	NameFull Reason = "name full"         // 100 weighted records of one name and type are the most
+	ZoneFull Reason = "zone full"         // 10,000 records are the most unless the quota was raised
+	Conflict Reason = "other record kind" // a record set that is not weighted holds the name and type
+	Denied   Reason = "denied"            // the credentials may not make this change
+	Invalid  Reason = "invalid"           // anything else that Route 53 finds wrong with a change
+)
+
+// Refusal is the error of a change batch that Route 53 refused whole (batches are atomic) and would refuse again.
+type Refusal struct {
+	// Named holds, for each change that the message names, why. It is empty where the message names none.
+	Named map[Change]Reason
+	// Reason is the reason of the batch where the message names no change.
+	Reason  Reason
+	Message string // Route 53's own words
+}
+
+func (r *Refusal) Error() string { return fmt.Sprintf("change batch refused (%s): %s", r.reason(), r.Message) }
+
+func (r *Refusal) reason() Reason {
+	for _, reason := range r.Named {
+		return reason
+	}
+	return r.Reason
+}
+
+// ErrNoSuchZone says that the hosted zone does not exist, or no longer.
+var ErrNoSuchZone = errors.New("no such hosted zone")
+
+// ErrThrottled says that Route 53 is too busy for this account or this zone just now (Throttling, PriorRequestNotComplete).
+var ErrThrottled = errors.New("throttled by Route 53")
