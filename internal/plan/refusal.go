@@ -29,7 +29,9 @@ type Refusal struct {
 	Message string // Route 53's own words
 }
 
-func (r *Refusal) Error() string { return fmt.Sprintf("change batch refused (%s): %s", r.reason(), r.Message) }
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("change batch refused (%s): %s", r.reason(), r.Message)
+}
 
 func (r *Refusal) reason() Reason {
 	for _, reason := range r.Named {

@@ -1,0 +1,23 @@
+package container
+
+import "time"
+
+// Hint is one event of the Engine: a reason to look again, and the facts that no snapshot shows.
+type Hint struct {
+	ContainerID string
+	Action      Action
+	Signal      int       // with Kill: the number of the signal that was sent
+	Service     string    // with Die: the service the container was one of, as endpoint.Service names it; may be empty
+	Time        time.Time // by the Engine's clock
+}
+
+// Action is what an event says has happened, as far as it matters.
+type Action string
+
+// The actions told apart.
+const (
+	Start Action = "start"
+	Kill  Action = "kill" // a signal was sent, not necessarily a deadly one
+	Die   Action = "die"
+	Other Action = "other"
+)

@@ -1,0 +1,50 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// Known is what a host believes to have in a zone.
+type Known map[record.Key]Entry
+
+// Entry is one record of Known.
+type Entry struct {
+	Record record.Record
+	// Doubt is set while the record may not be in the zone as it stands here: a call's outcome is unknown, or somebody else
+	// may have removed it. It is written again where it is wanted.
+	Doubt bool
+}
+
+// Diff gives the changes that turn known into desired: at most one for each record, removals first, then by name, type and
+// set identifier. A removal repeats the record as known, since Route 53 deletes only what it is told exactly.
+func Diff(known Known, desired []record.Record) []Change {
+	var changes []Change
+	wanted := make(map[record.Key]bool, len(desired))
+	for _, want := range desired {
+		if wanted[want.Key()] {
+			continue
+		}
+		wanted[want.Key()] = true
+		have, ok := known[want.Key()]
+		if !ok || have.Doubt || !have.Record.Same(want) {
+			changes = append(changes, Change{Upsert, want})
+		}
+	}
+	for key, have := range known {
+		if !wanted[key] {
+			changes = append(changes, Change{Delete, have.Record})
+		}
+	}
+	slices.SortFunc(changes, func(a, b Change) int {
+		return cmp.Or(
+			cmp.Compare(a.Action, b.Action), // DELETE stands before UPSERT
+			cmp.Compare(a.Record.Name, b.Record.Name),
+			cmp.Compare(a.Record.Type, b.Record.Type),
+			cmp.Compare(a.Record.SetID, b.Record.SetID),
+		)
+	})
+	return changes
+}
