@@ -1,0 +1,355 @@
+// Package journal keeps on disk what this host has written to Route 53, or is about to write, so that after a crash
+// between any two lines nothing has to be listed and nothing is forgotten. It holds one small file, replaced whole, and a
+// lock that one process has at a time. It decides nothing about the records, and deletes none.
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
+
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+const (
+	fileName = "records.json"
+	lockName = "lock"
+	version  = 1
+	// maxBytes bounds what is read: 10,000 records, more than a zone takes by default, are about 4 MB.
+	maxBytes = 64 << 20
+)
+
+// ErrLocked says that another ecssd process uses the state directory.
+var ErrLocked = errors.New("another ecssd process is using it")
+
+// entry is one record of the host in the file: a plan.Entry and its zone.
+type entry struct {
+	Zone   string // hosted zone ID
+	Record record.Record
+	Doubt  bool   `json:",omitempty"`
+	Hold   string `json:",omitempty"`
+}
+
+// Stop is a container that was asked to stop.
+type Stop struct {
+	ContainerID string
+	Signal      int
+	At          time.Time // when the signal was sent, by the Engine's clock
+}
+
+// state is the file.
+type state struct {
+	Version    int
+	Instance   string
+	Boot       string            // kernel boot ID under which it was last opened
+	Zones      map[string]string `json:",omitempty"` // zone name → ID found for it
+	ListingDue bool              `json:",omitempty"` // the file may lack records: the zone has to be listed once
+	Records    []entry
+	Stops      []Stop `json:",omitempty"`
+}
+
+// Journal is an open state directory. Its methods may be called from several goroutines.
+type Journal struct {
+	dir      string
+	lock     *os.File // nil where the directory allows none
+	rebooted bool
+	notice   string
+
+	mu      sync.Mutex
+	state   state
+	records map[string]plan.Known // by zone ID
+	dirty   bool
+	err     error // of the last attempt to write
+}
+
+// Open locks the state directory, made if it is not there, and reads the journal of the instance. A journal that belongs to
+// another instance, as in a clone of a machine image, or that can't be read is set aside under another name beside it, and
+// the zone is due to be listed; Notice tells. A directory that can't be written is no error either: Err says so until it can.
+// The error wraps ErrLocked where another process has the directory.
+func Open(dir, instance, boot string) (*Journal, error) {
+	_ = os.MkdirAll(dir, 0o750) // where this fails, so does the first write, and Err tells
+	lock, err := lockDir(dir)
+	if errors.Is(err, ErrLocked) {
+		return nil, err
+	}
+	j := &Journal{dir: dir, lock: lock}
+	found, err := j.read()
+	fresh := state{Version: version, Instance: instance, ListingDue: true}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		found = fresh
+	case err != nil:
+		j.setAside("unreadable", err.Error())
+		found = fresh
+	case found.Instance != instance:
+		j.setAside(found.Instance, fmt.Sprintf("it belongs to instance %q, and this is %q", found.Instance, instance))
+		found = fresh
+	}
+	j.rebooted = found.Boot != boot && found.Boot != ""
+	found.Boot = boot
+	j.records = byZone(found.Records)
+	found.Records = nil
+	j.state = found
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.write(); err != nil {
+		// What cannot be written now could not be written before either: the file may be behind.
+		j.state.ListingDue = true
+	}
+	return j, nil
+}
+
+// lockDir takes the lock. On a file system that is mounted read-only an existing lock file is enough, and where there is
+// none nothing could be written anyway.
+func lockDir(dir string) (*os.File, error) {
+	path := filepath.Join(dir, lockName)
+	lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o640)
+	if errors.Is(err, unix.EROFS) || errors.Is(err, fs.ErrPermission) {
+		lock, err = os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			lock, err = os.OpenFile(dir, os.O_RDONLY|unix.O_CLOEXEC, 0)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock state directory %s: %w", dir, err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrLocked
+		}
+		return nil, fmt.Errorf("lock state directory %s: %w", dir, err)
+	}
+	return lock, nil
+}
+
+func byZone(entries []entry) map[string]plan.Known {
+	zones := map[string]plan.Known{}
+	for _, e := range entries {
+		if zones[e.Zone] == nil {
+			zones[e.Zone] = plan.Known{}
+		}
+		zones[e.Zone][e.Record.Key()] = plan.Entry{Record: e.Record, Doubt: e.Doubt, Hold: e.Hold}
+	}
+	return zones
+}
+
+// Read gives the records of a journal by zone ID without opening it: for looking at what a running agent has written.
+func Read(dir string) (map[string]plan.Known, error) {
+	found, err := (&Journal{dir: dir}).read()
+	return byZone(found.Records), err
+}
+
+func (j *Journal) read() (state, error) {
+	file, err := os.OpenFile(j.path(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return state{}, fmt.Errorf("open journal: %w", err)
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, maxBytes+1))
+	if err != nil {
+		return state{}, fmt.Errorf("read journal %s: %w", j.path(), err)
+	}
+	if len(content) > maxBytes {
+		return state{}, fmt.Errorf("read journal %s: larger than %d bytes", j.path(), maxBytes)
+	}
+	var found state
+	if err := json.Unmarshal(content, &found); err != nil {
+		return state{}, fmt.Errorf("read journal %s: %w", j.path(), err)
+	}
+	if found.Version != version {
+		return state{}, fmt.Errorf("read journal %s: version %d, and this ecssd knows version %d", j.path(), found.Version, version)
+	}
+	for _, e := range found.Records {
+		if e.Zone == "" || e.Record.Name == "" || e.Record.SetID == "" {
+			return state{}, fmt.Errorf("read journal %s: a record without zone, name or set identifier", j.path())
+		}
+	}
+	return found, nil
+}
+
+func (j *Journal) path() string { return filepath.Join(j.dir, fileName) }
+
+// setAside renames the file: what is in it may still help a person.
+func (j *Journal) setAside(suffix, why string) {
+	suffix = strings.Map(func(r rune) rune {
+		if r == '.' || r == '-' || r == '_' || '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' {
+			return r
+		}
+		return '_'
+	}, suffix[:min(len(suffix), 64)])
+	aside := j.path() + "." + suffix
+	j.notice = fmt.Sprintf("journal not used: %s; kept as %s", why, aside)
+	if err := os.Rename(j.path(), aside); err != nil {
+		j.notice = fmt.Sprintf("journal not used: %s; it could not be set aside: %v", why, err)
+	}
+}
+
+// Notice says why an existing journal was not used; empty where it was, or where there was none.
+func (j *Journal) Notice() string { return j.notice }
+
+// Rebooted says whether the host has started anew since the journal was last open.
+func (j *Journal) Rebooted() bool { return j.rebooted }
+
+// Close gives the directory up, after writing what is not written yet.
+func (j *Journal) Close() error {
+	err := j.Flush()
+	if j.lock != nil {
+		err = errors.Join(err, j.lock.Close())
+	}
+	return err
+}
+
+// ZoneID gives the ID that was found for a zone's name; empty if none was.
+func (j *Journal) ZoneID(name string) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.state.Zones[name]
+}
+
+// SetZoneID keeps the ID found for a zone's name, or forgets it where id is empty.
+func (j *Journal) SetZoneID(name, id string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	zones := map[string]string{}
+	if id != "" {
+		zones[name] = id
+	}
+	if maps.Equal(zones, j.state.Zones) {
+		return j.err
+	}
+	j.state.Zones = zones
+	return j.write()
+}
+
+// ZonesWithRecords gives the IDs of the zones in which the host has records, sorted.
+func (j *Journal) ZonesWithRecords() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Sorted(maps.Keys(j.records))
+}
+
+// Records gives the host's records in a zone.
+func (j *Journal) Records(zone string) plan.Known {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return maps.Clone(j.records[zone])
+}
+
+// SetRecords replaces the host's records in a zone. When it returns nil they are on disk.
+func (j *Journal) SetRecords(zone string, known plan.Known) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(known) == 0 {
+		delete(j.records, zone)
+	} else {
+		j.records[zone] = maps.Clone(known)
+	}
+	return j.write()
+}
+
+// Stops gives the containers that were asked to stop.
+func (j *Journal) Stops() []Stop {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.state.Stops)
+}
+
+// SetStops replaces the containers that were asked to stop. They reach the disk with the next write: one that follows at
+// once, of the records that go with them, or Flush.
+func (j *Journal) SetStops(stops []Stop) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.state.Stops, j.dirty = slices.Clone(stops), true
+}
+
+// ListingDue says whether the zone has to be listed once, because the journal may lack records of this host.
+func (j *Journal) ListingDue() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.state.ListingDue
+}
+
+// Listed notes that the zone has been listed, or need not be.
+func (j *Journal) Listed() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.state.ListingDue = false
+	return j.write()
+}
+
+// Flush writes what is not on disk yet, and tries again where the last write failed.
+func (j *Journal) Flush() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.dirty && j.err == nil {
+		return nil
+	}
+	return j.write()
+}
+
+// Err is why the journal is behind what it was told; nil when it is not.
+func (j *Journal) Err() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.err
+}
+
+// write replaces the file and syncs it and its directory. The caller holds mu.
+func (j *Journal) write() error {
+	j.err = j.replace()
+	j.dirty = j.err != nil
+	if j.err != nil {
+		// A journal that is behind is worse than none: with none, the next start lists the zone. (On a full disk removal
+		// still works; on one that is read-only nothing does, and the next start sees that for itself.)
+		_ = os.Remove(j.path())
+	}
+	return j.err
+}
+
+func (j *Journal) replace() error {
+	out := j.state
+	out.Records = []entry{}
+	for zone, known := range j.records {
+		for _, e := range known {
+			out.Records = append(out.Records, entry{Zone: zone, Record: e.Record, Doubt: e.Doubt, Hold: e.Hold})
+		}
+	}
+	content, err := json.Marshal(out)
+	if err != nil {
+		return fmt.Errorf("write journal %s: %w", j.path(), err)
+	}
+	file, err := renameio.NewPendingFile(j.path(), renameio.WithTempDir(j.dir), renameio.WithStaticPermissions(0o640))
+	if err != nil {
+		return fmt.Errorf("write journal %s: %w", j.path(), err)
+	}
+	defer file.Cleanup()
+	if _, err := file.Write(content); err != nil {
+		return fmt.Errorf("write journal %s: %w", j.path(), err)
+	}
+	if err := file.CloseAtomicallyReplace(); err != nil { // syncs the file before the rename
+		return fmt.Errorf("write journal %s: %w", j.path(), err)
+	}
+	dir, err := os.Open(j.dir)
+	if err != nil {
+		return fmt.Errorf("sync state directory %s: %w", j.dir, err)
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil {
+		return fmt.Errorf("sync state directory %s: %w", j.dir, err)
+	}
+	return nil
+}
