@@ -1,0 +1,77 @@
+package apply
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/ecssd/ecssd/internal/plan"
+)
+
+// Metrics counts what writers do. Several writers may share one.
+type Metrics struct {
+	calls     *prometheus.HistogramVec
+	changes   *prometheus.CounterVec
+	delays    prometheus.Histogram
+	readBacks *prometheus.CounterVec
+	mended    prometheus.Counter
+}
+
+// NewMetrics registers the metrics of writers.
+func NewMetrics(registry prometheus.Registerer) *Metrics {
+	auto := promauto.With(registry)
+	seconds := []float64{.01, .025, .05, .075, .1, .15, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+	return &Metrics{
+		calls: auto.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "ecssd_change_call_seconds", Buckets: seconds,
+			Help: "Duration of ChangeResourceRecordSets calls by outcome: applied, throttled, refused, failed.",
+		}, []string{"outcome"}),
+		changes: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "ecssd_changes_applied_total", Help: "Record changes applied, by action and record type.",
+		}, []string{"action", "type"}),
+		delays: auto.NewHistogram(prometheus.HistogramOpts{
+			Name: "ecssd_event_to_applied_seconds", Buckets: seconds,
+			Help: "Time from an event of the Engine to the answer of Route 53 that its change is applied.",
+		}),
+		readBacks: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "ecssd_verifications_total", Help: "Own names read back from the zone, by outcome: right, mended, failed.",
+		}, []string{"outcome"}),
+		mended: auto.NewCounter(prometheus.CounterOpts{
+			Name: "ecssd_verification_differences_total", Help: "Records found other than this host had written them.",
+		}),
+	}
+}
+
+func (m *Metrics) call(err error, took time.Duration) {
+	outcome := "failed"
+	var refusal *plan.Refusal
+	switch {
+	case err == nil:
+		outcome = "applied"
+	case errors.Is(err, plan.ErrThrottled):
+		outcome = "throttled"
+	case errors.As(err, &refusal):
+		outcome = "refused"
+	}
+	m.calls.WithLabelValues(outcome).Observe(took.Seconds())
+}
+
+func (m *Metrics) applied(c plan.Change) {
+	m.changes.WithLabelValues(string(c.Action), string(c.Record.Type)).Inc()
+}
+
+func (m *Metrics) delay(d time.Duration) { m.delays.Observe(d.Seconds()) }
+
+func (m *Metrics) verified(differences int, err error) {
+	outcome := "right"
+	switch {
+	case err != nil:
+		outcome = "failed"
+	case differences > 0:
+		outcome = "mended"
+	}
+	m.readBacks.WithLabelValues(outcome).Inc()
+	m.mended.Add(float64(differences))
+}

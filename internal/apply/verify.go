@@ -1,0 +1,80 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/ecssd/ecssd/internal/plan"
+)
+
+// verification is when and where the zone is read back next.
+type verification struct {
+	at   time.Time
+	last group // read back last; the names take turns
+	slow int   // how often in a row it was throttled
+}
+
+// next gives the time of the next reading, the zero time where there is none.
+func (v *verification) next(now time.Time, every time.Duration) time.Time {
+	if v.at.IsZero() && every > 0 {
+		v.schedule(now, every)
+	}
+	return v.at
+}
+
+// schedule sets the next reading: spread by a quarter either way, so that hosts that started together part, and twice as
+// late for each time it was throttled.
+func (v *verification) schedule(now time.Time, every time.Duration) {
+	wait := time.Duration((0.75 + rand.Float64()/2) * float64(every))
+	v.at = now.Add(wait << min(v.slow, 6))
+}
+
+// verify reads one own name back and mends what differs: records lost to a person, or to anything else, return.
+func (w *Writer) verify(ctx context.Context) {
+	w.mu.Lock()
+	var groups []group
+	for key := range w.known {
+		groups = append(groups, group{key.Name, key.Type})
+	}
+	w.mu.Unlock()
+	order := func(a, b group) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.typ, b.typ)) }
+	slices.SortFunc(groups, order)
+	if len(groups) == 0 {
+		w.mu.Lock()
+		w.verification.schedule(time.Now(), w.cfg.VerifyEvery)
+		w.mu.Unlock()
+		return
+	}
+	g := groups[0]
+	if i := slices.IndexFunc(groups, func(g group) bool { return order(g, w.verification.last) > 0 }); i >= 0 {
+		g = groups[i]
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	found, err := w.cfg.Zone.Group(ctx, g.name, g.typ)
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.verification.last = g
+	w.verification.slow++
+	if !errors.Is(err, plan.ErrThrottled) {
+		w.verification.slow = 0
+	}
+	w.verification.schedule(time.Now(), w.cfg.VerifyEvery)
+	if err != nil {
+		w.cfg.Metrics.verified(0, err)
+		w.cfg.Log.WithError(err).WithField("name", g.name).Warn("verification failed")
+		return
+	}
+	differences := w.learn(g, found)
+	w.cfg.Metrics.verified(differences, nil)
+	if differences > 0 {
+		w.cfg.Log.WithField("name", g.name).WithField("differences", differences).
+			Warn("records were not as this host had written them, mending")
+	}
+}

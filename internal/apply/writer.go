@@ -1,0 +1,376 @@
+// Package apply brings one hosted zone to the records that a host wants there, and keeps it so: it gathers changes into few
+// calls, retries for ever, isolates what Route 53 refuses and reads back now and then what it has written. It does not know
+// where the wishes come from, and it never touches a record that Config.Owns denies.
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// callTimeout bounds one call. Nothing is lost by giving up on a slow answer, since every change can be made twice; and on
+// SIGTERM the call in flight has to end well within the 10 s in which the agent is to exit.
+const callTimeout = 8 * time.Second
+
+// Zone is what a Writer needs of a hosted zone.
+type Zone interface {
+	// Change makes all changes or none. It returns a *plan.Refusal, plan.ErrThrottled or plan.ErrNoSuchZone, possibly
+	// wrapped, where nothing was changed; after any other error the outcome is not known.
+	Change(ctx context.Context, changes []plan.Change) error
+	// Group gives all record sets of one name and type.
+	Group(ctx context.Context, name string, t record.Type) ([]record.Record, error)
+}
+
+// Wish is a record that should be in the zone.
+type Wish struct {
+	Record record.Record
+	// Run names the present run and health of the container that the record is for: while it stays the same, the record is
+	// left on standby if the sweeper has put it there.
+	Run string
+}
+
+// Config is what a Writer works with. All of it is needed but VerifyEvery.
+type Config struct {
+	Zone  Zone
+	Known plan.Known // what the host has in the zone, from the journal
+	// Save keeps what is known on disk. It is called before each call, with what the call is about to write, and after.
+	// Where it fails the writer goes on: that the journal is behind is told by the journal.
+	Save func(plan.Known) error
+	// Owns says whether a record found in the zone is this host's.
+	Owns        func(record.Record) bool
+	VerifyEvery time.Duration // between two readings of an own name; 0: none
+	Log         *logrus.Entry
+	Metrics     *Metrics
+}
+
+// Writer keeps one zone in step. Its methods may be called from several goroutines; Run and Settle exclude each other.
+type Writer struct {
+	cfg  Config
+	wake chan struct{}
+
+	mu         sync.Mutex
+	known      plan.Known
+	wishes     map[record.Key]Wish
+	since      time.Time       // when the oldest event not yet applied came
+	ttls       map[group]int64 // TTLs that other hosts' records force on a name
+	quarantine quarantine
+	pace       pace
+	limit      int // changes in a batch, while a refused one is being narrowed down; 0: no limit
+	lastErr    error
+	lastGood   time.Time
+	loggedErr  time.Time
+
+	verification verification
+}
+
+// group is the weighted records of one name and type.
+type group struct {
+	name string
+	typ  record.Type
+}
+
+func groupOf(r record.Record) group { return group{r.Name, r.Type} }
+
+// New gives a Writer that wants nothing yet: run as it is, it would remove everything known.
+func New(cfg Config) *Writer {
+	known := maps.Clone(cfg.Known)
+	if known == nil {
+		known = plan.Known{}
+	}
+	return &Writer{
+		cfg: cfg, wake: make(chan struct{}, 1), known: known, wishes: map[record.Key]Wish{}, ttls: map[group]int64{},
+		quarantine: quarantine{},
+	}
+}
+
+// Want replaces what should be in the zone. since is when the event came that brought the wishes about; the zero time where
+// there was none.
+func (w *Writer) Want(wishes []Wish, since time.Time) {
+	w.mu.Lock()
+	w.wishes = make(map[record.Key]Wish, len(wishes))
+	for _, wish := range wishes {
+		w.wishes[wish.Record.Key()] = wish
+	}
+	if w.since.IsZero() {
+		w.since = since
+	}
+	w.mu.Unlock()
+	w.poke()
+}
+
+// Adopt takes records found in the zone for known where they are the host's and were not known.
+func (w *Writer) Adopt(found []record.Record) (adopted int) {
+	w.mu.Lock()
+	for _, r := range found {
+		if _, ok := w.known[r.Key()]; !ok && w.cfg.Owns(r) {
+			w.known[r.Key()] = w.entry(r)
+			adopted++
+		}
+	}
+	w.mu.Unlock()
+	w.poke()
+	return adopted
+}
+
+// DoubtAll makes the writer write everything wanted once more: after the host has slept or started anew, when others may
+// have taken it for gone.
+func (w *Writer) DoubtAll() {
+	w.mu.Lock()
+	for key, e := range w.known {
+		e.Doubt = true
+		w.known[key] = e
+	}
+	w.mu.Unlock()
+	w.poke()
+}
+
+// Known gives what the host believes to have in the zone.
+func (w *Writer) Known() plan.Known {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.known)
+}
+
+func (w *Writer) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run keeps the zone in step until ctx ends, which is no error, or the zone turns out not to exist (plan.ErrNoSuchZone). A
+// call in flight is finished first.
+func (w *Writer) Run(ctx context.Context) error { return w.loop(ctx, false) }
+
+// Settle brings the zone in step once. It returns when nothing waits but what Route 53 refuses, with an error that says what
+// that is, or when ctx ends.
+func (w *Writer) Settle(ctx context.Context) error {
+	if err := w.loop(ctx, true); err != nil {
+		return err
+	}
+	status := w.Status()
+	if ctx.Err() != nil && status.Pending > 0 {
+		return fmt.Errorf("change records: gave up with %d changes to make: %w", status.Pending, errors.Join(ctx.Err(), status.Err))
+	}
+	if len(status.Refused) > 0 {
+		first := status.Refused[0]
+		return fmt.Errorf("change records: %d changes refused, the first of them %s %s %s: %s",
+			len(status.Refused), first.Change.Action, first.Change.Record.Type, first.Change.Record.Name, first.Message)
+	}
+	return nil
+}
+
+func (w *Writer) loop(ctx context.Context, once bool) error {
+	for ctx.Err() == nil {
+		now := time.Now()
+		w.mu.Lock()
+		batch, at := w.next(now)
+		verifyAt := w.verification.next(now, w.cfg.VerifyEvery)
+		w.mu.Unlock()
+		switch {
+		case len(batch) > 0 && !at.After(now):
+			if err := w.send(ctx, batch); err != nil {
+				return err
+			}
+			continue
+		case len(batch) > 0:
+		case once:
+			return nil
+		case !verifyAt.IsZero() && !verifyAt.After(now):
+			w.verify(ctx)
+			continue
+		case at.IsZero() || !verifyAt.IsZero() && verifyAt.Before(at):
+			at = verifyAt
+		}
+		w.sleep(ctx, at)
+	}
+	return nil
+}
+
+// sleep waits for a wake-up, and no longer than to at, where that is set.
+func (w *Writer) sleep(ctx context.Context, at time.Time) {
+	var due <-chan time.Time
+	if !at.IsZero() {
+		timer := time.NewTimer(time.Until(at))
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-w.wake:
+	case <-due:
+	}
+}
+
+// next gives the next batch and when it may be sent; no batch where nothing is to be done before at (the zero time: never).
+// The caller holds mu.
+func (w *Writer) next(now time.Time) (batch []plan.Change, at time.Time) {
+	changes := plan.Diff(w.known, w.desired())
+	batch, due := w.quarantine.admit(changes, now)
+	if len(batch) == 0 {
+		w.pace.idle()
+		w.since, w.limit = time.Time{}, 0
+		return nil, due
+	}
+	n := plan.Batch(batch)
+	if w.limit > 0 {
+		n = min(n, w.limit)
+	}
+	batch = batch[:n]
+	removal := slices.ContainsFunc(batch, func(c plan.Change) bool { return c.Action == plan.Delete })
+	return batch, w.pace.at(now, removal)
+}
+
+// desired gives the records wanted, as far as other writers leave the choice. The caller holds mu.
+func (w *Writer) desired() []record.Record {
+	records := make([]record.Record, 0, len(w.wishes))
+	for key, wish := range w.wishes {
+		r := wish.Record
+		if have := w.known[key]; have.Hold != "" && have.Hold == wish.Run {
+			r = have.Record
+		}
+		if ttl, ok := w.ttls[groupOf(r)]; ok {
+			r.TTL = ttl
+		}
+		records = append(records, r)
+	}
+	return records
+}
+
+// entry is how a record found in the zone is known. The caller holds mu.
+func (w *Writer) entry(found record.Record) plan.Entry {
+	e := plan.Entry{Record: found}
+	if found.Marked() {
+		e.Hold = w.wishes[found.Key()].Run
+	}
+	return e
+}
+
+// send makes one call and draws the consequences. Its error is plan.ErrNoSuchZone or nil.
+func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
+	w.mu.Lock()
+	before := make(map[record.Key]plan.Entry, len(batch))
+	for _, c := range batch {
+		key := c.Record.Key()
+		if have, ok := w.known[key]; ok {
+			before[key] = have
+		}
+		if c.Action == plan.Upsert {
+			w.known[key] = plan.Entry{Record: c.Record, Doubt: true}
+		}
+	}
+	since := w.since
+	w.since = time.Time{}
+	known := maps.Clone(w.known)
+	w.mu.Unlock()
+	_ = w.cfg.Save(known)
+
+	start := time.Now()
+	callCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	err := w.cfg.Zone.Change(callCtx, batch)
+	cancel()
+
+	w.mu.Lock()
+	w.pace.sent(start)
+	var refusal *plan.Refusal
+	switch {
+	case err == nil:
+		w.applied(batch, since)
+		known = maps.Clone(w.known)
+		w.mu.Unlock()
+		_ = w.cfg.Save(known)
+		return nil
+	case errors.As(err, &refusal), errors.Is(err, plan.ErrThrottled), errors.Is(err, plan.ErrNoSuchZone):
+		w.restore(batch, before)
+	default:
+		w.doubt(batch)
+	}
+	if w.since.IsZero() || !since.IsZero() && since.Before(w.since) {
+		w.since = since
+	}
+	w.cfg.Metrics.call(err, time.Since(start))
+	if refusal == nil {
+		w.failed(err, len(batch))
+	}
+	w.mu.Unlock()
+	if errors.Is(err, plan.ErrNoSuchZone) {
+		return err
+	}
+	if refusal != nil {
+		w.refused(ctx, batch, refusal)
+	}
+	return nil
+}
+
+// applied notes that a batch has been applied. The caller holds mu.
+func (w *Writer) applied(batch []plan.Change, since time.Time) {
+	now := time.Now()
+	for _, c := range batch {
+		key := c.Record.Key()
+		if c.Action == plan.Delete {
+			delete(w.known, key)
+			w.quarantine.release(groupOf(c.Record))
+		} else {
+			w.known[key] = plan.Entry{Record: c.Record}
+		}
+		w.quarantine.passed(key)
+		w.cfg.Metrics.applied(c)
+	}
+	w.cfg.Metrics.call(nil, now.Sub(w.pace.last))
+	if !since.IsZero() {
+		w.cfg.Metrics.delay(now.Sub(since))
+	}
+	if w.lastErr != nil {
+		w.cfg.Log.WithField("changes", len(batch)).Info("Route 53 takes changes again")
+	}
+	w.lastErr, w.lastGood = nil, now
+	w.pace.succeeded()
+	if w.limit > 0 { // the rest of a batch that held a bad change
+		w.limit *= 2
+		w.pace.answered()
+	}
+}
+
+// restore undoes what send noted of a batch that was not applied. The caller holds mu.
+func (w *Writer) restore(batch []plan.Change, before map[record.Key]plan.Entry) {
+	for _, c := range batch {
+		key := c.Record.Key()
+		if have, ok := before[key]; ok {
+			w.known[key] = have
+		} else {
+			delete(w.known, key)
+		}
+	}
+}
+
+// doubt notes that a batch may or may not have been applied. The caller holds mu.
+func (w *Writer) doubt(batch []plan.Change) {
+	for _, c := range batch {
+		if e, ok := w.known[c.Record.Key()]; ok {
+			e.Doubt = true
+			w.known[c.Record.Key()] = e
+		}
+	}
+}
+
+// failed notes a call to be made again. The caller holds mu.
+func (w *Writer) failed(err error, changes int) {
+	now := time.Now()
+	w.pace.failed(now, rand.Float64())
+	if w.lastErr == nil || now.Sub(w.loggedErr) > time.Minute {
+		w.loggedErr = now
+		w.cfg.Log.WithError(err).WithField("changes", changes).Warn("Route 53 does not take changes, trying again")
+	}
+	w.lastErr = err
+}
