@@ -46,7 +46,7 @@ type entry struct {
 // Stop is a container that was asked to stop.
 type Stop struct {
 	ContainerID string
-	Signal      int
+	Run         time.Time // when the run began that was to end, by the Engine's clock
 	At          time.Time // when the signal was sent, by the Engine's clock
 }
 

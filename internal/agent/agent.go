@@ -1,0 +1,187 @@
+// Package agent keeps a hosted zone in step with the containers of this host. Events of the Engine are hints that something
+// has changed; a snapshot of the Engine is the truth, from which everything is computed anew each time:
+//
+//	hints → snapshot → endpoints → records → wishes → apply.Writer
+//
+// It never lists the zone on the way from an event to a record, and it touches only records of this host.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/endpoint"
+	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// Engine is the container engine of this host.
+type Engine interface {
+	// Follow passes on hints, those of the recent past first, until the stream ends, and returns why. connected is called
+	// when the Engine has answered.
+	Follow(ctx context.Context, connected func(), hint func(container.Hint)) error
+	// Snapshot gives the live containers, looking closely at the ones in dirty, or at all of them.
+	Snapshot(ctx context.Context, dirty map[string]bool, all bool) ([]container.Container, error)
+}
+
+// Task is what the ECS agent knows of a container and the Engine does not.
+type Task struct {
+	Address  netip.Addr // of the task's own network interface; the zero Addr where it has none
+	Stopping bool       // ECS wants the task stopped
+}
+
+// Zone is a hosted zone.
+type Zone interface {
+	apply.Zone
+	// Each passes on the weighted SRV and A records of the whole zone, page by page, with the number of records of any kind
+	// on the page, until visit returns an error, which it returns.
+	Each(ctx context.Context, visit func(page []record.Record, listed int) error) error
+}
+
+// Config is what an agent works with.
+type Config struct {
+	Owner    record.Owner
+	ZoneName string // lower case, no final dot
+	ZoneID   string // empty: found by name
+	TTL      int64  // seconds
+	Policy   endpoint.Policy
+
+	Engine Engine
+	// Tasks asks the ECS agent of this host, by container ID.
+	Tasks    func(context.Context) (map[string]Task, error)
+	FindZone func(context.Context) (id string, err error) // by ZoneName
+	OpenZone func(id string) Zone
+	Journal  *journal.Journal
+	// Suspended gives how long the host has slept since it booted.
+	Suspended func() (time.Duration, error)
+
+	Resync      time.Duration // between full snapshots
+	VerifyEvery time.Duration // between readings of an own name; 0: none
+	Log         *logrus.Entry
+	Readiness   *Readiness
+	Metrics     *Metrics
+}
+
+// Agent keeps the zone in step with this host.
+type Agent struct {
+	cfg   Config
+	inbox inbox
+
+	// Used by the observing goroutine alone.
+	containers map[string]container.Container // live, by ID
+	tasks      map[string]Task                // what the ECS agent said of them
+	stops      stops
+	crashes    crashes
+	problems   map[endpoint.Problem]bool // already reported
+	askTasks   backoff
+	slept      time.Duration
+
+	mu        sync.Mutex
+	announced map[string]bool // containers with an endpoint
+}
+
+// New gives an agent that has not looked at anything yet.
+func New(cfg Config) *Agent {
+	return &Agent{
+		cfg:   cfg,
+		inbox: inbox{wake: make(chan struct{}, 1)},
+		tasks: map[string]Task{},
+		stops: loadStops(cfg.Journal.Stops()), crashes: newCrashes(),
+		problems: map[endpoint.Problem]bool{},
+	}
+}
+
+// Run keeps the zone in step until ctx ends. The records stay: an agent that is upgraded must not take its host's services
+// out of DNS.
+func (a *Agent) Run(ctx context.Context) error {
+	for {
+		id, err := a.zoneID(ctx)
+		if err != nil {
+			return nil // ctx has ended
+		}
+		err = a.inZone(ctx, id)
+		if !errors.Is(err, plan.ErrNoSuchZone) {
+			return err
+		}
+		a.cfg.Readiness.NotReady("zone", fmt.Sprintf("hosted zone %s does not exist", id))
+		a.cfg.Log.WithField("zone_id", id).Error("the hosted zone does not exist, or no longer: looking for it again")
+		_ = a.cfg.Journal.SetZoneID(a.cfg.ZoneName, "")
+		sleep(ctx, jitter(10*time.Second))
+	}
+}
+
+// zoneID gives the ID of the hosted zone; it waits for a zone that is not there yet. Its only error is that ctx has ended.
+func (a *Agent) zoneID(ctx context.Context) (string, error) {
+	if a.cfg.ZoneID != "" {
+		return a.cfg.ZoneID, ctx.Err()
+	}
+	if id := a.cfg.Journal.ZoneID(a.cfg.ZoneName); id != "" {
+		return id, ctx.Err()
+	}
+	var id string
+	err := Await(ctx, a.cfg.Log, a.cfg.Readiness, "zone", func(ctx context.Context) (err error) {
+		id, err = a.cfg.FindZone(ctx)
+		return err
+	})
+	if err == nil {
+		_ = a.cfg.Journal.SetZoneID(a.cfg.ZoneName, id)
+	}
+	return id, err
+}
+
+// inZone keeps one zone in step until ctx ends, or the zone turns out not to exist.
+func (a *Agent) inZone(ctx context.Context, id string) error {
+	zone := a.cfg.OpenZone(id)
+	writer := a.writer(id, zone, a.cfg.VerifyEvery)
+	if a.cfg.Journal.Rebooted() {
+		writer.DoubtAll()
+	}
+	a.cfg.Readiness.watch(writer, a.cfg.Journal)
+	a.cfg.Metrics.watch(writer, a.cfg.Journal)
+	a.cfg.Readiness.Ready("zone")
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.follow(ctx) })
+	group.Go(func() error { return a.observe(ctx, writer) })
+	group.Go(func() error { return a.leaveOtherZones(ctx, id) })
+	group.Go(func() error { return a.listOnce(ctx, zone, writer) })
+	return group.Wait()
+}
+
+// writer gives a writer for one zone, knowing what the journal knows of it.
+func (a *Agent) writer(id string, zone Zone, verifyEvery time.Duration) *apply.Writer {
+	return apply.New(apply.Config{
+		Zone:        zone,
+		Known:       a.cfg.Journal.Records(id),
+		Save:        func(known plan.Known) error { return a.cfg.Journal.SetRecords(id, known) },
+		Owns:        a.owns,
+		VerifyEvery: verifyEvery,
+		Log:         a.cfg.Log.WithField("zone_id", id),
+		Metrics:     a.cfg.Metrics.Writer,
+	})
+}
+
+// owns says whether a record found in the zone is this host's: by its instance ID, or written by the original agent for a
+// container that is announced here, and thus to be replaced.
+func (a *Agent) owns(r record.Record) bool {
+	if r.Owned(a.cfg.Owner.InstanceID) {
+		return true
+	}
+	id, ok := record.ParseSetID(r.SetID)
+	if !ok || id.Kind != record.Legacy {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.announced[id.Container]
+}

@@ -1,0 +1,100 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/ecssd/ecssd/internal/container"
+)
+
+// inbox gathers hints, so that whoever reads the Engine's stream never waits: the Engine drops what a slow reader does not
+// take within 100 ms, and does not say so.
+type inbox struct {
+	wake chan struct{}
+
+	mu        sync.Mutex
+	hints     []container.Hint
+	first     time.Time // when the oldest of them came
+	connected time.Time // when the stream was opened; zero while there is none
+	fresh     bool      // the stream was opened since the last drain
+	breakOff  context.CancelFunc
+}
+
+// mail is what an inbox holds at one moment.
+type mail struct {
+	hints     []container.Hint
+	first     time.Time
+	fresh     bool
+	connected time.Time
+}
+
+func (b *inbox) drain() mail {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := mail{b.hints, b.first, b.fresh, b.connected}
+	b.hints, b.first, b.fresh = nil, time.Time{}, false
+	return m
+}
+
+func (b *inbox) put(change func()) {
+	b.mu.Lock()
+	change()
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// reconnect ends the present stream, so that a new one is opened.
+func (b *inbox) reconnect() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.breakOff != nil {
+		b.breakOff()
+	}
+}
+
+// follow reads the Engine's events, for ever. Its only error would be none.
+func (a *Agent) follow(ctx context.Context) error {
+	wait := backoff{first: 100 * time.Millisecond, longest: time.Second}
+	log := a.cfg.Log
+	var said time.Time
+	for ctx.Err() == nil {
+		streamCtx, cancel := context.WithCancel(ctx)
+		err := a.cfg.Engine.Follow(streamCtx,
+			func() {
+				wait.reset()
+				if !said.IsZero() {
+					log.Info("the Engine answers again")
+				}
+				said = time.Time{}
+				a.cfg.Readiness.Ready("engine")
+				a.cfg.Metrics.connected(true)
+				a.inbox.put(func() { a.inbox.connected, a.inbox.fresh, a.inbox.breakOff = time.Now(), true, cancel })
+			},
+			func(h container.Hint) {
+				a.cfg.Metrics.hint(h)
+				a.inbox.put(func() {
+					if len(a.inbox.hints) == 0 {
+						a.inbox.first = time.Now()
+					}
+					a.inbox.hints = append(a.inbox.hints, h)
+				})
+			})
+		cancel()
+		a.inbox.put(func() { a.inbox.connected, a.inbox.breakOff = time.Time{}, nil })
+		if ctx.Err() != nil {
+			return nil
+		}
+		a.cfg.Metrics.connected(false)
+		a.cfg.Readiness.NotReady("engine", err.Error())
+		if time.Since(said) >= time.Minute {
+			said = time.Now()
+			log.WithError(err).Warn("lost the Engine's events, the records stay, connecting again")
+		}
+		sleep(ctx, wait.next())
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package agent
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/journal"
+)
+
+// outlived is how long a container is believed to be stopping after the signal. ECS lets a task ask for at most 2 minutes,
+// and inspect does not show what it asked for.
+const outlived = 10 * time.Minute
+
+// stop is the mark of a container that was asked to stop. It counts for one run of the container: another run has another
+// start time, whichever way the clock has moved since.
+type stop struct {
+	journal.Stop
+	seen time.Time // when this process learnt of it, by the monotonic clock
+	over bool      // the container has outlived it; kept so that the same signal, replayed, does not count again
+}
+
+// stops holds marks by container ID.
+type stops map[string]stop
+
+func loadStops(saved []journal.Stop) stops {
+	now := time.Now()
+	marks := stops{}
+	for _, s := range saved {
+		age := min(max(now.Sub(s.At), 0), outlived)
+		marks[s.ContainerID] = stop{Stop: s, seen: now.Add(-age)}
+	}
+	return marks
+}
+
+func (s stops) saved() []journal.Stop {
+	var marks []journal.Stop
+	for _, mark := range s {
+		if !mark.over {
+			marks = append(marks, mark.Stop)
+		}
+	}
+	return marks
+}
+
+// stopSignal says whether a signal means that the container is to end: the one its image names, or SIGKILL. Any other
+// signal, such as a SIGHUP to read a configuration again, leaves it serving.
+func stopSignal(c container.Container, signal int) bool {
+	return signal == c.StopSignal || signal == int(syscall.SIGKILL)
+}
+
+// mark notes that the present run of c was asked to end, and says whether that is news.
+func (s stops) mark(c container.Container, at time.Time) bool {
+	old, ok := s[c.ID]
+	if ok && old.Run.Equal(c.StartedAt) && (!old.over || !at.After(old.At)) {
+		return false
+	}
+	s[c.ID] = stop{Stop: journal.Stop{ContainerID: c.ID, Run: c.StartedAt, At: at}, seen: time.Now()}
+	return true
+}
+
+// marked says whether the present run of c was asked to end.
+func (s stops) marked(c container.Container) bool {
+	mark, ok := s[c.ID]
+	return ok && !mark.over && mark.Run.Equal(c.StartedAt)
+}
+
+// expires gives when the mark of c is to be doubted.
+func (s stops) expires(c container.Container) time.Time {
+	return s[c.ID].seen.Add(max(outlived, c.StopTimeout))
+}
+
+// renew believes a mark anew; end gives up on it.
+func (s stops) renew(id string) {
+	mark := s[id]
+	mark.seen = time.Now()
+	s[id] = mark
+}
+
+func (s stops) end(id string) {
+	mark := s[id]
+	mark.over = true
+	s[id] = mark
+}
+
+// prune forgets the marks of containers that are gone or run anew, and says whether there were any.
+func (s stops) prune(live map[string]container.Container) (changed bool) {
+	for id, mark := range s {
+		if c, ok := live[id]; !ok || !c.StartedAt.Equal(mark.Run) {
+			delete(s, id)
+			changed = true
+		}
+	}
+	return changed
+}
