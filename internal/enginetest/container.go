@@ -1,0 +1,179 @@
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	api "github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/client"
+	"github.com/docker/go-connections/nat"
+	"github.com/stretchr/testify/require"
+)
+
+// ownerLabel is on every container of a test and holds the process ID of that test.
+const ownerLabel = "ecssd.test"
+
+// Options say what to run. The zero Options run the service on 8080/tcp of the default bridge, unpublished.
+type Options struct {
+	Name        string // a unique one is made up where this is empty
+	Args        []string
+	Labels      map[string]string
+	Env         []string
+	Publish     []string // as docker run -p: "8080", "53/udp", "127.0.0.1::8080", "18080:8080/tcp"
+	Expose      []string // "8080/tcp"
+	Network     string   // "bridge" (default), "host", "none", "container:<ID>"
+	Health      *api.HealthConfig
+	Restart     api.RestartPolicyMode
+	StopSignal  string
+	StopTimeout *int // seconds
+}
+
+// Container is a container that was started for a test and goes with it.
+type Container struct {
+	ID   string
+	Name string
+
+	t   testing.TB
+	cli *client.Client
+}
+
+// ECSLabels are the labels that the ECS agent puts on a container, for one called name.
+func ECSLabels(name string) map[string]string {
+	return map[string]string{
+		"com.amazonaws.ecs.task-arn":                "arn:aws:ecs:eu-central-1:123456789012:task/test/0123456789abcdef0123456789abcdef",
+		"com.amazonaws.ecs.container-name":          name,
+		"com.amazonaws.ecs.task-definition-family":  name,
+		"com.amazonaws.ecs.task-definition-version": "1",
+		"com.amazonaws.ecs.cluster":                 "test",
+	}
+}
+
+// Probe is a health check of the service, run every interval with the flags that the service has; one result decides.
+func Probe(interval time.Duration, flags ...string) *api.HealthConfig {
+	return &api.HealthConfig{
+		Test:     append(append([]string{"CMD", "/service"}, flags...), "probe"),
+		Interval: interval,
+		Timeout:  10 * time.Second,
+		Retries:  1,
+	}
+}
+
+// Run creates and starts a container, and removes it when the test ends.
+func Run(t testing.TB, o Options) *Container {
+	t.Helper()
+	c := Create(t, o)
+	require.NoError(t, c.cli.ContainerStart(context.Background(), c.ID, api.StartOptions{}))
+	return c
+}
+
+// Create is Run without the start.
+func Create(t testing.TB, o Options) *Container {
+	t.Helper()
+	image := Image(t)
+	if o.Name == "" {
+		o.Name = fmt.Sprintf("ecssd-test-%d-%d", os.Getpid(), time.Now().UnixNano())
+	}
+	exposed, bindings, err := nat.ParsePortSpecs(o.Publish)
+	require.NoError(t, err)
+	for _, port := range o.Expose {
+		exposed[nat.Port(port)] = struct{}{}
+	}
+	labels := map[string]string{ownerLabel: strconv.Itoa(os.Getpid())}
+	maps.Copy(labels, o.Labels)
+	c := &Container{Name: o.Name, t: t, cli: Client(t)}
+	created, err := c.cli.ContainerCreate(context.Background(), &api.Config{
+		Image:        image,
+		Cmd:          o.Args,
+		Env:          o.Env,
+		Labels:       labels,
+		ExposedPorts: exposed,
+		Healthcheck:  o.Health,
+		StopSignal:   o.StopSignal,
+		StopTimeout:  o.StopTimeout,
+	}, &api.HostConfig{
+		NetworkMode:   api.NetworkMode(o.Network),
+		PortBindings:  bindings,
+		RestartPolicy: api.RestartPolicy{Name: o.Restart},
+	}, nil, nil, o.Name)
+	require.NoError(t, err)
+	c.ID = created.ID
+	t.Cleanup(c.Remove)
+	return c
+}
+
+// Start starts it, again or at last.
+func (c *Container) Start() {
+	c.t.Helper()
+	require.NoError(c.t, c.cli.ContainerStart(context.Background(), c.ID, api.StartOptions{}))
+}
+
+// Kill sends it a signal: "HUP", "SIGTERM", "9".
+func (c *Container) Kill(signal string) {
+	c.t.Helper()
+	require.NoError(c.t, c.cli.ContainerKill(context.Background(), c.ID, signal))
+}
+
+// Stop asks it to stop, waits, and kills it after the timeout, given in seconds.
+func (c *Container) Stop(timeout int) {
+	c.t.Helper()
+	require.NoError(c.t, c.cli.ContainerStop(context.Background(), c.ID, api.StopOptions{Timeout: &timeout}))
+}
+
+// Pause freezes its processes.
+func (c *Container) Pause() {
+	c.t.Helper()
+	require.NoError(c.t, c.cli.ContainerPause(context.Background(), c.ID))
+}
+
+// Unpause is the opposite of Pause.
+func (c *Container) Unpause() {
+	c.t.Helper()
+	require.NoError(c.t, c.cli.ContainerUnpause(context.Background(), c.ID))
+}
+
+// Remove kills and removes it. It may be gone already.
+func (c *Container) Remove() {
+	err := c.cli.ContainerRemove(context.Background(), c.ID, api.RemoveOptions{Force: true})
+	if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) { // conflict: its removal is in progress
+		c.t.Errorf("remove container %s: %v", c.Name, err)
+	}
+}
+
+// HostPort is the port of the host that a port such as "8080/tcp" is published on, over IPv4.
+func (c *Container) HostPort(port string) uint16 {
+	c.t.Helper()
+	in, err := c.cli.ContainerInspect(context.Background(), c.ID)
+	require.NoError(c.t, err)
+	bindings := in.NetworkSettings.Ports[nat.Port(port)]
+	require.NotEmpty(c.t, bindings, "%s is not published", port)
+	n, err := strconv.ParseUint(bindings[0].HostPort, 10, 16)
+	require.NoError(c.t, err)
+	return uint16(n)
+}
+
+// removeLeftovers removes the containers of tests that did not live to do it.
+func removeLeftovers(ctx context.Context, cli *client.Client) error {
+	left, err := cli.ContainerList(ctx, api.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", ownerLabel))})
+	if err != nil {
+		return fmt.Errorf("list leftover containers: %w", err)
+	}
+	for _, c := range left {
+		if _, err := os.Stat("/proc/" + c.Labels[ownerLabel]); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		err := cli.ContainerRemove(ctx, c.ID, api.RemoveOptions{Force: true})
+		if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
+			return fmt.Errorf("remove leftover container %s: %w", c.ID, err)
+		}
+	}
+	return nil
+}
