@@ -1,0 +1,181 @@
+package docker
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	api "github.com/docker/docker/api/types/container"
+
+	"github.com/ecssd/ecssd/internal/container"
+)
+
+// What is kept of one container at most. Anybody who may start a container decides how much inspect returns: an
+// environment of megabytes, labels by the ten thousand, EXPOSE 1-65535.
+const (
+	maxSettingsBytes = 256 << 10 // environment and labels as given; beyond it only ECS's own labels are kept
+	maxSettings      = 1100      // labels, and variables, and exposed ports, each
+	maxECSLabel      = 4 << 10   // of ECS's own labels, beyond maxSettingsBytes; an ARN has at most 2,048 characters
+)
+
+// The prefixes of what names and settings are read from.
+const (
+	ecsPrefix     = "com.amazonaws.ecs."
+	settingPrefix = "SERVICE_"
+)
+
+// decode takes from an inspection what ecssd knows of a container. Any part of it may be missing.
+func decode(in api.InspectResponse) container.Container {
+	var c container.Container
+	if base := in.ContainerJSONBase; base != nil {
+		c.ID = base.ID
+		c.Name = strings.TrimPrefix(base.Name, "/")
+		if s := base.State; s != nil {
+			c.State = container.State(s.Status) // Running would be true while restarting, too
+			c.StartedAt = startedAt(s.StartedAt)
+			if s.Health != nil && s.Health.Status != api.NoHealthcheck {
+				c.Health = container.Health(s.Health.Status)
+			}
+		}
+		if base.HostConfig != nil {
+			c.Mode, c.SharedWith = mode(base.HostConfig.NetworkMode)
+		}
+	}
+	c.StopSignal = stopSignal("")
+	if config := in.Config; config != nil {
+		c.StopSignal = stopSignal(config.StopSignal)
+		if config.StopTimeout != nil {
+			c.StopTimeout = time.Duration(*config.StopTimeout) * time.Second
+		}
+		c.Labels, c.Env, c.SettingsBytes = settings(config.Labels, config.Env)
+		c.Exposed = exposed(config)
+	}
+	if in.NetworkSettings != nil {
+		c.Published = published(in.NetworkSettings)
+	}
+	return c
+}
+
+// startedAt is the zero time for a container that never ran; the Engine writes year 1 then.
+func startedAt(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+func mode(m api.NetworkMode) (container.Mode, string) {
+	switch {
+	case m.IsHost():
+		return container.Host, ""
+	case m.IsNone():
+		return container.None, ""
+	case m.IsContainer():
+		return container.Shared, m.ConnectedContainer() // the Engine has replaced a name by the ID
+	}
+	return container.Bridge, ""
+}
+
+// settings keeps the labels and variables that names and settings are read from, and measures all of them.
+func settings(labels map[string]string, env []string) (keptLabels, keptEnv map[string]string, size int) {
+	for k, v := range labels {
+		size += len(k) + len(v)
+	}
+	for _, kv := range env {
+		size += len(kv)
+	}
+	keptLabels, keptEnv = map[string]string{}, map[string]string{}
+	if size > maxSettingsBytes {
+		for _, k := range [...]string{container.LabelTaskARN, container.LabelName, container.LabelFamily,
+			container.LabelRevision, container.LabelCluster} {
+			if v, ok := labels[k]; ok && len(v) <= maxECSLabel {
+				keptLabels[k] = v
+			}
+		}
+		return keptLabels, keptEnv, size
+	}
+
+	var names []string
+	for k := range labels {
+		if strings.HasPrefix(k, ecsPrefix) || strings.HasPrefix(k, settingPrefix) {
+			names = append(names, k)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int { return strings.Compare(b, a) }) // descending: ECS's own first
+	for _, k := range names[:min(len(names), maxSettings)] {
+		keptLabels[k] = labels[k]
+	}
+	for _, kv := range env {
+		k, v, _ := strings.Cut(kv, "=")
+		if _, again := keptEnv[k]; strings.HasPrefix(k, settingPrefix) && (again || len(keptEnv) < maxSettings) {
+			keptEnv[k] = v // the last one wins, as it does for the process
+		}
+	}
+	return keptLabels, keptEnv, size
+}
+
+// exposed lists the declared ports in order, the lowest ones where there are too many.
+func exposed(config *api.Config) []container.Port {
+	var ports []container.Port
+	for p := range config.ExposedPorts {
+		if port, ok := parsePort(string(p)); ok {
+			ports = append(ports, port)
+		}
+	}
+	slices.SortFunc(ports, comparePorts)
+	return slices.Clone(ports[:min(len(ports), maxSettings)])
+}
+
+// published lists the bindings in order. A port that is exposed only has none.
+func published(settings *api.NetworkSettings) []container.Binding {
+	var bindings []container.Binding
+	for p, hosts := range settings.Ports {
+		port, ok := parsePort(string(p))
+		if !ok {
+			continue
+		}
+		for _, host := range hosts {
+			number, err := strconv.ParseUint(host.HostPort, 10, 16)
+			ip, ok := parseHostIP(host.HostIP)
+			if err != nil || number == 0 || !ok {
+				continue
+			}
+			bindings = append(bindings, container.Binding{Port: port, HostIP: ip, HostPort: uint16(number)})
+		}
+	}
+	slices.SortFunc(bindings, func(a, b container.Binding) int {
+		return cmp.Or(comparePorts(a.Port, b.Port), a.HostIP.Compare(b.HostIP), cmp.Compare(a.HostPort, b.HostPort))
+	})
+	return bindings
+}
+
+// parseHostIP reads the address of a binding; an Engine may leave out the address that means all of IPv4.
+func parseHostIP(s string) (netip.Addr, bool) {
+	if s == "" {
+		return netip.IPv4Unspecified(), true
+	}
+	ip, err := netip.ParseAddr(s)
+	return ip, err == nil
+}
+
+// parsePort reads a port as the Engine writes it: "80/tcp".
+func parsePort(s string) (container.Port, bool) {
+	number, proto, _ := strings.Cut(s, "/")
+	n, err := strconv.ParseUint(number, 10, 16)
+	if err != nil || n == 0 {
+		return container.Port{}, false
+	}
+	switch p := container.Proto(proto); p {
+	case container.TCP, container.UDP, container.SCTP:
+		return container.Port{Number: uint16(n), Proto: p}, true
+	}
+	return container.Port{}, false
+}
+
+func comparePorts(a, b container.Port) int {
+	return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Proto, b.Proto))
+}
