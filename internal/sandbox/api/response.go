@@ -1,0 +1,132 @@
+package api
+
+import (
+	"bytes"
+	"encoding/xml"
+	"net/http"
+
+	"github.com/ecssd/ecssd/internal/sandbox/zone"
+)
+
+// answer is a success response; document is marshalled under the root element.
+type answer struct {
+	status   int
+	root     string
+	document any
+	header   http.Header
+}
+
+type changeInfo struct {
+	ID          string `xml:"Id"`
+	Status      string `xml:"Status"`
+	SubmittedAt string `xml:"SubmittedAt"`
+	Comment     string `xml:"Comment,omitempty"`
+}
+
+func toChangeInfo(c zone.ChangeInfo) changeInfo {
+	info := changeInfo{ID: "/change/" + c.ID, Status: "INSYNC", SubmittedAt: c.Submitted.UTC().Format("2006-01-02T15:04:05.000Z"),
+		Comment: c.Comment}
+	if c.Pending {
+		info.Status = "PENDING"
+	}
+	return info
+}
+
+type hostedZone struct {
+	ID              string         `xml:"Id"`
+	Name            string         `xml:"Name"`
+	CallerReference string         `xml:"CallerReference"`
+	Config          config         `xml:"Config"`
+	Count           int            `xml:"ResourceRecordSetCount"`
+	LinkedService   *linkedService `xml:"LinkedService"`
+}
+
+type linkedService struct {
+	Description      string `xml:"Description"`
+	ServicePrincipal string `xml:"ServicePrincipal"`
+}
+
+func toHostedZone(z zone.Zone) hostedZone {
+	h := hostedZone{ID: "/hostedzone/" + z.ID, Name: z.Name, CallerReference: z.CallerReference,
+		Config: config{z.Comment, z.Private}, Count: z.Sets}
+	if z.CloudMap {
+		h.LinkedService = &linkedService{cloudMapARN, cloudMap}
+	}
+	return h
+}
+
+func toHostedZones(zones []zone.Zone) []hostedZone {
+	result := make([]hostedZone, 0, len(zones))
+	for _, z := range zones {
+		result = append(result, toHostedZone(z))
+	}
+	return result
+}
+
+type vpcList struct {
+	VPC []vpc `xml:"VPC"`
+}
+
+func toVPCs(vpcs []zone.VPC) *vpcList {
+	if len(vpcs) == 0 {
+		return nil
+	}
+	result := vpcList{}
+	for _, v := range vpcs {
+		result.VPC = append(result.VPC, vpc{v.Region, v.ID})
+	}
+	return &result
+}
+
+type delegationSet struct {
+	NameServers []string `xml:"NameServers>NameServer"`
+}
+
+func toDelegationSet(z zone.Zone) *delegationSet {
+	if z.Private {
+		return nil
+	}
+	return &delegationSet{z.NameServers}
+}
+
+// Owners of hosted zones, as ListHostedZonesByVPC and LinkedService name them.
+const (
+	account     = "123456789012"
+	cloudMap    = "servicediscovery.amazonaws.com"
+	cloudMapARN = "arn:aws:servicediscovery:eu-central-1:" + account + ":namespace/ns-sandbox"
+	caller      = "arn:aws:sts::" + account + ":assumed-role/ecsInstanceRole/i-0123456789abcdef0"
+)
+
+// marshal gives a document as Route 53 writes it.
+func marshal(root string, document any) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString(`<?xml version="1.0"?>` + "\n")
+	err := xml.NewEncoder(&b).EncodeElement(document, xml.StartElement{Name: xml.Name{Space: namespace, Local: root}})
+	return b.Bytes(), err
+}
+
+type errorDocument struct {
+	Error     errorDetail `xml:"Error"`
+	RequestID string      `xml:"RequestId"`
+}
+
+type errorDetail struct {
+	Type    string `xml:"Type"`
+	Code    string `xml:"Code"`
+	Message string `xml:"Message"`
+}
+
+// legacyDocument is how InvalidChangeBatch was answered of old, and how the SDKs still read it.
+type legacyDocument struct {
+	Messages  []string `xml:"Messages>Message"`
+	RequestID string   `xml:"RequestId"`
+}
+
+// body of the response that tells a failure.
+func (f *failure) body(requestID string) ([]byte, error) {
+	kind := "Sender"
+	if f.status >= 500 {
+		kind = "Receiver"
+	}
+	return marshal("ErrorResponse", errorDocument{errorDetail{kind, f.code, f.message}, requestID})
+}

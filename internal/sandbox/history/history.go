@@ -1,0 +1,82 @@
+// Package history remembers API calls: who asked what, when, and what came of it.
+package history
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ecssd/ecssd/internal/sandbox/zone"
+)
+
+// Call is one API call.
+type Call struct {
+	Seq       int               `json:"seq"` // from 1, in the order of arrival
+	Received  time.Time         `json:"received"`
+	Answered  time.Time         `json:"answered"` // when the answer, or the refusal to give one, was decided
+	Duration  time.Duration     `json:"durationNs"`
+	Operation string            `json:"operation"`
+	ZoneID    string            `json:"zoneId,omitempty"`
+	Query     map[string]string `json:"query,omitempty"`
+	Changes   []zone.Change     `json:"changes,omitempty"` // as they were sent
+	AccessKey string            `json:"accessKey,omitempty"`
+	Attempt   string            `json:"attempt,omitempty"` // as the SDK counts: "attempt=2; max=3"
+	Fault     string            `json:"fault,omitempty"`   // the kind of fault that struck
+	Applied   bool              `json:"applied,omitempty"` // a change took effect, whatever was answered
+	Status    int               `json:"status"`            // 0: no answer was given
+	Code      string            `json:"code,omitempty"`
+	Message   string            `json:"message,omitempty"`
+	RequestID string            `json:"requestId"`
+}
+
+// maxCalls bounds the memory; the oldest calls go first.
+const maxCalls = 100_000
+
+// Log of calls.
+type Log struct {
+	mu    sync.Mutex
+	seq   int
+	calls []Call
+}
+
+// Begin numbers a call.
+func (l *Log) Begin() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seq++
+	return l.seq
+}
+
+// End remembers a call whose outcome is known.
+func (l *Log) End(c Call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := len(l.calls)
+	for i > 0 && l.calls[i-1].Seq > c.Seq { // calls end in another order than they began, a little
+		i--
+	}
+	l.calls = slices.Insert(l.calls, i, c)
+	if over := len(l.calls) - maxCalls; over > 0 {
+		l.calls = slices.Delete(l.calls, 0, over+maxCalls/10)
+	}
+}
+
+// Calls gives the calls that have ended, in the order of arrival: all, or those of the operations named.
+func (l *Log) Calls(operations ...string) []Call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	result := make([]Call, 0, len(l.calls))
+	for _, c := range l.calls {
+		if len(operations) == 0 || slices.Contains(operations, c.Operation) {
+			result = append(result, c)
+		}
+	}
+	return result
+}
+
+// Clear forgets the calls; numbering goes on.
+func (l *Log) Clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = nil
+}

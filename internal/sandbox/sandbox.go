@@ -1,0 +1,308 @@
+// Package sandbox is Route 53 enough to develop against: the REST-XML API, the instance metadata service, and DNS, over one
+// store in memory.
+//
+// What it does not imitate:
+//
+//   - health checks, geolocation, geoproximity, CIDR routing, traffic policies, DNSSEC, tags, query logs, reusable delegation
+//     sets, associating a VPC after the zone was made. Such calls and elements are refused in words.
+//   - alias targets, latency and failover: such record sets are held and listed; DNS does not follow an alias, and answers with
+//     any one set of the others.
+//   - signatures: a call must carry one of version 4 for Route 53, but any key and any region will do.
+//   - IAM: everything is allowed unless a fault denies it. One account, one VPC that DNS is asked from.
+//   - the paging of a zone that changes meanwhile; AWS may then skip or repeat, the sandbox lists what is there.
+//   - a disk: what is in it ends with it.
+//
+// It shares no code with the rest of ecssd, so that a misreading of Route 53 cannot hide on both sides.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ecssd/ecssd/internal/sandbox/api"
+	"github.com/ecssd/ecssd/internal/sandbox/fault"
+	"github.com/ecssd/ecssd/internal/sandbox/history"
+	"github.com/ecssd/ecssd/internal/sandbox/imds"
+	"github.com/ecssd/ecssd/internal/sandbox/resolver"
+	"github.com/ecssd/ecssd/internal/sandbox/throttle"
+	"github.com/ecssd/ecssd/internal/sandbox/zone"
+)
+
+// The nouns of the packages below, for those who only start a Server.
+type (
+	Set      = zone.Set
+	Change   = zone.Change
+	Zone     = zone.Zone
+	VPC      = zone.VPC
+	Event    = zone.Event
+	Fault    = fault.Fault
+	Call     = history.Call
+	Instance = imds.Instance
+	Settings struct {
+		zone.Rules
+		api.Behaviour
+		Throttle throttle.Policy
+	}
+)
+
+// The kinds of faults.
+const (
+	Fail   = fault.Fail
+	Delay  = fault.Delay
+	Reset  = fault.Reset
+	Stall  = fault.Stall
+	Lose   = fault.Lose
+	Hang   = fault.Hang
+	Garble = fault.Garble
+	Flood  = fault.Flood
+)
+
+// Config of a Server. Its zero value listens on free ports of 127.0.0.1 and throttles nothing.
+type Config struct {
+	Listen string // API and metadata
+	DNS    string // UDP and TCP
+	Manage string
+
+	VPC      string // that DNS is asked from; vpc-sandbox
+	Instance Instance
+	Settings Settings
+	Seed     uint64           // of all random choices; 0: another one each time
+	Now      func() time.Time // time.Now
+}
+
+// Server is a running sandbox.
+type Server struct {
+	store    *zone.Store
+	limiter  *throttle.Limiter
+	faults   *fault.Set
+	log      *history.Log
+	api      *api.Handler
+	imds     *imds.Handler
+	resolver *resolver.Server
+
+	front, back *http.Server // API and metadata; management
+	url, manage string
+	done        sync.WaitGroup
+
+	mu       sync.Mutex
+	settings Settings
+}
+
+// DefaultVPC is the VPC that DNS is asked from and that private zones belong to, unless told otherwise.
+const DefaultVPC = "vpc-sandbox"
+
+// Start starts a Server; Close ends it.
+func Start(c Config) (*Server, error) {
+	for _, addr := range []*string{&c.Listen, &c.DNS, &c.Manage} {
+		if *addr == "" {
+			*addr = "127.0.0.1:0"
+		}
+	}
+	if c.VPC == "" {
+		c.VPC = DefaultVPC
+	}
+	if c.Instance.VPC == "" {
+		c.Instance.VPC = c.VPC
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Seed == 0 {
+		c.Seed = rand.Uint64()
+	}
+	random := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(c.Seed, stream)) }
+	s := &Server{
+		store:    zone.New(c.Now, random(1), c.Settings.Rules),
+		limiter:  throttle.New(c.Settings.Throttle),
+		faults:   fault.NewSet(random(2)),
+		log:      &history.Log{},
+		imds:     imds.New(c.Instance, c.Now, random(3)),
+		settings: c.Settings,
+	}
+	s.api = api.New(api.Config{Store: s.store, Limiter: s.limiter, Faults: s.faults, Log: s.log, Now: c.Now})
+	s.api.SetBehaviour(c.Settings.Behaviour)
+	front, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the API: %w", err)
+	}
+	s.resolver, err = resolver.Listen(c.DNS, c.VPC, s.store, random(4))
+	if err != nil {
+		_ = front.Close()
+		return nil, err
+	}
+	s.url = "http://" + front.Addr().String()
+	s.front = s.serve(front, http.HandlerFunc(s.route))
+	return s, nil
+}
+
+func (s *Server) serve(l net.Listener, h http.Handler) *http.Server {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	s.done.Go(func() { _ = server.Serve(l) }) // ends by Close
+	return server
+}
+
+// route tells the services of the one address apart. The SDKs send ECS and EC2 calls to the path /.
+func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/latest/"):
+		s.imds.ServeHTTP(w, r)
+	case strings.HasPrefix(r.URL.Path, "/2013-04-01/"):
+		s.api.ServeHTTP(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// Close ends all that the Server does, calls in flight included.
+func (s *Server) Close() error {
+	err := s.front.Close()
+	s.resolver.Close()
+	s.done.Wait()
+	return err
+}
+
+// URL of the API and the metadata service.
+func (s *Server) URL() string { return s.url }
+
+// DNSAddr is host and port of DNS.
+func (s *Server) DNSAddr() string { return s.resolver.Addr() }
+
+// ManageURL is where the management API is.
+func (s *Server) ManageURL() string { return s.manage }
+
+// Environment gives the variables that lead an AWS SDK to the sandbox.
+func (s *Server) Environment() []string {
+	return []string{
+		"AWS_ENDPOINT_URL=" + s.url,
+		"AWS_EC2_METADATA_SERVICE_ENDPOINT=" + s.url,
+		"AWS_ACCESS_KEY_ID=sandbox",
+		"AWS_SECRET_ACCESS_KEY=sandbox",
+		"AWS_REGION=eu-central-1",
+	}
+}
+
+// Private makes a zone private to a VPC, to several when given again.
+func Private(vpc, region string) func(*Zone) {
+	return func(z *Zone) { z.Private, z.VPCs = true, append(z.VPCs, VPC{ID: vpc, Region: region}) }
+}
+
+// WithID gives a zone its ID.
+func WithID(id string) func(*Zone) { return func(z *Zone) { z.ID = id } }
+
+// CloudMap makes a zone one that AWS Cloud Map owns.
+func CloudMap() func(*Zone) { return func(z *Zone) { z.CloudMap = true } }
+
+// CreateZone makes a hosted zone, a public one unless an option says otherwise, and gives its ID.
+func (s *Server) CreateZone(name string, options ...func(*Zone)) (string, error) {
+	z := Zone{Name: name}
+	for _, o := range options {
+		o(&z)
+	}
+	z, _, err := s.store.Create(z)
+	if err != nil {
+		return "", fmt.Errorf("create zone %s: %w", name, err)
+	}
+	return z.ID, nil
+}
+
+// Zones describes all hosted zones, oldest first.
+func (s *Server) Zones() []Zone { return s.store.Zones() }
+
+// RemoveZone removes a hosted zone whatever is in it.
+func (s *Server) RemoveZone(id string) { s.store.Remove(id) }
+
+// Seed puts record sets into a zone as UPSERTs by somebody else would: by the rules, but in batches of any number, and
+// neither throttled nor remembered as a call.
+func (s *Server) Seed(zoneID string, sets ...Set) error {
+	return s.batches(zoneID, zone.Upsert, sets)
+}
+
+// Erase deletes record sets, which must be given as they are, in the same way.
+func (s *Server) Erase(zoneID string, sets ...Set) error {
+	return s.batches(zoneID, zone.Delete, sets)
+}
+
+func (s *Server) batches(zoneID string, action zone.Action, sets []Set) error {
+	for len(sets) > 0 {
+		n := min(len(sets), 50)
+		changes := make([]Change, 0, n)
+		for _, set := range sets[:n] {
+			changes = append(changes, Change{Action: action, Set: set})
+		}
+		if _, err := s.store.Change(zoneID, changes, ""); err != nil {
+			return fmt.Errorf("%s in zone %s: %w", strings.ToLower(string(action)), zoneID, err)
+		}
+		sets = sets[n:]
+	}
+	return nil
+}
+
+// Records gives the record sets of a zone in Route 53's order, without the zone's own SOA and NS.
+func (s *Server) Records(zoneID string) []Set {
+	z, err := s.store.Get(zoneID)
+	if err != nil {
+		return nil
+	}
+	page, err := s.store.List(zoneID, zone.Position{}, z.Sets)
+	if err != nil {
+		return nil
+	}
+	sets := page.Sets[:0]
+	for _, set := range page.Sets {
+		if set.Name != z.Name || set.Type != "NS" && set.Type != "SOA" {
+			sets = append(sets, set)
+		}
+	}
+	return sets
+}
+
+// Calls gives the API calls that have ended, in the order of arrival: all, or those of the operations named.
+func (s *Server) Calls(operations ...string) []Call { return s.log.Calls(operations...) }
+
+// ClearCalls forgets the API calls and the metadata requests so far, and the events.
+func (s *Server) ClearCalls() {
+	s.log.Clear()
+	s.imds.Clear()
+	s.store.ClearEvents()
+}
+
+// Events tells when DNS came to show which record set, oldest first.
+func (s *Server) Events() []Event { return s.store.Events() }
+
+// SetFaults switches these faults on and all others off; without any, all off.
+func (s *Server) SetFaults(faults ...Fault) error { return s.faults.Replace(faults...) }
+
+// Faults lists the faults that are on, and how often they struck.
+func (s *Server) Faults() []fault.Active { return s.faults.Active() }
+
+// Configure changes settings from now on. Buckets begin full again.
+func (s *Server) Configure(change func(*Settings)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.settings)
+	s.store.SetRules(s.settings.Rules)
+	s.api.SetBehaviour(s.settings.Behaviour)
+	s.limiter.SetPolicy(s.settings.Throttle)
+}
+
+// Metadata is the instance metadata service: its values, its mode, its requests.
+func (s *Server) Metadata() *imds.Handler { return s.imds }
+
+// Queries gives how many DNS queries were answered, by response code.
+func (s *Server) Queries() map[string]int { return s.resolver.Queries() }
+
+// Run blocks until ctx ends, then closes the Server.
+func (s *Server) Run(ctx context.Context) error {
+	<-ctx.Done()
+	if err := s.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close the sandbox: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+// Package throttle counts API requests against token buckets as Route 53 does. It only says yes or no.
+package throttle
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Bucket holds at most Burst tokens and gains PerSecond of them each second. The zero Bucket never runs out.
+type Bucket struct {
+	Burst     float64 `json:"burst"`
+	PerSecond float64 `json:"perSecond"`
+}
+
+// Policy says which buckets a request draws from; it needs a token in each of them.
+type Policy struct {
+	Account Bucket            `json:"account"`           // one for all requests
+	Action  Bucket            `json:"action"`            // one for each operation
+	Special map[string]Bucket `json:"special,omitempty"` // operations whose bucket differs from Action
+	Changes Bucket            `json:"changes"`           // one token a change of a change batch; AWS does not publish its size
+	// ChargeRefused takes the tokens of a refused request too, as far as there are any. AWS is silent about it.
+	ChargeRefused bool `json:"chargeRefused"`
+}
+
+// Current is what the Route 53 developer guide says since 2025 or so (throttling-api-requests).
+func Current() Policy {
+	return Policy{Account: Bucket{50, 10}, Action: Bucket{50, 10}, Special: map[string]Bucket{"CreateHostedZone": {40, 2}}}
+}
+
+// Legacy is what it said before (DNSLimitations): five requests per second and account.
+func Legacy() Policy { return Policy{Account: Bucket{5, 5}} }
+
+// None throttles nothing.
+func None() Policy { return Policy{} }
+
+// Named gives the policy of that name: current, legacy, none.
+func Named(name string) (Policy, error) {
+	switch strings.ToLower(name) {
+	case "current":
+		return Current(), nil
+	case "legacy":
+		return Legacy(), nil
+	case "none":
+		return None(), nil
+	}
+	return Policy{}, fmt.Errorf("find throttle policy %q: there are current, legacy, none", name)
+}
+
+// Limiter applies a Policy.
+type Limiter struct {
+	mu     sync.Mutex
+	policy Policy
+	levels map[string]level
+}
+
+type level struct {
+	tokens float64
+	at     time.Time
+}
+
+// New makes a Limiter whose buckets are full.
+func New(p Policy) *Limiter { return &Limiter{policy: p, levels: map[string]level{}} }
+
+// SetPolicy begins anew with full buckets.
+func (l *Limiter) SetPolicy(p Policy) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.policy, l.levels = p, map[string]level{}
+}
+
+// Policy in force.
+func (l *Limiter) Policy() Policy {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.policy
+}
+
+// Allow draws the tokens of one request, or says that one bucket lacks them.
+func (l *Limiter) Allow(operation string, changes int, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	action, ok := l.policy.Special[operation]
+	if !ok {
+		action = l.policy.Action
+	}
+	draws := []struct {
+		name   string
+		bucket Bucket
+		tokens float64
+	}{{"account", l.policy.Account, 1}, {"action " + operation, action, 1}, {"changes", l.policy.Changes, float64(changes)}}
+	allowed := true
+	for _, d := range draws {
+		if d.bucket != (Bucket{}) && l.fill(d.name, d.bucket, now) < d.tokens {
+			allowed = false
+		}
+	}
+	if !allowed && !l.policy.ChargeRefused {
+		return false
+	}
+	for _, d := range draws {
+		if d.bucket != (Bucket{}) {
+			v := l.levels[d.name]
+			v.tokens = max(0, v.tokens-d.tokens)
+			l.levels[d.name] = v
+		}
+	}
+	return allowed
+}
+
+// fill adds what has flowed in since last time and gives the level.
+func (l *Limiter) fill(name string, b Bucket, now time.Time) float64 {
+	v, ok := l.levels[name]
+	if !ok {
+		v = level{b.Burst, now}
+	}
+	if passed := now.Sub(v.at); passed > 0 {
+		v.tokens, v.at = min(b.Burst, v.tokens+passed.Seconds()*b.PerSecond), now
+	}
+	l.levels[name] = v
+	return v.tokens
+}
