@@ -23,8 +23,8 @@ func stopSignal(s string) int {
 }
 
 func signalNumber(s string) (int, bool) {
-	if n, err := strconv.Atoi(s); err == nil {
-		return n, 0 < n && n <= sigRTMax
+	if n, err := strconv.Atoi(s); err == nil && 0 < n && n <= sigRTMax {
+		return n, true
 	}
 	name := strings.TrimPrefix(strings.ToUpper(s), "SIG")
 	if offset, ok := strings.CutPrefix(name, "RTMIN"); ok {
@@ -55,5 +55,8 @@ func realTime(from int, offset string) (int, bool) {
 		return 0, false
 	}
 	n += from
-	return n, sigRTMin <= n && n <= sigRTMax
+	if n < sigRTMin || n > sigRTMax {
+		return 0, false
+	}
+	return n, true
 }

@@ -34,55 +34,34 @@ var live = filters.NewArgs(
 )
 
 // Snapshot tells which containers are running, paused or restarting, ordered by ID. It lists them, which is one call, and
-// inspects only those that are new, that are in dirty (IDs that hints named since the last Snapshot), or of which the
-// listing says something else than before; with all, every one. A container that is gone before it can be inspected is
+// inspects only those that are new, that are in dirty (IDs that hints named since the last Snapshot that succeeded), or of
+// which the listing says something else than before; with all, every one. A container that is gone before it can be inspected is
 // left out. Any other failure fails the whole: half a snapshot would look like containers that died.
 //
-// The second result, ordered too, holds the IDs whose appearance, disappearance or change only the listing showed, no ID
-// in dirty. A few are always possible, their hints being on the way; where the hints never come, the event stream is deaf.
-// The first Snapshot has none.
-//
 // What is returned shares its maps and slices with later snapshots and must not be changed.
-func (e *Engine) Snapshot(ctx context.Context, dirty map[string]bool, all bool) ([]container.Container, []string, error) {
+func (e *Engine) Snapshot(ctx context.Context, dirty map[string]bool, all bool) ([]container.Container, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
 	listings, err := e.list(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("list containers: %w", err)
-	}
-	var stale, unhinted []string
-	for id, listing := range listings {
-		known, ok := e.cache[id]
-		changed := !ok || known.listing != listing
-		if changed || dirty[id] || all {
-			stale = append(stale, id)
-		}
-		if changed && !dirty[id] {
-			unhinted = append(unhinted, id)
-		}
-	}
-	for id := range e.cache {
-		if _, ok := listings[id]; !ok && !dirty[id] {
-			unhinted = append(unhinted, id)
-		}
-	}
-	if e.cache == nil {
-		unhinted = nil
-	}
-
-	inspected, err := e.inspectEach(ctx, stale)
-	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("list containers: %w", err)
 	}
 	cache := make(map[string]cached, len(listings))
-	for id := range listings {
-		if known, ok := e.cache[id]; ok {
+	var stale []string
+	for id, listing := range listings {
+		known, ok := e.cache[id]
+		if ok && known.listing == listing && !dirty[id] && !all {
 			cache[id] = known
+		} else {
+			stale = append(stale, id)
 		}
 	}
+	inspected, err := e.inspectEach(ctx, stale)
+	if err != nil {
+		return nil, err
+	}
 	for i, id := range stale {
-		delete(cache, id)
 		switch c := inspected[i]; c.State {
 		case container.Running, container.Paused, container.Restarting:
 			cache[id] = cached{c, listings[id]}
@@ -94,8 +73,7 @@ func (e *Engine) Snapshot(ctx context.Context, dirty map[string]bool, all bool) 
 	for _, id := range slices.Sorted(maps.Keys(cache)) {
 		snapshot = append(snapshot, cache[id].container)
 	}
-	slices.Sort(unhinted)
-	return snapshot, unhinted, nil
+	return snapshot, nil
 }
 
 // Inspect finds one container, whatever its state, by its name, its ID or the beginning of its ID.
