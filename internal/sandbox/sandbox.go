@@ -16,7 +16,6 @@
 package sandbox
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -48,7 +47,7 @@ type (
 	Settings struct {
 		zone.Rules
 		api.Behaviour
-		Throttle throttle.Policy
+		Throttle throttle.Policy `json:"throttle"`
 	}
 )
 
@@ -87,11 +86,12 @@ type Server struct {
 	imds     *imds.Handler
 	resolver *resolver.Server
 
-	front, back *http.Server // API and metadata; management
 	url, manage string
+	back        *http.Server // management
 	done        sync.WaitGroup
 
 	mu       sync.Mutex
+	front    *http.Server // API and metadata; nil while it does not listen
 	settings Settings
 }
 
@@ -132,13 +132,20 @@ func Start(c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the API: %w", err)
 	}
+	back, err := net.Listen("tcp", c.Manage)
+	if err != nil {
+		_ = front.Close()
+		return nil, fmt.Errorf("listen for management: %w", err)
+	}
 	s.resolver, err = resolver.Listen(c.DNS, c.VPC, s.store, random(4))
 	if err != nil {
 		_ = front.Close()
+		_ = back.Close()
 		return nil, err
 	}
-	s.url = "http://" + front.Addr().String()
+	s.url, s.manage = "http://"+front.Addr().String(), "http://"+back.Addr().String()
 	s.front = s.serve(front, http.HandlerFunc(s.route))
+	s.back = s.serve(back, s.management())
 	return s, nil
 }
 
@@ -162,10 +169,31 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 
 // Close ends all that the Server does, calls in flight included.
 func (s *Server) Close() error {
-	err := s.front.Close()
+	err := errors.Join(s.SetListening(false), s.back.Close())
 	s.resolver.Close()
 	s.done.Wait()
 	return err
+}
+
+// SetListening lets connections to the API and the metadata service be refused, those that are open end, or lets them
+// be accepted again.
+func (s *Server) SetListening(on bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if on == (s.front != nil) {
+		return nil
+	}
+	if !on {
+		err := s.front.Close()
+		s.front = nil
+		return err
+	}
+	l, err := net.Listen("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		return fmt.Errorf("listen for the API: %w", err)
+	}
+	s.front = s.serve(l, http.HandlerFunc(s.route))
+	return nil
 }
 
 // URL of the API and the metadata service.
@@ -279,8 +307,18 @@ func (s *Server) Events() []Event { return s.store.Events() }
 // SetFaults switches these faults on and all others off; without any, all off.
 func (s *Server) SetFaults(faults ...Fault) error { return s.faults.Replace(faults...) }
 
+// AddFault switches one more fault on.
+func (s *Server) AddFault(f Fault) error { return s.faults.Add(f) }
+
 // Faults lists the faults that are on, and how often they struck.
 func (s *Server) Faults() []fault.Active { return s.faults.Active() }
+
+// Settings in force.
+func (s *Server) Settings() Settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settings
+}
 
 // Configure changes settings from now on. Buckets begin full again.
 func (s *Server) Configure(change func(*Settings)) {
@@ -297,12 +335,3 @@ func (s *Server) Metadata() *imds.Handler { return s.imds }
 
 // Queries gives how many DNS queries were answered, by response code.
 func (s *Server) Queries() map[string]int { return s.resolver.Queries() }
-
-// Run blocks until ctx ends, then closes the Server.
-func (s *Server) Run(ctx context.Context) error {
-	<-ctx.Done()
-	if err := s.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("close the sandbox: %w", err)
-	}
-	return nil
-}

@@ -44,7 +44,7 @@ type Handler struct {
 	log     *history.Log
 	now     func() time.Time
 
-	mu    sync.Mutex
+	mu        sync.Mutex
 	behaviour Behaviour
 	busy      map[string]time.Time // until when a zone is busy with a change
 }
@@ -70,7 +70,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	record.RequestID = fmt.Sprintf("%08x-5a4d-4b0c-8e1f-%012x", record.Seq, record.Received.UnixNano()&0xffffffffffff)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		h.fail(w, record, &failure{413, "RequestEntityTooLarge", "The request body is too long or broke off"})
+		h.fail(w, record, refuse(413, "RequestEntityTooLarge", "The request body is too long or broke off"))
 		return
 	}
 	c, f := h.understand(r, body, &record)
@@ -127,7 +127,7 @@ func (h *Handler) understand(r *http.Request, body []byte, record *history.Call)
 	record.AccessKey = key
 	c, known := route(r)
 	if !known {
-		return c, &failure{400, "InvalidAction", fmt.Sprintf("The sandbox does not imitate %s %s", r.Method, r.URL.Path)}
+		return c, refuse(400, "InvalidAction", fmt.Sprintf("The sandbox does not imitate %s %s", r.Method, r.URL.Path))
 	}
 	record.Operation, record.ZoneID = c.operation, c.zoneID
 	for k := range c.query {
@@ -137,7 +137,7 @@ func (h *Handler) understand(r *http.Request, body []byte, record *history.Call)
 		record.Query[k] = c.query.Get(k)
 	}
 	if !signed {
-		return c, &failure{403, "MissingAuthenticationToken", "Missing Authentication Token"}
+		return c, refuse(403, "MissingAuthenticationToken", "Missing Authentication Token")
 	}
 	var f *failure
 	switch c.operation {
@@ -182,7 +182,7 @@ func (h *Handler) admit(c *call, strike *fault.Fault) *failure {
 		return known("Throttling")
 	}
 	if strike != nil && strike.Kind == fault.Fail {
-		f := &failure{strike.Status, strike.Code, strike.Message}
+		f := refuse(strike.Status, strike.Code, strike.Message)
 		if f.code == "AccessDenied" && f.message == "" {
 			f.message = denial(c)
 		}
@@ -198,7 +198,7 @@ func (h *Handler) admit(c *call, strike *fault.Fault) *failure {
 
 func known(code string) *failure {
 	status, message, _ := fault.Known(code)
-	return &failure{status, code, message}
+	return refuse(status, code, message)
 }
 
 // denial words AccessDenied as IAM does.
@@ -237,8 +237,7 @@ func (h *Handler) fail(w http.ResponseWriter, record history.Call, f *failure) {
 	h.mu.Unlock()
 	body, err := f.body(record.RequestID)
 	if legacy {
-		messages := strings.Split(strings.Trim(f.message, "[]"), ", ")
-		body, err = marshal(f.code, legacyDocument{messages, record.RequestID})
+		body, err = marshal(f.code, legacyDocument{f.list, record.RequestID})
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -250,7 +249,7 @@ func (h *Handler) fail(w http.ResponseWriter, record history.Call, f *failure) {
 func (h *Handler) succeed(w http.ResponseWriter, record history.Call, a answer, strike *fault.Fault) {
 	body, err := marshal(a.root, a.document)
 	if err != nil {
-		h.fail(w, record, &failure{500, "InternalFailure", err.Error()})
+		h.fail(w, record, refuse(500, "InternalFailure", err.Error()))
 		return
 	}
 	record.Status = a.status

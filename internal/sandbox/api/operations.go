@@ -118,17 +118,17 @@ func reply(root string, document any, err error) (answer, *failure) {
 		case zone.HostedZoneAlreadyExists:
 			status = 409
 		}
-		return answer{}, &failure{status, string(refused.Code), refused.Text()}
+		return answer{}, &failure{status, string(refused.Code), refused.Text(), refused.Messages}
 	case err != nil:
-		return answer{}, &failure{500, "InternalFailure", err.Error()}
+		return answer{}, refuse(500, "InternalFailure", err.Error())
 	}
 	return answer{status: 200, root: root, document: document}, nil
 }
 
 func (h *Handler) change(c *call) (answer, *failure) {
 	if z, err := h.store.Get(c.zoneID); err == nil && z.CloudMap {
-		return answer{}, &failure{403, "AccessDenied", "The resource hostedzone/" + c.zoneID +
-			" can only be managed through AWS Cloud Map (" + cloudMapARN + ")"}
+		return answer{}, refuse(403, "AccessDenied", "The resource hostedzone/"+c.zoneID+
+			" can only be managed through AWS Cloud Map ("+cloudMapARN+")")
 	}
 	info, err := h.store.Change(c.zoneID, c.changes, c.comment)
 	return reply("ChangeResourceRecordSetsResponse", struct {
@@ -193,7 +193,7 @@ func (h *Handler) listByName(c *call) (answer, *failure) {
 	if dnsName != "" {
 		name, err := zone.ParseName(dnsName)
 		if err != nil {
-			return answer{}, &failure{400, "InvalidDomainName", err.Error()}
+			return answer{}, refuse(400, "InvalidDomainName", err.Error())
 		}
 		from = name
 	}
@@ -293,8 +293,8 @@ func (h *Handler) listByVPC(c *call) (answer, *failure) {
 		}
 	}
 	if !started {
-		return answer{}, &failure{400, "InvalidPaginationToken", "The value that you specified to get the second or " +
-			"subsequent page of results is invalid."}
+		return answer{}, refuse(400, "InvalidPaginationToken", "The value that you specified to get the second or "+
+			"subsequent page of results is invalid.")
 	}
 	return reply("ListHostedZonesByVPCResponse", document, nil)
 }
@@ -323,8 +323,8 @@ func (h *Handler) createZone(c *call) (answer, *failure) {
 	case z.Private && len(z.VPCs) == 0:
 		return answer{}, invalidInput("When you're creating a private hosted zone, you must specify a VPC")
 	case r.VPC != nil && (r.VPC.ID == "" || r.VPC.Region == ""):
-		return answer{}, &failure{400, "InvalidVPCId", "The VPC ID that you specified either isn't a valid ID or the current " +
-			"account is not authorized to access this VPC."}
+		return answer{}, refuse(400, "InvalidVPCId", "The VPC ID that you specified either isn't a valid ID or the "+
+			"current account is not authorized to access this VPC.")
 	}
 	z, info, err := h.store.Create(z)
 	a, f := reply("CreateHostedZoneResponse", struct {

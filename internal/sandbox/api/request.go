@@ -94,7 +94,7 @@ func decode(body []byte, into any, root *xml.Name, want string) *failure {
 		return invalidInput("Invalid XML ; %s", err)
 	}
 	if root.Local != want {
-		return &failure{400, "MalformedInput", root.Local + " is not valid, expected " + want}
+		return refuse(400, "MalformedInput", root.Local+" is not valid, expected "+want)
 	}
 	if root.Space != namespace {
 		return invalidInput("Invalid XML ; cvc-elt.1: Cannot find the declaration of element '%s'.", root.Local)
@@ -283,10 +283,15 @@ type failure struct {
 	status  int
 	code    string
 	message string
+	list    []string // the single messages of an InvalidChangeBatch
+}
+
+func refuse(status int, code, message string) *failure {
+	return &failure{status: status, code: code, message: message}
 }
 
 func invalidInput(format string, args ...any) *failure {
-	return &failure{400, "InvalidInput", fmt.Sprintf(format, args...)}
+	return refuse(400, "InvalidInput", fmt.Sprintf(format, args...))
 }
 
 // trimID accepts IDs with or without the prefix that responses give them.

@@ -1,0 +1,109 @@
+// Command ecssd-sandbox plays Route 53, its DNS, and the instance metadata service on this machine, so that ecssd can be
+// developed and tried without AWS. It keeps nothing when it ends.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/sandbox/throttle"
+)
+
+type flags struct {
+	Listen     string   `default:"127.0.0.1:4566" placeholder:"ADDR" help:"Address of the API and the metadata service. Port 0 takes a free one, here and below."`
+	DNS        string   `name:"dns" default:"127.0.0.1:5300" placeholder:"ADDR" help:"Address of DNS, UDP and TCP."`
+	Manage     string   `default:"127.0.0.1:4567" placeholder:"ADDR" help:"Address of the management API; GET / explains it."`
+	Zone       []string `default:"servicediscovery.internal" placeholder:"NAME" help:"Private hosted zone to begin with; repeatable."`
+	PublicZone []string `placeholder:"NAME" help:"Public hosted zone to begin with; repeatable."`
+	VPC        string   `name:"vpc" default:"${vpc}" placeholder:"ID" help:"VPC of the private zones, of DNS and of the metadata."`
+	Region     string   `default:"eu-central-1" placeholder:"NAME" help:"Region of the VPC and of the metadata."`
+	InstanceID string   `name:"instance-id" placeholder:"ID" help:"Instance ID in the metadata."`
+	HostIP     string   `name:"host-ip" placeholder:"ADDR" help:"The instance's private address in the metadata."`
+	Throttle   string   `default:"current" placeholder:"POLICY" help:"Token buckets: current (AWS now), legacy (5 requests a second), none."`
+	Seed       uint64   `placeholder:"N" help:"Seed of all random choices, to have the same ones again."`
+}
+
+// errUsage marks errors of the command line.
+var errUsage = errors.New("see ecssd-sandbox --help")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "ecssd-sandbox:", err)
+	stop()
+	if errors.Is(err, errUsage) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	var f flags
+	helped := false
+	parser, err := kong.New(&f, kong.Name("ecssd-sandbox"), kong.Writers(stdout, stderr), kong.Exit(func(int) { helped = true }),
+		kong.Vars{"vpc": sandbox.DefaultVPC},
+		kong.Description("Plays Route 53, its DNS, and the EC2 instance metadata service, in memory, to develop against."))
+	if err != nil {
+		return fmt.Errorf("define flags: %w", err)
+	}
+	_, err = parser.Parse(args)
+	if helped {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w; %w", err, errUsage)
+	}
+	policy, err := throttle.Named(f.Throttle)
+	if err != nil {
+		return fmt.Errorf("%w; %w", err, errUsage)
+	}
+	s, err := sandbox.Start(sandbox.Config{
+		Listen: f.Listen, DNS: f.DNS, Manage: f.Manage, VPC: f.VPC, Seed: f.Seed,
+		Instance: sandbox.Instance{ID: f.InstanceID, PrivateIP: f.HostIP, Region: f.Region},
+		Settings: sandbox.Settings{Throttle: policy},
+	})
+	if err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	for _, name := range f.Zone {
+		if _, err := s.CreateZone(name, sandbox.Private(f.VPC, f.Region)); err != nil {
+			return fmt.Errorf("%w; %w", err, errUsage)
+		}
+	}
+	for _, name := range f.PublicZone {
+		if _, err := s.CreateZone(name); err != nil {
+			return fmt.Errorf("%w; %w", err, errUsage)
+		}
+	}
+	tell(stdout, s)
+	<-ctx.Done()
+	return nil
+}
+
+// tell prints what a shell needs to lead a program to the sandbox, and a person to its other sides.
+func tell(w io.Writer, s *sandbox.Server) {
+	for _, variable := range s.Environment() {
+		fmt.Fprintf(w, "export %s\n", variable)
+	}
+	fmt.Fprintf(w, "# DNS: %s\n# management: %s\n", s.DNSAddr(), s.ManageURL())
+	for _, z := range s.Zones() {
+		kind := "public"
+		if z.Private {
+			kind = "private"
+		}
+		fmt.Fprintf(w, "# %s hosted zone %s: %s\n", kind, z.Name, z.ID)
+	}
+}
