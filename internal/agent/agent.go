@@ -83,7 +83,9 @@ type Agent struct {
 	stops      stops
 	crashes    crashes
 	problems   map[endpoint.Problem]bool // already reported
-	askTasks   backoff
+	asked      int                       // how often in a row the ECS agent was asked for addresses in vain
+	askAt      time.Time                 // not asked before
+	due        time.Time                 // when the wishes may differ without a hint; zero: never
 	slept      time.Duration
 
 	mu        sync.Mutex
@@ -92,6 +94,8 @@ type Agent struct {
 
 // New gives an agent that has not looked at anything yet.
 func New(cfg Config) *Agent {
+	cfg.Readiness.NotReady("zone", "not found yet")
+	cfg.Readiness.NotReady("engine", "not connected yet")
 	return &Agent{
 		cfg:   cfg,
 		inbox: inbox{wake: make(chan struct{}, 1)},
@@ -151,8 +155,15 @@ func (a *Agent) inZone(ctx context.Context, id string) error {
 	a.cfg.Readiness.Ready("zone")
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return a.follow(ctx) })
-	group.Go(func() error { return a.observe(ctx, writer) })
+	group.Go(func() error { return writer.Run(ctx) })
+	group.Go(func() error {
+		a.follow(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		a.observe(ctx, writer)
+		return nil
+	})
 	group.Go(func() error { return a.leaveOtherZones(ctx, id) })
 	group.Go(func() error { return a.listOnce(ctx, zone, writer) })
 	return group.Wait()

@@ -19,7 +19,7 @@ const (
 // crashes counts the deaths that nobody asked for.
 type crashes struct {
 	deaths map[string]map[death]bool // by service; a set, since the Engine's events are replayed
-	asked  map[string]bool           // containers that were sent a deadly signal and have not died yet
+	asked  map[string]time.Time      // containers that were sent a deadly signal and have not died yet, and when
 	first  map[string]sighting       // when each container's present run was first seen
 }
 
@@ -34,7 +34,7 @@ type sighting struct {
 }
 
 func newCrashes() crashes {
-	return crashes{deaths: map[string]map[death]bool{}, asked: map[string]bool{}, first: map[string]sighting{}}
+	return crashes{deaths: map[string]map[death]bool{}, asked: map[string]time.Time{}, first: map[string]sighting{}}
 }
 
 // hint counts a death. c is the container where it is known.
@@ -42,14 +42,18 @@ func (k crashes) hint(h container.Hint, c container.Container, known bool) {
 	switch h.Action {
 	case container.Kill:
 		if known && stopSignal(c, h.Signal) || !known && (h.Signal == int(syscall.SIGTERM) || h.Signal == int(syscall.SIGKILL)) {
-			k.asked[h.ContainerID] = true
+			k.asked[h.ContainerID] = time.Now()
 		}
 	case container.Die:
-		if !k.asked[h.ContainerID] && h.Service != "" {
-			if k.deaths[h.Service] == nil {
-				k.deaths[h.Service] = map[death]bool{}
+		service := h.Service
+		if known {
+			service = endpoint.Service(c)
+		}
+		if _, asked := k.asked[h.ContainerID]; !asked && service != "" {
+			if k.deaths[service] == nil {
+				k.deaths[service] = map[death]bool{}
 			}
-			k.deaths[h.Service][death{h.ContainerID, h.Time.UnixNano()}] = true
+			k.deaths[service][death{h.ContainerID, h.Time.UnixNano()}] = true
 		}
 		delete(k.asked, h.ContainerID)
 	}
@@ -66,6 +70,10 @@ func (k crashes) look(live map[string]container.Container, now time.Time) {
 	for id := range k.first {
 		if _, ok := live[id]; !ok {
 			delete(k.first, id)
+		}
+	}
+	for id, at := range k.asked { // a death whose event was lost
+		if now.Sub(at) > time.Hour {
 			delete(k.asked, id)
 		}
 	}

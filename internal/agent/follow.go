@@ -56,8 +56,8 @@ func (b *inbox) reconnect() {
 	}
 }
 
-// follow reads the Engine's events, for ever. Its only error would be none.
-func (a *Agent) follow(ctx context.Context) error {
+// follow reads the Engine's events until ctx ends.
+func (a *Agent) follow(ctx context.Context) {
 	wait := backoff{first: 100 * time.Millisecond, longest: time.Second}
 	log := a.cfg.Log
 	var said time.Time
@@ -83,10 +83,11 @@ func (a *Agent) follow(ctx context.Context) error {
 					a.inbox.hints = append(a.inbox.hints, h)
 				})
 			})
+		onPurpose := streamCtx.Err() != nil
 		cancel()
 		a.inbox.put(func() { a.inbox.connected, a.inbox.breakOff = time.Time{}, nil })
-		if ctx.Err() != nil {
-			return nil
+		if onPurpose {
+			continue
 		}
 		a.cfg.Metrics.connected(false)
 		a.cfg.Readiness.NotReady("engine", err.Error())
@@ -96,5 +97,4 @@ func (a *Agent) follow(ctx context.Context) error {
 		}
 		sleep(ctx, wait.next())
 	}
-	return nil
 }

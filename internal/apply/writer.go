@@ -135,11 +135,12 @@ func (w *Writer) DoubtAll() {
 	w.poke()
 }
 
-// Known gives what the host believes to have in the zone.
-func (w *Writer) Known() plan.Known {
+// Knows says whether the host believes to have a record in the zone.
+func (w *Writer) Knows(key record.Key) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return maps.Clone(w.known)
+	_, ok := w.known[key]
+	return ok
 }
 
 func (w *Writer) poke() {

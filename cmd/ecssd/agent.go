@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/sirupsen/logrus"
+
+	"github.com/ecssd/ecssd/internal/agent"
+	"github.com/ecssd/ecssd/internal/docker"
+	"github.com/ecssd/ecssd/internal/host"
+	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/route53"
+)
+
+const (
+	// verifyEvery is how often one own name is read back from the zone.
+	verifyEvery = 15 * time.Minute
+	// onceTimeout is how long a command that works once tries.
+	onceTimeout = time.Minute
+)
+
+// parts is everything that an agent is made of.
+type parts struct {
+	log       *logrus.Entry
+	registry  *prometheus.Registry
+	readiness *agent.Readiness
+	engine    *docker.Engine
+	journal   *journal.Journal
+	agent     *agent.Agent
+}
+
+// prepare makes what needs nobody's answer.
+func prepare(s *Settings, std streams) (*parts, error) {
+	engine, err := docker.New(s.DockerHost)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--docker-host: %w", err)}
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return &parts{log: s.logger(std.Err), registry: registry, readiness: &agent.Readiness{}, engine: engine}, nil
+}
+
+// assemble waits for what the agent cannot be without, who this host is, and makes the agent.
+func (p *parts) assemble(ctx context.Context, s *Settings) error {
+	var id host.Identity
+	err := agent.Await(ctx, p.log, p.readiness, "identity", func(ctx context.Context) (err error) {
+		id, err = identify(ctx, s)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("find out who this host is: %w", err)
+	}
+	awsConfig, err := loadAWS(ctx, s, id.Region)
+	if err != nil {
+		return err
+	}
+	policy, err := s.policy()
+	if err != nil {
+		return usageError{err}
+	}
+	boot, err := host.BootID()
+	if err != nil {
+		p.log.WithError(err).Warn("a reboot of this host cannot be told from a restart of the agent")
+	}
+	p.journal, err = journal.Open(s.StateDir, id.InstanceID, boot)
+	if errors.Is(err, journal.ErrLocked) {
+		return fmt.Errorf("%w: stop it first (systemctl stop ecssd)", err)
+	} else if err != nil {
+		return err
+	}
+	if notice := p.journal.Notice(); notice != "" {
+		p.log.Warn(notice)
+	}
+	if err := p.journal.Err(); err != nil {
+		p.log.WithError(err).Error("the journal cannot be written: records of containers that end while the agent does not run will be found late")
+	}
+	client := route53.New(awsConfig)
+	introspection := host.NewIntrospection()
+	p.agent = agent.New(agent.Config{
+		Owner: s.owner(id), ZoneName: s.Zone, ZoneID: s.ZoneID, TTL: s.TTL, Policy: policy,
+		Engine: p.engine,
+		Tasks:  func(ctx context.Context) (map[string]agent.Task, error) { return tasks(ctx, introspection) },
+		FindZone: func(ctx context.Context) (string, error) {
+			zone, err := client.FindZone(ctx, s.Zone, id.VPC)
+			return zone.ID, err
+		},
+		OpenZone:  func(id string) agent.Zone { return client.Zone(id) },
+		Journal:   p.journal,
+		Suspended: host.Suspended,
+		Resync:    s.Resync, VerifyEvery: verifyEvery,
+		Log: p.log, Readiness: p.readiness, Metrics: agent.NewMetrics(p.registry),
+	})
+	p.log.WithFields(logrus.Fields{
+		"version": versionString(), "instance_id": id.InstanceID, "address": id.Address.String(), "zone": s.Zone,
+	}).Info("this is the host")
+	return nil
+}
+
+// close gives up what prepare and assemble took.
+func (p *parts) close() error {
+	var err error
+	if p.journal != nil {
+		err = p.journal.Close()
+	}
+	return errors.Join(err, p.engine.Close())
+}
+
+func identify(ctx context.Context, s *Settings) (host.Identity, error) {
+	id, err := host.Identify(ctx, host.Given{InstanceID: s.InstanceID, Address: s.address(), Region: s.Region})
+	if err == nil && s.Target == "ec2" && id.PrivateDNSName == "" {
+		err = errors.New("--target ec2: EC2 metadata names no private DNS name for this host; leave the flag out")
+	}
+	return id, err
+}
+
+// loadAWS reads the AWS configuration of the environment. Where it names no region the host's own is used: Route 53 is one
+// service for all regions of a partition, and the region tells the partition.
+func loadAWS(ctx context.Context, s *Settings, region string) (aws.Config, error) {
+	loaded, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.Region))
+	if err != nil {
+		return aws.Config{}, usageError{fmt.Errorf("read the AWS configuration: %w", err)}
+	}
+	if loaded.Region == "" {
+		loaded.Region = region
+	}
+	if loaded.Region == "" {
+		loaded.Region = "us-east-1"
+	}
+	return loaded, nil
+}
+
+// tasks tells what the ECS agent of this host knows, by container ID.
+func tasks(ctx context.Context, introspection *host.Introspection) (map[string]agent.Task, error) {
+	found, err := introspection.Tasks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byID := map[string]agent.Task{}
+	for _, task := range found {
+		for _, c := range task.Containers {
+			byID[c.DockerID] = agent.Task{Address: c.Address, Stopping: task.DesiredStatus == "STOPPED"}
+		}
+	}
+	return byID, nil
+}
+
+type agentCommand struct{}
+
+func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err error) {
+	p, err := prepare(s, std)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	serving.Go(func() { serve(ctx, s.Listen, p.registry, p.readiness, p.log) })
+	if err := p.assemble(ctx, s); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	return p.agent.Run(ctx)
+}
+
+type syncCommand struct{}
+
+func (syncCommand) Run(ctx context.Context, s *Settings, std streams) error {
+	return once(ctx, s, std, (*agent.Agent).Sync)
+}
+
+type deregisterCommand struct{}
+
+func (deregisterCommand) Run(ctx context.Context, s *Settings, std streams) error {
+	return once(ctx, s, std, (*agent.Agent).Deregister)
+}
+
+// once does one thing within onceTimeout.
+func once(ctx context.Context, s *Settings, std streams, work func(*agent.Agent, context.Context) error) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, onceTimeout, fmt.Errorf("not done within %s", onceTimeout))
+	defer cancel()
+	p, err := prepare(s, std)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	if err := p.assemble(ctx, s); err != nil {
+		return err
+	}
+	return work(p.agent, ctx)
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+type resolveCommand struct {
+	Name   string `arg:"" help:"A service (time), or a full name (time.servicediscovery.internal)."`
+	Server string `help:"DNS server to ask, with its port; the system's where not given." placeholder:"ADDRESS:PORT"`
+}
+
+func (c resolveCommand) Run(ctx context.Context, s *Settings, std streams) error {
+	resolver := net.DefaultResolver
+	if c.Server != "" {
+		if !listenable(c.Server) {
+			return usageError{fmt.Errorf("--server %q is not an address and port", c.Server)}
+		}
+		resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, c.Server)
+		}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	name := strings.ToLower(strings.TrimSuffix(c.Name, "."))
+	if name != s.Zone && !strings.HasSuffix(name, "."+s.Zone) {
+		name += "." + s.Zone
+	}
+	// Rooted, so that no search domain is tried.
+	_, targets, err := resolver.LookupSRV(ctx, "", "", name+".")
+	if err != nil {
+		return fmt.Errorf("look up SRV %s: %w", name, err)
+	}
+	for _, target := range targets {
+		addresses, err := resolver.LookupNetIP(ctx, "ip4", target.Target)
+		if err != nil {
+			return fmt.Errorf("look up the target of %s, %s: %w", name, target.Target, err)
+		}
+		for _, address := range addresses {
+			_, err := fmt.Fprintf(std.Out, "%s:%d\t%s\tpriority %d, weight %d\n", address.Unmap(), target.Port,
+				strings.TrimSuffix(target.Target, "."), target.Priority, target.Weight)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

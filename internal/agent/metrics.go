@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/plan"
+)
+
+// Counts says how many endpoints of this host are in which state, and how many containers are withheld.
+type Counts struct {
+	Serving, Standby int // endpoints
+	Stopping, Held   int // containers: asked to stop; in a crash loop
+}
+
+// Metrics shows what an agent does.
+type Metrics struct {
+	Writer *apply.Metrics
+
+	events     *prometheus.CounterVec
+	snapshots  *prometheus.CounterVec
+	engine     prometheus.Gauge
+	endpoints  *prometheus.GaugeVec
+	containers *prometheus.GaugeVec
+
+	mu      sync.Mutex
+	writer  *apply.Writer
+	journal *journal.Journal
+}
+
+// NewMetrics registers the metrics of an agent.
+func NewMetrics(registry prometheus.Registerer) *Metrics {
+	auto := promauto.With(registry)
+	m := &Metrics{
+		Writer: apply.NewMetrics(registry),
+		events: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "ecssd_engine_events_total", Help: "Events of the Engine received, by action: start, kill, die, other.",
+		}, []string{"action"}),
+		snapshots: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "ecssd_snapshots_total", Help: "Looks at the Engine's containers, by outcome: ok, failed.",
+		}, []string{"outcome"}),
+		engine: auto.NewGauge(prometheus.GaugeOpts{
+			Name: "ecssd_engine_connected", Help: "1 while the Engine's events are followed.",
+		}),
+		endpoints: auto.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ecssd_endpoints", Help: "Endpoints of this host by state: serving, standby.",
+		}, []string{"state"}),
+		containers: auto.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ecssd_containers_withheld", Help: "Live containers that are not announced, by reason: stopping, crash_loop.",
+		}, []string{"reason"}),
+	}
+	auto.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ecssd_changes_pending", Help: "Record changes to be made, those refused not counted.",
+	}, m.gauge(func(w *apply.Writer, _ *journal.Journal) float64 { return float64(w.Status().Pending) }))
+	auto.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ecssd_last_applied_timestamp_seconds", Help: "Unix time of the last change batch applied; 0 before the first.",
+	}, m.gauge(func(w *apply.Writer, _ *journal.Journal) float64 {
+		if last := w.Status().LastGood; !last.IsZero() {
+			return float64(last.UnixMilli()) / 1000
+		}
+		return 0
+	}))
+	auto.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ecssd_journal_behind", Help: "1 while the journal could not be written.",
+	}, m.gauge(func(_ *apply.Writer, j *journal.Journal) float64 {
+		if j.Err() != nil {
+			return 1
+		}
+		return 0
+	}))
+	for _, reason := range []plan.Reason{plan.NameFull, plan.ZoneFull, plan.Conflict, plan.Denied, plan.Invalid} {
+		auto.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ecssd_changes_refused", Help: "Record changes that Route 53 refuses and that are held back, by reason.",
+			ConstLabels: prometheus.Labels{"reason": string(reason)},
+		}, m.gauge(func(w *apply.Writer, _ *journal.Journal) float64 {
+			n := 0.0
+			for _, r := range w.Status().Refused {
+				if r.Reason == reason {
+					n++
+				}
+			}
+			return n
+		}))
+	}
+	return m
+}
+
+// gauge reads from the present writer and journal; 0 before there is one.
+func (m *Metrics) gauge(read func(*apply.Writer, *journal.Journal) float64) func() float64 {
+	return func() float64 {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.writer == nil {
+			return 0
+		}
+		return read(m.writer, m.journal)
+	}
+}
+
+func (m *Metrics) watch(writer *apply.Writer, journal *journal.Journal) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.writer, m.journal = writer, journal
+}
+
+func (m *Metrics) hint(h container.Hint) { m.events.WithLabelValues(string(h.Action)).Inc() }
+
+func (m *Metrics) snapshot(err error) {
+	outcome := "ok"
+	if err != nil {
+		outcome = "failed"
+	}
+	m.snapshots.WithLabelValues(outcome).Inc()
+}
+
+func (m *Metrics) connected(yes bool) {
+	m.engine.Set(0)
+	if yes {
+		m.engine.Set(1)
+	}
+}
+
+func (m *Metrics) count(c Counts) {
+	m.endpoints.WithLabelValues("serving").Set(float64(c.Serving))
+	m.endpoints.WithLabelValues("standby").Set(float64(c.Standby))
+	m.containers.WithLabelValues("stopping").Set(float64(c.Stopping))
+	m.containers.WithLabelValues("crash_loop").Set(float64(c.Held))
+}

@@ -1,0 +1,302 @@
+package agent
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/endpoint"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+const (
+	// replaying is how long after connecting hints may be of the past. A hint of the past may be about a run of a container
+	// that has ended since, so that it is held against a snapshot first.
+	replaying = 2 * time.Second
+	// snapshotRetry is the wait after a failed snapshot; events go on meanwhile.
+	snapshotRetry = time.Second
+	tasksTimeout  = time.Second
+	// flushDelay is how long a stop mark waits for a change batch to take it along to the disk.
+	flushDelay = time.Second
+)
+
+// observe turns hints into wishes until ctx ends.
+func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
+	if slept, err := a.cfg.Suspended(); err == nil {
+		a.slept = slept
+	}
+	a.containers = nil
+	view := view{dirty: map[string]bool{}, all: true}
+	resync := time.Now().Add(jitter(a.cfg.Resync))
+	for {
+		mail := a.inbox.drain()
+		if now := time.Now(); !now.Before(resync) {
+			resync = now.Add(jitter(a.cfg.Resync))
+			view.all, view.routine = true, true
+			a.wokenUp(writer)
+		}
+		again := earlier(a.look(ctx, writer, mail, &view), resync)
+		if len(mail.hints) > 0 {
+			again = earlier(again, time.Now().Add(flushDelay))
+		} else {
+			_ = a.cfg.Journal.Flush() // the journal itself tells of an error, and the next round tries again
+		}
+		timer := time.NewTimer(time.Until(earlier(again, a.due)))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-a.inbox.wake:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// view is what has to be looked at next, kept over looks that fail.
+type view struct {
+	dirty   map[string]bool
+	all     bool
+	routine bool // everything is looked at for no reason but that time has passed
+	fresh   bool // the stream of events was interrupted before
+	since   time.Time
+	kills   []container.Hint // signals to be held against the next snapshot
+	deaths  map[string]container.Hint
+}
+
+// look takes hints in, looks at the Engine where they ask for it, and passes on the wishes that follow. It gives the time of
+// the next attempt where it could not look; else the zero time.
+func (a *Agent) look(ctx context.Context, writer *apply.Writer, mail mail, v *view) (retry time.Time) {
+	if mail.fresh {
+		v.all, v.fresh = true, true
+	}
+	if v.since.IsZero() {
+		v.since = mail.first
+	}
+	stopping := a.takeHints(mail, v)
+	if stopping || !a.due.IsZero() && !a.due.After(time.Now()) {
+		// A signal needs no snapshot: the record goes while the container still serves.
+		a.publish(writer, v.since)
+	}
+	if a.containers != nil && !v.all && len(v.dirty) == 0 {
+		v.since = time.Time{}
+		return time.Time{}
+	}
+	if mail.connected.IsZero() {
+		a.applyDeaths(writer, v)
+		return time.Now().Add(snapshotRetry)
+	}
+	live, err := a.cfg.Engine.Snapshot(ctx, v.dirty, v.all)
+	a.cfg.Metrics.snapshot(err)
+	if err != nil {
+		a.cfg.Log.WithError(err).Debug("snapshot failed")
+		a.applyDeaths(writer, v)
+		return time.Now().Add(snapshotRetry)
+	}
+	a.takeSnapshot(ctx, live, v)
+	a.publish(writer, v.since)
+	*v = view{dirty: map[string]bool{}}
+	return time.Time{}
+}
+
+// takeHints notes what hints say, and says whether a container known to serve has been asked to stop.
+func (a *Agent) takeHints(mail mail, v *view) (stopping bool) {
+	past := mail.connected.IsZero() || time.Since(mail.connected) < replaying
+	for _, h := range mail.hints {
+		c, known := a.containers[h.ContainerID]
+		a.crashes.hint(h, c, known)
+		switch h.Action {
+		case container.Kill:
+			if known && !past && !v.dirty[h.ContainerID] {
+				stopping = stopSignal(c, h.Signal) && a.stops.mark(c, h.Time) || stopping
+				continue
+			}
+			v.kills = append(v.kills, h)
+		case container.Start:
+			// Signals before it were for an earlier run.
+			v.kills = slices.DeleteFunc(v.kills, func(k container.Hint) bool { return k.ContainerID == h.ContainerID })
+			delete(v.deaths, h.ContainerID)
+		case container.Die:
+			if v.deaths == nil {
+				v.deaths = map[string]container.Hint{}
+			}
+			v.deaths[h.ContainerID] = h
+		}
+		v.dirty[h.ContainerID] = true
+	}
+	if stopping {
+		a.cfg.Journal.SetStops(a.stops.saved())
+	}
+	return stopping
+}
+
+// applyDeaths believes events of deaths where no snapshot can be had: an Engine that shuts down stops answering before it
+// stops the containers, while the stream of events goes on.
+func (a *Agent) applyDeaths(writer *apply.Writer, v *view) {
+	changed := false
+	for id, h := range v.deaths {
+		if c, ok := a.containers[id]; ok && !c.StartedAt.After(h.Time) {
+			delete(a.containers, id)
+			changed = true
+		}
+	}
+	if changed {
+		a.publish(writer, v.since)
+	}
+}
+
+// takeSnapshot replaces what is known of the containers.
+func (a *Agent) takeSnapshot(ctx context.Context, live []container.Container, v *view) {
+	before := a.containers
+	a.containers = make(map[string]container.Container, len(live))
+	for _, c := range live {
+		a.containers[c.ID] = c
+	}
+	if v.routine && before != nil && !v.fresh && a.missed(before, v.dirty) {
+		a.cfg.Log.Warn("containers have changed and the Engine sent no event of it, connecting again")
+		a.inbox.reconnect()
+	}
+	marked := false
+	for _, h := range v.kills {
+		if c, ok := a.containers[h.ContainerID]; ok && stopSignal(c, h.Signal) && !c.StartedAt.After(h.Time) {
+			marked = a.stops.mark(c, h.Time) || marked
+		}
+	}
+	if v.fresh {
+		marked = a.askWhatStops(ctx) || marked
+	}
+	if a.stops.prune(a.containers) || marked {
+		a.cfg.Journal.SetStops(a.stops.saved())
+	}
+	for id := range a.tasks {
+		if _, ok := a.containers[id]; !ok {
+			delete(a.tasks, id)
+		}
+	}
+}
+
+// missed says whether containers have changed without a hint.
+func (a *Agent) missed(before map[string]container.Container, hinted map[string]bool) bool {
+	for id, c := range a.containers {
+		old, ok := before[id]
+		if !hinted[id] && (!ok || !old.StartedAt.Equal(c.StartedAt) || old.State != c.State || old.Health != c.Health) {
+			return true
+		}
+	}
+	for id := range before {
+		if _, ok := a.containers[id]; !ok && !hinted[id] {
+			return true
+		}
+	}
+	return false
+}
+
+// publish computes the wishes from all that is known and passes them on. It leaves in due the time at which they may differ
+// without any hint.
+func (a *Agent) publish(writer *apply.Writer, since time.Time) {
+	if a.containers == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), tasksTimeout)
+	defer cancel()
+	now := time.Now()
+	a.crashes.look(a.containers, now)
+	a.due = a.learnAddresses(ctx, now)
+	all := make([]container.Container, 0, len(a.containers))
+	silent := map[string]bool{}
+	var counts Counts
+	for _, c := range a.containers {
+		all = append(all, c)
+		if a.stops.marked(c) && !a.outlived(ctx, c, now) {
+			silent[c.ID] = true
+			counts.Stopping++
+			a.due = earlier(a.due, a.stops.expires(c))
+		} else if until := a.crashes.held(c, now); !until.IsZero() {
+			silent[c.ID] = true
+			counts.Held++
+			a.due = earlier(a.due, until)
+		}
+	}
+	endpoints, problems := a.cfg.Policy.Map(all)
+	endpoints = slices.DeleteFunc(endpoints, func(e endpoint.Endpoint) bool { return silent[e.ContainerID] })
+	a.report(problems)
+	a.announce(endpoints, &counts)
+	writer.Want(a.wishes(writer, endpoints), since)
+}
+
+// wishes gives the records that announce the endpoints.
+func (a *Agent) wishes(writer *apply.Writer, endpoints []endpoint.Endpoint) []apply.Wish {
+	zone := record.Zone{Name: a.cfg.ZoneName, TTL: a.cfg.TTL}
+	records := record.Desired(zone, a.cfg.Owner, endpoints)
+	if a.cfg.Owner.DNSName == "" {
+		host := zone.HostRecord(a.cfg.Owner)
+		if writer.Knows(host.Key()) && !slices.Contains(records, host) {
+			records = append(records, host)
+		}
+	}
+	wishes := make([]apply.Wish, len(records))
+	for i, r := range records {
+		wishes[i].Record = r
+		if id, ok := record.ParseSetID(r.SetID); ok && r.Type == record.SRV {
+			c := a.containers[id.Container]
+			wishes[i].Run = strconv.FormatInt(c.StartedAt.UnixNano(), 36) + " " + string(c.State) + " " + string(c.Health)
+		}
+	}
+	return wishes
+}
+
+// announce notes which containers are announced, for telling and for recognizing records of the original agent.
+func (a *Agent) announce(endpoints []endpoint.Endpoint, counts *Counts) {
+	announced := map[string]bool{}
+	for _, e := range endpoints {
+		announced[e.ContainerID] = true
+		if e.Standby {
+			counts.Standby++
+		} else {
+			counts.Serving++
+		}
+	}
+	a.mu.Lock()
+	a.announced = announced
+	a.mu.Unlock()
+	a.cfg.Metrics.count(*counts)
+}
+
+// report says once what cannot be announced, and why.
+func (a *Agent) report(problems []endpoint.Problem) {
+	present := make(map[endpoint.Problem]bool, len(problems))
+	for _, p := range problems {
+		present[p] = true
+		if p.Chosen || a.problems[p] {
+			continue
+		}
+		a.cfg.Log.WithFields(logrus.Fields{
+			"container": p.ContainerName, "container_id": p.ContainerID, "subject": p.Subject, "reason": p.Reason,
+		}).Warn("not announced as asked")
+	}
+	a.problems = present
+}
+
+// wokenUp has everything written once more after the host has slept: others may have taken it for gone.
+func (a *Agent) wokenUp(writer *apply.Writer) {
+	slept, err := a.cfg.Suspended()
+	if err != nil || slept-a.slept < time.Second {
+		return
+	}
+	a.cfg.Log.WithField("slept", (slept - a.slept).String()).Info("the host has slept, writing all records again")
+	a.slept = slept
+	writer.DoubtAll()
+}
+
+// earlier gives the earlier of two times, of which the zero time is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

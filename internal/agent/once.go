@@ -1,0 +1,75 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/ecssd/ecssd/internal/apply"
+)
+
+// Sync brings the zone in step with this host once. It returns when that is done, with an error that says what Route 53
+// refuses, or when ctx ends.
+func (a *Agent) Sync(ctx context.Context) error {
+	id, err := a.zoneID(ctx)
+	if err != nil {
+		return fmt.Errorf("find hosted zone %s: %w", a.cfg.ZoneName, err)
+	}
+	writer := a.writer(id, a.cfg.OpenZone(id), 0)
+	followCtx, stop := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	following.Go(func() { a.follow(followCtx) })
+	err = a.lookOnce(ctx, writer)
+	stop()
+	following.Wait()
+	if err != nil {
+		return err // nothing is known to be wanted, and so nothing may be removed
+	}
+	return writer.Settle(ctx)
+}
+
+// replayTime is how long the Engine is given to send the events it remembers: who is stopping is in them.
+const replayTime = 250 * time.Millisecond
+
+// lookOnce takes one snapshot.
+func (a *Agent) lookOnce(ctx context.Context, writer *apply.Writer) error {
+	view := view{dirty: map[string]bool{}, all: true}
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-a.inbox.wake:
+			sleep(ctx, replayTime)
+			if a.look(ctx, writer, a.inbox.drain(), &view); a.containers != nil {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("look at the Engine: %w", ctx.Err())
+}
+
+// Deregister removes all records of this host: from every zone that the journal knows of, and, where there was no journal,
+// from the present zone as it is listed.
+func (a *Agent) Deregister(ctx context.Context) error {
+	zones := a.cfg.Journal.ZonesWithRecords()
+	var errs []error
+	if a.cfg.Journal.ListingDue() {
+		id, err := a.zoneID(ctx)
+		if err != nil {
+			return fmt.Errorf("find hosted zone %s: %w", a.cfg.ZoneName, err)
+		}
+		zone := a.cfg.OpenZone(id)
+		writer := a.writer(id, zone, 0)
+		if _, err := a.list(ctx, zone, writer, math.MaxInt, 0); err != nil {
+			return fmt.Errorf("list hosted zone %s: %w", id, err)
+		}
+		errs = append(errs, a.leave(ctx, id, writer.Settle))
+		zones = a.cfg.Journal.ZonesWithRecords()
+	}
+	for _, id := range zones {
+		errs = append(errs, a.leave(ctx, id, a.writer(id, a.cfg.OpenZone(id), 0).Settle))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,100 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// leaveOtherZones removes what the host has in zones other than the present one, from a time when it was configured to use
+// them. Where that is not permitted the records are kept in the journal and tried again, ever more slowly.
+func (a *Agent) leaveOtherZones(ctx context.Context, present string) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, id := range a.cfg.Journal.ZonesWithRecords() {
+		if id == present {
+			continue
+		}
+		a.cfg.Log.WithField("zone_id", id).Info("removing this host's records from a zone that it no longer uses")
+		group.Go(func() error { return a.leave(ctx, id, a.writer(id, a.cfg.OpenZone(id), 0).Run) })
+	}
+	return group.Wait()
+}
+
+// leave runs a writer that wants nothing. A zone that no longer exists has been left.
+func (a *Agent) leave(ctx context.Context, id string, run func(context.Context) error) error {
+	err := run(ctx)
+	if errors.Is(err, plan.ErrNoSuchZone) {
+		_ = a.cfg.Journal.SetRecords(id, nil)
+		return nil
+	}
+	return err
+}
+
+const (
+	// A journal that was missing is made good by listing the zone once, at a random moment, so that a thousand hosts that
+	// start together do not list together; slowly, since all hosts share the account's 5 to 10 calls a second; and never a
+	// large zone: there the sweeper finds what is left over.
+	listWithin  = 10 * time.Minute
+	listAtMost  = 3000
+	listingPace = time.Second
+)
+
+var errLargeZone = fmt.Errorf("more than %d records", listAtMost)
+
+// listOnce lists the zone where the journal may lack records of this host, until that has worked once.
+func (a *Agent) listOnce(ctx context.Context, zone Zone, writer *apply.Writer) error {
+	wait := backoff{first: time.Minute, longest: time.Hour}
+	for a.cfg.Journal.ListingDue() {
+		sleep(ctx, rand.N(listWithin))
+		if ctx.Err() != nil {
+			return nil
+		}
+		adopted, err := a.list(ctx, zone, writer, listAtMost, listingPace)
+		switch {
+		case errors.Is(err, errLargeZone):
+			a.cfg.Log.WithField("records", listAtMost).
+				Warn("no journal and a large zone: records of an earlier life of this host are left to the sweeper")
+		case err != nil:
+			if ctx.Err() == nil {
+				a.cfg.Log.WithError(err).Warn("listing the zone failed, trying again later")
+			}
+			sleep(ctx, wait.next())
+			continue
+		default:
+			a.cfg.Log.WithField("adopted", adopted).Info("listed the zone once, since there was no journal")
+		}
+		_ = a.cfg.Journal.Listed()
+	}
+	return nil
+}
+
+// list reads the zone and has the writer adopt this host's records.
+func (a *Agent) list(ctx context.Context, zone Zone, writer *apply.Writer, atMost int, pace time.Duration) (adopted int, err error) {
+	seen := 0
+	var own []record.Record
+	err = zone.Each(ctx, func(page []record.Record, listed int) error {
+		seen += listed
+		if seen > atMost {
+			return errLargeZone
+		}
+		for _, r := range page {
+			if a.owns(r) {
+				own = append(own, r)
+			}
+		}
+		sleep(ctx, pace)
+		return ctx.Err()
+	})
+	if err != nil {
+		return 0, err
+	}
+	return writer.Adopt(own), nil
+}

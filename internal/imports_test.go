@@ -1,0 +1,113 @@
+// Package internal_test holds what is true of all packages together.
+package internal_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/ecssd/ecssd/"
+
+// mayImport says which packages of ours each package may import: the direction in which data flows. Adapters to the outside
+// (docker, route53, host, journal) never import each other.
+var mayImport = map[string][]string{
+	"internal/container": {},
+	"internal/endpoint":  {"internal/container"},
+	"internal/record":    {"internal/endpoint"},
+	"internal/plan":      {"internal/record"},
+	"internal/apply":     {"internal/plan", "internal/record"},
+	"internal/journal":   {"internal/plan", "internal/record"},
+	"internal/docker":    {"internal/container"},
+	"internal/route53":   {"internal/plan", "internal/record"},
+	"internal/host":      {},
+	"internal/agent": {
+		"internal/apply", "internal/container", "internal/endpoint", "internal/journal", "internal/plan", "internal/record",
+	},
+}
+
+// pure packages compute: no context, clock, logger, environment, network or file.
+var pure = []string{"internal/container", "internal/endpoint", "internal/record", "internal/plan"}
+
+var impure = []string{"context", "os", "os/exec", "io/fs", "net", "net/http", "log", "log/slog", "math/rand", "math/rand/v2", "sync"}
+
+// onlyImporter names the one package of the product that may import an SDK.
+var onlyImporter = map[string]string{
+	"github.com/docker/docker/":                     "internal/docker",
+	"github.com/aws/aws-sdk-go-v2/service/route53":  "internal/route53",
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds": "internal/host",
+}
+
+// product says whether a package is part of what is deployed: neither the sandbox nor what only tests and the demo use.
+func product(pkg string) bool {
+	return !slices.ContainsFunc([]string{"internal/sandbox", "internal/enginetest", "internal/demo", "internal/host/", "cmd/ecssd-sandbox"},
+		func(prefix string) bool { return strings.HasPrefix(pkg, prefix) })
+}
+
+// imports lists what each package of ours imports, tests left out.
+func imports(t *testing.T) map[string][]string {
+	t.Helper()
+	command := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
+	command.Dir = ".."
+	out, err := command.Output()
+	require.NoError(t, err)
+	found := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		found[strings.TrimPrefix(fields[0], module)] = fields[1:]
+	}
+	return found
+}
+
+func TestImportsFollowTheDataFlow(t *testing.T) {
+	for pkg, imported := range imports(t) {
+		for _, path := range imported {
+			ours, isOurs := strings.CutPrefix(path, module)
+			switch {
+			case !isOurs:
+			case strings.HasPrefix(pkg, "internal/sandbox"):
+				assert.True(t, strings.HasPrefix(ours, "internal/sandbox"),
+					"%s imports %s: the sandbox shares no code with the product, so that a misreading of Route 53 cannot hide on both sides", pkg, ours)
+			case product(pkg):
+				assert.True(t, product(ours), "%s is deployed and imports %s, which is not", pkg, ours)
+				if allowed, listed := mayImport[pkg]; listed {
+					assert.Contains(t, allowed, ours, "%s may not import %s", pkg, ours)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryPackageOfTheProductIsInTheTable(t *testing.T) {
+	for pkg := range imports(t) {
+		if product(pkg) && strings.HasPrefix(pkg, "internal/") {
+			assert.Contains(t, mayImport, pkg)
+		}
+	}
+}
+
+func TestPurePackagesImportNothingImpure(t *testing.T) {
+	found := imports(t)
+	for _, pkg := range pure {
+		require.Contains(t, found, pkg)
+		for _, path := range found[pkg] {
+			assert.NotContains(t, impure, path, "%s imports %s", pkg, path)
+		}
+	}
+}
+
+func TestEachSDKHasOneImporter(t *testing.T) {
+	for pkg, imported := range imports(t) {
+		for _, path := range imported {
+			for sdk, only := range onlyImporter {
+				if product(pkg) && strings.HasPrefix(path, sdk) {
+					assert.Equal(t, only, pkg, "%s imports %s", pkg, path)
+				}
+			}
+		}
+	}
+}
