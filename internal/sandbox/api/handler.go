@@ -73,19 +73,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, record, refuse(413, "RequestEntityTooLarge", "The request body is too long or broke off"))
 		return
 	}
-	c, f := h.understand(r, body, &record)
-	if f != nil && record.Operation == "" {
-		h.fail(w, record, f)
+	c, malformed, refused := h.understand(r, body, &record)
+	if refused != nil {
+		h.fail(w, record, refused)
 		return
 	}
 	delay, strike := h.faults.Strike(faultCall(c))
-	if strike != nil {
-		record.Fault = string(strike.Kind)
-	}
 	if delay > 0 {
-		if strike == nil {
-			record.Fault = string(fault.Delay)
-		}
+		record.Fault = string(fault.Delay)
 		select {
 		case <-time.After(delay):
 		case <-r.Context().Done():
@@ -93,21 +88,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if f == nil {
-		f = h.admit(c, strike)
+	if strike != nil {
+		record.Fault = string(strike.Kind)
 	}
-	if f == nil && strike != nil && (strike.Kind == fault.Reset || strike.Kind == fault.Stall) {
+	if strike != nil && (strike.Kind == fault.Reset || strike.Kind == fault.Stall) {
 		h.end(record)
 		vanish(w, r, strike.Kind)
 		return
 	}
 	var a answer
+	f := h.admit(c, strike)
+	if f == nil {
+		f = malformed
+	}
 	if f == nil {
 		a, f = h.perform(c)
 		record.Applied = f == nil && c.operation == "ChangeResourceRecordSets"
-	}
-	if record.Applied {
-		h.occupy(c.zoneID)
 	}
 	if strike != nil && (strike.Kind == fault.Lose || strike.Kind == fault.Hang) {
 		h.end(record)
@@ -121,13 +117,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.succeed(w, record, a, strike)
 }
 
-// understand reads a request as far as its form goes.
-func (h *Handler) understand(r *http.Request, body []byte, record *history.Call) (*call, *failure) {
+// understand reads a request as far as its form goes. What is refused is neither throttled nor subject to faults; what is
+// malformed is.
+func (h *Handler) understand(r *http.Request, body []byte, record *history.Call) (c *call, malformed, refused *failure) {
 	key, signed := accessKey(r)
 	record.AccessKey = key
 	c, known := route(r)
 	if !known {
-		return c, refuse(400, "InvalidAction", fmt.Sprintf("The sandbox does not imitate %s %s", r.Method, r.URL.Path))
+		return nil, nil, refuse(400, "InvalidAction", fmt.Sprintf("The sandbox does not imitate %s %s", r.Method, r.URL.Path))
 	}
 	record.Operation, record.ZoneID = c.operation, c.zoneID
 	for k := range c.query {
@@ -137,19 +134,19 @@ func (h *Handler) understand(r *http.Request, body []byte, record *history.Call)
 		record.Query[k] = c.query.Get(k)
 	}
 	if !signed {
-		return c, refuse(403, "MissingAuthenticationToken", "Missing Authentication Token")
+		return nil, nil, refuse(403, "MissingAuthenticationToken", "Missing Authentication Token")
 	}
-	var f *failure
 	switch c.operation {
 	case "ChangeResourceRecordSets":
-		c.changes, c.comment, f = decodeChanges(body)
+		c.changes, c.comment, malformed = decodeChanges(body)
 		record.Changes = c.changes
 	case "CreateHostedZone":
-		if f = decode(body, &c.create, &c.create.XMLName, "CreateHostedZoneRequest"); f == nil {
-			f = unexpected(c.create.Other)
+		malformed = decode(body, &c.create, &c.create.XMLName, "CreateHostedZoneRequest")
+		if malformed == nil {
+			malformed = unexpected(c.create.Other)
 		}
 	}
-	return c, f
+	return c, malformed, nil
 }
 
 // accessKey of a signature of version 4 for Route 53, whatever the region.
@@ -176,7 +173,7 @@ func faultCall(c *call) fault.Call {
 	return f
 }
 
-// admit lets a call through to the store, or not: throttling, a forced error, a zone busy with the change before.
+// admit lets a call through, or not: throttling, a forced error.
 func (h *Handler) admit(c *call, strike *fault.Fault) *failure {
 	if !h.limiter.Allow(c.operation, len(c.changes), h.now()) {
 		return known("Throttling")
@@ -187,11 +184,6 @@ func (h *Handler) admit(c *call, strike *fault.Fault) *failure {
 			f.message = denial(c)
 		}
 		return f
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if c.operation == "ChangeResourceRecordSets" && h.now().Before(h.busy[c.zoneID]) {
-		return known("PriorRequestNotComplete")
 	}
 	return nil
 }
@@ -212,14 +204,6 @@ func denial(c *call) string {
 	}
 	return fmt.Sprintf("User: %s is not authorized to perform: route53:%s%s because no identity-based policy allows the route53:%s "+
 		"action", caller, c.operation, resource, c.operation)
-}
-
-func (h *Handler) occupy(zoneID string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.behaviour.PriorRequestWindow > 0 {
-		h.busy[zoneID] = h.now().Add(h.behaviour.PriorRequestWindow)
-	}
 }
 
 // end remembers the call. It comes before the answer, so that whoever has the answer finds the call in the history.

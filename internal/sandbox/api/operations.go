@@ -130,7 +130,15 @@ func (h *Handler) change(c *call) (answer, *failure) {
 		return answer{}, refuse(403, "AccessDenied", "The resource hostedzone/"+c.zoneID+
 			" can only be managed through AWS Cloud Map ("+cloudMapARN+")")
 	}
+	h.mu.Lock() // from the look at busy until the change is made
+	defer h.mu.Unlock()
+	if h.now().Before(h.busy[c.zoneID]) {
+		return answer{}, known("PriorRequestNotComplete")
+	}
 	info, err := h.store.Change(c.zoneID, c.changes, c.comment)
+	if err == nil && h.behaviour.PriorRequestWindow > 0 {
+		h.busy[c.zoneID] = h.now().Add(h.behaviour.PriorRequestWindow)
+	}
 	return reply("ChangeResourceRecordSetsResponse", struct {
 		ChangeInfo changeInfo
 	}{toChangeInfo(info)}, err)

@@ -4,7 +4,6 @@ package fault
 import (
 	"fmt"
 	"math/rand/v2"
-	"path"
 	"slices"
 	"sync"
 	"time"
@@ -83,9 +82,6 @@ func (f *Fault) Validate() error {
 	if !slices.Contains(kinds, f.Kind) {
 		return fmt.Errorf("read fault kind %q: there are %v", f.Kind, kinds)
 	}
-	if _, err := path.Match(f.Names, ""); err != nil {
-		return fmt.Errorf("read name pattern %q: %w", f.Names, err)
-	}
 	if f.Probability < 0 || f.Probability > 1 {
 		return fmt.Errorf("read probability %v: it is from 0 to 1", f.Probability)
 	}
@@ -121,10 +117,21 @@ func (f *Fault) matches(c Call) bool {
 	if f.Operation != "" && f.Operation != c.Operation || f.ZoneID != "" && f.ZoneID != c.ZoneID {
 		return false
 	}
-	return f.Names == "" || slices.ContainsFunc(c.Names, func(name string) bool {
-		ok, _ := path.Match(f.Names, name)
-		return ok
-	})
+	return f.Names == "" || slices.ContainsFunc(c.Names, func(name string) bool { return like(f.Names, name) })
+}
+
+// like matches as IAM's StringLike does: * is any text, ? any one character; a backslash is itself.
+func like(pattern, s string) bool {
+	if pattern == "" {
+		return s == ""
+	}
+	switch pattern[0] {
+	case '*':
+		return like(pattern[1:], s) || s != "" && like(pattern, s[1:])
+	case '?':
+		return s != "" && like(pattern[1:], s[1:])
+	}
+	return s != "" && s[0] == pattern[0] && like(pattern[1:], s[1:])
 }
 
 // Active is a fault that is switched on, with what it has done so far.

@@ -128,6 +128,10 @@ func (b *batch) parse(c Change) *rrset {
 		b.fail("RRSet of type CNAME with DNS name %s is not permitted at apex in zone %s", name, b.zone.name)
 		return nil
 	}
+	if problem := set.malformed(); problem != "" {
+		b.fail("Invalid Resource Record Set: %s", problem)
+		return nil
+	}
 	if len(set.Values) > maxSetValues {
 		b.fail("Cannot have more than %d records in a RRSet.", maxSetValues)
 		return nil

@@ -3,6 +3,7 @@ package zone
 import (
 	"cmp"
 	"slices"
+	"unicode/utf8"
 )
 
 // Set is a resource record set.
@@ -42,6 +43,25 @@ func (s *Set) policy() string {
 		return "multivalue"
 	}
 	return "simple"
+}
+
+// malformed says what keeps a set from being one. Through the API nothing such comes this far; in code it may.
+func (s *Set) malformed() string {
+	switch {
+	case !KnownType(s.Type):
+		return "unknown type " + s.Type
+	case (s.policy() == "simple") != (s.SetIdentifier == ""):
+		return "a set identifier and a routing policy such as a weight go together"
+	case utf8.RuneCountInString(s.SetIdentifier) > 128:
+		return "the set identifier is longer than 128 characters"
+	case s.Weight != nil && (*s.Weight < 0 || *s.Weight > 255):
+		return "the weight is not from 0 to 255"
+	case s.TTL < 0 || s.TTL > 2147483647:
+		return "the TTL is not from 0 to 2147483647"
+	case (s.Alias == nil) == (len(s.Values) == 0):
+		return "it has either values or an alias target"
+	}
+	return ""
 }
 
 // matches says whether a DELETE that gives want may delete s. The order of values does not matter.
