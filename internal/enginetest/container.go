@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -67,11 +68,17 @@ func Probe(interval time.Duration, flags ...string) *api.HealthConfig {
 	}
 }
 
-// Run creates and starts a container, and removes it when the test ends.
+// Run creates and starts a container, waits until it is ready for signals, and removes it when the test ends.
 func Run(t testing.TB, o Options) *Container {
 	t.Helper()
 	c := Create(t, o)
-	require.NoError(t, c.cli.ContainerStart(context.Background(), c.ID, api.StartOptions{}))
+	c.Start()
+	log, err := c.cli.ContainerLogs(context.Background(), c.ID, api.LogsOptions{ShowStdout: true, ShowStderr: true, Follow: true})
+	require.NoError(t, err)
+	defer log.Close()
+	line, err := bufio.NewReader(log).ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "ready")
 	return c
 }
 
@@ -110,7 +117,7 @@ func Create(t testing.TB, o Options) *Container {
 	return c
 }
 
-// Start starts it, again or at last.
+// Start starts it, again or at last, and waits for nothing.
 func (c *Container) Start() {
 	c.t.Helper()
 	require.NoError(c.t, c.cli.ContainerStart(context.Background(), c.ID, api.StartOptions{}))

@@ -5,7 +5,8 @@
 //	service [flags] probe   exit 0 if the service with these flags says it is healthy, else 1
 //
 // GET / answers "<name> <hostname>". GET /health answers 200 or 503; POST /health?status=unhealthy (or healthy) sets
-// which. SIGTERM ends it after -drain, during which it serves on; SIGHUP and SIGINT are ignored.
+// which. SIGTERM ends it after -drain, during which it serves on; SIGHUP and SIGINT are ignored. From the time when
+// signals have these effects, and not death, its log says "ready".
 package main
 
 import (
@@ -53,6 +54,7 @@ func run(args []string) error {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT)
+	fmt.Println("ready")
 
 	handler := &handler{greeting: *name + " " + hostname + "\n"}
 	handler.unhealthy.Store(*unhealthy)
