@@ -7,7 +7,7 @@ import (
 )
 
 // MaxSetID is the longest set identifier Route 53 takes, in characters. The longest that ecssd writes is 127: an instance
-// ID of 45, ":docker:", a container ID of 64, ":65535/sctp".
+// ID of 45, ":docker:", a container ID of 64, ":65535/tcp".
 const MaxSetID = 128
 
 // Kind is what a set identifier says the record is for.
@@ -44,7 +44,7 @@ func (s SetID) String() string {
 	case ECS, Docker:
 		return s.Instance + ":" + string(s.Kind) + ":" + s.Container + ":" + strconv.Itoa(int(s.Port)) + "/" + s.Proto
 	case Host:
-		if s.Account == "" && s.Region == "" {
+		if s.Account == "" || s.Region == "" { // off EC2 a region may be set for the AWS API's sake
 			return s.Instance + ":host:-"
 		}
 		return s.Instance + ":host:" + s.Account + "/" + s.Region
@@ -61,6 +61,7 @@ var (
 	containerID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	portProto   = regexp.MustCompile(`^([1-9][0-9]{0,4})/(tcp|udp)$`)
 	accountID   = regexp.MustCompile(`^[0-9]{12}$`)
+	regionName  = regexp.MustCompile(`^[a-z0-9-]+$`)
 	instanceID  = regexp.MustCompile(`^[A-Za-z0-9._-]{1,45}$`)
 )
 
@@ -106,7 +107,7 @@ func ParseSetID(id string) (SetID, bool) {
 			return s, true
 		}
 		s.Account, s.Region, found = strings.Cut(rest, "/")
-		return s, found && accountID.MatchString(s.Account) && s.Region != "" && !strings.ContainsAny(s.Region, ":/")
+		return s, found && accountID.MatchString(s.Account) && regionName.MatchString(s.Region)
 	}
 	return SetID{}, false
 }
