@@ -47,6 +47,9 @@ func (e *Engine) Follow(ctx context.Context, connected func(), hint func(contain
 	for {
 		var m events.Message
 		if err := dec.Decode(&m); err != nil {
+			if ctx.Err() != nil { // or else the reason is at times that the connection is closed
+				err = ctx.Err()
+			}
 			return fmt.Errorf("read the Docker Engine's events: %w", err)
 		}
 		if m.Type == events.ContainerEventType {

@@ -72,8 +72,6 @@ func TestFollowTellsALife(t *testing.T) {
 	labels := enginetest.ECSLabels("web")
 	c := enginetest.Run(t, enginetest.Options{Network: "none", Labels: labels})
 	c.Kill("HUP") // and lives on
-	c.Pause()
-	c.Unpause()
 	require.NoError(t, enginetest.Client(t).ContainerRename(t.Context(), c.ID, c.Name+"-renamed"))
 	c.Stop(10)
 	c.Remove()
@@ -84,8 +82,6 @@ func TestFollowTellsALife(t *testing.T) {
 	want := []container.Hint{
 		hint(container.Start, 0, ""),
 		hint(container.Kill, 1, ""),
-		hint(container.Other, 0, ""), // pause
-		hint(container.Other, 0, ""), // unpause
 		hint(container.Other, 0, ""), // rename
 		hint(container.Kill, 15, ""),
 		hint(container.Die, 0, "web"),
@@ -93,6 +89,19 @@ func TestFollowTellsALife(t *testing.T) {
 	}
 	eventually(t, func() bool { return s.count(c.ID) >= len(want) })
 	assert.Equal(t, want, s.of(c.ID))
+}
+
+// Engines at times tell a pause twice.
+func TestFollowTellsPauses(t *testing.T) {
+	s := follow(t, newEngine(t, ""))
+	c := enginetest.Run(t, enginetest.Options{Network: "none"})
+	eventually(t, func() bool { return s.count(c.ID) == 1 })
+	for _, change := range []func(){c.Pause, c.Unpause} {
+		before := s.count(c.ID)
+		change()
+		eventually(t, func() bool { return s.count(c.ID) > before })
+		assert.Equal(t, container.Other, s.of(c.ID)[before].Action)
+	}
 }
 
 // The time between the signal and the death is what a stopping container is given to finish; hearing of it only at the
