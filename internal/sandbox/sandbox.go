@@ -87,12 +87,12 @@ type Server struct {
 	resolver *resolver.Server
 
 	url, manage string
-	back        *http.Server // management
+	closeBack   func() error // ends management
 	done        sync.WaitGroup
 
-	mu       sync.Mutex
-	front    *http.Server // API and metadata; nil while it does not listen
-	settings Settings
+	mu         sync.Mutex
+	closeFront func() error // ends API and metadata; nil while they do not listen
+	settings   Settings
 }
 
 // DefaultVPC is the VPC that DNS is asked from and that private zones belong to, unless told otherwise.
@@ -144,15 +144,23 @@ func Start(c Config) (*Server, error) {
 		return nil, err
 	}
 	s.url, s.manage = "http://"+front.Addr().String(), "http://"+back.Addr().String()
-	s.front = s.serve(front, http.HandlerFunc(s.route))
-	s.back = s.serve(back, s.management())
+	s.closeFront = s.serve(front, http.HandlerFunc(s.route))
+	s.closeBack = s.serve(back, s.management())
 	return s, nil
 }
 
-func (s *Server) serve(l net.Listener, h http.Handler) *http.Server {
+// serve answers on a listener and gives what ends that. The listener is closed apart from its server, which may not have
+// taken it up yet.
+func (s *Server) serve(l net.Listener, h http.Handler) (end func() error) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	s.done.Go(func() { _ = server.Serve(l) }) // ends by Close
-	return server
+	s.done.Go(func() { _ = server.Serve(l) }) // says only that it was closed
+	return func() error {
+		err := l.Close()
+		if closed := server.Close(); !errors.Is(closed, net.ErrClosed) {
+			err = errors.Join(err, closed)
+		}
+		return err
+	}
 }
 
 // route tells the services of the one address apart. The SDKs send ECS and EC2 calls to the path /.
@@ -169,7 +177,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 
 // Close ends all that the Server does, calls in flight included.
 func (s *Server) Close() error {
-	err := errors.Join(s.SetListening(false), s.back.Close())
+	err := errors.Join(s.SetListening(false), s.closeBack())
 	s.resolver.Close()
 	s.done.Wait()
 	return err
@@ -180,19 +188,19 @@ func (s *Server) Close() error {
 func (s *Server) SetListening(on bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if on == (s.front != nil) {
+	if on == (s.closeFront != nil) {
 		return nil
 	}
 	if !on {
-		err := s.front.Close()
-		s.front = nil
+		err := s.closeFront()
+		s.closeFront = nil
 		return err
 	}
 	l, err := net.Listen("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
 	}
-	s.front = s.serve(l, http.HandlerFunc(s.route))
+	s.closeFront = s.serve(l, http.HandlerFunc(s.route))
 	return nil
 }
 
@@ -249,15 +257,15 @@ func (s *Server) RemoveZone(id string) { s.store.Remove(id) }
 // Seed puts record sets into a zone as UPSERTs by somebody else would: by the rules, but in batches of any number, and
 // neither throttled nor remembered as a call.
 func (s *Server) Seed(zoneID string, sets ...Set) error {
-	return s.batches(zoneID, zone.Upsert, sets)
+	return s.batches("seed", zoneID, zone.Upsert, sets)
 }
 
 // Erase deletes record sets, which must be given as they are, in the same way.
 func (s *Server) Erase(zoneID string, sets ...Set) error {
-	return s.batches(zoneID, zone.Delete, sets)
+	return s.batches("erase from", zoneID, zone.Delete, sets)
 }
 
-func (s *Server) batches(zoneID string, action zone.Action, sets []Set) error {
+func (s *Server) batches(what, zoneID string, action zone.Action, sets []Set) error {
 	for len(sets) > 0 {
 		n := min(len(sets), 50)
 		changes := make([]Change, 0, n)
@@ -265,7 +273,7 @@ func (s *Server) batches(zoneID string, action zone.Action, sets []Set) error {
 			changes = append(changes, Change{Action: action, Set: set})
 		}
 		if _, err := s.store.Change(zoneID, changes, ""); err != nil {
-			return fmt.Errorf("%s in zone %s: %w", strings.ToLower(string(action)), zoneID, err)
+			return fmt.Errorf("%s zone %s: %w", what, zoneID, err)
 		}
 		sets = sets[n:]
 	}

@@ -258,13 +258,13 @@ func write(w http.ResponseWriter, status int, requestID string, body []byte) {
 	_, _ = w.Write(body) // the client may be gone
 }
 
-// flood sends a comment of 64 MiB before the answer.
+// flood sends a comment of 16 MiB before the answer.
 func flood(w http.ResponseWriter, body []byte) {
 	head, rest, _ := strings.Cut(string(body), "\n")
 	w.Header().Set("Content-Type", "text/xml")
 	chunk := strings.Repeat("x", 1<<16)
 	_, err := io.WriteString(w, head+"<!--")
-	for i := 0; i < 1024 && err == nil; i++ {
+	for i := 0; i < 256 && err == nil; i++ {
 		_, err = io.WriteString(w, chunk)
 	}
 	if err == nil {

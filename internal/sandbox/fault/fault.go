@@ -21,7 +21,7 @@ const (
 	Lose   Kind = "lose"   // after: the connection is closed without an answer
 	Hang   Kind = "hang"   // after: no answer ever, until the client goes away
 	Garble Kind = "garble" // after: the answer breaks off in the middle of its XML
-	Flood  Kind = "flood"  // after: the answer is 64 MiB long
+	Flood  Kind = "flood"  // after: the answer is 16 MiB long
 )
 
 var kinds = []Kind{Fail, Delay, Reset, Stall, Lose, Hang, Garble, Flood}

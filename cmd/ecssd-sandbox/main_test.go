@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
+	"github.com/miekg/dns"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain lets the test binary be the command, so that a real process can be watched.
+func TestMain(m *testing.M) {
+	if os.Getenv("BE_ECSSD_SANDBOX") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func command(args ...string) *exec.Cmd {
+	c := exec.Command(os.Args[0], args...)
+	c.Env = append(os.Environ(), "BE_ECSSD_SANDBOX=1")
+	return c
+}
+
+func TestServesUntilASignal(t *testing.T) {
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			c := command("--listen=127.0.0.1:0", "--dns=127.0.0.1:0", "--manage=127.0.0.1:0", "--zone=a.internal", "--zone=b.internal",
+				"--public-zone=example.com", "--vpc=vpc-7", "--region=eu-west-1")
+			output, err := c.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, c.Start())
+			t.Cleanup(func() { _ = c.Process.Kill() }) // where the test failed before the signal
+			told := map[string]string{}
+			lines := bufio.NewScanner(output)
+			for lines.Scan() && !strings.Contains(lines.Text(), "example.com.") {
+				name, value, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "export "), "=")
+				if rest, ok := strings.CutPrefix(name, "# "); ok {
+					name, value, _ = strings.Cut(rest, ": ")
+				}
+				told[name] = value
+			}
+			client := route53.New(route53.Options{BaseEndpoint: aws.String(told["AWS_ENDPOINT_URL"]), Region: told["AWS_REGION"],
+				Credentials: credentials.NewStaticCredentialsProvider(told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"], "")})
+			zone, err := client.GetHostedZone(t.Context(), &route53.GetHostedZoneInput{Id: aws.String(told["private hosted zone b.internal."])})
+			require.NoError(t, err)
+			require.Len(t, zone.VPCs, 1)
+			assert.Equal(t, "vpc-7", *zone.VPCs[0].VPCId)
+			answer, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("a.internal.", dns.TypeSOA), told["DNS"])
+			require.NoError(t, err)
+			assert.Len(t, answer.Answer, 1)
+			assert.Contains(t, told["management"], "http://127.0.0.1:")
+
+			require.NoError(t, c.Process.Signal(signal))
+			assert.NoError(t, c.Wait(), "exit status 0")
+		})
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		args   []string
+		status int
+		stdout string
+		stderr string
+	}{
+		{"help", []string{"--help"}, 0, "Usage: ecssd-sandbox", ""},
+		{"unknown flag", []string{"--odd"}, 2, "", "unknown flag --odd"},
+		{"unknown argument", []string{"odd"}, 2, "", "unexpected argument odd"},
+		{"unknown policy", []string{"--throttle=slow"}, 2, "", `find throttle policy "slow"`},
+		{"bad zone name", []string{"--listen=127.0.0.1:0", "--dns=127.0.0.1:0", "--manage=127.0.0.1:0", "--zone=a..b"}, 2, "", "DomainLabelEmpty"},
+		{"address of another host", []string{"--listen=192.0.2.1:1"}, 1, "", "listen for the API"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := command(test.args...)
+			var stdout, stderr bytes.Buffer
+			c.Stdout, c.Stderr = &stdout, &stderr
+			_ = c.Run() // the status says all
+			assert.Equal(t, test.status, c.ProcessState.ExitCode())
+			assert.Contains(t, stdout.String(), test.stdout)
+			assert.Contains(t, stderr.String(), test.stderr)
+		})
+	}
+}

@@ -1,0 +1,90 @@
+package throttle
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// allowed asks n times at one moment.
+func allowed(l *Limiter, operation string, n int, at time.Time) int {
+	count := 0
+	for range n {
+		if l.Allow(operation, 1, at) {
+			count++
+		}
+	}
+	return count
+}
+
+func TestCurrent(t *testing.T) {
+	l, now := New(Current()), time.Unix(1000, 0)
+	assert.Equal(t, 50, allowed(l, "ChangeResourceRecordSets", 60, now))
+	assert.Zero(t, allowed(l, "ListResourceRecordSets", 1, now), "the account's bucket is shared")
+	now = now.Add(time.Second)
+	assert.Equal(t, 10, allowed(l, "ListResourceRecordSets", 60, now))
+	now = now.Add(time.Hour)
+	assert.Equal(t, 50, allowed(l, "ListResourceRecordSets", 60, now), "a bucket holds no more than its burst")
+
+	l = New(Current())
+	assert.Equal(t, 40, allowed(l, "CreateHostedZone", 60, now))
+	assert.Equal(t, 10, allowed(l, "ListHostedZones", 60, now))
+}
+
+func TestActionsHaveBucketsOfTheirOwn(t *testing.T) {
+	l, now := New(Policy{Action: Bucket{2, 1}}), time.Unix(1000, 0)
+	assert.Equal(t, 2, allowed(l, "GetHostedZone", 5, now))
+	assert.Equal(t, 2, allowed(l, "GetChange", 5, now))
+	now = now.Add(1500 * time.Millisecond)
+	assert.Equal(t, 1, allowed(l, "GetChange", 5, now))
+	now = now.Add(500 * time.Millisecond)
+	assert.Equal(t, 1, allowed(l, "GetChange", 5, now))
+}
+
+func TestLegacyAndNone(t *testing.T) {
+	now := time.Unix(1000, 0)
+	assert.Equal(t, 5, allowed(New(Legacy()), "GetChange", 9, now))
+	assert.Equal(t, 9, allowed(New(None()), "GetChange", 9, now))
+}
+
+func TestChangesPerSecond(t *testing.T) {
+	l, now := New(Policy{Changes: Bucket{100, 10}}), time.Unix(1000, 0)
+	assert.True(t, l.Allow("ChangeResourceRecordSets", 100, now))
+	assert.False(t, l.Allow("ChangeResourceRecordSets", 1, now))
+	assert.True(t, l.Allow("ListResourceRecordSets", 0, now))
+	assert.True(t, l.Allow("ChangeResourceRecordSets", 10, now.Add(time.Second)))
+}
+
+func TestRefusedCallsCost(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		charge bool
+		want   bool
+	}{{"nothing", false, true}, {"a token, by rule", true, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			l, now := New(Policy{Account: Bucket{1, 1}, ChargeRefused: c.charge}), time.Unix(1000, 0)
+			require.True(t, l.Allow("GetChange", 0, now))
+			require.False(t, l.Allow("GetChange", 0, now.Add(600*time.Millisecond)))
+			assert.Equal(t, c.want, l.Allow("GetChange", 0, now.Add(1100*time.Millisecond)))
+		})
+	}
+}
+
+func TestSetPolicyFillsTheBuckets(t *testing.T) {
+	l, now := New(Legacy()), time.Unix(1000, 0)
+	allowed(l, "GetChange", 9, now)
+	l.SetPolicy(Legacy())
+	assert.Equal(t, 5, allowed(l, "GetChange", 9, now))
+}
+
+func TestNamed(t *testing.T) {
+	for name, want := range map[string]Policy{"current": Current(), "LEGACY": Legacy(), "none": None()} {
+		got, err := Named(name)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+	_, err := Named("slow")
+	assert.EqualError(t, err, `find throttle policy "slow": there are current, legacy, none`)
+}
