@@ -26,7 +26,6 @@ import (
 
 const (
 	fileName = "records.json"
-	lockName = "lock"
 	version  = 1
 	// maxBytes bounds what is read: 10,000 records, more than a zone takes by default, are about 4 MB.
 	maxBytes = 64 << 20
@@ -112,17 +111,10 @@ func Open(dir, instance, boot string) (*Journal, error) {
 	return j, nil
 }
 
-// lockDir takes the lock. On a file system that is mounted read-only an existing lock file is enough, and where there is
-// none nothing could be written anyway.
+// lockDir locks the directory itself: a lock file can be deleted under its holder, belong to another user after a run by
+// root, and not be made on a full or read-only disk; each would let a second process in.
 func lockDir(dir string) (*os.File, error) {
-	path := filepath.Join(dir, lockName)
-	lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o640)
-	if errors.Is(err, unix.EROFS) || errors.Is(err, fs.ErrPermission) {
-		lock, err = os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if errors.Is(err, fs.ErrNotExist) {
-			lock, err = os.OpenFile(dir, os.O_RDONLY|unix.O_CLOEXEC, 0)
-		}
-	}
+	lock, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("lock state directory %s: %w", dir, err)
 	}
