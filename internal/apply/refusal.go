@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -22,33 +23,50 @@ var advice = map[plan.Reason]string{
 // refused draws the consequences of a refused batch. After each, what is sent next differs: a record is known better, a
 // change is in quarantine, a TTL is another, or the batch is smaller.
 func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan.Refusal) {
-	read := map[group]bool{}
-	for change, reason := range refusal.Named {
-		if g := groupOf(change.Record); (reason == plan.Mismatch || reason == plan.TTL) && !read[g] {
-			read[g] = w.readBack(ctx, g)
+	named := refusal.Named
+	if len(named) == 0 && len(batch) == 1 {
+		switch refusal.Reason {
+		case plan.NotFound, plan.Mismatch, plan.TTL, plan.NameFull: // of the only change there is
+			named = map[plan.Change]plan.Reason{batch[0]: refusal.Reason}
+		}
+	}
+	found := map[group]reading{}
+	for change, reason := range named {
+		g := groupOf(change.Record)
+		if _, done := found[g]; !done && (reason == plan.Mismatch || reason == plan.TTL) {
+			found[g] = w.readBack(ctx, g, reason)
 		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	mended := false
-	for change, reason := range refusal.Named {
+	for change, reason := range named {
 		switch reason {
 		case plan.NotFound: // it is removed, perhaps by a call whose answer was lost
 			delete(w.known, change.Record.Key())
 			mended = true
 		case plan.Mismatch, plan.TTL:
-			mended = mended || read[groupOf(change.Record)]
+			switch found[groupOf(change.Record)] {
+			case news:
+				mended = true
+			case noNews: // sending the same again would be refused again, and hold up the rest
+				w.hold(change, reason, refusal.Message)
+				mended = true
+			}
 		case plan.NameFull, plan.ZoneFull:
-			mended = w.full(batch, refusal, reason, groupOf(change.Record)) || mended
+			if !w.full(batch, refusal, reason, groupOf(change.Record)) {
+				w.hold(change, reason, refusal.Message)
+			}
+			mended = true
 		default:
 			w.hold(change, reason, refusal.Message)
 			mended = true
 		}
 	}
-	if len(refusal.Named) == 0 {
+	if len(named) == 0 {
 		switch {
-		case refusal.Reason == plan.ZoneFull:
-			mended = w.full(batch, refusal, plan.ZoneFull, group{})
+		case refusal.Reason == plan.ZoneFull && w.full(batch, refusal, plan.ZoneFull, group{}):
+			mended = true
 		case len(batch) > 1: // narrow down to the bad one
 			w.limit, mended = len(batch)/2, true
 		default:
@@ -78,12 +96,13 @@ func (w *Writer) isolate(bad plan.Change, refusal *plan.Refusal) {
 	}
 }
 
-// full holds back half of the additions that there is no room for, or the only one. The caller holds mu.
-func (w *Writer) full(batch []plan.Change, refusal *plan.Refusal, reason plan.Reason, g group) (mended bool) {
+// full holds back half of the additions that there is no room for, or the only one, and says whether there was one. The
+// caller holds mu.
+func (w *Writer) full(batch []plan.Change, refusal *plan.Refusal, reason plan.Reason, g group) bool {
 	var additions []plan.Change
 	for _, c := range batch {
-		_, there := w.known[c.Record.Key()]
-		if c.Action == plan.Upsert && !there && (reason == plan.ZoneFull || groupOf(c.Record) == g) {
+		have, there := w.known[c.Record.Key()]
+		if c.Action == plan.Upsert && (!there || have.Doubt) && (reason == plan.ZoneFull || groupOf(c.Record) == g) {
 			if r, held := w.quarantine[c.Record.Key()]; held && r.due.After(time.Now()) {
 				return true // dealt with when another change of the group was named
 			}
@@ -106,9 +125,17 @@ func (w *Writer) hold(c plan.Change, reason plan.Reason, message string) {
 	}
 }
 
-// readBack learns what a group really holds, and which TTL others' records force on it. It says whether anything of that was
-// news.
-func (w *Writer) readBack(ctx context.Context, g group) (news bool) {
+// reading is what came of reading a group back.
+type reading int
+
+const (
+	unread reading = iota // the call failed
+	noNews                // the group is as known
+	news
+)
+
+// readBack learns what a group really holds, and which TTL others' records force on it.
+func (w *Writer) readBack(ctx context.Context, g group, refused plan.Reason) reading {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	found, err := w.cfg.Zone.Group(ctx, g.name, g.typ)
@@ -116,28 +143,36 @@ func (w *Writer) readBack(ctx context.Context, g group) (news bool) {
 	defer w.mu.Unlock()
 	if err != nil {
 		w.cfg.Log.WithError(err).WithField("name", g.name).Warn("reading a name back failed")
-		return false
+		return unread
 	}
-	return w.learn(g, found) > 0
+	before := maps.Clone(w.known)
+	if w.learn(g, found, refused == plan.TTL) > 0 || !maps.Equal(before, w.known) {
+		return news
+	}
+	return noNews
 }
 
-// learn compares a group as found with what is known of it, mends that and gives the number of differences. The caller holds
-// mu.
-func (w *Writer) learn(g group, found []record.Record) (differences int) {
+// learn compares a group as found with what is known of it, mends that and gives the number of differences to be mended in
+// the zone. refusedTTL says that Route 53 has just refused a TTL other than the group's. The caller holds mu.
+func (w *Writer) learn(g group, found []record.Record, refusedTTL bool) (differences int) {
 	present := make(map[record.Key]bool, len(found))
-	ttl, foreign := int64(0), false
+	ttl, forced := int64(0), false
+	if refusedTTL && len(found) > 0 {
+		ttl, forced = found[0].TTL, true // also where all are ours: Route 53 would not take them with another TTL
+	}
 	for _, r := range found {
-		if !w.cfg.Owns(r) {
-			ttl, foreign = r.TTL, true
+		have, known := w.known[r.Key()]
+		if !known && !w.cfg.Owns(r) {
+			ttl, forced = r.TTL, true
 			continue
 		}
 		present[r.Key()] = true
-		have, ok := w.known[r.Key()]
-		if !ok || !have.Record.Same(r) {
+		e := w.entry(r)
+		if !have.Record.Same(r) && e.Hold == "" {
 			differences++
 		}
 		if have.Record != r {
-			w.known[r.Key()] = w.entry(r)
+			w.known[r.Key()] = e
 		}
 	}
 	for key := range w.known {
@@ -146,27 +181,24 @@ func (w *Writer) learn(g group, found []record.Record) (differences int) {
 			differences++
 		}
 	}
-	return differences + w.forceTTL(g, ttl, foreign, found)
+	return differences + w.forceTTL(g, ttl, forced)
 }
 
-// forceTTL notes the TTL that a group's other records have: the weighted records of one name and type must share one, so
-// that it belongs to the name. The caller holds mu.
-func (w *Writer) forceTTL(g group, ttl int64, foreign bool, found []record.Record) (differences int) {
-	forced, was := w.ttls[g]
-	if !foreign && len(found) > 0 {
-		ttl = found[0].TTL // all of them ours, and Route 53 would not take them with another TTL one by one
-	}
-	wanted := false
+// forceTTL notes the TTL that other records force on a group, or that none do any more: the weighted records of one name
+// and type must share one, so that it belongs to the name. The caller holds mu.
+func (w *Writer) forceTTL(g group, ttl int64, forced bool) (differences int) {
+	unwanted := false
 	for key, wish := range w.wishes {
-		wanted = wanted || key.Name == g.name && key.Type == g.typ && wish.Record.TTL != ttl
+		unwanted = unwanted || key.Name == g.name && key.Type == g.typ && wish.Record.TTL != ttl
 	}
+	have, was := w.ttls[g]
 	switch {
-	case len(found) > 0 && wanted && (!was || forced != ttl):
+	case forced && unwanted && (!was || have != ttl):
 		w.ttls[g] = ttl
 		w.cfg.Log.WithFields(logrus.Fields{"name": g.name, "type": g.typ, "ttl": ttl}).
 			Warn("taking the TTL that the name's other records have: all records of a name share one")
 		return 1
-	case was && !wanted:
+	case was && !(forced && unwanted):
 		delete(w.ttls, g)
 		return 1
 	}

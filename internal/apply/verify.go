@@ -58,6 +58,7 @@ func (w *Writer) verify(ctx context.Context) {
 	defer cancel()
 	found, err := w.cfg.Zone.Group(ctx, g.name, g.typ)
 
+	defer w.save()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.verification.last = g
@@ -71,7 +72,7 @@ func (w *Writer) verify(ctx context.Context) {
 		w.cfg.Log.WithError(err).WithField("name", g.name).Warn("verification failed")
 		return
 	}
-	differences := w.learn(g, found)
+	differences := w.learn(g, found, false)
 	w.cfg.Metrics.verified(differences, nil)
 	if differences > 0 {
 		w.cfg.Log.WithField("name", g.name).WithField("differences", differences).

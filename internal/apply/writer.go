@@ -59,6 +59,8 @@ type Writer struct {
 	cfg  Config
 	wake chan struct{}
 
+	saving sync.Mutex // taken before mu: what is known is saved in the order in which it came about
+
 	mu         sync.Mutex
 	known      plan.Known
 	wishes     map[record.Key]Wish
@@ -119,6 +121,7 @@ func (w *Writer) Adopt(found []record.Record) (adopted int) {
 		}
 	}
 	w.mu.Unlock()
+	w.save()
 	w.poke()
 	return adopted
 }
@@ -141,6 +144,16 @@ func (w *Writer) Knows(key record.Key) bool {
 	defer w.mu.Unlock()
 	_, ok := w.known[key]
 	return ok
+}
+
+// save keeps what is known on disk.
+func (w *Writer) save() {
+	w.saving.Lock()
+	defer w.saving.Unlock()
+	w.mu.Lock()
+	known := maps.Clone(w.known)
+	w.mu.Unlock()
+	_ = w.cfg.Save(known)
 }
 
 func (w *Writer) poke() {
@@ -264,18 +277,22 @@ func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
 	before := make(map[record.Key]plan.Entry, len(batch))
 	for _, c := range batch {
 		key := c.Record.Key()
-		if have, ok := w.known[key]; ok {
+		have, ok := w.known[key]
+		if ok {
 			before[key] = have
 		}
 		if c.Action == plan.Upsert {
-			w.known[key] = plan.Entry{Record: c.Record, Doubt: true}
+			e := plan.Entry{Record: c.Record, Doubt: true}
+			if c.Record.Marked() { // the sweeper's mark, written once more
+				e.Hold = have.Hold
+			}
+			w.known[key] = e
 		}
 	}
 	since := w.since
 	w.since = time.Time{}
-	known := maps.Clone(w.known)
 	w.mu.Unlock()
-	_ = w.cfg.Save(known)
+	w.save()
 
 	start := time.Now()
 	callCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
@@ -288,28 +305,27 @@ func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
 	switch {
 	case err == nil:
 		w.applied(batch, since)
-		known = maps.Clone(w.known)
-		w.mu.Unlock()
-		_ = w.cfg.Save(known)
-		return nil
 	case errors.As(err, &refusal), errors.Is(err, plan.ErrThrottled), errors.Is(err, plan.ErrNoSuchZone):
 		w.restore(batch, before)
 	default:
 		w.doubt(batch)
 	}
-	if w.since.IsZero() || !since.IsZero() && since.Before(w.since) {
-		w.since = since
-	}
-	w.cfg.Metrics.call(err, time.Since(start))
-	if refusal == nil {
-		w.failed(err, len(batch))
+	if err != nil {
+		if w.since.IsZero() || !since.IsZero() && since.Before(w.since) {
+			w.since = since
+		}
+		w.cfg.Metrics.call(err, time.Since(start))
+		if refusal == nil {
+			w.failed(err, len(batch))
+		}
 	}
 	w.mu.Unlock()
-	if errors.Is(err, plan.ErrNoSuchZone) {
-		return err
-	}
 	if refusal != nil {
 		w.refused(ctx, batch, refusal)
+	}
+	w.save()
+	if errors.Is(err, plan.ErrNoSuchZone) {
+		return err
 	}
 	return nil
 }
@@ -323,7 +339,7 @@ func (w *Writer) applied(batch []plan.Change, since time.Time) {
 			delete(w.known, key)
 			w.quarantine.release(groupOf(c.Record))
 		} else {
-			w.known[key] = plan.Entry{Record: c.Record}
+			w.known[key] = plan.Entry{Record: c.Record, Hold: w.known[key].Hold}
 		}
 		w.quarantine.passed(key)
 		w.cfg.Metrics.applied(c)

@@ -1,0 +1,236 @@
+package apply_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+func TestOneWishIsOneCallAtOnce(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		w.want(srv("web", 1))
+		pass(0)
+		assert.Equal(t, []call{{at: 0, changes: []change{upsert(srv("web", 1))}}}, z.calls)
+		pass(time.Hour)
+		assert.Equal(t, 1, z.callCount())
+		assert.Zero(t, z.groupCount())
+		assert.Equal(t, known(srv("web", 1)), z.saved)
+		assert.Empty(t, w.messages(), "a quiet host is a quiet log")
+	})
+}
+
+func TestNothingToDoIsNoCall(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		w.want(srv("web", 1))
+		pass(time.Hour)
+		assert.Zero(t, z.callCount())
+	}, srv("web", 1))
+}
+
+// 40 containers that start over 4 s cost 6 calls, and none is in DNS more than 2 s late.
+func TestBurst(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.latency = 50 * time.Millisecond })
+		for n := 1; n <= 40; n++ {
+			w.want(many("web", n)...)
+			pass(100 * time.Millisecond)
+		}
+		pass(2 * time.Second)
+		times, sizes := z.times()
+		assert.Equal(t, []time.Duration{at(0), at(250), at(750), at(1750), at(3750), at(5750)}, times)
+		assert.Equal(t, []int{1, 2, 5, 10, 20, 2}, sizes)
+		assert.Equal(t, sorted(many("web", 40)), z.content())
+
+		pass(2 * time.Second) // of quiet: the next is a first one again
+		w.want(many("web", 41)...)
+		pass(100 * time.Millisecond)
+		w.want(many("web", 42)...)
+		pass(time.Second)
+		times, _ = z.times()
+		assert.Equal(t, []time.Duration{at(8000), at(8250)}, times[6:])
+	})
+}
+
+// Without 2 s of quiet there is no first change again.
+func TestGapsStayLongWhileChangesComeOn(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		for n := 1; n <= 20; n++ {
+			w.want(many("web", n)...)
+			pass(time.Second)
+		}
+		times, _ := z.times()
+		for i := 4; i < len(times); i++ {
+			assert.Equal(t, 2*time.Second, times[i]-times[i-1])
+		}
+	})
+}
+
+func TestRemovalWaitsHalfASecondAtMost(t *testing.T) {
+	for _, offset := range []time.Duration{0, at(10), at(500), at(990), at(1400), at(1499), at(1990)} {
+		t.Run(offset.String(), func(t *testing.T) {
+			running(t, 0, func(t *testing.T, z *zone, w writer) {
+				for n := 1; n <= 50; n++ { // additions that come on and on: calls are 2 s apart
+					w.want(append(many("web", n), srv("old", 1))...)
+					pass(100 * time.Millisecond)
+				}
+				pass(offset)
+				removed := time.Since(z.start)
+				w.want(many("web", 50)...)
+				pass(3 * time.Second)
+				for _, c := range z.calls {
+					if c.changes[0] == del(srv("old", 1)) {
+						assert.LessOrEqual(t, c.at-removed, 500*time.Millisecond)
+						return
+					}
+				}
+				t.Error("never removed")
+			}, srv("old", 1))
+		})
+	}
+}
+
+func TestStartAndStopOfOneContainerWaitForNothing(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		w.want(srv("web", 1))
+		pass(20 * time.Millisecond)
+		w.want()
+		pass(0)
+		assert.Equal(t, []call{
+			{at: 0, changes: []change{upsert(srv("web", 1))}},
+			{at: at(20), changes: []change{del(srv("web", 1))}},
+		}, z.calls)
+	})
+}
+
+// A container that is replaced costs one call, and the old record goes first.
+func TestReplacementIsOneCall(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		w.want(srv("web", 2))
+		pass(0)
+		assert.Equal(t, []call{{at: 0, changes: []change{del(srv("web", 1)), upsert(srv("web", 2))}}}, z.calls)
+	}, srv("web", 1))
+}
+
+func TestChangesGatherWhileACallIsInFlight(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.latency = 3 * time.Second })
+		for n := 1; n <= 20; n++ {
+			w.want(many("web", n)...)
+			pass(100 * time.Millisecond)
+		}
+		pass(10 * time.Second)
+		times, sizes := z.times()
+		assert.Equal(t, []int{1, 19}, sizes)
+		assert.Equal(t, []time.Duration{0, 3 * time.Second}, times)
+	})
+}
+
+// What came and went while a call was in flight is never written.
+func TestComeAndGoneDuringACall(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.latency = time.Second })
+		w.want(srv("web", 1))
+		pass(at(100))
+		w.want(srv("web", 1), srv("web", 2))
+		pass(at(100))
+		w.want(srv("web", 1))
+		pass(time.Minute)
+		assert.Equal(t, 1, z.callCount())
+	})
+}
+
+func TestTheNewestStateIsRetried(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.fault = throttled })
+		w.want(srv("web", 1), srv("web", 2))
+		pass(10 * time.Second)
+		w.want(srv("web", 2), srv("web", 3))
+		pass(0)
+		seen := z.callCount()
+		assert.Greater(t, seen, 1)
+		z.set(func() { z.fault = nil })
+		pass(time.Minute)
+		assert.Equal(t, []change{upsert(srv("web", 2)), upsert(srv("web", 3))}, z.calls[seen].changes)
+		assert.Equal(t, seen+1, z.callCount())
+		assert.Equal(t, known(srv("web", 2), srv("web", 3)), z.saved)
+	})
+}
+
+// What was withdrawn before it could be written is forgotten: it is in no doubt, and needs no call.
+func TestWithdrawnDuringBackoff(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.fault = throttled })
+		w.want(srv("web", 1))
+		pass(10 * time.Second)
+		w.want()
+		pass(0)
+		seen := z.callCount()
+		z.set(func() { z.fault = nil })
+		pass(time.Minute)
+		assert.Equal(t, seen, z.callCount())
+		assert.Empty(t, z.content())
+	})
+}
+
+func TestThrottlingIsWaitedOut(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.fault = throttled })
+		w.want(many("web", 40)...)
+		pass(20 * time.Second)
+		assert.Less(t, z.callCount(), 20)
+		assert.Error(t, w.Status().Err)
+		assert.Equal(t, 40, w.Status().Pending)
+		pass(10 * time.Minute)
+		times, _ := z.times()
+		longest := time.Duration(0)
+		for i := 1; i < len(times); i++ {
+			longest = max(longest, times[i]-times[i-1])
+		}
+		assert.LessOrEqual(t, longest, 20*time.Second)
+		assert.Greater(t, longest, 5*time.Second, "with full jitter, one of dozens of waits is a long one")
+		assert.LessOrEqual(t, w.messages()["Route 53 does not take changes, trying again"], 11, "once a minute")
+
+		z.set(func() { z.fault = nil })
+		pass(20 * time.Second)
+		assert.Equal(t, sorted(many("web", 40)), z.content())
+		assert.NoError(t, w.Status().Err)
+		assert.Zero(t, w.Status().Pending)
+		assert.False(t, w.Status().LastGood.IsZero())
+		assert.Equal(t, 1, w.messages()["Route 53 takes changes again"])
+	})
+}
+
+// A call whose answer never comes is given up, and made again.
+func TestSlowCallIsGivenUp(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.latency = time.Hour })
+		w.want(srv("web", 1))
+		pass(9 * time.Second)
+		z.set(func() { z.latency = 0 })
+		pass(30 * time.Second)
+		assert.Equal(t, []record.Record{srv("web", 1)}, z.content())
+	})
+}
+
+func TestLongLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		z := newZone(t)
+		z.nameMax = 5000
+		w := newWriter(z, nil, 0)
+		w.want(many("web", 1200)...)
+		assert.NoError(t, w.Settle(t.Context()))
+		_, sizes := z.times()
+		assert.Equal(t, []int{500, 500, 200}, sizes)
+		w.want()
+		assert.NoError(t, w.Settle(t.Context()))
+		_, sizes = z.times()
+		assert.LessOrEqual(t, len(sizes), 3+3)
+		assert.Empty(t, z.content())
+		assert.Equal(t, plan.Known{}, z.saved)
+	})
+}

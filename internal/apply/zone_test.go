@@ -1,0 +1,378 @@
+package apply_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+var errLost = errors.New("connection reset by peer")
+
+// zone is a hosted zone as strict as Route 53: batches are atomic, a DELETE repeats the record exactly, a group has one TTL
+// and room for so many.
+type zone struct {
+	t     *testing.T
+	start time.Time
+
+	mu       sync.Mutex
+	records  map[record.Key]record.Record
+	nameMax  int
+	zoneMax  int
+	denied   func(record.Record) bool // refused, and not said which
+	stubborn map[record.Key]bool      // a DELETE of it is refused as if it had other values
+	latency  time.Duration
+	fault    func() (err error, applied bool) // before a call; nil: none
+	saved    plan.Known
+	calls    []call
+	groups   []reading
+	groupErr error
+}
+
+type call struct {
+	at      time.Duration // since the test began
+	changes []plan.Change
+	err     error
+}
+
+type reading struct {
+	at   time.Duration
+	name string
+	typ  record.Type
+}
+
+func newZone(t *testing.T, records ...record.Record) *zone {
+	z := &zone{
+		t: t, start: time.Now(), records: map[record.Key]record.Record{}, nameMax: 100, zoneMax: 10000,
+		stubborn: map[record.Key]bool{},
+	}
+	z.put(records...)
+	return z
+}
+
+// put writes as another hand would.
+func (z *zone) put(records ...record.Record) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, r := range records {
+		z.records[r.Key()] = r
+	}
+}
+
+func (z *zone) remove(records ...record.Record) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, r := range records {
+		delete(z.records, r.Key())
+	}
+}
+
+// set changes how the zone behaves.
+func (z *zone) set(change func()) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	change()
+}
+
+func (z *zone) Change(ctx context.Context, changes []plan.Change) error {
+	z.mu.Lock()
+	latency := z.latency
+	at := time.Since(z.start)
+	z.checkCall(changes)
+	z.mu.Unlock()
+
+	if latency > 0 {
+		select {
+		case <-time.After(latency):
+		case <-ctx.Done():
+			z.mu.Lock()
+			defer z.mu.Unlock()
+			z.calls = append(z.calls, call{at, slices.Clone(changes), ctx.Err()})
+			return ctx.Err()
+		}
+	}
+
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	var err error
+	applied := true
+	if z.fault != nil {
+		err, applied = z.fault()
+	}
+	if applied {
+		if refusal := z.apply(changes); refusal != nil && err == nil {
+			err = fmt.Errorf("change zone Z1: %w", refusal)
+		}
+	}
+	z.calls = append(z.calls, call{at, slices.Clone(changes), err})
+	return err
+}
+
+// checkCall holds the writer to what it promises of every call. The caller holds mu.
+func (z *zone) checkCall(changes []plan.Change) {
+	assert.NotEmpty(z.t, changes)
+	assert.Equal(z.t, len(changes), plan.Batch(changes), "more than one batch may carry")
+	seen := map[record.Key]bool{}
+	for i, c := range changes {
+		assert.False(z.t, seen[c.Record.Key()], "one record changed twice in a batch")
+		seen[c.Record.Key()] = true
+		assert.True(z.t, owns(c.Record), "a record of somebody else: %+v", c)
+		entry, ok := z.saved[c.Record.Key()]
+		assert.True(z.t, ok, "not in the journal before the call: %+v", c)
+		if c.Action == plan.Upsert {
+			assert.Equal(z.t, c.Record, entry.Record, "in the journal with other values")
+			assert.True(z.t, entry.Doubt, "in the journal as if it were written")
+		}
+		if i > 0 {
+			assert.False(z.t, c.Action == plan.Delete && changes[i-1].Action == plan.Upsert, "a removal after an addition")
+		}
+	}
+}
+
+// apply makes all changes or none. The caller holds mu.
+func (z *zone) apply(changes []plan.Change) error {
+	next := maps.Clone(z.records)
+	refusal := &plan.Refusal{Named: map[plan.Change]plan.Reason{}, Message: "refused"}
+	refuse := func(c plan.Change, reason plan.Reason) { refusal.Named[c] = reason }
+	for _, c := range changes {
+		key := c.Record.Key()
+		have, there := next[key]
+		switch {
+		case z.denied != nil && z.denied(c.Record):
+			return &plan.Refusal{Reason: plan.Denied, Message: "is not authorized to perform"}
+		case c.Action == plan.Delete && !there:
+			refuse(c, plan.NotFound)
+		case c.Action == plan.Delete && (have != c.Record || z.stubborn[key]):
+			refuse(c, plan.Mismatch)
+		case c.Action == plan.Delete:
+			delete(next, key)
+		default:
+			next[key] = c.Record
+			if !there && count(next, key) > z.nameMax {
+				refuse(c, plan.NameFull)
+			}
+			if !there && len(next) > z.zoneMax && len(refusal.Named) == 0 {
+				return &plan.Refusal{Reason: plan.ZoneFull, Message: "the hosted zone is full"}
+			}
+		}
+	}
+	for _, c := range changes {
+		for key, r := range next {
+			if c.Action == plan.Upsert && key.Name == c.Record.Name && key.Type == c.Record.Type && r.TTL != c.Record.TTL {
+				refuse(c, plan.TTL)
+			}
+		}
+	}
+	if len(refusal.Named) > 0 {
+		return refusal
+	}
+	z.records = next
+	return nil
+}
+
+func count(records map[record.Key]record.Record, key record.Key) (n int) {
+	for k := range records {
+		if k.Name == key.Name && k.Type == key.Type {
+			n++
+		}
+	}
+	return n
+}
+
+func (z *zone) Group(ctx context.Context, name string, t record.Type) ([]record.Record, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.groups = append(z.groups, reading{time.Since(z.start), name, t})
+	if err := errors.Join(z.groupErr, ctx.Err()); err != nil {
+		return nil, err
+	}
+	var found []record.Record
+	for key, r := range z.records {
+		if key.Name == name && key.Type == t {
+			found = append(found, r)
+		}
+	}
+	slices.SortFunc(found, func(a, b record.Record) int { return strings.Compare(a.SetID, b.SetID) })
+	return found, nil
+}
+
+func (z *zone) save(known plan.Known) error {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.saved = known
+	return nil
+}
+
+// content gives the records, sorted by set identifier and name.
+func (z *zone) content() []record.Record {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return sorted(slices.Collect(maps.Values(z.records)))
+}
+
+func sorted(records []record.Record) []record.Record {
+	records = slices.Clone(records)
+	slices.SortFunc(records, func(a, b record.Record) int {
+		return strings.Compare(a.Name+" "+string(a.Type)+" "+a.SetID, b.Name+" "+string(b.Type)+" "+b.SetID)
+	})
+	return records
+}
+
+// times gives when the calls were made, and how many changes each had.
+func (z *zone) times() (at []time.Duration, sizes []int) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, c := range z.calls {
+		at, sizes = append(at, c.at), append(sizes, len(c.changes))
+	}
+	return at, sizes
+}
+
+func (z *zone) callCount() int {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return len(z.calls)
+}
+
+func (z *zone) groupCount() int {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return len(z.groups)
+}
+
+// faults plays each fault on one call, then none.
+func (z *zone) faults(faults ...func() (error, bool)) {
+	z.set(func() {
+		z.fault = func() (error, bool) {
+			if len(faults) == 0 {
+				return nil, true
+			}
+			f := faults[0]
+			faults = faults[1:]
+			return f()
+		}
+	})
+}
+
+func throttled() (error, bool)      { return fmt.Errorf("change zone Z1: %w", plan.ErrThrottled), false }
+func lostAnswer() (error, bool)     { return errLost, true }
+func lostRequest() (error, bool)    { return errLost, false }
+func noSuchZone() (error, bool)     { return fmt.Errorf("change zone Z1: %w", plan.ErrNoSuchZone), false }
+func notThisTime() (error, bool)    { return nil, true }
+func owns(r record.Record) bool     { return r.Owned("i-1") }
+func at(ms int) time.Duration       { return time.Duration(ms) * time.Millisecond }
+func upsert(r record.Record) change { return change{Action: plan.Upsert, Record: r} }
+func del(r record.Record) change    { return change{Action: plan.Delete, Record: r} }
+
+type change = plan.Change
+
+// srv gives the n-th record of a name that this host might own.
+func srv(name string, n int) record.Record {
+	return record.Record{
+		Name: name + ".example", Type: record.SRV, SetID: fmt.Sprintf("i-1:docker:%064x:80/tcp", n), Weight: 1,
+		Value: fmt.Sprintf("1 1 %d ip-10-0-0-1.example", 30000+n),
+	}
+}
+
+// foreign gives the n-th record of a name that another host owns, one whose identifier begins as this one's does.
+func foreign(name string, n int) record.Record {
+	r := srv(name, n)
+	r.SetID = "i-10" + strings.TrimPrefix(r.SetID, "i-1")
+	return r
+}
+
+// marked gives a record as the sweeper puts it on standby.
+func marked(r record.Record) record.Record {
+	r.Weight, r.Value = 0, "2"+r.Value[1:]
+	return r
+}
+
+func wish(records ...record.Record) []apply.Wish {
+	wishes := []apply.Wish{}
+	for _, r := range records {
+		wishes = append(wishes, apply.Wish{Record: r, Run: "run 1"})
+	}
+	return wishes
+}
+
+func many(name string, n int) (records []record.Record) {
+	for i := range n {
+		records = append(records, srv(name, i))
+	}
+	return records
+}
+
+func known(records ...record.Record) plan.Known {
+	k := plan.Known{}
+	for _, r := range records {
+		k[r.Key()] = plan.Entry{Record: r}
+	}
+	return k
+}
+
+// writer is a Writer at work on a zone.
+type writer struct {
+	*apply.Writer
+	zone     *zone
+	logs     *logtest.Hook
+	registry *prometheus.Registry
+}
+
+func newWriter(z *zone, has plan.Known, verifyEvery time.Duration) writer {
+	log, hook := logtest.NewNullLogger()
+	registry := prometheus.NewRegistry()
+	z.saved = has
+	return writer{apply.New(apply.Config{
+		Zone: z, Known: has, Save: z.save, Owns: owns, VerifyEvery: verifyEvery, Log: logrus.NewEntry(log),
+		Metrics: apply.NewMetrics(registry),
+	}), z, hook, registry}
+}
+
+func (w writer) want(records ...record.Record) { w.Want(wish(records...), time.Now()) }
+
+// messages gives how often each message was logged.
+func (w writer) messages() map[string]int {
+	messages := map[string]int{}
+	for _, e := range w.logs.AllEntries() {
+		messages[e.Message]++
+	}
+	return messages
+}
+
+// running plays a scene with a Writer that runs, in virtual time.
+func running(t *testing.T, verifyEvery time.Duration, scene func(t *testing.T, z *zone, w writer), has ...record.Record) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		z := newZone(t, has...)
+		w := newWriter(z, known(has...), verifyEvery)
+		w.want(has...)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.Run(ctx) }()
+		synctest.Wait()
+		scene(t, z, w)
+		cancel()
+		assert.NoError(t, <-done)
+	})
+}
+
+// pass lets time go by.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
