@@ -85,7 +85,7 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 		p.log.WithError(err).Error("the journal cannot be written: records of containers that end while the agent does not run will be found late")
 	}
 	client := route53.New(awsConfig)
-	introspection := host.NewIntrospection()
+	introspection := host.NewIntrospection(host.IntrospectionURL)
 	p.agent = agent.New(agent.Config{
 		Owner: s.owner(id), ZoneName: s.Zone, ZoneID: s.ZoneID, TTL: s.TTL, Policy: policy,
 		Engine: p.engine,

@@ -53,7 +53,7 @@ func addressed(ctx context.Context, all []container.Container) []container.Conta
 	}
 	for i, c := range all {
 		if endpoint.OwnInterface(c, byID[c.SharedWith]) {
-			known, err := tasks(ctx, host.NewIntrospection())
+			known, err := tasks(ctx, host.NewIntrospection(host.IntrospectionURL))
 			if err == nil {
 				all[i].Address = known[c.ID].Address
 			}

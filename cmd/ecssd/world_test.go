@@ -1,0 +1,243 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecssd/ecssd/internal/enginetest"
+	"github.com/ecssd/ecssd/internal/host"
+	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/sandbox"
+)
+
+// asCommand makes this test binary the command itself, so that tests can run it as a process of its own.
+const asCommand = "ECSSD_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	testscript.Main(m, map[string]func(){"ecssd": main})
+}
+
+const (
+	zoneName   = "servicediscovery.internal"
+	instanceID = "i-0123456789abcdef0" // in the sandbox's metadata
+)
+
+// world is a sandbox in place of AWS, the real Engine, and an agent as a process of its own, with service names that no
+// other test on the same Engine uses.
+type world struct {
+	t       *testing.T
+	sandbox *sandbox.Server
+	zone    string // ID
+	prefix  string // of the service names that the agent announces
+	dir     string // state directory
+	args    []string
+	listen  string
+
+	agent *exec.Cmd
+	ended chan struct{} // closed when the agent has
+	log   logBuffer
+}
+
+// newWorld makes a world whose agent is not running yet. args are flags for it.
+func newWorld(t *testing.T, args ...string) *world {
+	t.Helper()
+	s, err := sandbox.Start(sandbox.Config{Seed: 1})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	zone, err := s.CreateZone(zoneName, sandbox.Private(sandbox.DefaultVPC, "eu-central-1"))
+	require.NoError(t, err)
+	w := &world{
+		t: t, sandbox: s, zone: zone, prefix: fmt.Sprintf("t%d-", rand.Uint32()), dir: t.TempDir(), args: args, listen: freeAddress(t),
+	}
+	w.listed()
+	t.Cleanup(func() {
+		w.stop()
+		if t.Failed() {
+			t.Logf("the agent's log:\n%s", w.log.String())
+		}
+	})
+	return w
+}
+
+// listed leaves an empty journal of this instance in the state directory, as if the agent had run before: without one it would
+// list the zone once at a random moment.
+func (w *world) listed() {
+	w.t.Helper()
+	boot, err := host.BootID()
+	require.NoError(w.t, err)
+	j, err := journal.Open(w.dir, instanceID, boot)
+	require.NoError(w.t, err)
+	require.NoError(w.t, j.Listed())
+	require.NoError(w.t, j.Close())
+}
+
+// freeAddress gives a loopback address on which nothing listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// start runs the agent and waits until it follows the Engine's events.
+func (w *world) start() {
+	w.t.Helper()
+	w.launch()
+	w.eventually(10*time.Second, "the agent is ready", func() bool {
+		response, err := http.Get("http://" + w.listen + "/readyz")
+		if err != nil {
+			return false
+		}
+		response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+}
+
+// launch runs the agent.
+func (w *world) launch() {
+	w.t.Helper()
+	args := append([]string{"agent", "--state-dir", w.dir, "--listen", w.listen, "--allow-names", w.prefix + ".*"}, w.args...)
+	w.agent = w.command(args...)
+	w.agent.Stdout, w.agent.Stderr = &w.log, &w.log
+	require.NoError(w.t, w.agent.Start())
+	w.ended = make(chan struct{})
+	go func(agent *exec.Cmd, ended chan struct{}) {
+		_ = agent.Wait()
+		close(ended)
+	}(w.agent, w.ended)
+}
+
+// command gives the command with the sandbox in place of AWS.
+func (w *world) command(args ...string) *exec.Cmd {
+	command := exec.Command(os.Args[0], args...)
+	command.Env = append(os.Environ(), append(w.sandbox.Environment(), asCommand+"=1")...)
+	return command
+}
+
+// run runs the command to its end and gives its standard output.
+func (w *world) run(args ...string) (stdout string, err error) {
+	w.t.Helper()
+	var out bytes.Buffer
+	command := w.command(append(args, "--state-dir", w.dir)...)
+	command.Stdout, command.Stderr = &out, &w.log
+	err = command.Run()
+	return out.String(), err
+}
+
+// stop ends the agent with SIGTERM and gives its exit status.
+func (w *world) stop() int {
+	if w.agent == nil {
+		return 0
+	}
+	_ = w.agent.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-w.ended:
+	case <-time.After(12 * time.Second):
+		w.t.Errorf("the agent did not end within 12 s of SIGTERM")
+		w.kill()
+	}
+	status := w.agent.ProcessState.ExitCode()
+	w.agent = nil
+	return status
+}
+
+// kill ends the agent with SIGKILL.
+func (w *world) kill() {
+	_ = w.agent.Process.Kill()
+	<-w.ended
+	w.agent = nil
+}
+
+// running says whether the agent still runs.
+func (w *world) running() bool {
+	select {
+	case <-w.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// container runs a container as the ECS agent would, of the service prefix+name, with one published port.
+func (w *world) container(name string, o enginetest.Options) *enginetest.Container {
+	w.t.Helper()
+	if o.Labels == nil {
+		o.Labels = enginetest.ECSLabels(w.prefix + name)
+	}
+	if o.Publish == nil && o.Network == "" {
+		o.Publish = []string{"8080"}
+	}
+	return enginetest.Run(w.t, o)
+}
+
+// service gives the SRV records of prefix+name, in the zone's order.
+func (w *world) service(name string) []sandbox.Set {
+	return slices.DeleteFunc(w.sandbox.Records(w.zone), func(s sandbox.Set) bool {
+		return s.Type != "SRV" || s.Name != w.prefix+name+"."+zoneName+"."
+	})
+}
+
+// own gives all records of this world's agent: SRV records by its service names, and A records.
+func (w *world) own() []sandbox.Set {
+	return slices.DeleteFunc(w.sandbox.Records(w.zone), func(s sandbox.Set) bool {
+		return !strings.HasPrefix(s.SetIdentifier, instanceID+":")
+	})
+}
+
+// changes gives the calls that changed, or tried to change, records.
+func (w *world) changes() []sandbox.Call { return w.sandbox.Calls("ChangeResourceRecordSets") }
+
+// eventually waits for a condition.
+func (w *world) eventually(within time.Duration, what string, condition func() bool) {
+	w.t.Helper()
+	require.Eventually(w.t, condition, within, 10*time.Millisecond, "not within %s: %s", within, what)
+}
+
+// has waits until a service has so many records.
+func (w *world) has(name string, records int, within time.Duration) {
+	w.t.Helper()
+	if !assert.Eventually(w.t, func() bool { return len(w.service(name)) == records }, within, 10*time.Millisecond) {
+		require.Len(w.t, w.service(name), records, "service %s, after %s", name, within)
+	}
+}
+
+// logBuffer is a buffer for a process's output that can be read meanwhile.
+type logBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+var _ io.Writer = (*logBuffer)(nil)
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
