@@ -45,7 +45,7 @@ func (s *Settings) Validate() error {
 	s.Zone = strings.ToLower(strings.TrimSuffix(s.Zone, "."))
 	s.ZoneID = strings.TrimPrefix(s.ZoneID, "/hostedzone/")
 	_, policyErr := s.policy()
-	return errors.Join(
+	return oneLine(
 		check(endpoint.CheckName(s.Zone, "") == nil, "--zone %q is not a domain name", s.Zone),
 		check(s.ZoneID == "" || zoneIDForm.MatchString(s.ZoneID), "--zone-id %q is not the ID of a hosted zone, such as Z0123456789ABCDEFGHIJ", s.ZoneID),
 		check(s.InstanceID == "" || host.CheckInstanceID(s.InstanceID) == nil, "--instance-id %q is not 1 to 45 letters, digits, '.', '_' or '-'", s.InstanceID),
@@ -59,6 +59,20 @@ func (s *Settings) Validate() error {
 		check(s.StateDir != "", "--state-dir is empty"),
 		policyErr,
 	)
+}
+
+// oneLine joins errors with semicolons.
+func oneLine(errs ...error) error {
+	var lines []string
+	for _, err := range errs {
+		if err != nil {
+			lines = append(lines, err.Error())
+		}
+	}
+	if lines == nil {
+		return nil
+	}
+	return errors.New(strings.Join(lines, "; "))
 }
 
 func check(ok bool, format string, args ...any) error {
