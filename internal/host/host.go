@@ -1,0 +1,38 @@
+// Package host finds out who this host is: its instance ID and address, from EC2 metadata or as given by hand, and what only
+// the host itself can tell: its present boot, how long it has slept, and what its ECS agent knows of the tasks it runs. It
+// asks the instance metadata service in version 2 only, calls no AWS API, and keeps nothing.
+package host
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+)
+
+// Identity is who this host is. Account, Region, VPC and PrivateDNSName are empty off EC2, except for a region given by hand.
+type Identity struct {
+	InstanceID     string     // [A-Za-z0-9._-]{1,45}
+	Address        netip.Addr // the primary private IPv4 address
+	Account        string     // 12 digits
+	Region         string
+	VPC            string // of the primary network interface
+	PrivateDNSName string // no final dot
+}
+
+// Given is what the operator says of the host. Each field that is set wins over EC2 metadata.
+type Given struct {
+	InstanceID string
+	Address    netip.Addr // IPv4
+	Region     string
+}
+
+// instanceID keeps set identifiers within Route 53's 128 characters and free of colons, which take them apart.
+var instanceID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,45}$`)
+
+// CheckInstanceID says what is wrong with an instance ID.
+func CheckInstanceID(id string) error {
+	if !instanceID.MatchString(id) {
+		return fmt.Errorf("instance ID %.60q is not 1 to 45 letters, digits, '.', '_' or '-'", id)
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+)
+
+const (
+	// metadataTimeout bounds all that is asked of the metadata service, which answers within milliseconds where it is.
+	metadataTimeout  = 5 * time.Second
+	metadataAttempts = 2
+	// maxMetadata is the longest value read, in bytes.
+	maxMetadata = 4 << 10
+)
+
+const metadataAdvice = "in a container: use --network host, or raise the instance's metadata hop limit; " +
+	"off EC2: give --instance-id and --host-ip"
+
+// Identify finds out who this host is. Where both the instance ID and the address are given, EC2 metadata is not asked:
+// such a host may stand anywhere.
+func Identify(ctx context.Context, given Given) (Identity, error) {
+	id := Identity{InstanceID: given.InstanceID, Address: given.Address, Region: given.Region}
+	if id.InstanceID == "" || !id.Address.IsValid() {
+		if err := id.ask(ctx); err != nil {
+			return Identity{}, err
+		}
+	}
+	if err := CheckInstanceID(id.InstanceID); err != nil {
+		return Identity{}, err
+	}
+	if !id.Address.Is4() {
+		return Identity{}, fmt.Errorf("host address %s is not IPv4", id.Address)
+	}
+	return id, nil
+}
+
+// ask fills in from EC2 metadata what is not set.
+func (id *Identity) ask(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
+	defer cancel()
+	client := imds.New(imds.Options{
+		// Never through a proxy: the service refuses a forwarded request for a token, and the address is this host's alone.
+		HTTPClient:     awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.Proxy = nil }),
+		Retryer:        retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = metadataAttempts }),
+		EnableFallback: aws.FalseTernary, // version 2 or nothing
+	})
+	document, err := client.GetInstanceIdentityDocument(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("ask EC2 metadata who this host is (%s): %w", metadataAdvice, err)
+	}
+	if id.InstanceID == "" {
+		id.InstanceID = document.InstanceID
+	}
+	if !id.Address.IsValid() {
+		if id.Address, err = netip.ParseAddr(document.PrivateIP); err != nil {
+			return fmt.Errorf("read the private IPv4 address from EC2 metadata (where there is none, give --host-ip): %w", err)
+		}
+	}
+	if id.Region == "" {
+		id.Region = document.Region
+	}
+	id.Account = document.AccountID
+	mac, err := read(ctx, client, "mac")
+	if err != nil {
+		return err
+	}
+	if id.VPC, err = read(ctx, client, "network/interfaces/macs/"+mac+"/vpc-id"); err != nil {
+		return err
+	}
+	names, err := read(ctx, client, "local-hostname")
+	// A DHCP option set with several domains makes several names of it.
+	name, _, _ := strings.Cut(names, " ")
+	id.PrivateDNSName = strings.ToLower(strings.TrimSuffix(name, "."))
+	return err
+}
+
+// read gives one value of the instance's metadata; it is empty where there is none.
+func read(ctx context.Context, client *imds.Client, path string) (string, error) {
+	out, err := client.GetMetadata(ctx, &imds.GetMetadataInput{Path: path})
+	var response interface{ HTTPStatusCode() int }
+	if errors.As(err, &response) && response.HTTPStatusCode() == http.StatusNotFound {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("ask EC2 metadata for %s: %w", path, err)
+	}
+	defer out.Content.Close()
+	value, err := io.ReadAll(io.LimitReader(out.Content, maxMetadata))
+	if err != nil {
+		return "", fmt.Errorf("ask EC2 metadata for %s: %w", path, err)
+	}
+	return strings.TrimSpace(string(value)), nil
+}

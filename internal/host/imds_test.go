@@ -1,0 +1,169 @@
+package host_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecssd/ecssd/internal/host"
+	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/sandbox/imds"
+)
+
+// metadata starts EC2 metadata that describes an instance, and leads the SDK to it.
+func metadata(t *testing.T, instance sandbox.Instance) *sandbox.Server {
+	t.Helper()
+	s, err := sandbox.Start(sandbox.Config{Seed: 1, Instance: instance})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", s.URL())
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "")
+	return s
+}
+
+var onEC2 = host.Identity{
+	InstanceID: "i-0123456789abcdef0", Address: netip.MustParseAddr("10.0.0.1"), Account: "123456789012",
+	Region: "eu-central-1", VPC: "vpc-sandbox", PrivateDNSName: "ip-10-0-0-1.eu-central-1.compute.internal",
+}
+
+func TestIdentify(t *testing.T) {
+	with := func(change func(*host.Identity)) host.Identity {
+		id := onEC2
+		change(&id)
+		return id
+	}
+	address := netip.MustParseAddr("192.0.2.7")
+	for name, c := range map[string]struct {
+		instance sandbox.Instance
+		given    host.Given
+		want     host.Identity
+	}{
+		"nothing given": {want: onEC2},
+		"another instance": {
+			instance: sandbox.Instance{ID: "i-2", PrivateIP: "10.0.9.9", Region: "us-west-2", Account: "210987654321", VPC: "vpc-2"},
+			want: host.Identity{InstanceID: "i-2", Address: netip.MustParseAddr("10.0.9.9"), Account: "210987654321",
+				Region: "us-west-2", VPC: "vpc-2", PrivateDNSName: "ip-10-0-9-9.us-west-2.compute.internal"},
+		},
+		"several names of a DHCP option set": {
+			instance: sandbox.Instance{Hostname: "ip-10-0-0-1.Corp.example. ip-10-0-0-1.lab.example"},
+			want:     with(func(id *host.Identity) { id.PrivateDNSName = "ip-10-0-0-1.corp.example" }),
+		},
+		"an instance ID given": {
+			given: host.Given{InstanceID: "web-1"}, want: with(func(id *host.Identity) { id.InstanceID = "web-1" }),
+		},
+		"an address given": {
+			given: host.Given{Address: address}, want: with(func(id *host.Identity) { id.Address = address }),
+		},
+		"a region given": {
+			given: host.Given{Region: "eu-west-1"}, want: with(func(id *host.Identity) { id.Region = "eu-west-1" }),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			metadata(t, c.instance)
+			got, err := host.Identify(t.Context(), c.given)
+			require.NoError(t, err)
+			assert.Equal(t, c.want, got)
+		})
+	}
+}
+
+func TestIdentifyDoesNotAskAboutAHostNamedByHand(t *testing.T) {
+	s := metadata(t, sandbox.Instance{})
+	address := netip.MustParseAddr("192.0.2.7")
+	got, err := host.Identify(t.Context(), host.Given{InstanceID: "rack-7", Address: address, Region: "eu-central-1"})
+	require.NoError(t, err)
+	assert.Equal(t, host.Identity{InstanceID: "rack-7", Address: address, Region: "eu-central-1"}, got)
+	assert.Empty(t, s.Metadata().Calls())
+}
+
+func TestIdentifyDoesNotFallBackToVersion1(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			w.WriteHeader(http.StatusNotFound) // what makes the SDK fall back where it may
+			return
+		}
+		_, _ = w.Write([]byte(`{"instanceId":"i-1","privateIp":"10.0.0.1","region":"eu-central-1","accountId":"123456789012"}`))
+	}))
+	defer server.Close()
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.URL)
+	_, err := host.Identify(t.Context(), host.Given{})
+	assert.ErrorContains(t, err, "who this host is")
+}
+
+func TestIdentifyBearsWhatMetadataLacks(t *testing.T) {
+	s := metadata(t, sandbox.Instance{})
+	s.Metadata().Unset("meta-data/local-hostname")
+	s.Metadata().Unset("meta-data/network/interfaces/macs/02:00:0a:00:00:01/vpc-id")
+	want := onEC2
+	want.VPC, want.PrivateDNSName = "", ""
+	got, err := host.Identify(t.Context(), host.Given{})
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+}
+
+func TestIdentifySaysWhatToDo(t *testing.T) {
+	for name, c := range map[string]struct {
+		mode  imds.Mode
+		setup func(*sandbox.Server)
+		given host.Given
+		want  []string
+	}{
+		"unreachable":        {mode: imds.Unreachable, want: []string{"--network host", "hop limit", "--instance-id and --host-ip"}},
+		"failing":            {mode: imds.Failing, want: []string{"--instance-id and --host-ip"}},
+		"silent":             {mode: imds.Silent, want: []string{"--instance-id and --host-ip"}},
+		"bad instance ID":    {given: host.Given{InstanceID: "a:b"}, want: []string{`instance ID "a:b" is not`}},
+		"IPv6 address given": {given: host.Given{InstanceID: "a", Address: netip.MustParseAddr("::1")}, want: []string{"host address ::1 is not IPv4"}},
+		"no IPv4 in metadata": {setup: func(s *sandbox.Server) {
+			s.Metadata().Set("dynamic/instance-identity/document", `{"instanceId":"i-1"}`)
+		}, want: []string{"give --host-ip"}},
+		"no document at all": {setup: func(s *sandbox.Server) { s.Metadata().Set("dynamic/instance-identity/document", `<html>`) }, want: []string{"who this host is"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := metadata(t, sandbox.Instance{})
+			if c.mode != "" {
+				require.NoError(t, s.Metadata().SetMode(c.mode))
+			}
+			if c.setup != nil {
+				c.setup(s)
+			}
+			start := time.Now()
+			_, err := host.Identify(t.Context(), c.given)
+			require.Error(t, err)
+			for _, want := range c.want {
+				assert.ErrorContains(t, err, want)
+			}
+			assert.Less(t, time.Since(start), 30*time.Second, "an attempt is bounded")
+		})
+	}
+}
+
+func TestCheckInstanceID(t *testing.T) {
+	for id, valid := range map[string]bool{
+		"i-0123456789abcdef0": true, "rack_7.example": true, strings.Repeat("a", 45): true,
+		"": false, strings.Repeat("a", 46): false, "a:b": false, "a b": false, "a\n": false, "ä": false, "*": false,
+	} {
+		assert.Equal(t, valid, host.CheckInstanceID(id) == nil, "%q", id)
+	}
+}
+
+func TestBootIDAndSuspendedStayWhileTheHostIsUp(t *testing.T) {
+	boot, err := host.BootID()
+	require.NoError(t, err)
+	assert.Regexp(t, `^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`, boot)
+	again, err := host.BootID()
+	require.NoError(t, err)
+	assert.Equal(t, boot, again)
+
+	slept, err := host.Suspended()
+	require.NoError(t, err)
+	later, err := host.Suspended()
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, slept, time.Duration(0))
+	assert.InDelta(t, slept.Seconds(), later.Seconds(), 1)
+}

@@ -1,0 +1,106 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Task is a task that the ECS agent of this host runs.
+type Task struct {
+	DesiredStatus string // RUNNING, or STOPPED while ECS wants it to end; empty where that is not known
+	Containers    []TaskContainer
+}
+
+// TaskContainer is one container of a task. ECS's own containers are not among them.
+type TaskContainer struct {
+	DockerID string
+	// Address is the IPv4 address of the task's own network interface (awsvpc), or the IPv6 address where it has no other; the
+	// zero Addr in every other network mode, and before ECS knows it.
+	Address netip.Addr
+}
+
+// Introspection is the ECS agent's introspection API, which it serves to its host alone.
+type Introspection struct {
+	url    string
+	client *http.Client
+}
+
+// IntrospectionURL is where the ECS agent listens; the port is fixed.
+const IntrospectionURL = "http://localhost:51678"
+
+const (
+	introspectionTimeout = time.Second
+	// maxIntrospection bounds an answer, in bytes. A task takes about 1 KB.
+	maxIntrospection = 8 << 20
+)
+
+// NewIntrospection gives the API at url: IntrospectionURL, but in tests.
+func NewIntrospection(url string) *Introspection {
+	return &Introspection{url: url, client: &http.Client{Timeout: introspectionTimeout}}
+}
+
+// Tasks gives all tasks that the ECS agent knows.
+func (i *Introspection) Tasks(ctx context.Context) ([]Task, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, i.url+"/v1/tasks", nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask the ECS agent for its tasks: %w", err)
+	}
+	response, err := i.client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("ask the ECS agent for its tasks: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("ask the ECS agent for its tasks: it answers %s", response.Status)
+	}
+	tasks, err := decodeTasks(io.LimitReader(response.Body, maxIntrospection))
+	if err != nil {
+		return nil, fmt.Errorf("read the ECS agent's tasks: %w", err)
+	}
+	return tasks, nil
+}
+
+// decodeTasks reads the answer to /v1/tasks. Only awsvpc tasks have Networks; an address that cannot be read counts as none.
+func decodeTasks(body io.Reader) ([]Task, error) {
+	var answer struct {
+		Tasks []struct {
+			DesiredStatus string
+			Containers    []struct {
+				DockerID string `json:"DockerId"`
+				Networks []struct {
+					NetworkMode   string
+					IPv4Addresses []string
+					IPv6Addresses []string
+				}
+			}
+		}
+	}
+	if err := json.NewDecoder(body).Decode(&answer); err != nil {
+		return nil, err
+	}
+	tasks := make([]Task, 0, len(answer.Tasks))
+	for _, t := range answer.Tasks {
+		task := Task{DesiredStatus: t.DesiredStatus}
+		for _, c := range t.Containers {
+			found := TaskContainer{DockerID: c.DockerID}
+			for _, n := range c.Networks {
+				if n.NetworkMode != "awsvpc" {
+					continue
+				}
+				for _, address := range append(n.IPv4Addresses, n.IPv6Addresses...) {
+					if parsed, err := netip.ParseAddr(address); err == nil && !found.Address.IsValid() {
+						found.Address = parsed
+					}
+				}
+			}
+			task.Containers = append(task.Containers, found)
+		}
+		tasks = append(tasks, task)
+	}
+	return tasks, nil
+}
