@@ -59,6 +59,8 @@ func TestDocuments(t *testing.T) {
 func TestRequestsOnTheWire(t *testing.T) {
 	s, zoneID, _ := start(t, sandbox.Config{})
 	zonePath := "/2013-04-01/hostedzone/" + zoneID
+	const createZone = `<CreateHostedZoneRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Name>a.internal</Name>` +
+		`<CallerReference>r</CallerReference></CreateHostedZoneRequest>`
 	for _, c := range []struct {
 		name          string
 		method, path  string
@@ -71,6 +73,7 @@ func TestRequestsOnTheWire(t *testing.T) {
 		{"as botocore does, with a final slash", "POST", zonePath + "/rrset/", signature, upsert, 200, "<Status>PENDING</Status>"},
 		{"an ID with its prefix", "POST", "/2013-04-01/hostedzone//hostedzone/" + zoneID + "/rrset", signature, upsert, 200, "PENDING"},
 		{"an ID with its prefix, escaped", "GET", "/2013-04-01/hostedzone/%2Fhostedzone%2F" + zoneID, signature, "", 200, "<Id>/hostedzone/" + zoneID},
+		{"what is made is answered by 201", "POST", "/2013-04-01/hostedzone", signature, createZone, 201, "<DelegationSet><NameServers>"},
 		{"not signed", "POST", zonePath + "/rrset", "", upsert, 403, "<Code>MissingAuthenticationToken</Code>"},
 		{"signed for another service", "POST", zonePath + "/rrset", strings.ReplaceAll(signature, "route53", "ec2"), upsert, 403,
 			"<Code>MissingAuthenticationToken</Code>"},

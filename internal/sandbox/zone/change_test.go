@@ -64,6 +64,16 @@ func messages(t *testing.T, err error) []string {
 	return refused.Messages
 }
 
+// Parts of Route 53's messages about the two sets that most cases are about.
+const (
+	set1          = "resource record set [name='web.a.internal.', type='SRV', set-identifier='i-1']"
+	set2          = "resource record set [name='web.a.internal.', type='SRV', set-identifier='i-2']"
+	differ        = " but the values provided do not match the current values"
+	refused1      = "RRSet with DNS name web.a.internal., type SRV, SetIdentifier i-1 cannot be created as "
+	refused2      = "RRSet with DNS name web.a.internal., type SRV, SetIdentifier i-2 cannot be created as "
+	contradiction = "The request contains an invalid set of changes for a resource record set 'SRV web.a.internal.'"
+)
+
 func TestChange(t *testing.T) {
 	web, web2 := srv("web.a.internal.", "i-1", 1, 0), srv("web.a.internal.", "i-2", 1, 0)
 	address := simple("x.a.internal.", "A", "10.0.0.1")
@@ -110,57 +120,50 @@ func TestChange(t *testing.T) {
 		{"delete with values in another order", Rules{}, []Set{simple("x.a.internal.", "A", "10.0.0.1", "10.0.0.2")},
 			[]Change{{Delete, simple("x.a.internal.", "A", "10.0.0.2", "10.0.0.1")}}, nil, []Set{}},
 		{"create what exists", Rules{}, []Set{web}, []Change{{Create, web}},
-			[]string{"Tried to create resource record set [name='web.a.internal.', type='SRV', set-identifier='i-1'] but it already exists"}, nil},
+			[]string{"Tried to create " + set1 + " but it already exists"}, nil},
 		{"create what exists, simple", Rules{}, []Set{address}, []Change{{Create, address}},
 			[]string{"Tried to create resource record set [name='x.a.internal.', type='A'] but it already exists"}, nil},
 		{"delete what is not there", Rules{}, []Set{web}, []Change{{Delete, web2}},
-			[]string{"Tried to delete resource record set [name='web.a.internal.', type='SRV', set-identifier='i-2'] but it was not found"}, nil},
+			[]string{"Tried to delete " + set2 + " but it was not found"}, nil},
 		{"delete what is not there, quoted as in 2013", Rules{UnclosedIdentifier: true}, []Set{web}, []Change{{Delete, web2}},
 			[]string{"Tried to delete resource record set [name='web.a.internal.', type='SRV', set-identifier='i-2] but it was not found"}, nil},
 		{"delete with another TTL", Rules{}, []Set{web}, []Change{{Delete, ttl(web, 1)}},
-			[]string{"Tried to delete resource record set [name='web.a.internal.', type='SRV', set-identifier='i-1'] but the values provided " +
-				"do not match the current values"}, nil},
+			[]string{"Tried to delete " + set1 + differ}, nil},
 		{"delete with another weight", Rules{}, []Set{web}, []Change{{Delete, srv("web.a.internal", "i-1", 0, 0)}},
-			[]string{"Tried to delete resource record set [name='web.a.internal.', type='SRV', set-identifier='i-1'] but the values provided " +
-				"do not match the current values"}, nil},
+			[]string{"Tried to delete " + set1 + differ}, nil},
 		{"delete with a target that only looks different", Rules{}, []Set{web}, []Change{{Delete, with(web, "1 1 80 x.a.internal.")}},
-			[]string{"Tried to delete resource record set [name='web.a.internal.', type='SRV', set-identifier='i-1'] but the values provided " +
-				"do not match the current values"}, nil},
+			[]string{"Tried to delete " + set1 + differ}, nil},
 		{"delete with one of two values", Rules{}, []Set{simple("x.a.internal.", "A", "10.0.0.1", "10.0.0.2")},
 			[]Change{{Delete, address}},
-			[]string{"Tried to delete resource record set [name='x.a.internal.', type='A'] but the values provided do not match the current " +
-				"values"}, nil},
+			[]string{"Tried to delete resource record set [name='x.a.internal.', type='A']" + differ}, nil},
 		{"all errors, and nothing of it done", Rules{}, []Set{web}, []Change{{Create, web2}, {Create, web}, {Delete, address}},
-			[]string{"Tried to create resource record set [name='web.a.internal.', type='SRV', set-identifier='i-1'] but it already exists",
+			[]string{"Tried to create " + set1 + " but it already exists",
 				"Tried to delete resource record set [name='x.a.internal.', type='A'] but it was not found"}, nil},
 
 		{"delete and create replaces", Rules{}, []Set{web}, []Change{{Delete, web}, {Create, srv("web.a.internal.", "i-1", 0, 0)}}, nil,
 			[]Set{srv("web.a.internal.", "i-1", 0, 0)}},
 		{"delete twice", Rules{}, []Set{web}, []Change{{Delete, web}, {Delete, web}},
-			[]string{"The request contains an invalid set of changes for a resource record set 'SRV web.a.internal.'"}, nil},
+			[]string{contradiction}, nil},
 		{"upsert twice", Rules{}, nil, []Change{{Upsert, web}, {Upsert, web}},
-			[]string{"The request contains an invalid set of changes for a resource record set 'SRV web.a.internal.'"}, nil},
+			[]string{contradiction}, nil},
 		{"upsert and delete", Rules{}, []Set{web}, []Change{{Upsert, web}, {Delete, web}},
-			[]string{"The request contains an invalid set of changes for a resource record set 'SRV web.a.internal.'"}, nil},
+			[]string{contradiction}, nil},
 		{"create and delete", Rules{}, nil, []Change{{Create, web}, {Delete, web}},
-			[]string{"The request contains an invalid set of changes for a resource record set 'SRV web.a.internal.'"}, nil},
+			[]string{contradiction}, nil},
 
 		{"outside the zone", Rules{}, nil, []Change{{Create, srv("web.b.internal", "i-1", 1, 0)}},
 			[]string{"RRSet with DNS name web.b.internal. is not permitted in zone a.internal."}, nil},
 		{"bad name", Rules{}, nil, []Change{{Create, srv("we b.a.internal", "i-1", 1, 0)}},
 			[]string{"FATAL problem: UnsupportedCharacter (Value contains unsupported characters) encountered with 'we b.a.internal'"}, nil},
 		{"bad value", Rules{}, nil, []Change{{Create, with(web, "1 1 80 x. a.internal")}},
-			[]string{"Invalid Resource Record: FATAL problem: SRVRRDATANotFourFields (SRV record doesn't have 4 fields) encountered with " +
-				"'1 1 80 x. a.internal'"}, nil},
+			[]string{"Invalid Resource Record: FATAL problem: SRVRRDATANotFourFields (SRV record doesn't have 4 fields) encountered with '1 1 80 x. a.internal'"}, nil},
 		{"value given twice", Rules{}, nil, []Change{{Create, with(address, "10.0.0.1", "10.0.0.1")}},
-			[]string{"Invalid Resource Record: FATAL problem: DuplicateResourceRecord (Value is given more than once) encountered with " +
-				"'10.0.0.1, 10.0.0.1'"}, nil},
+			[]string{"Invalid Resource Record: FATAL problem: DuplicateResourceRecord (Value is given more than once) encountered with '10.0.0.1, 10.0.0.1'"}, nil},
 		{"weight without identifier, in code", Rules{}, nil, []Change{{Create, srv("web.a.internal", "", 1, 0)}},
 			[]string{"Invalid Resource Record Set: a set identifier and a routing policy such as a weight go together"}, nil},
 
 		{"weighted beside simple", Rules{}, []Set{simple("web.a.internal.", "SRV", "1 1 80 x")}, []Change{{Create, web}},
-			[]string{"RRSet with DNS name web.a.internal., type SRV, SetIdentifier i-1 cannot be created as a non-weighted set exists with the " +
-				"same name and type."}, nil},
+			[]string{refused1 + "a non-weighted set exists with the same name and type."}, nil},
 		{"simple beside weighted", Rules{}, []Set{web}, []Change{{Create, simple("web.a.internal.", "SRV", "1 1 80 x")}},
 			[]string{"RRSet with DNS name web.a.internal., type SRV cannot be created as other RRSets exist with the same name and type."}, nil},
 		{"weighted in place of simple, in one batch", Rules{}, []Set{simple("web.a.internal.", "SRV", "1 1 80 x")},
@@ -169,18 +172,15 @@ func TestChange(t *testing.T) {
 			[]Set{simple("web.a.internal.", "A", "10.0.0.1"), web}},
 
 		{"another TTL than the group", Rules{}, []Set{web}, []Change{{Upsert, ttl(web2, 60)}},
-			[]string{"RRSet with DNS name web.a.internal., type SRV, SetIdentifier i-2 cannot be created as weighted sets must contain the same " +
-				"TTL."}, nil},
+			[]string{refused2 + "weighted sets must contain the same TTL."}, nil},
 		{"TTL of one of two", Rules{}, []Set{web, web2}, []Change{{Upsert, ttl(web, 60)}},
-			[]string{"RRSet with DNS name web.a.internal., type SRV, SetIdentifier i-1 cannot be created as weighted sets must contain the same " +
-				"TTL."}, nil},
+			[]string{refused1 + "weighted sets must contain the same TTL."}, nil},
 		{"TTL of the whole group", Rules{}, []Set{web, web2}, []Change{{Upsert, ttl(web, 60)}, {Upsert, ttl(web2, 60)}}, nil,
 			[]Set{ttl(web, 60), ttl(web2, 60)}},
 		{"TTL of the only set", Rules{}, []Set{web}, []Change{{Upsert, ttl(web, 60)}}, nil, []Set{ttl(web, 60)}},
 		{"TTL of one, the other deleted", Rules{}, []Set{web, web2}, []Change{{Upsert, ttl(web, 60)}, {Delete, web2}}, nil, []Set{ttl(web, 60)}},
 		{"two new sets with two TTLs", Rules{}, nil, []Change{{Create, web}, {Create, ttl(web2, 60)}},
-			[]string{"RRSet with DNS name web.a.internal., type SRV, SetIdentifier i-2 cannot be created as weighted sets must contain the same " +
-				"TTL."}, nil},
+			[]string{refused2 + "weighted sets must contain the same TTL."}, nil},
 		{"last TTL wins, by rule", Rules{LastTTLWins: true}, []Set{web, web2}, []Change{{Upsert, ttl(web, 60)}}, nil,
 			[]Set{ttl(web, 60), ttl(web2, 60)}},
 		{"last TTL of a batch wins, by rule", Rules{LastTTLWins: true}, nil, []Change{{Create, ttl(web2, 30)}, {Create, ttl(web, 60)}}, nil,
@@ -199,18 +199,16 @@ func TestChange(t *testing.T) {
 		{"1001 values", Rules{}, nil, many(1001, "1 1 80 x"), []string{"Number of records limit of 1000 exceeded."}, nil},
 		{"501 values to upsert", Rules{}, nil, upserts(many(501, "1 1 80 x")), []string{"Number of records limit of 1000 exceeded."}, nil},
 		{"32000 characters", Rules{}, nil, many(320, `1 1 80 `+label(93)), nil, nil},
-		{"more than 32000 characters", Rules{}, nil, many(320, `1 1 80 `+label(94)), []string{"RDATA character limit of 32000 exceeded."}, nil},
-		{"more than 16000 characters to upsert", Rules{}, nil, upserts(many(160, `1 1 80 `+label(94))),
+		{"32001 characters", Rules{}, nil, append(many(320, `1 1 80 `+label(93)), Change{Create, with(web, "x")}), []string{"RDATA character limit of 32000 exceeded."}, nil},
+		{"16001 characters to upsert", Rules{}, nil, append(upserts(many(160, `1 1 80 `+label(93))), Change{Upsert, with(web, "x")}),
 			[]string{"RDATA character limit of 32000 exceeded."}, nil},
 		{"401 values of one set", Rules{}, nil, []Change{{Create, simple("x.a.internal.", "A", addresses(401)...)}},
 			[]string{"Cannot have more than 400 records in a RRSet."}, nil},
 
 		{"CNAME beside another", Rules{}, []Set{address}, []Change{{Create, simple("x.a.internal.", "CNAME", "y")}},
-			[]string{"RRSet of type CNAME with DNS name x.a.internal. is not permitted as it conflicts with other records with the same DNS " +
-				"name in zone a.internal."}, nil},
+			[]string{"RRSet of type CNAME with DNS name x.a.internal. is not permitted as it conflicts with other records with the same DNS name in zone a.internal."}, nil},
 		{"another beside CNAME", Rules{}, []Set{simple("x.a.internal.", "CNAME", "y")}, []Change{{Create, address}},
-			[]string{"RRSet of type A with DNS name x.a.internal. is not permitted because a conflicting RRSet of type  CNAME with the same " +
-				"DNS name already exists in zone a.internal."}, nil},
+			[]string{"RRSet of type A with DNS name x.a.internal. is not permitted because a conflicting RRSet of type  CNAME with the same DNS name already exists in zone a.internal."}, nil},
 		{"CNAME at the apex", Rules{}, nil, []Change{{Create, simple("a.internal.", "CNAME", "y")}},
 			[]string{"RRSet of type CNAME with DNS name a.internal. is not permitted at apex in zone a.internal."}, nil},
 		{"SOA deleted", Rules{}, nil, []Change{{Delete, apexSOA}}, []string{"A HostedZone must contain exactly one SOA record."}, nil},
@@ -256,6 +254,18 @@ func addresses(n int) []string {
 		result = append(result, fmt.Sprintf("10.0.%d.%d", i/256, i%256))
 	}
 	return result
+}
+
+// Where a quota was lowered, what goes beyond it may shrink step by step.
+func TestOverfullZoneMayShrink(t *testing.T) {
+	s, _ := newStore(t, Rules{})
+	for i := range 3 {
+		apply(t, s, Change{Create, srv("web.a.internal.", fmt.Sprint(i), 1, 0)})
+	}
+	s.SetRules(Rules{MaxSets: 2, MaxWeighted: 1})
+	apply(t, s, Change{Delete, srv("web.a.internal.", "0", 1, 0)})
+	apply(t, s, Change{Upsert, srv("web.a.internal.", "1", 0, 0)})
+	assert.Len(t, own(t, s), 2)
 }
 
 func TestErrorText(t *testing.T) {
@@ -322,8 +332,7 @@ func TestForeignSetsMatchWhole(t *testing.T) {
 	assert.ErrorContains(t, err, "but the values provided do not match the current values")
 	_, err = s.Change(zoneID, []Change{{Create, Set{Name: "l.a.internal.", Type: "A", SetIdentifier: "w", Weight: new(int64(1)), TTL: 1,
 		Values: []string{"10.0.0.1"}}}}, "")
-	assert.Equal(t, []string{"RRSet with DNS name l.a.internal., type A, SetIdentifier w cannot be created as a non-weighted set exists with " +
-		"the same name and type."}, messages(t, err))
+	assert.Equal(t, []string{"RRSet with DNS name l.a.internal., type A, SetIdentifier w cannot be created as a non-weighted set exists with the same name and type."}, messages(t, err))
 	_, err = s.Change(zoneID, []Change{{Delete, alias}, {Delete, latency}}, "")
 	require.NoError(t, err)
 	assert.Empty(t, own(t, s))

@@ -25,6 +25,7 @@ func TestParseName(t *testing.T) {
 		{"label of 64", label63 + "b.a", "", "", "FATAL problem: DomainLabelTooLong (Domain label is too long) encountered with '" +
 			label63 + "b.a'"},
 		{"255 octets", long, long, long, ""},
+		{"256 octets", "a" + long, "", "", "FATAL problem: DomainNameTooLong (Domain name is too long) encountered with 'a" + long + "'"},
 		{"257 octets", long + "a.", "", "", "FATAL problem: DomainNameTooLong (Domain name is too long) encountered with '" + long + "a.'"},
 		{"empty", "", "", "", "FATAL problem: DomainLabelEmpty (Domain label is empty) encountered with ''"},
 		{"root", ".", "", "", "FATAL problem: DomainLabelEmpty (Domain label is empty) encountered with '.'"},
