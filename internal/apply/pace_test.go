@@ -14,9 +14,9 @@ import (
 func TestOneWishIsOneCallAtOnce(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		w.want(srv("web", 1))
-		pass(0)
+		z.pass(0)
 		assert.Equal(t, []call{{at: 0, changes: []change{upsert(srv("web", 1))}}}, z.calls)
-		pass(time.Hour)
+		z.pass(time.Hour)
 		assert.Equal(t, 1, z.callCount())
 		assert.Zero(t, z.groupCount())
 		assert.Equal(t, known(srv("web", 1)), z.saved)
@@ -27,7 +27,7 @@ func TestOneWishIsOneCallAtOnce(t *testing.T) {
 func TestNothingToDoIsNoCall(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		w.want(srv("web", 1))
-		pass(time.Hour)
+		z.pass(time.Hour)
 		assert.Zero(t, z.callCount())
 	}, srv("web", 1))
 }
@@ -38,19 +38,19 @@ func TestBurst(t *testing.T) {
 		z.set(func() { z.latency = 50 * time.Millisecond })
 		for n := 1; n <= 40; n++ {
 			w.want(many("web", n)...)
-			pass(100 * time.Millisecond)
+			z.pass(100 * time.Millisecond)
 		}
-		pass(2 * time.Second)
+		z.pass(2 * time.Second)
 		times, sizes := z.times()
 		assert.Equal(t, []time.Duration{at(0), at(250), at(750), at(1750), at(3750), at(5750)}, times)
 		assert.Equal(t, []int{1, 2, 5, 10, 20, 2}, sizes)
 		assert.Equal(t, sorted(many("web", 40)), z.content())
 
-		pass(2 * time.Second) // of quiet: the next is a first one again
+		z.pass(2 * time.Second) // of quiet: the next is a first one again
 		w.want(many("web", 41)...)
-		pass(100 * time.Millisecond)
+		z.pass(100 * time.Millisecond)
 		w.want(many("web", 42)...)
-		pass(time.Second)
+		z.pass(time.Second)
 		times, _ = z.times()
 		assert.Equal(t, []time.Duration{at(8000), at(8250)}, times[6:])
 	})
@@ -61,7 +61,7 @@ func TestGapsStayLongWhileChangesComeOn(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		for n := 1; n <= 20; n++ {
 			w.want(many("web", n)...)
-			pass(time.Second)
+			z.pass(time.Second)
 		}
 		times, _ := z.times()
 		for i := 4; i < len(times); i++ {
@@ -76,12 +76,12 @@ func TestRemovalWaitsHalfASecondAtMost(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
 				for n := 1; n <= 50; n++ { // additions that come on and on: calls are 2 s apart
 					w.want(append(many("web", n), srv("old", 1))...)
-					pass(100 * time.Millisecond)
+					z.pass(100 * time.Millisecond)
 				}
-				pass(offset)
+				z.pass(offset)
 				removed := time.Since(z.start)
 				w.want(many("web", 50)...)
-				pass(3 * time.Second)
+				z.pass(3 * time.Second)
 				for _, c := range z.calls {
 					if c.changes[0] == del(srv("old", 1)) {
 						assert.LessOrEqual(t, c.at-removed, 500*time.Millisecond)
@@ -97,9 +97,9 @@ func TestRemovalWaitsHalfASecondAtMost(t *testing.T) {
 func TestStartAndStopOfOneContainerWaitForNothing(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		w.want(srv("web", 1))
-		pass(20 * time.Millisecond)
+		z.pass(20 * time.Millisecond)
 		w.want()
-		pass(0)
+		z.pass(0)
 		assert.Equal(t, []call{
 			{at: 0, changes: []change{upsert(srv("web", 1))}},
 			{at: at(20), changes: []change{del(srv("web", 1))}},
@@ -111,7 +111,7 @@ func TestStartAndStopOfOneContainerWaitForNothing(t *testing.T) {
 func TestReplacementIsOneCall(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		w.want(srv("web", 2))
-		pass(0)
+		z.pass(0)
 		assert.Equal(t, []call{{at: 0, changes: []change{del(srv("web", 1)), upsert(srv("web", 2))}}}, z.calls)
 	}, srv("web", 1))
 }
@@ -121,9 +121,9 @@ func TestChangesGatherWhileACallIsInFlight(t *testing.T) {
 		z.set(func() { z.latency = 3 * time.Second })
 		for n := 1; n <= 20; n++ {
 			w.want(many("web", n)...)
-			pass(100 * time.Millisecond)
+			z.pass(100 * time.Millisecond)
 		}
-		pass(10 * time.Second)
+		z.pass(10 * time.Second)
 		times, sizes := z.times()
 		assert.Equal(t, []int{1, 19}, sizes)
 		assert.Equal(t, []time.Duration{0, 3 * time.Second}, times)
@@ -135,11 +135,11 @@ func TestComeAndGoneDuringACall(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.set(func() { z.latency = time.Second })
 		w.want(srv("web", 1))
-		pass(at(100))
+		z.pass(at(100))
 		w.want(srv("web", 1), srv("web", 2))
-		pass(at(100))
+		z.pass(at(100))
 		w.want(srv("web", 1))
-		pass(time.Minute)
+		z.pass(time.Minute)
 		assert.Equal(t, 1, z.callCount())
 	})
 }
@@ -148,13 +148,13 @@ func TestTheNewestStateIsRetried(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.set(func() { z.fault = throttled })
 		w.want(srv("web", 1), srv("web", 2))
-		pass(10 * time.Second)
+		z.pass(10 * time.Second)
 		w.want(srv("web", 2), srv("web", 3))
-		pass(0)
+		z.pass(0)
 		seen := z.callCount()
 		assert.Greater(t, seen, 1)
 		z.set(func() { z.fault = nil })
-		pass(time.Minute)
+		z.pass(time.Minute)
 		assert.Equal(t, []change{upsert(srv("web", 2)), upsert(srv("web", 3))}, z.calls[seen].changes)
 		assert.Equal(t, seen+1, z.callCount())
 		assert.Equal(t, known(srv("web", 2), srv("web", 3)), z.saved)
@@ -166,12 +166,12 @@ func TestWithdrawnDuringBackoff(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.set(func() { z.fault = throttled })
 		w.want(srv("web", 1))
-		pass(10 * time.Second)
+		z.pass(10 * time.Second)
 		w.want()
-		pass(0)
+		z.pass(0)
 		seen := z.callCount()
 		z.set(func() { z.fault = nil })
-		pass(time.Minute)
+		z.pass(time.Minute)
 		assert.Equal(t, seen, z.callCount())
 		assert.Empty(t, z.content())
 	})
@@ -181,11 +181,11 @@ func TestThrottlingIsWaitedOut(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.set(func() { z.fault = throttled })
 		w.want(many("web", 40)...)
-		pass(20 * time.Second)
+		z.pass(20 * time.Second)
 		assert.Less(t, z.callCount(), 20)
 		assert.Error(t, w.Status().Err)
 		assert.Equal(t, 40, w.Status().Pending)
-		pass(10 * time.Minute)
+		z.pass(10 * time.Minute)
 		times, _ := z.times()
 		longest := time.Duration(0)
 		for i := 1; i < len(times); i++ {
@@ -196,7 +196,7 @@ func TestThrottlingIsWaitedOut(t *testing.T) {
 		assert.LessOrEqual(t, w.messages()["Route 53 does not take changes, trying again"], 11, "once a minute")
 
 		z.set(func() { z.fault = nil })
-		pass(20 * time.Second)
+		z.pass(20 * time.Second)
 		assert.Equal(t, sorted(many("web", 40)), z.content())
 		assert.NoError(t, w.Status().Err)
 		assert.Zero(t, w.Status().Pending)
@@ -210,9 +210,9 @@ func TestSlowCallIsGivenUp(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.set(func() { z.latency = time.Hour })
 		w.want(srv("web", 1))
-		pass(9 * time.Second)
+		z.pass(9 * time.Second)
 		z.set(func() { z.latency = 0 })
-		pass(30 * time.Second)
+		z.pass(30 * time.Second)
 		assert.Equal(t, []record.Record{srv("web", 1)}, z.content())
 	})
 }

@@ -43,7 +43,7 @@ func TestLostAnswers(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
 				z.faults(test.fault)
 				w.want(test.want...)
-				pass(time.Minute)
+				z.pass(time.Minute)
 				var calls [][]change
 				for _, c := range z.calls {
 					calls = append(calls, c.changes)
@@ -65,9 +65,9 @@ func TestWithdrawnAfterALostAnswer(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
 				z.faults(fault)
 				w.want(srv("web", 1))
-				pass(0)
+				z.pass(0)
 				w.want()
-				pass(time.Minute)
+				z.pass(time.Minute)
 				assert.Equal(t, []change{del(srv("web", 1))}, z.calls[1].changes)
 				assert.Empty(t, z.content())
 				assert.Empty(t, z.saved)
@@ -83,9 +83,9 @@ func TestWithdrawnAfterALostAnswerAndThrottling(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.faults(lostAnswer, throttled, throttled, throttled)
 		w.want(srv("web", 1))
-		pass(700 * time.Millisecond)
+		z.pass(700 * time.Millisecond)
 		w.want()
-		pass(time.Minute)
+		z.pass(time.Minute)
 		assert.Empty(t, z.content())
 		assert.Empty(t, z.saved)
 	})
@@ -95,7 +95,7 @@ func TestDoubtAllIsOneCall(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.remove(srv("web", 1))
 		w.DoubtAll()
-		pass(time.Hour)
+		z.pass(time.Hour)
 		assert.Equal(t, []call{{at: 0, changes: []change{
 			upsert(srv("api", 1)), upsert(srv("web", 1)), upsert(srv("web", 2)),
 		}}}, z.calls)
@@ -112,7 +112,7 @@ func TestAdopt(t *testing.T) {
 		assert.Equal(t, 2, w.Adopt(z.content()), "web 1 is known, and 4 is another's")
 		assert.Contains(t, z.saved, srv("web", 2).Key(), "on disk when Adopt returns: after it nothing is listed again")
 		assert.Contains(t, z.saved, srv("web", 3).Key())
-		pass(time.Minute)
+		z.pass(time.Minute)
 		assert.Equal(t, []call{{at: 0, changes: []change{del(srv("web", 3))}}}, z.calls)
 		assert.Equal(t, known(srv("web", 1), srv("web", 2)), z.saved)
 		assert.True(t, w.Knows(srv("web", 2).Key()))
@@ -140,12 +140,12 @@ func TestSavedBeforeAndAfter(t *testing.T) {
 		z.latency = time.Second
 		w.want(srv("web", 2))
 		go func() { assert.NoError(t, w.Settle(t.Context())) }()
-		pass(at(500))
+		z.pass(at(500))
 		assert.Equal(t, plan.Known{
 			srv("web", 1).Key(): {Record: srv("web", 1)},
 			srv("web", 2).Key(): {Record: srv("web", 2), Doubt: true},
 		}, z.saved)
-		pass(time.Second)
+		z.pass(time.Second)
 		assert.Equal(t, known(srv("web", 2)), z.saved)
 	})
 }
@@ -222,7 +222,7 @@ func TestEndDuringACall(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- w.Run(ctx) }()
 		w.want(srv("web", 1))
-		pass(time.Second)
+		z.pass(time.Second)
 		w.want(srv("web", 1), srv("web", 2))
 		cancel()
 		assert.NoError(t, <-done)
@@ -242,7 +242,7 @@ func TestEndDuringAHangingCall(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- w.Run(ctx) }()
 		w.want(srv("web", 1))
-		pass(time.Millisecond)
+		z.pass(time.Millisecond)
 		cancel()
 		assert.NoError(t, <-done)
 		assert.Less(t, time.Since(z.start), 10*time.Second)
@@ -255,7 +255,7 @@ func TestMetrics(t *testing.T) {
 		z.set(func() { z.latency = 100 * time.Millisecond })
 		z.faults(throttled)
 		w.Want(wish(srv("web", 1)), time.Now().Add(-time.Second))
-		pass(time.Minute)
+		z.pass(time.Minute)
 		assert.NoError(t, testutil.GatherAndCompare(w.registry, strings.NewReader(`
 			# HELP ecssd_changes_applied_total Record changes applied, by action and record type.
 			# TYPE ecssd_changes_applied_total counter

@@ -1,0 +1,403 @@
+package apply_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+func TestMismatchIsReadBackOnce(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		edited := srv("web", 1)
+		edited.Weight = 9
+		z.put(edited)
+		w.want(srv("web", 2))
+		z.pass(time.Minute)
+		assert.Equal(t, []reading{{0, "web.example", record.SRV}}, z.groups)
+		assert.Equal(t, []change{del(edited), upsert(srv("web", 2))}, z.calls[1].changes)
+		assert.Equal(t, []record.Record{srv("web", 2)}, z.content())
+		assert.Equal(t, 2, z.callCount())
+	}, srv("web", 1))
+}
+
+// Values that only look different are deleted as they are listed.
+func TestMismatchOfSpelling(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		dotted := srv("web", 1)
+		dotted.Value += "."
+		z.put(dotted)
+		w.want()
+		z.pass(0)
+		assert.Empty(t, z.content())
+		assert.Equal(t, 2, z.callCount())
+	}, srv("web", 1))
+}
+
+// One refusal that nothing explains must not hold the rest up.
+func TestMismatchThatStays(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.stubborn[srv("web", 1).Key()] = true })
+		w.want(srv("web", 2))
+		z.pass(at(10))
+		assert.Equal(t, []record.Record{srv("web", 1), srv("web", 2)}, z.content())
+		refused := w.Status().Refused
+		if assert.Len(t, refused, 1) {
+			assert.Equal(t, plan.Mismatch, refused[0].Reason)
+		}
+		z.pass(24 * time.Hour)
+		assert.LessOrEqual(t, z.callCount(), 60, "retried ever more slowly")
+		z.set(func() { z.stubborn = nil })
+		z.pass(31 * time.Minute)
+		assert.Equal(t, []record.Record{srv("web", 2)}, z.content())
+		assert.Empty(t, w.Status().Refused)
+	}, srv("web", 1))
+}
+
+func TestMismatchThatCannotBeRead(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		edited := srv("web", 1)
+		edited.Weight = 9
+		z.put(edited)
+		z.set(func() { z.groupErr = plan.ErrThrottled })
+		w.want()
+		z.pass(5 * time.Minute)
+		assert.LessOrEqual(t, z.callCount(), 100)
+		assert.Empty(t, w.Status().Refused)
+		z.set(func() { z.groupErr = nil })
+		z.pass(21 * time.Second)
+		assert.Empty(t, z.content())
+	}, srv("web", 1))
+}
+
+// A batch of forty with a name whose reading fails asks once a call, not forty times.
+func TestMismatchOfManyIsReadOnce(t *testing.T) {
+	records := many("web", 40)
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		for _, r := range records {
+			r.Weight = 9
+			z.put(r)
+		}
+		z.set(func() { z.groupErr = errors.New("timeout") })
+		w.want()
+		z.pass(0)
+		assert.Equal(t, z.callCount(), z.groupCount())
+		z.set(func() { z.groupErr = nil })
+		z.pass(time.Minute)
+		assert.Empty(t, z.content())
+	}, records...)
+}
+
+func TestTTLOfOthersIsTaken(t *testing.T) {
+	running(t, 15*time.Minute, func(t *testing.T, z *zone, w writer) {
+		other := foreign("web", 9)
+		other.TTL = 60
+		z.put(other)
+		ours := srv("web", 1)
+		w.want(ours)
+		z.pass(0)
+		slow := ours
+		slow.TTL = 60
+		assert.Equal(t, sorted([]record.Record{slow, other}), z.content())
+		assert.Equal(t, 2, z.callCount())
+		assert.Equal(t, 1, z.groupCount())
+		assert.Equal(t, 1, w.messages()["taking the TTL that the name's other records have: all records of a name share one"])
+
+		second := srv("web", 2)
+		w.want(ours, second) // it is known now
+		z.pass(time.Second)
+		assert.Equal(t, 3, z.callCount())
+
+		// The sweeper rewrites the group.
+		slow.TTL, other.TTL = 5, 5
+		second.TTL = 5
+		z.put(slow, other, second)
+		z.pass(20 * time.Minute)
+		assert.Equal(t, 3, z.callCount())
+		third := srv("web", 3)
+		w.want(ours, srv("web", 2), third)
+		z.pass(0)
+		assert.Equal(t, 4, z.callCount())
+		third.TTL = 5
+		assert.Contains(t, z.content(), third)
+
+		// The others go, and the name is ours.
+		z.remove(other)
+		z.pass(20 * time.Minute)
+		assert.Equal(t, []record.Record{ours, srv("web", 2), srv("web", 3)}, z.content())
+		assert.Equal(t, 5, z.callCount())
+	})
+}
+
+// Where Route 53 refuses to change the TTL of all own records in one batch, the old one stays.
+func TestOwnTTLThatCannotBeChanged(t *testing.T) {
+	old := many("web", 3)
+	for i := range old {
+		old[i].TTL = 60
+	}
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		strict := true
+		z.set(func() {
+			z.fault = func() (error, bool) {
+				named := map[change]plan.Reason{}
+				for _, r := range many("web", 3) {
+					named[upsert(r)] = plan.TTL
+				}
+				if strict {
+					strict = false
+					return &plan.Refusal{Named: named, Message: "weighted sets must contain the same TTL"}, false
+				}
+				return nil, true
+			}
+		})
+		w.want(append(many("web", 3), srv("api", 1))...)
+		z.pass(time.Minute)
+		assert.Equal(t, sorted(append(old, srv("api", 1))), z.content())
+		assert.Equal(t, 2, z.callCount())
+		assert.Empty(t, w.Status().Refused)
+	}, old...)
+}
+
+func others(name string, n int) (records []record.Record) {
+	for i := range n {
+		records = append(records, foreign(name, 1000+i))
+	}
+	return records
+}
+
+func TestNameFull(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.put(others("web", 100)...)
+		w.want(srv("web", 1), srv("api", 1))
+		z.pass(0)
+		assert.Contains(t, z.content(), srv("api", 1), "other names go on")
+		assert.Equal(t, []apply.Refused{{
+			Change: upsert(srv("web", 1)), Reason: plan.NameFull, Message: "refused", Times: 1, Retry: z.start.Add(15 * time.Second),
+			Advice: "Route 53 holds at most 100 weighted records of one name and type: run fewer containers of the service or split it by name",
+		}}, w.Status().Refused)
+		assert.Zero(t, w.Status().Pending)
+		z.pass(2 * time.Minute)
+		times, _ := z.times()
+		assert.Equal(t, []time.Duration{0, 0, 15 * time.Second, 30 * time.Second, 45 * time.Second}, times[:5])
+		assert.Equal(t, map[string]int{"Route 53 refuses a change, the others go on": 1}, w.messages(), "said once")
+
+		z.remove(others("web", 1)...)
+		z.pass(15 * time.Second)
+		assert.Contains(t, z.content(), srv("web", 1))
+		assert.Empty(t, w.Status().Refused)
+	})
+}
+
+// A rolling update of 51 containers: the new one fits as soon as an old one has gone.
+func TestNameFullUntilOwnRemoval(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.put(others("web", 99)...)
+		w.want(srv("web", 1), srv("web", 2))
+		z.pass(5 * time.Second)
+		assert.NotContains(t, z.content(), srv("web", 2))
+		w.want(srv("web", 2))
+		z.pass(2 * time.Second)
+		assert.Contains(t, z.content(), srv("web", 2))
+	}, srv("web", 1))
+}
+
+func TestNameFullIsNotReleasedByAnotherName(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.put(others("web", 100)...)
+		w.want(srv("web", 1), srv("api", 1))
+		z.pass(5 * time.Second)
+		seen := z.callCount()
+		w.want(srv("web", 1))
+		z.pass(5 * time.Second)
+		assert.Equal(t, seen+1, z.callCount())
+	}, srv("api", 1))
+}
+
+// Three additions and one free place: one gets in, at once and in few calls.
+func TestNameFullButForOne(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.put(others("web", 99)...)
+		w.want(many("web", 3)...)
+		z.pass(time.Second)
+		assert.Equal(t, 100, count(z.records, srv("web", 0).Key()))
+		assert.LessOrEqual(t, z.callCount(), 3)
+		assert.Len(t, w.Status().Refused, 2)
+		z.remove(others("web", 2)...)
+		z.pass(40 * time.Second)
+		assert.Empty(t, w.Status().Refused)
+		assert.Subset(t, z.content(), many("web", 3))
+	})
+}
+
+// All own records are to be written again, and meanwhile others have filled the name.
+func TestNameFullOfWhatWasThere(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.remove(srv("web", 1))
+		z.put(others("web", 100)...)
+		w.DoubtAll()
+		w.want(srv("web", 1), srv("api", 1), srv("api", 2))
+		z.pass(time.Second)
+		assert.Contains(t, z.content(), srv("api", 2))
+		assert.Len(t, w.Status().Refused, 1)
+	}, srv("web", 1), srv("api", 1))
+
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.remove(srv("web", 1))
+		z.put(others("web", 100)...)
+		heavy := srv("web", 1)
+		heavy.Weight = 9 // a change of what is thought to be there
+		w.want(heavy, srv("api", 1))
+		z.pass(time.Second)
+		assert.Contains(t, z.content(), srv("api", 1))
+		assert.Len(t, w.Status().Refused, 1)
+	}, srv("web", 1))
+}
+
+func TestZoneFull(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.zoneMax = 100 })
+		z.put(others("other", 97)...) // and two of ours
+		w.want(srv("web", 1), srv("web", 2), srv("api", 1), srv("api", 2), srv("api", 3))
+		z.pass(5 * time.Second)
+		assert.Len(t, z.content(), 100)
+		assert.Len(t, w.Status().Refused, 2)
+		assert.Equal(t, plan.ZoneFull, w.Status().Refused[0].Reason)
+		heavy := srv("web", 1)
+		heavy.Weight = 9
+		w.want(heavy, srv("web", 2), srv("api", 1), srv("api", 2), srv("api", 3))
+		z.pass(3 * time.Second)
+		assert.Contains(t, z.content(), heavy, "what is there can be changed")
+		w.want(heavy, srv("api", 1), srv("api", 2), srv("api", 3))
+		z.pass(3 * time.Second)
+		assert.Len(t, z.content(), 100, "an own removal makes room at once")
+		assert.Len(t, w.Status().Refused, 1)
+		z.set(func() { z.zoneMax = 10000 })
+		z.pass(16 * time.Second)
+		assert.Empty(t, w.Status().Refused)
+	}, srv("web", 1), srv("web", 2))
+}
+
+func TestOneDeniedAmongForty(t *testing.T) {
+	for _, bad := range []int{0, 17, 39} {
+		t.Run(fmt.Sprint(bad), func(t *testing.T) {
+			running(t, 0, func(t *testing.T, z *zone, w writer) {
+				var records []record.Record
+				for i := range 40 {
+					records = append(records, srv(fmt.Sprintf("n%02d", i), i))
+				}
+				z.set(func() { z.denied = func(r record.Record) bool { return r.Name == records[bad].Name } })
+				w.want(records...)
+				z.pass(5 * time.Second)
+				assert.Len(t, z.content(), 39)
+				assert.LessOrEqual(t, z.callCount(), 18)
+				refused := w.Status().Refused
+				if assert.Len(t, refused, 1) {
+					assert.Equal(t, upsert(records[bad]), refused[0].Change)
+					assert.Equal(t, plan.Denied, refused[0].Reason)
+				}
+				isolated := z.callCount()
+				w.want(append(records, srv("later", 1))...)
+				z.pass(time.Second)
+				assert.Equal(t, isolated+1, z.callCount(), "what comes later is not spoiled")
+				z.pass(24 * time.Hour)
+				assert.LessOrEqual(t, z.callCount(), isolated+60, "retried ever more slowly")
+				assert.Equal(t, map[string]int{"Route 53 refuses a change, the others go on": 1}, w.messages(), "said once")
+				z.set(func() { z.denied = nil })
+				z.pass(31 * time.Minute)
+				assert.Len(t, z.content(), 41)
+			})
+		})
+	}
+}
+
+// One refusal of a name speaks for all its records.
+func TestDeniedName(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.denied = func(r record.Record) bool { return r.Name == "bad.example" } })
+		w.want(append(many("bad", 30), many("good", 30)...)...)
+		z.pass(20 * time.Second)
+		assert.Len(t, z.content(), 30)
+		assert.LessOrEqual(t, z.callCount(), 24)
+	})
+}
+
+// Credentials that permit nothing: the account's calls are everybody's, and must not be used up by asking.
+func TestEverythingDenied(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.denied = func(record.Record) bool { return true } })
+		var records []record.Record
+		for i := range 20 {
+			records = append(records, srv(fmt.Sprintf("n%02d", i), i))
+		}
+		w.want(records...)
+		z.pass(10 * time.Second)
+		assert.LessOrEqual(t, z.callCount(), 15)
+		z.pass(24 * time.Hour)
+		assert.LessOrEqual(t, z.callCount(), 60*25)
+		assert.Len(t, w.Status().Refused, 20)
+		assert.Equal(t, 20, w.messages()["Route 53 refuses a change, the others go on"])
+		z.set(func() { z.denied = nil })
+		z.pass(32 * time.Minute)
+		assert.Len(t, z.content(), 20)
+	})
+}
+
+// A wish that is withdrawn or turned into its opposite has nothing in quarantine.
+func TestRefusedWishIsWithdrawn(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.put(others("web", 100)...)
+		w.want(srv("web", 1))
+		z.pass(time.Second)
+		assert.Len(t, w.Status().Refused, 1)
+		w.want()
+		z.pass(time.Minute)
+		assert.Empty(t, w.Status().Refused)
+		seen := z.callCount()
+		z.remove(others("web", 100)...)
+		w.want(srv("web", 1))
+		z.pass(0)
+		assert.Equal(t, seen+1, z.callCount(), "wanted anew, it is tried at once")
+	})
+}
+
+func TestRefusedAndNamed(t *testing.T) {
+	for _, reason := range []plan.Reason{plan.Conflict, plan.Invalid, plan.Denied} {
+		t.Run(string(reason), func(t *testing.T) {
+			running(t, 0, func(t *testing.T, z *zone, w writer) {
+				bad := upsert(srv("bad", 1))
+				z.set(func() {
+					z.fault = func() (error, bool) {
+						if n := len(z.saved); n == 2 || z.saved[bad.Record.Key()].Doubt {
+							return &plan.Refusal{Named: map[change]plan.Reason{bad: reason}, Message: "no"}, false
+						}
+						return nil, true
+					}
+				})
+				w.want(srv("bad", 1), srv("good", 1))
+				z.pass(0)
+				assert.Equal(t, []record.Record{srv("good", 1)}, z.content())
+				assert.Equal(t, 2, z.callCount(), "no search: it was named")
+				assert.Equal(t, reason, w.Status().Refused[0].Reason)
+			})
+		})
+	}
+}
+
+// A message that nobody could take apart still means the only change there is.
+func TestUnnamedNotFoundOfOne(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.faults(func() (error, bool) { return &plan.Refusal{Reason: plan.NotFound, Message: "was not found"}, false })
+		z.remove(srv("web", 1))
+		w.want()
+		z.pass(time.Minute)
+		assert.Equal(t, 1, z.callCount())
+		assert.Empty(t, z.saved)
+		assert.Empty(t, w.Status().Refused)
+	}, srv("web", 1))
+}
