@@ -65,11 +65,11 @@ func (a *Agent) Deregister(ctx context.Context) error {
 		if _, err := a.list(ctx, zone, writer, math.MaxInt, 0); err != nil {
 			return fmt.Errorf("list hosted zone %s: %w", id, err)
 		}
-		errs = append(errs, a.leave(ctx, id, writer.Settle))
+		errs = append(errs, a.leave(ctx, id, writer, (*apply.Writer).Settle))
 		zones = a.cfg.Journal.ZonesWithRecords()
 	}
 	for _, id := range zones {
-		errs = append(errs, a.leave(ctx, id, a.writer(id, a.cfg.OpenZone(id), 0).Settle))
+		errs = append(errs, a.leave(ctx, id, a.writer(id, a.cfg.OpenZone(id), 0), (*apply.Writer).Settle))
 	}
 	return errors.Join(errs...)
 }

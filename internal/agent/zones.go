@@ -23,14 +23,15 @@ func (a *Agent) leaveOtherZones(ctx context.Context, present string) error {
 			continue
 		}
 		a.cfg.Log.WithField("zone_id", id).Info("removing this host's records from a zone that it no longer uses")
-		group.Go(func() error { return a.leave(ctx, id, a.writer(id, a.cfg.OpenZone(id), 0).Run) })
+		group.Go(func() error { return a.leave(ctx, id, a.writer(id, a.cfg.OpenZone(id), 0), (*apply.Writer).Run) })
 	}
 	return group.Wait()
 }
 
-// leave runs a writer that wants nothing. A zone that no longer exists has been left.
-func (a *Agent) leave(ctx context.Context, id string, run func(context.Context) error) error {
-	err := run(ctx)
+// leave runs a writer that wants nothing in its zone. A zone that no longer exists has been left.
+func (a *Agent) leave(ctx context.Context, id string, writer *apply.Writer, run func(*apply.Writer, context.Context) error) error {
+	writer.Want(nil, time.Time{})
+	err := run(writer, ctx)
 	if errors.Is(err, plan.ErrNoSuchZone) {
 		_ = a.cfg.Journal.SetRecords(id, nil)
 		return nil

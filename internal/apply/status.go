@@ -30,8 +30,10 @@ type Refused struct {
 func (w *Writer) Status() Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := Status{Err: w.lastErr, LastGood: w.lastGood, Pending: len(plan.Diff(w.known, w.desired())) - len(w.quarantine)}
-	s.Pending = max(s.Pending, 0)
+	s := Status{Err: w.lastErr, LastGood: w.lastGood}
+	if w.wishes != nil {
+		s.Pending = max(0, len(plan.Diff(w.known, w.desired()))-len(w.quarantine))
+	}
 	for _, r := range w.quarantine {
 		s.Refused = append(s.Refused, Refused{
 			Change: r.change, Reason: r.reason, Message: r.message, Advice: advice[r.reason], Times: r.times, Retry: r.due,

@@ -63,9 +63,9 @@ type Writer struct {
 
 	mu         sync.Mutex
 	known      plan.Known
-	wishes     map[record.Key]Wish
-	since      time.Time       // when the oldest event not yet applied came
-	ttls       map[group]int64 // TTLs that other hosts' records force on a name
+	wishes     map[record.Key]Wish // nil until they are known
+	since      time.Time           // when the oldest event not yet applied came
+	ttls       map[group]int64     // TTLs that other hosts' records force on a name
 	quarantine quarantine
 	pace       pace
 	limit      int // changes in a batch, while a refused one is being narrowed down; 0: no limit
@@ -84,14 +84,14 @@ type group struct {
 
 func groupOf(r record.Record) group { return group{r.Name, r.Type} }
 
-// New gives a Writer that wants nothing yet: run as it is, it would remove everything known.
+// New gives a Writer that changes nothing until it is told what is wanted, which may be nothing.
 func New(cfg Config) *Writer {
 	known := maps.Clone(cfg.Known)
 	if known == nil {
 		known = plan.Known{}
 	}
 	return &Writer{
-		cfg: cfg, wake: make(chan struct{}, 1), known: known, wishes: map[record.Key]Wish{}, ttls: map[group]int64{},
+		cfg: cfg, wake: make(chan struct{}, 1), known: known, ttls: map[group]int64{},
 		quarantine: quarantine{},
 	}
 }
@@ -230,6 +230,9 @@ func (w *Writer) sleep(ctx context.Context, at time.Time) {
 // next gives the next batch and when it may be sent; no batch where nothing is to be done before at (the zero time: never).
 // The caller holds mu.
 func (w *Writer) next(now time.Time) (batch []plan.Change, at time.Time) {
+	if w.wishes == nil {
+		return nil, time.Time{}
+	}
 	changes := plan.Diff(w.known, w.desired())
 	batch, due := w.quarantine.admit(changes, now)
 	if len(batch) == 0 {
