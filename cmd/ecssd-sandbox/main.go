@@ -52,8 +52,8 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	var f flags
 	helped := false
-	parser, err := kong.New(&f, kong.Name("ecssd-sandbox"), kong.Writers(stdout, stderr), kong.Exit(func(int) { helped = true }),
-		kong.Vars{"vpc": sandbox.DefaultVPC},
+	parser, err := kong.New(&f, kong.Name("ecssd-sandbox"), kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { helped = true }), kong.Vars{"vpc": sandbox.DefaultVPC},
 		kong.Description("Plays Route 53, its DNS, and the EC2 instance metadata service, in memory, to develop against."))
 	if err != nil {
 		return fmt.Errorf("define flags: %w", err)

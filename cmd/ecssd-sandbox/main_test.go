@@ -35,7 +35,8 @@ func command(args ...string) *exec.Cmd {
 func TestServesUntilASignal(t *testing.T) {
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
-			c := command("--listen=127.0.0.1:0", "--dns=127.0.0.1:0", "--manage=127.0.0.1:0", "--zone=a.internal", "--zone=b.internal",
+			c := command("--listen=127.0.0.1:0", "--dns=127.0.0.1:0", "--manage=127.0.0.1:0", "--zone=a.internal",
+				"--zone=b.internal",
 				"--public-zone=example.com", "--vpc=vpc-7", "--region=eu-west-1")
 			output, err := c.StdoutPipe()
 			require.NoError(t, err)
@@ -50,13 +51,17 @@ func TestServesUntilASignal(t *testing.T) {
 				}
 				told[name] = value
 			}
-			client := route53.New(route53.Options{BaseEndpoint: aws.String(told["AWS_ENDPOINT_URL"]), Region: told["AWS_REGION"],
-				Credentials: credentials.NewStaticCredentialsProvider(told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"], "")})
-			zone, err := client.GetHostedZone(t.Context(), &route53.GetHostedZoneInput{Id: aws.String(told["private hosted zone b.internal."])})
+			client := route53.New(route53.Options{BaseEndpoint: aws.String(told["AWS_ENDPOINT_URL"]),
+				Region: told["AWS_REGION"],
+				Credentials: credentials.NewStaticCredentialsProvider(told["AWS_ACCESS_KEY_ID"],
+					told["AWS_SECRET_ACCESS_KEY"], "")})
+			zone, err := client.GetHostedZone(t.Context(),
+				&route53.GetHostedZoneInput{Id: aws.String(told["private hosted zone b.internal."])})
 			require.NoError(t, err)
 			require.Len(t, zone.VPCs, 1)
 			assert.Equal(t, "vpc-7", *zone.VPCs[0].VPCId)
-			answer, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("a.internal.", dns.TypeSOA), told["DNS"])
+			answer, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("a.internal.", dns.TypeSOA),
+				told["DNS"])
 			require.NoError(t, err)
 			assert.Len(t, answer.Answer, 1)
 			assert.Contains(t, told["management"], "http://127.0.0.1:")
@@ -79,7 +84,8 @@ func TestExitStatus(t *testing.T) {
 		{"unknown flag", []string{"--odd"}, 2, "", "unknown flag --odd"},
 		{"unknown argument", []string{"odd"}, 2, "", "unexpected argument odd"},
 		{"unknown policy", []string{"--throttle=slow"}, 2, "", `find throttle policy "slow"`},
-		{"bad zone name", []string{"--listen=127.0.0.1:0", "--dns=127.0.0.1:0", "--manage=127.0.0.1:0", "--zone=a..b"}, 2, "", "DomainLabelEmpty"},
+		{"bad zone name", []string{"--listen=127.0.0.1:0", "--dns=127.0.0.1:0", "--manage=127.0.0.1:0",
+			"--zone=a..b"}, 2, "", "DomainLabelEmpty"},
 		{"address of another host", []string{"--listen=192.0.2.1:1"}, 1, "", "listen for the API"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -99,7 +99,8 @@ GET    /zones
 POST   /zones                {"name": "a.internal", "vpcs": [{"id": "vpc-sandbox", "region": "eu-central-1"}]}
 DELETE /zones/ID             whatever is in it
 GET    /zones/ID/records
-POST   /zones/ID/records     [{"name": "web.a.internal", "type": "SRV", "setIdentifier": "x", "weight": 1, "ttl": 0, "values": [...]}]
+POST   /zones/ID/records     [{"name": "web.a.internal", "type": "SRV", "setIdentifier": "x", "weight": 1, "ttl": 0,
+                               "values": ["1 1 80 ip-10-0-0-1.a.internal"]}]
 DELETE /zones/ID/records     the same, exactly as they are
 
 GET    /calls                ?operation= &zone= &code= &status= &since=SEQ
@@ -220,7 +221,8 @@ func (s *Server) counters() map[string]map[string]int {
 	for _, z := range s.Zones() {
 		sets[z.ID] = z.Sets
 	}
-	return map[string]map[string]int{"calls": calls, "outcomes": outcomes, "imds": metadata, "dns": s.Queries(), "recordSets": sets}
+	return map[string]map[string]int{"calls": calls, "outcomes": outcomes, "imds": metadata, "dns": s.Queries(),
+		"recordSets": sets}
 }
 
 // faultJSON and settingsJSON write durations as people do.

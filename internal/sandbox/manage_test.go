@@ -34,7 +34,8 @@ func manage(t *testing.T, s *sandbox.Server, method, path, body string, status i
 func TestManageZonesAndRecords(t *testing.T) {
 	s, zoneID, _ := start(t, sandbox.Config{})
 	assert.Contains(t, manage(t, s, "GET", "/", "", 200), "POST   /faults")
-	manage(t, s, "POST", "/zones", `{"id": "Z1", "name": "a.internal", "vpcs": [{"id": "vpc-1", "region": "eu-central-1"}]}`, 200)
+	manage(t, s, "POST", "/zones",
+		`{"id": "Z1", "name": "a.internal", "vpcs": [{"id": "vpc-1", "region": "eu-central-1"}]}`, 200)
 	manage(t, s, "POST", "/zones", `{"id": "Z2", "name": "example.com"}`, 200)
 	zones := s.Zones()
 	require.Len(t, zones, 3)
@@ -63,7 +64,8 @@ func TestManageZonesAndRecords(t *testing.T) {
 
 func TestManageFaults(t *testing.T) {
 	s, zoneID, c := start(t, sandbox.Config{})
-	manage(t, s, "POST", "/faults", `{"kind": "fail", "code": "Throttling", "operation": "ChangeResourceRecordSets", "count": 1}`, 200)
+	manage(t, s, "POST", "/faults",
+		`{"kind": "fail", "code": "Throttling", "operation": "ChangeResourceRecordSets", "count": 1}`, 200)
 	manage(t, s, "POST", "/faults", `{"kind": "delay", "latency": "1ms", "jitter": "2ms"}`, 200)
 	code, _ := codeOf(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, srv("i-1", 1)))
 	assert.Equal(t, "Throttling", code)
@@ -79,7 +81,8 @@ func TestManageFaults(t *testing.T) {
 	assert.Empty(t, s.Faults())
 
 	manage(t, s, "PUT", "/listening", "false", 200)
-	assert.ErrorContains(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, srv("i-1", 1)), "connection refused")
+	assert.ErrorContains(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, srv("i-1", 1)),
+		"connection refused")
 	manage(t, s, "PUT", "/listening", "true", 200)
 	require.NoError(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, srv("i-1", 1)))
 }
@@ -110,7 +113,8 @@ func TestManageSettings(t *testing.T) {
 	manage(t, s, "PATCH", "/settings", `{"lastTtlWins": true}`, 200)
 	got := s.Settings()
 	var want sandbox.Settings
-	want.MaxWeighted, want.Propagation, want.PriorRequestWindow, want.LegacyErrorBody = 3, 2*time.Second, time.Second, true
+	want.MaxWeighted, want.Propagation, want.PriorRequestWindow, want.LegacyErrorBody = 3, 2*time.Second,
+		time.Second, true
 	want.LastTTLWins, want.Throttle = true, throttle.Legacy()
 	assert.Equal(t, want, got)
 	assert.Contains(t, manage(t, s, "GET", "/settings", "", 200), `"propagation": "2s"`)
@@ -123,7 +127,8 @@ func TestManageMetadata(t *testing.T) {
 	manage(t, s, "PUT", "/imds", `{"id": "i-7"}`, 200)
 	manage(t, s, "PUT", "/imds/values/meta-data/autoscaling/target-lifecycle-state", `"Terminated"`, 200)
 	values := s.Metadata().Values()
-	assert.Equal(t, []string{"i-7", "Terminated"}, []string{values["meta-data/instance-id"], values["meta-data/autoscaling/target-lifecycle-state"]})
+	assert.Equal(t, []string{"i-7", "Terminated"}, []string{values["meta-data/instance-id"],
+		values["meta-data/autoscaling/target-lifecycle-state"]})
 	assert.Contains(t, manage(t, s, "GET", "/imds", "", 200), `"meta-data/instance-id": "i-7"`)
 	manage(t, s, "DELETE", "/imds/values/meta-data/autoscaling/target-lifecycle-state", "", 200)
 	assert.NotContains(t, s.Metadata().Values(), "meta-data/autoscaling/target-lifecycle-state")

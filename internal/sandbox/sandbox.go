@@ -3,10 +3,10 @@
 //
 // What it does not imitate:
 //
-//   - health checks, geolocation, geoproximity, CIDR routing, traffic policies, DNSSEC, tags, query logs, reusable delegation
-//     sets, associating a VPC after the zone was made. Such calls and elements are refused in words.
-//   - alias targets, latency and failover: such record sets are held and listed; DNS does not follow an alias, and answers with
-//     any one set of the others.
+//   - health checks, geolocation, geoproximity, CIDR routing, traffic policies, DNSSEC, tags, query logs, reusable
+//     delegation sets, associating a VPC after the zone was made. Such calls and elements are refused in words.
+//   - alias targets, latency and failover: such record sets are held and listed; DNS does not follow an alias, and
+//     answers with any one set of the others.
 //   - signatures: a call must carry one of version 4 for Route 53, but any key and any region will do.
 //   - IAM: everything is allowed unless a fault denies it. One account, one VPC that DNS is asked from.
 //   - the paging of a zone that changes meanwhile; AWS may then skip or repeat, the sandbox lists what is there.

@@ -49,7 +49,8 @@ func client(s *sandbox.Server) *route53.Client {
 
 func srv(id string, weight int64) types.ResourceRecordSet {
 	return types.ResourceRecordSet{
-		Name: aws.String("web." + zoneName + "."), Type: types.RRTypeSrv, SetIdentifier: aws.String(id), Weight: aws.Int64(weight),
+		Name: aws.String("web." + zoneName + "."), Type: types.RRTypeSrv, SetIdentifier: aws.String(id),
+		Weight:          aws.Int64(weight),
 		TTL:             aws.Int64(0),
 		ResourceRecords: []types.ResourceRecord{{Value: aws.String("1 1 32768 ip-10-0-0-1." + zoneName)}},
 	}
@@ -61,7 +62,8 @@ func seed(id string, weight int64) sandbox.Set {
 		Values: []string{"1 1 32768 ip-10-0-0-1." + zoneName}}
 }
 
-func change(ctx context.Context, c *route53.Client, zoneID string, action types.ChangeAction, sets ...types.ResourceRecordSet) error {
+func change(ctx context.Context, c *route53.Client, zoneID string, action types.ChangeAction,
+	sets ...types.ResourceRecordSet) error {
 	var changes []types.Change
 	for _, set := range sets {
 		changes = append(changes, types.Change{Action: action, ResourceRecordSet: &set})
@@ -108,29 +110,35 @@ func TestChangeAndList(t *testing.T) {
 	var invalid *types.InvalidChangeBatch
 	require.ErrorAs(t, err, &invalid)
 	assert.Empty(t, invalid.Messages, "the SDK fills them only from the document of old")
-	assert.Equal(t, "[Tried to delete resource record set [name='web.servicediscovery.internal.', type='SRV', set-identifier='i-1'] but the "+
-		"values provided do not match the current values, Tried to delete resource record set [name='web.servicediscovery.internal.', "+
+	assert.Equal(t, "[Tried to delete resource record set [name='web.servicediscovery.internal.', type='SRV', "+
+		"set-identifier='i-1'] but the values provided do not match the current values, Tried to delete resource record set "+
+		"[name='web.servicediscovery.internal.', "+
 		"type='SRV', set-identifier='i-3'] but it was not found]", invalid.ErrorMessage())
 
 	s.Configure(func(c *sandbox.Settings) { c.LegacyErrorBody = true })
 	err = change(t.Context(), c, zoneID, types.ChangeActionDelete, srv("i-1", 9), srv("i-3", 1))
 	require.ErrorAs(t, err, &invalid)
 	assert.Len(t, invalid.Messages, 2)
-	assert.Equal(t, "Tried to delete resource record set [name='web.servicediscovery.internal.', type='SRV', set-identifier='i-3'] but it was "+
-		"not found", invalid.Messages[1])
+	assert.Equal(t, "Tried to delete resource record set [name='web.servicediscovery.internal.', type='SRV', "+
+		"set-identifier='i-3'] but it was not found", invalid.Messages[1])
 }
 
 func TestForeignSetsGoThroughTheAPI(t *testing.T) {
 	_, zoneID, c := start(t, sandbox.Config{})
 	sets := []types.ResourceRecordSet{
 		{Name: aws.String(`\052.servicediscovery.internal.`), Type: types.RRTypeA,
-			AliasTarget: &types.AliasTarget{HostedZoneId: aws.String("Z2"), DNSName: aws.String("lb.example.com."), EvaluateTargetHealth: true}},
-		{Name: aws.String("fail.servicediscovery.internal."), Type: types.RRTypeA, SetIdentifier: aws.String("x"), TTL: aws.Int64(5),
+			AliasTarget: &types.AliasTarget{HostedZoneId: aws.String("Z2"), DNSName: aws.String("lb.example.com."),
+				EvaluateTargetHealth: true}},
+		{Name: aws.String("fail.servicediscovery.internal."), Type: types.RRTypeA, SetIdentifier: aws.String("x"),
+			TTL:      aws.Int64(5),
 			Failover: types.ResourceRecordSetFailoverPrimary, HealthCheckId: aws.String("h"),
 			ResourceRecords: []types.ResourceRecord{{Value: aws.String("10.0.0.1")}}},
-		{Name: aws.String("near.servicediscovery.internal."), Type: types.RRTypeA, SetIdentifier: aws.String("x"), TTL: aws.Int64(5),
-			Region: types.ResourceRecordSetRegionEuWest1, ResourceRecords: []types.ResourceRecord{{Value: aws.String("10.0.0.1")}}},
-		{Name: aws.String("some.servicediscovery.internal."), Type: types.RRTypeA, SetIdentifier: aws.String("x"), TTL: aws.Int64(5),
+		{Name: aws.String("near.servicediscovery.internal."), Type: types.RRTypeA, SetIdentifier: aws.String("x"),
+			TTL:             aws.Int64(5),
+			Region:          types.ResourceRecordSetRegionEuWest1,
+			ResourceRecords: []types.ResourceRecord{{Value: aws.String("10.0.0.1")}}},
+		{Name: aws.String("some.servicediscovery.internal."), Type: types.RRTypeA, SetIdentifier: aws.String("x"),
+			TTL:              aws.Int64(5),
 			MultiValueAnswer: aws.Bool(true), ResourceRecords: []types.ResourceRecord{{Value: aws.String("10.0.0.1")}}},
 		{Name: aws.String("text.servicediscovery.internal."), Type: types.RRTypeTxt, TTL: aws.Int64(5),
 			ResourceRecords: []types.ResourceRecord{{Value: aws.String(`"<a&b>" "c"`)}}},
@@ -195,9 +203,11 @@ func TestListInput(t *testing.T) {
 	}{
 		{"type without name", route53.ListResourceRecordSetsInput{StartRecordType: types.RRTypeA},
 			"The input is not valid: a record type was given without a record name"},
-		{"identifier without type", route53.ListResourceRecordSetsInput{StartRecordName: aws.String("a"), StartRecordIdentifier: aws.String("x")},
+		{"identifier without type", route53.ListResourceRecordSetsInput{StartRecordName: aws.String("a"),
+			StartRecordIdentifier: aws.String("x")},
 			"The input is not valid: a set identifier was given without a record type"},
-		{"unknown type", route53.ListResourceRecordSetsInput{StartRecordName: aws.String("a"), StartRecordType: "X"}, "Invalid value for type: X"},
+		{"unknown type", route53.ListResourceRecordSetsInput{StartRecordName: aws.String("a"), StartRecordType: "X"},
+			"Invalid value for type: X"},
 		{"no items", route53.ListResourceRecordSetsInput{MaxItems: aws.Int32(0)}, "Invalid value for maxitems: 0"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -208,7 +218,8 @@ func TestListInput(t *testing.T) {
 			assert.Equal(t, test.want, invalid.ErrorMessage())
 		})
 	}
-	_, err := c.ListResourceRecordSets(t.Context(), &route53.ListResourceRecordSetsInput{HostedZoneId: aws.String("ZNONE")})
+	_, err := c.ListResourceRecordSets(t.Context(),
+		&route53.ListResourceRecordSetsInput{HostedZoneId: aws.String("ZNONE")})
 	var missing *types.NoSuchHostedZone
 	require.ErrorAs(t, err, &missing)
 	assert.Equal(t, "No hosted zone found with ID: ZNONE", missing.ErrorMessage())
@@ -226,11 +237,13 @@ func TestZonesOverTheAPI(t *testing.T) {
 	assert.Equal(t, "https://route53.amazonaws.com/2013-04-01/hostedzone/"+privateID, *created.Location)
 	assert.Equal(t, "b.internal.", *created.HostedZone.Name)
 	assert.Nil(t, created.DelegationSet)
-	public, err := c.CreateHostedZone(t.Context(), &route53.CreateHostedZoneInput{Name: aws.String("example.com"), CallerReference: aws.String("r2")})
+	public, err := c.CreateHostedZone(t.Context(), &route53.CreateHostedZoneInput{Name: aws.String("example.com"),
+		CallerReference: aws.String("r2")})
 	require.NoError(t, err)
 	assert.Len(t, public.DelegationSet.NameServers, 4)
 	publicID := (*public.HostedZone.Id)[len("/hostedzone/"):]
-	cloudMapID, err := s.CreateZone("map.internal", sandbox.Private("vpc-2", "eu-west-1"), sandbox.CloudMap(), sandbox.WithID("ZMAP"))
+	cloudMapID, err := s.CreateZone("map.internal", sandbox.Private("vpc-2", "eu-west-1"), sandbox.CloudMap(),
+		sandbox.WithID("ZMAP"))
 	require.NoError(t, err)
 
 	got, err := c.GetHostedZone(t.Context(), &route53.GetHostedZoneInput{Id: created.HostedZone.Id})
@@ -243,7 +256,8 @@ func TestZonesOverTheAPI(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "servicediscovery.amazonaws.com", *owned.HostedZone.LinkedService.ServicePrincipal)
 
-	byName, err := c.ListHostedZonesByName(t.Context(), &route53.ListHostedZonesByNameInput{DNSName: aws.String("b.internal"), MaxItems: aws.Int32(2)})
+	byName, err := c.ListHostedZonesByName(t.Context(),
+		&route53.ListHostedZonesByNameInput{DNSName: aws.String("b.internal"), MaxItems: aws.Int32(2)})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"b.internal.", "map.internal."}, zoneNames(byName.HostedZones))
 	assert.True(t, byName.IsTruncated)
@@ -264,26 +278,32 @@ func TestZonesOverTheAPI(t *testing.T) {
 		require.NoError(t, err)
 		all = append(all, page.HostedZones...)
 	}
-	assert.Equal(t, []string{"servicediscovery.internal.", "b.internal.", "example.com.", "map.internal."}, zoneNames(all))
-	private, err := c.ListHostedZones(t.Context(), &route53.ListHostedZonesInput{HostedZoneType: types.HostedZoneTypePrivateHostedZone})
+	assert.Equal(t, []string{"servicediscovery.internal.", "b.internal.", "example.com.", "map.internal."},
+		zoneNames(all))
+	private, err := c.ListHostedZones(t.Context(),
+		&route53.ListHostedZonesInput{HostedZoneType: types.HostedZoneTypePrivateHostedZone})
 	require.NoError(t, err)
 	assert.Len(t, private.HostedZones, 3)
 
-	byVPC, err := c.ListHostedZonesByVPC(t.Context(), &route53.ListHostedZonesByVPCInput{VPCId: aws.String("vpc-2"), VPCRegion: types.VPCRegionEuWest1,
-		MaxItems: aws.Int32(1)})
+	byVPC, err := c.ListHostedZonesByVPC(t.Context(), &route53.ListHostedZonesByVPCInput{VPCId: aws.String("vpc-2"),
+		VPCRegion: types.VPCRegionEuWest1,
+		MaxItems:  aws.Int32(1)})
 	require.NoError(t, err)
 	assert.Equal(t, []types.HostedZoneSummary{{HostedZoneId: &privateID, Name: aws.String("b.internal."),
 		Owner: &types.HostedZoneOwner{OwningAccount: aws.String("123456789012")}}}, byVPC.HostedZoneSummaries)
-	byVPC, err = c.ListHostedZonesByVPC(t.Context(), &route53.ListHostedZonesByVPCInput{VPCId: aws.String("vpc-2"), VPCRegion: types.VPCRegionEuWest1,
+	byVPC, err = c.ListHostedZonesByVPC(t.Context(), &route53.ListHostedZonesByVPCInput{VPCId: aws.String("vpc-2"),
+		VPCRegion: types.VPCRegionEuWest1,
 		NextToken: byVPC.NextToken})
 	require.NoError(t, err)
 	assert.Equal(t, []types.HostedZoneSummary{{HostedZoneId: &cloudMapID, Name: aws.String("map.internal."),
-		Owner: &types.HostedZoneOwner{OwningService: aws.String("servicediscovery.amazonaws.com")}}}, byVPC.HostedZoneSummaries)
+		Owner: &types.HostedZoneOwner{OwningService: aws.String("servicediscovery.amazonaws.com")}}},
+		byVPC.HostedZoneSummaries)
 
 	count, err := c.GetHostedZoneCount(t.Context(), nil)
 	require.NoError(t, err)
 	assert.Equal(t, int64(4), *count.HostedZoneCount)
-	limit, err := c.GetHostedZoneLimit(t.Context(), &route53.GetHostedZoneLimitInput{HostedZoneId: &zoneID, Type: types.HostedZoneLimitTypeMaxRrsetsByZone})
+	limit, err := c.GetHostedZoneLimit(t.Context(), &route53.GetHostedZoneLimitInput{HostedZoneId: &zoneID,
+		Type: types.HostedZoneLimitTypeMaxRrsetsByZone})
 	require.NoError(t, err)
 	assert.Equal(t, []int64{10000, 2}, []int64{*limit.Limit.Value, limit.Count})
 
@@ -298,8 +318,8 @@ func TestZonesOverTheAPI(t *testing.T) {
 
 	for name, input := range map[string]*route53.CreateHostedZoneInput{
 		"HostedZoneAlreadyExists": {Name: aws.String("c.internal"), CallerReference: aws.String("r1")},
-		"ConflictingDomainExists": {Name: aws.String("b.internal"), CallerReference: aws.String("r3"), VPC: &types.VPC{VPCId: aws.String("vpc-2"),
-			VPCRegion: types.VPCRegionEuWest1}},
+		"ConflictingDomainExists": {Name: aws.String("b.internal"), CallerReference: aws.String("r3"),
+			VPC: &types.VPC{VPCId: aws.String("vpc-2"), VPCRegion: types.VPCRegionEuWest1}},
 		"InvalidDomainName": {Name: aws.String("c..internal"), CallerReference: aws.String("r3")},
 		"InvalidInput": {Name: aws.String("c.internal"), CallerReference: aws.String("r3"),
 			HostedZoneConfig: &types.HostedZoneConfig{PrivateZone: true}},
@@ -327,6 +347,7 @@ func TestFormOfAChange(t *testing.T) {
 		f(&set)
 		return set
 	}
+	long := func(n int) string { return strings.Repeat("x", n) }
 	const in = " in Change with [Action=UPSERT, Name=web.servicediscovery.internal., Type=SRV, SetIdentifier="
 	for _, test := range []struct {
 		name string
@@ -335,28 +356,38 @@ func TestFormOfAChange(t *testing.T) {
 	}{
 		{"weight 256", edit(func(s *types.ResourceRecordSet) { s.Weight = aws.Int64(256) }), "maxInclusive '255'"},
 		{"weight -1", edit(func(s *types.ResourceRecordSet) { s.Weight = aws.Int64(-1) }), "minInclusive '0'"},
-		{"TTL too long", edit(func(s *types.ResourceRecordSet) { s.TTL = aws.Int64(2147483648) }), "maxInclusive '2147483647'"},
-		{"empty identifier", edit(func(s *types.ResourceRecordSet) { s.SetIdentifier = aws.String("") }), "minLength '1'"},
-		{"identifier of 129", edit(func(s *types.ResourceRecordSet) { s.SetIdentifier = aws.String(fmt.Sprintf("%129d", 1)) }), "maxLength '128'"},
-		{"value of 4001", edit(func(s *types.ResourceRecordSet) { s.ResourceRecords[0].Value = aws.String(fmt.Sprintf("%4001d", 1)) }),
+		{"TTL too long", edit(func(s *types.ResourceRecordSet) { s.TTL = aws.Int64(2147483648) }),
+			"maxInclusive '2147483647'"},
+		{"empty identifier", edit(func(s *types.ResourceRecordSet) { s.SetIdentifier = aws.String("") }),
+			"minLength '1'"},
+		{"identifier of 129", edit(func(s *types.ResourceRecordSet) { s.SetIdentifier = aws.String(long(129)) }),
+			"maxLength '128'"},
+		{"value of 4001", edit(func(s *types.ResourceRecordSet) { s.ResourceRecords[0].Value = aws.String(long(4001)) }),
 			"maxLength '4000'"},
 		{"unknown type", edit(func(s *types.ResourceRecordSet) { s.Type = "X" }), "Value 'X' is not facet-valid"},
 		{"weight without identifier", edit(func(s *types.ResourceRecordSet) { s.SetIdentifier = nil }),
 			"Invalid request: Missing field 'SetIdentifier'" + in + "null]"},
 		{"identifier without weight", edit(func(s *types.ResourceRecordSet) { s.Weight = nil }),
-			"Invalid request: Expected exactly one of [Weight, Region, Failover, GeoLocation, or MultiValueAnswer], but found none" + in + "i-1]"},
-		{"weight and region", edit(func(s *types.ResourceRecordSet) { s.Region = types.ResourceRecordSetRegionEuWest1 }),
-			"Invalid request: Expected exactly one of [Weight, Region, Failover, GeoLocation, or MultiValueAnswer], but found more than one" +
+			"Invalid request: Expected exactly one of [Weight, Region, Failover, GeoLocation, or MultiValueAnswer], " +
+				"but found none" + in + "i-1]"},
+		{"weight and " +
+			"region", edit(func(s *types.ResourceRecordSet) { s.Region = types.ResourceRecordSetRegionEuWest1 }),
+			"Invalid request: Expected exactly one of [Weight, Region, Failover, GeoLocation, or MultiValueAnswer], " +
+				"but found more than one" +
 				in + "i-1]"},
-		{"no TTL", edit(func(s *types.ResourceRecordSet) { s.TTL = nil }), "Invalid request: Expected exactly one of [AliasTarget, all of " +
-			"[TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found none" + in + "i-1]"},
-		{"no values", edit(func(s *types.ResourceRecordSet) { s.ResourceRecords = nil }), "Invalid request: Expected exactly one of [AliasTarget, " +
-			"all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found none" + in + "i-1]"},
+		{"no TTL", edit(func(s *types.ResourceRecordSet) { s.TTL = nil }),
+			"Invalid request: Expected exactly one of [AliasTarget, all of " +
+				"[TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found none" + in + "i-1]"},
+		{"no values", edit(func(s *types.ResourceRecordSet) { s.ResourceRecords = nil }),
+			"Invalid request: Expected exactly one of [AliasTarget, " +
+				"all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found none" + in + "i-1]"},
 		{"alias and values", edit(func(s *types.ResourceRecordSet) {
 			s.AliasTarget = &types.AliasTarget{HostedZoneId: aws.String("Z"), DNSName: aws.String("a")}
-		}), "Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found " +
+		}), "Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or " +
+			"TrafficPolicyInstanceId], but found " +
 			"more than one" + in + "i-1]"},
-		{"geolocation", edit(func(s *types.ResourceRecordSet) { s.GeoLocation = &types.GeoLocation{CountryCode: aws.String("DE")} }),
+		{"geolocation",
+			edit(func(s *types.ResourceRecordSet) { s.GeoLocation = &types.GeoLocation{CountryCode: aws.String("DE")} }),
 			"Invalid content was found starting with element 'GeoLocation'"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -403,8 +434,10 @@ func TestPriorRequestNotComplete(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	denied := "User: arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0123456789abcdef0 is not authorized to perform: " +
-		"route53:ChangeResourceRecordSets on resource: arn:aws:route53:::hostedzone/%s because no identity-based policy allows the " +
+	denied := "User: arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0123456789abcdef0 is not authorized to " +
+		"perform: " +
+		"route53:ChangeResourceRecordSets on resource: arn:aws:route53:::hostedzone/%s because no identity-based " +
+		"policy allows the " +
 		"route53:ChangeResourceRecordSets action"
 	for _, test := range []struct {
 		name    string
@@ -420,8 +453,10 @@ func TestFaults(t *testing.T) {
 			"The security token included in the request is expired", false, 403},
 		{"unavailable", sandbox.Fault{Kind: sandbox.Fail, Code: "ServiceUnavailable"}, "ServiceUnavailable",
 			"Service is unable to handle request.", false, 503},
-		{"one's own", sandbox.Fault{Kind: sandbox.Fail, Code: "Oops", Status: 418, Message: "tea"}, "Oops", "tea", false, 418},
-		{"denied for a name", sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDenied", Names: "web.*"}, "AccessDenied", denied, false, 403},
+		{"one's own", sandbox.Fault{Kind: sandbox.Fail, Code: "Oops", Status: 418, Message: "tea"}, "Oops", "tea",
+			false, 418},
+		{"denied for a name", sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDenied", Names: "web.*"},
+			"AccessDenied", denied, false, 403},
 		{"reset", sandbox.Fault{Kind: sandbox.Reset}, "", "connection reset by peer", false, 0},
 		{"no answer, not applied", sandbox.Fault{Kind: sandbox.Stall}, "", "context deadline exceeded", false, 0},
 		{"lost", sandbox.Fault{Kind: sandbox.Lose}, "", "EOF", true, 0},
@@ -479,7 +514,8 @@ func TestNotListening(t *testing.T) {
 	s, zoneID, c := start(t, sandbox.Config{})
 	require.NoError(t, s.SetListening(false))
 	require.NoError(t, s.SetListening(false))
-	assert.ErrorContains(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, srv("i-1", 1)), "connection refused")
+	assert.ErrorContains(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, srv("i-1", 1)),
+		"connection refused")
 	require.NoError(t, s.SetListening(true))
 	require.NoError(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, srv("i-1", 1)))
 }
@@ -487,7 +523,8 @@ func TestNotListening(t *testing.T) {
 func TestHistory(t *testing.T) {
 	s, zoneID, c := start(t, sandbox.Config{})
 	require.NoError(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, srv("i-1", 1)))
-	_, err := c.ListResourceRecordSets(t.Context(), &route53.ListResourceRecordSetsInput{HostedZoneId: &zoneID, StartRecordName: aws.String("web")})
+	_, err := c.ListResourceRecordSets(t.Context(), &route53.ListResourceRecordSetsInput{HostedZoneId: &zoneID,
+		StartRecordName: aws.String("web")})
 	require.NoError(t, err)
 	require.Error(t, change(t.Context(), c, zoneID, types.ChangeActionCreate, srv("i-1", 1)))
 
@@ -552,7 +589,8 @@ func TestEnvironment(t *testing.T) {
 
 func TestStartReportsATakenAddress(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{})
-	for _, c := range []sandbox.Config{{Listen: s.URL()[len("http://"):]}, {DNS: s.DNSAddr()}, {Manage: s.ManageURL()[len("http://"):]}} {
+	for _, c := range []sandbox.Config{{Listen: s.URL()[len("http://"):]}, {DNS: s.DNSAddr()},
+		{Manage: s.ManageURL()[len("http://"):]}} {
 		_, err := sandbox.Start(c)
 		assert.ErrorContains(t, err, "address already in use")
 	}

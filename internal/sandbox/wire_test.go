@@ -12,7 +12,8 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox"
 )
 
-const signature = "AWS4-HMAC-SHA256 Credential=key/20260102/eu-west-1/route53/aws4_request, SignedHeaders=host, Signature=0"
+const signature = "AWS4-HMAC-SHA256 Credential=key/20260102/eu-west-1/route53/aws4_request, SignedHeaders=host, " +
+	"Signature=0"
 
 // send gives status and body of a request as it is on the wire.
 func send(t *testing.T, s *sandbox.Server, method, path, authorization, body string) (int, string) {
@@ -37,7 +38,8 @@ func TestDocuments(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{})
 	zoneID, err := s.CreateZone("other.internal", sandbox.WithID("Z1"))
 	require.NoError(t, err)
-	require.NoError(t, s.Seed(zoneID, sandbox.Set{Name: "x.other.internal", Type: "SRV", SetIdentifier: "i", Weight: new(int64(0)), TTL: 0,
+	require.NoError(t, s.Seed(zoneID, sandbox.Set{Name: "x.other.internal", Type: "SRV", SetIdentifier: "i",
+		Weight: new(int64(0)), TTL: 0,
 		Values: []string{"1 0 80 y"}}))
 
 	status, body := send(t, s, "GET", "/2013-04-01/hostedzone/Z1/rrset?name=x.other.internal", signature, "")
@@ -70,34 +72,49 @@ func TestRequestsOnTheWire(t *testing.T) {
 		want          string
 	}{
 		{"as the Go SDK does", "POST", zonePath + "/rrset", signature, upsert, 200, "<Status>PENDING</Status>"},
-		{"as botocore does, with a final slash", "POST", zonePath + "/rrset/", signature, upsert, 200, "<Status>PENDING</Status>"},
-		{"an ID with its prefix", "POST", "/2013-04-01/hostedzone//hostedzone/" + zoneID + "/rrset", signature, upsert, 200, "PENDING"},
-		{"an ID with its prefix, escaped", "GET", "/2013-04-01/hostedzone/%2Fhostedzone%2F" + zoneID, signature, "", 200, "<Id>/hostedzone/" + zoneID},
-		{"what is made is answered by 201", "POST", "/2013-04-01/hostedzone", signature, createZone, 201, "<DelegationSet><NameServers>"},
+		{"as botocore does, with a final slash", "POST", zonePath + "/rrset/", signature, upsert, 200,
+			"<Status>PENDING</Status>"},
+		{"an ID with its prefix", "POST", "/2013-04-01/hostedzone//hostedzone/" + zoneID + "/rrset", signature,
+			upsert, 200, "PENDING"},
+		{"an ID with its prefix, escaped", "GET", "/2013-04-01/hostedzone/%2Fhostedzone%2F" + zoneID, signature, "",
+			200, "<Id>/hostedzone/" + zoneID},
+		{"what is made is answered by 201", "POST", "/2013-04-01/hostedzone", signature, createZone, 201,
+			"<DelegationSet><NameServers>"},
 		{"not signed", "POST", zonePath + "/rrset", "", upsert, 403, "<Code>MissingAuthenticationToken</Code>"},
-		{"signed for another service", "POST", zonePath + "/rrset", strings.ReplaceAll(signature, "route53", "ec2"), upsert, 403,
+		{"signed for another service", "POST", zonePath + "/rrset", strings.ReplaceAll(signature, "route53", "ec2"),
+			upsert, 403,
 			"<Code>MissingAuthenticationToken</Code>"},
-		{"an operation that is not imitated", "GET", "/2013-04-01/healthcheck", signature, "", 400, "<Code>InvalidAction</Code>"},
+		{"an operation that is not imitated", "GET", "/2013-04-01/healthcheck", signature, "", 400,
+			"<Code>InvalidAction</Code>"},
 		{"a path that means nothing", "POST", zonePath + "/tags", signature, "", 400, "<Code>InvalidAction</Code>"},
 		{"another method", "PUT", zonePath + "/rrset", signature, upsert, 400, "<Code>InvalidAction</Code>"},
 		{"no XML", "POST", zonePath + "/rrset", signature, "{}", 400, "<Code>InvalidInput</Code>"},
-		{"another document", "POST", zonePath + "/rrset", signature, `<ChangeBatch xmlns="https://route53.amazonaws.com/doc/2013-04-01/"/>`, 400,
-			"<Code>MalformedInput</Code><Message>ChangeBatch is not valid, expected ChangeResourceRecordSetsRequest</Message>"},
-		{"no namespace", "POST", zonePath + "/rrset", signature, strings.ReplaceAll(upsert, ` xmlns="https://route53.amazonaws.com/doc/2013-04-01/"`, ""),
+		{"another document", "POST", zonePath + "/rrset", signature,
+			`<ChangeBatch xmlns="https://route53.amazonaws.com/doc/2013-04-01/"/>`, 400,
+			"<Code>MalformedInput</Code><Message>ChangeBatch is not valid, expected " +
+				"ChangeResourceRecordSetsRequest</Message>"},
+		{"no namespace", "POST", zonePath + "/rrset", signature, strings.ReplaceAll(upsert,
+			` xmlns="https://route53.amazonaws.com/doc/2013-04-01/"`, ""),
 			400, "<Code>InvalidInput</Code>"},
 		{"no batch", "POST", zonePath + "/rrset", signature,
 			`<ChangeResourceRecordSetsRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/"/>`, 400,
 			"The content of element &#39;ChangeResourceRecordSetsRequest&#39; is not complete."},
-		{"no changes", "POST", zonePath + "/rrset", signature, `<ChangeResourceRecordSetsRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/">` +
-			`<ChangeBatch/></ChangeResourceRecordSetsRequest>`, 400, "The content of element &#39;ChangeBatch&#39; is not complete."},
-		{"an element that is none", "POST", zonePath + "/rrset", signature, strings.ReplaceAll(upsert, "TTL>", "Ttl>"), 400,
+		{"no changes", "POST", zonePath + "/rrset", signature,
+			`<ChangeResourceRecordSetsRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/">` +
+				`<ChangeBatch/></ChangeResourceRecordSetsRequest>`, 400,
+			"The content of element &#39;ChangeBatch&#39; is not complete."},
+		{"an element that is none", "POST", zonePath + "/rrset", signature, strings.ReplaceAll(upsert, "TTL>",
+			"Ttl>"), 400,
 			"Invalid content was found starting with element &#39;Ttl&#39;."},
-		{"a TTL in words", "POST", zonePath + "/rrset", signature, strings.ReplaceAll(upsert, "<TTL>0", "<TTL>soon"), 400,
+		{"a TTL in words", "POST", zonePath + "/rrset", signature, strings.ReplaceAll(upsert, "<TTL>0", "<TTL>soon"),
+			400,
 			"<Code>InvalidInput</Code>"},
-		{"a long comment", "POST", zonePath + "/rrset", signature, strings.ReplaceAll(upsert, "<Comment>c", "<Comment>"+strings.Repeat("c", 257)), 400,
+		{"a long comment", "POST", zonePath + "/rrset", signature, strings.ReplaceAll(upsert, "<Comment>c",
+			"<Comment>"+strings.Repeat("c", 257)), 400,
 			"maxLength &#39;256&#39;"},
 		{"a long zone ID", "GET", zonePath + strings.Repeat("X", 33), signature, "", 400, "<Code>InvalidInput</Code>"},
-		{"a body without end", "POST", zonePath + "/rrset", signature, strings.Repeat(" ", 5<<20), 413, "<Code>RequestEntityTooLarge</Code>"},
+		{"a body without end", "POST", zonePath + "/rrset", signature, strings.Repeat(" ", 5<<20), 413,
+			"<Code>RequestEntityTooLarge</Code>"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, body := send(t, s, c.method, c.path, c.authorization, c.body)

@@ -202,8 +202,8 @@ func denial(c *call) string {
 	case c.operation == "GetChange":
 		resource = " on resource: arn:aws:route53:::change/" + c.id
 	}
-	return fmt.Sprintf("User: %s is not authorized to perform: route53:%s%s because no identity-based policy allows the route53:%s "+
-		"action", caller, c.operation, resource, c.operation)
+	return fmt.Sprintf("User: %s is not authorized to perform: route53:%s%s because no identity-based policy allows the "+
+		"route53:%s action", caller, c.operation, resource, c.operation)
 }
 
 // end remembers the call. It comes before the answer, so that whoever has the answer finds the call in the history.

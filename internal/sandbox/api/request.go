@@ -214,7 +214,8 @@ func (c *change) check() *failure {
 		}
 	}
 	hasRecords := set.Records != nil && len(set.Records.Record) > 0
-	const targets = "Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found "
+	const targets = "Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or " +
+		"TrafficPolicyInstanceId], but found "
 	const policies = "Expected exactly one of [Weight, Region, Failover, GeoLocation, or MultiValueAnswer], but found "
 	switch {
 	case set.AliasTarget != nil && (set.TTL != nil || hasRecords):
@@ -237,8 +238,8 @@ func (c *change) check() *failure {
 	if set.SetIdentifier != nil {
 		id = *set.SetIdentifier
 	}
-	return invalidInput("Invalid request: %s in Change with [Action=%s, Name=%s, Type=%s, SetIdentifier=%s]", wrong, c.Action, name,
-		set.Type, id)
+	return invalidInput("Invalid request: %s in Change with [Action=%s, Name=%s, Type=%s, SetIdentifier=%s]",
+		wrong, c.Action, name, set.Type, id)
 }
 
 func (r *recordSet) toSet() zone.Set {

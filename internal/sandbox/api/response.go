@@ -24,8 +24,8 @@ type changeInfo struct {
 }
 
 func toChangeInfo(c zone.ChangeInfo) changeInfo {
-	info := changeInfo{ID: "/change/" + c.ID, Status: "INSYNC", SubmittedAt: c.Submitted.UTC().Format("2006-01-02T15:04:05.000Z"),
-		Comment: c.Comment}
+	info := changeInfo{ID: "/change/" + c.ID, Status: "INSYNC", Comment: c.Comment,
+		SubmittedAt: c.Submitted.UTC().Format("2006-01-02T15:04:05.000Z")}
 	if c.Pending {
 		info.Status = "PENDING"
 	}

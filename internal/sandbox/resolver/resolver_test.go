@@ -18,7 +18,8 @@ import (
 func start(t *testing.T, sets ...zone.Set) (*Server, *zone.Store) {
 	t.Helper()
 	store := zone.New(time.Now, rand.New(rand.NewPCG(1, 1)), zone.Rules{})
-	_, _, err := store.Create(zone.Zone{ID: "Z1", Name: "a.internal", Private: true, VPCs: []zone.VPC{{ID: "vpc-1", Region: "eu-central-1"}}})
+	_, _, err := store.Create(zone.Zone{ID: "Z1", Name: "a.internal", Private: true, VPCs: []zone.VPC{{ID: "vpc-1",
+		Region: "eu-central-1"}}})
 	require.NoError(t, err)
 	put(t, store, sets...)
 	s, err := Listen("127.0.0.1:0", "vpc-1", store, rand.New(rand.NewPCG(1, 2)))
@@ -81,22 +82,28 @@ func TestAnswers(t *testing.T) {
 		answer    []string
 		authority []string
 	}{
-		{"SRV", "web.a.internal.", dns.TypeSRV, dns.RcodeSuccess, []string{"web.a.internal.	0	IN	SRV	1 1 32768 ip-10-0-0-1.a.internal."}, nil},
+		{"SRV", "web.a.internal.", dns.TypeSRV, dns.RcodeSuccess,
+			[]string{"web.a.internal.	0	IN	SRV	1 1 32768 ip-10-0-0-1.a.internal."}, nil},
 		{"the case of the question", "WEB.a.Internal.", dns.TypeSRV, dns.RcodeSuccess,
 			[]string{"WEB.a.Internal.	0	IN	SRV	1 1 32768 ip-10-0-0-1.a.internal."}, nil},
-		{"A", "ip-10-0-0-1.a.internal.", dns.TypeA, dns.RcodeSuccess, []string{"ip-10-0-0-1.a.internal.	7	IN	A	10.0.0.1"}, nil},
-		{"AAAA", "six.a.internal.", dns.TypeAAAA, dns.RcodeSuccess, []string{"six.a.internal.	7	IN	AAAA	2001:db8::1"}, nil},
-		{"TXT", "text.a.internal.", dns.TypeTXT, dns.RcodeSuccess, []string{`text.a.internal.	7	IN	TXT	"one" "two"`}, nil},
+		{"A", "ip-10-0-0-1.a.internal.", dns.TypeA, dns.RcodeSuccess,
+			[]string{"ip-10-0-0-1.a.internal.	7	IN	A	10.0.0.1"}, nil},
+		{"AAAA", "six.a.internal.", dns.TypeAAAA, dns.RcodeSuccess,
+			[]string{"six.a.internal.	7	IN	AAAA	2001:db8::1"}, nil},
+		{"TXT", "text.a.internal.", dns.TypeTXT, dns.RcodeSuccess,
+			[]string{`text.a.internal.	7	IN	TXT	"one" "two"`}, nil},
 		{"SOA", "a.internal.", dns.TypeSOA, dns.RcodeSuccess, []string{soa}, nil},
 		{"CNAME asked for", "alias.a.internal.", dns.TypeCNAME, dns.RcodeSuccess,
 			[]string{"alias.a.internal.	8	IN	CNAME	ip-10-0-0-1.a.internal."}, nil},
 		{"CNAME followed", "alias.a.internal.", dns.TypeA, dns.RcodeSuccess,
-			[]string{"alias.a.internal.	8	IN	CNAME	ip-10-0-0-1.a.internal.", "ip-10-0-0-1.a.internal.	7	IN	A	10.0.0.1"}, nil},
+			[]string{"alias.a.internal.	8	IN	CNAME	ip-10-0-0-1.a.internal.",
+				"ip-10-0-0-1.a.internal.	7	IN	A	10.0.0.1"}, nil},
 		{"CNAME to a zone that is not here", "away.a.internal.", dns.TypeA, dns.RcodeSuccess,
 			[]string{"away.a.internal.	8	IN	CNAME	example.com."}, nil},
 		{"CNAME to nothing", "gone.a.internal.", dns.TypeA, dns.RcodeNameError,
 			[]string{"gone.a.internal.	8	IN	CNAME	nothing.a.internal."}, []string{soa}},
-		{"wildcard", "any.wild.a.internal.", dns.TypeA, dns.RcodeSuccess, []string{"any.wild.a.internal.	9	IN	A	10.0.0.9"}, nil},
+		{"wildcard", "any.wild.a.internal.", dns.TypeA, dns.RcodeSuccess,
+			[]string{"any.wild.a.internal.	9	IN	A	10.0.0.9"}, nil},
 		{"wildcard of another type", "any.wild.a.internal.", dns.TypeTXT, dns.RcodeSuccess, nil, []string{soa}},
 		{"alias target", "www.a.internal.", dns.TypeA, dns.RcodeSuccess, nil, []string{soa}},
 		{"another type", "web.a.internal.", dns.TypeA, dns.RcodeSuccess, nil, []string{soa}},
@@ -164,7 +171,8 @@ func TestWeights(t *testing.T) {
 
 func TestAllValuesOfASet(t *testing.T) {
 	s, _ := start(t, simple("x.a.internal", "A", 1, "10.0.0.1", "10.0.0.2", "10.0.0.3"))
-	assert.ElementsMatch(t, []string{"x.a.internal.	1	IN	A	10.0.0.1", "x.a.internal.	1	IN	A	10.0.0.2", "x.a.internal.	1	IN	A	10.0.0.3"},
+	assert.ElementsMatch(t, []string{"x.a.internal.	1	IN	A	10.0.0.1",
+		"x.a.internal.	1	IN	A	10.0.0.2", "x.a.internal.	1	IN	A	10.0.0.3"},
 		lines(ask(t, s, "x.a.internal.", dns.TypeA).Answer))
 }
 

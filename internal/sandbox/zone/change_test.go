@@ -40,7 +40,8 @@ func own(t *testing.T, s *Store) []Set {
 }
 
 func srv(name, id string, weight, ttl int64) Set {
-	return Set{Name: name, Type: "SRV", SetIdentifier: id, Weight: &weight, TTL: ttl, Values: []string{"1 1 80 x." + zoneName}}
+	return Set{Name: name, Type: "SRV", SetIdentifier: id, Weight: &weight, TTL: ttl,
+		Values: []string{"1 1 80 x." + zoneName}}
 }
 
 func simple(name, typ string, values ...string) Set {
@@ -113,34 +114,41 @@ func TestChange(t *testing.T) {
 		}()}}, nil, []Set{web2}},
 		{"values are kept as they were sent", Rules{}, nil, []Change{{Create, with(web, "01 1 80 X.a.Internal")}}, nil,
 			[]Set{with(web, "01 1 80 X.a.Internal")}},
-		{"values are normalized by rule", Rules{NormalizeValues: true}, nil, []Change{{Create, with(web, "01 1 80 X.a.Internal")}}, nil,
-			[]Set{with(web, "1 1 80 x.a.internal.")}},
-		{"delete of normalized values as they were sent", Rules{NormalizeValues: true}, []Set{with(web, "01 1 80 X.a.Internal")},
+		{"values are normalized by rule", Rules{NormalizeValues: true}, nil,
+			[]Change{{Create, with(web, "01 1 80 X.a.Internal")}}, nil, []Set{with(web, "1 1 80 x.a.internal.")}},
+		{"delete of normalized values as they were sent", Rules{NormalizeValues: true},
+			[]Set{with(web, "01 1 80 X.a.Internal")},
 			[]Change{{Delete, with(web, "01 1 80 X.a.Internal")}}, nil, []Set{}},
 		{"delete with values in another order", Rules{}, []Set{simple("x.a.internal.", "A", "10.0.0.1", "10.0.0.2")},
 			[]Change{{Delete, simple("x.a.internal.", "A", "10.0.0.2", "10.0.0.1")}}, nil, []Set{}},
 		{"create what exists", Rules{}, []Set{web}, []Change{{Create, web}},
 			[]string{"Tried to create " + set1 + " but it already exists"}, nil},
 		{"create what exists, simple", Rules{}, []Set{address}, []Change{{Create, address}},
-			[]string{"Tried to create resource record set [name='x.a.internal.', type='A'] but it already exists"}, nil},
+			[]string{"Tried to create resource record set [name='x.a.internal.', type='A'] but it already exists"},
+			nil},
 		{"delete what is not there", Rules{}, []Set{web}, []Change{{Delete, web2}},
 			[]string{"Tried to delete " + set2 + " but it was not found"}, nil},
-		{"delete what is not there, quoted as in 2013", Rules{UnclosedIdentifier: true}, []Set{web}, []Change{{Delete, web2}},
-			[]string{"Tried to delete resource record set [name='web.a.internal.', type='SRV', set-identifier='i-2] but it was not found"}, nil},
+		{"delete what is not there, quoted as in 2013", Rules{UnclosedIdentifier: true}, []Set{web},
+			[]Change{{Delete, web2}},
+			[]string{"Tried to delete resource record set [name='web.a.internal.', type='SRV', set-identifier='i-2] " +
+				"but it was not found"}, nil},
 		{"delete with another TTL", Rules{}, []Set{web}, []Change{{Delete, ttl(web, 1)}},
 			[]string{"Tried to delete " + set1 + differ}, nil},
 		{"delete with another weight", Rules{}, []Set{web}, []Change{{Delete, srv("web.a.internal", "i-1", 0, 0)}},
 			[]string{"Tried to delete " + set1 + differ}, nil},
-		{"delete with a target that only looks different", Rules{}, []Set{web}, []Change{{Delete, with(web, "1 1 80 x.a.internal.")}},
+		{"delete with a target that only looks different", Rules{}, []Set{web},
+			[]Change{{Delete, with(web, "1 1 80 x.a.internal.")}},
 			[]string{"Tried to delete " + set1 + differ}, nil},
 		{"delete with one of two values", Rules{}, []Set{simple("x.a.internal.", "A", "10.0.0.1", "10.0.0.2")},
 			[]Change{{Delete, address}},
 			[]string{"Tried to delete resource record set [name='x.a.internal.', type='A']" + differ}, nil},
-		{"all errors, and nothing of it done", Rules{}, []Set{web}, []Change{{Create, web2}, {Create, web}, {Delete, address}},
+		{"all errors, and nothing of it done", Rules{}, []Set{web},
+			[]Change{{Create, web2}, {Create, web}, {Delete, address}},
 			[]string{"Tried to create " + set1 + " but it already exists",
 				"Tried to delete resource record set [name='x.a.internal.', type='A'] but it was not found"}, nil},
 
-		{"delete and create replaces", Rules{}, []Set{web}, []Change{{Delete, web}, {Create, srv("web.a.internal.", "i-1", 0, 0)}}, nil,
+		{"delete and create replaces", Rules{}, []Set{web},
+			[]Change{{Delete, web}, {Create, srv("web.a.internal.", "i-1", 0, 0)}}, nil,
 			[]Set{srv("web.a.internal.", "i-1", 0, 0)}},
 		{"delete twice", Rules{}, []Set{web}, []Change{{Delete, web}, {Delete, web}},
 			[]string{contradiction}, nil},
@@ -154,64 +162,83 @@ func TestChange(t *testing.T) {
 		{"outside the zone", Rules{}, nil, []Change{{Create, srv("web.b.internal", "i-1", 1, 0)}},
 			[]string{"RRSet with DNS name web.b.internal. is not permitted in zone a.internal."}, nil},
 		{"bad name", Rules{}, nil, []Change{{Create, srv("we b.a.internal", "i-1", 1, 0)}},
-			[]string{"FATAL problem: UnsupportedCharacter (Value contains unsupported characters) encountered with 'we b.a.internal'"}, nil},
+			[]string{"FATAL problem: UnsupportedCharacter (Value contains unsupported characters) encountered with " +
+				"'we b.a.internal'"}, nil},
 		{"bad value", Rules{}, nil, []Change{{Create, with(web, "1 1 80 x. a.internal")}},
-			[]string{"Invalid Resource Record: FATAL problem: SRVRRDATANotFourFields (SRV record doesn't have 4 fields) encountered with '1 1 80 x. a.internal'"}, nil},
+			[]string{"Invalid Resource Record: FATAL problem: SRVRRDATANotFourFields (SRV record doesn't have 4 " +
+				"fields) encountered with '1 1 80 x. a.internal'"}, nil},
 		{"value given twice", Rules{}, nil, []Change{{Create, with(address, "10.0.0.1", "10.0.0.1")}},
-			[]string{"Invalid Resource Record: FATAL problem: DuplicateResourceRecord (Value is given more than once) encountered with '10.0.0.1, 10.0.0.1'"}, nil},
+			[]string{"Invalid Resource Record: FATAL problem: DuplicateResourceRecord (Value is given more than " +
+				"once) encountered with '10.0.0.1, 10.0.0.1'"}, nil},
 		{"weight without identifier, in code", Rules{}, nil, []Change{{Create, srv("web.a.internal", "", 1, 0)}},
-			[]string{"Invalid Resource Record Set: a set identifier and a routing policy such as a weight go together"}, nil},
+			[]string{"Invalid Resource Record Set: a set identifier and a routing policy such as a weight go " +
+				"together"}, nil},
 
-		{"weighted beside simple", Rules{}, []Set{simple("web.a.internal.", "SRV", "1 1 80 x")}, []Change{{Create, web}},
+		{"weighted beside simple", Rules{}, []Set{simple("web.a.internal.", "SRV", "1 1 80 x")},
+			[]Change{{Create, web}},
 			[]string{refused1 + "a non-weighted set exists with the same name and type."}, nil},
-		{"simple beside weighted", Rules{}, []Set{web}, []Change{{Create, simple("web.a.internal.", "SRV", "1 1 80 x")}},
-			[]string{"RRSet with DNS name web.a.internal., type SRV cannot be created as other RRSets exist with the same name and type."}, nil},
+		{"simple beside weighted", Rules{}, []Set{web},
+			[]Change{{Create, simple("web.a.internal.", "SRV", "1 1 80 x")}},
+			[]string{"RRSet with DNS name web.a.internal., type SRV cannot be created as other RRSets exist with the " +
+				"same name and type."}, nil},
 		{"weighted in place of simple, in one batch", Rules{}, []Set{simple("web.a.internal.", "SRV", "1 1 80 x")},
 			[]Change{{Create, web}, {Delete, simple("web.a.internal.", "SRV", "1 1 80 x")}}, nil, []Set{web}},
-		{"weighted beside simple of another type", Rules{}, []Set{simple("web.a.internal.", "A", "10.0.0.1")}, []Change{{Create, web}}, nil,
+		{"weighted beside simple of another type", Rules{}, []Set{simple("web.a.internal.", "A", "10.0.0.1")},
+			[]Change{{Create, web}}, nil,
 			[]Set{simple("web.a.internal.", "A", "10.0.0.1"), web}},
 
 		{"another TTL than the group", Rules{}, []Set{web}, []Change{{Upsert, ttl(web2, 60)}},
 			[]string{refused2 + "weighted sets must contain the same TTL."}, nil},
 		{"TTL of one of two", Rules{}, []Set{web, web2}, []Change{{Upsert, ttl(web, 60)}},
 			[]string{refused1 + "weighted sets must contain the same TTL."}, nil},
-		{"TTL of the whole group", Rules{}, []Set{web, web2}, []Change{{Upsert, ttl(web, 60)}, {Upsert, ttl(web2, 60)}}, nil,
-			[]Set{ttl(web, 60), ttl(web2, 60)}},
+		{"TTL of the whole group", Rules{}, []Set{web, web2},
+			[]Change{{Upsert, ttl(web, 60)}, {Upsert, ttl(web2, 60)}}, nil, []Set{ttl(web, 60), ttl(web2, 60)}},
 		{"TTL of the only set", Rules{}, []Set{web}, []Change{{Upsert, ttl(web, 60)}}, nil, []Set{ttl(web, 60)}},
-		{"TTL of one, the other deleted", Rules{}, []Set{web, web2}, []Change{{Upsert, ttl(web, 60)}, {Delete, web2}}, nil, []Set{ttl(web, 60)}},
+		{"TTL of one, the other deleted", Rules{}, []Set{web, web2},
+			[]Change{{Upsert, ttl(web, 60)}, {Delete, web2}}, nil, []Set{ttl(web, 60)}},
 		{"two new sets with two TTLs", Rules{}, nil, []Change{{Create, web}, {Create, ttl(web2, 60)}},
 			[]string{refused2 + "weighted sets must contain the same TTL."}, nil},
 		{"last TTL wins, by rule", Rules{LastTTLWins: true}, []Set{web, web2}, []Change{{Upsert, ttl(web, 60)}}, nil,
 			[]Set{ttl(web, 60), ttl(web2, 60)}},
-		{"last TTL of a batch wins, by rule", Rules{LastTTLWins: true}, nil, []Change{{Create, ttl(web2, 30)}, {Create, ttl(web, 60)}}, nil,
-			[]Set{ttl(web, 60), ttl(web2, 60)}},
+		{"last TTL of a batch wins, by rule", Rules{LastTTLWins: true}, nil,
+			[]Change{{Create, ttl(web2, 30)}, {Create, ttl(web, 60)}}, nil, []Set{ttl(web, 60), ttl(web2, 60)}},
 
 		{"one weighted set too many", Rules{MaxWeighted: 1}, []Set{web}, []Change{{Create, web2}},
 			[]string{"Exceeded limit on number of weighted RRSets for web.a.internal., type SRV in this zone."}, nil},
-		{"a full group still changes", Rules{MaxWeighted: 1}, []Set{web}, []Change{{Upsert, srv("web.a.internal.", "i-1", 0, 0)}}, nil,
-			[]Set{srv("web.a.internal.", "i-1", 0, 0)}},
-		{"a full group rolls in one batch", Rules{MaxWeighted: 1}, []Set{web}, []Change{{Create, web2}, {Delete, web}}, nil, []Set{web2}},
+		{"a full group still changes", Rules{MaxWeighted: 1}, []Set{web},
+			[]Change{{Upsert, srv("web.a.internal.", "i-1", 0, 0)}}, nil, []Set{srv("web.a.internal.", "i-1", 0, 0)}},
+		{"a full group rolls in one batch", Rules{MaxWeighted: 1}, []Set{web},
+			[]Change{{Create, web2}, {Delete, web}}, nil, []Set{web2}},
 		{"full zone", Rules{MaxSets: 3}, []Set{web}, []Change{{Create, address}},
 			[]string{"Exceeded limit MAX_RRSETS_BY_ZONE for zone: ZTEST"}, nil},
-		{"a full zone still changes", Rules{MaxSets: 3}, []Set{web}, []Change{{Delete, web}, {Create, address}}, nil, []Set{address}},
+		{"a full zone still changes", Rules{MaxSets: 3}, []Set{web}, []Change{{Delete, web}, {Create, address}}, nil,
+			[]Set{address}},
 
 		{"1000 values", Rules{}, nil, many(1000, "1 1 80 x"), nil, nil},
-		{"1001 values", Rules{}, nil, many(1001, "1 1 80 x"), []string{"Number of records limit of 1000 exceeded."}, nil},
-		{"501 values to upsert", Rules{}, nil, upserts(many(501, "1 1 80 x")), []string{"Number of records limit of 1000 exceeded."}, nil},
+		{"1001 values", Rules{}, nil, many(1001, "1 1 80 x"), []string{"Number of records limit of 1000 exceeded."},
+			nil},
+		{"501 values to upsert", Rules{}, nil, upserts(many(501, "1 1 80 x")),
+			[]string{"Number of records limit of 1000 exceeded."}, nil},
 		{"32000 characters", Rules{}, nil, many(320, `1 1 80 `+label(93)), nil, nil},
-		{"32001 characters", Rules{}, nil, append(many(320, `1 1 80 `+label(93)), Change{Create, with(web, "x")}), []string{"RDATA character limit of 32000 exceeded."}, nil},
-		{"16001 characters to upsert", Rules{}, nil, append(upserts(many(160, `1 1 80 `+label(93))), Change{Upsert, with(web, "x")}),
+		{"32001 characters", Rules{}, nil, append(many(320, `1 1 80 `+label(93)), Change{Create, with(web, "x")}),
+			[]string{"RDATA character limit of 32000 exceeded."}, nil},
+		{"16001 characters to upsert", Rules{}, nil,
+			append(upserts(many(160, `1 1 80 `+label(93))), Change{Upsert, with(web, "x")}),
 			[]string{"RDATA character limit of 32000 exceeded."}, nil},
 		{"401 values of one set", Rules{}, nil, []Change{{Create, simple("x.a.internal.", "A", addresses(401)...)}},
 			[]string{"Cannot have more than 400 records in a RRSet."}, nil},
 
 		{"CNAME beside another", Rules{}, []Set{address}, []Change{{Create, simple("x.a.internal.", "CNAME", "y")}},
-			[]string{"RRSet of type CNAME with DNS name x.a.internal. is not permitted as it conflicts with other records with the same DNS name in zone a.internal."}, nil},
+			[]string{"RRSet of type CNAME with DNS name x.a.internal. is not permitted as it conflicts with other " +
+				"records with the same DNS name in zone a.internal."}, nil},
 		{"another beside CNAME", Rules{}, []Set{simple("x.a.internal.", "CNAME", "y")}, []Change{{Create, address}},
-			[]string{"RRSet of type A with DNS name x.a.internal. is not permitted because a conflicting RRSet of type  CNAME with the same DNS name already exists in zone a.internal."}, nil},
+			[]string{"RRSet of type A with DNS name x.a.internal. is not permitted because a conflicting RRSet of " +
+				"type  CNAME with the same DNS name already exists in zone a.internal."}, nil},
 		{"CNAME at the apex", Rules{}, nil, []Change{{Create, simple("a.internal.", "CNAME", "y")}},
-			[]string{"RRSet of type CNAME with DNS name a.internal. is not permitted at apex in zone a.internal."}, nil},
-		{"SOA deleted", Rules{}, nil, []Change{{Delete, apexSOA}}, []string{"A HostedZone must contain exactly one SOA record."}, nil},
+			[]string{"RRSet of type CNAME with DNS name a.internal. is not permitted at apex in zone a.internal."},
+			nil},
+		{"SOA deleted", Rules{}, nil, []Change{{Delete, apexSOA}},
+			[]string{"A HostedZone must contain exactly one SOA record."}, nil},
 		{"SOA elsewhere", Rules{}, nil, []Change{{Create, with(simple("x.a.internal.", "SOA"), apexSOA.Values...)}},
 			[]string{"A HostedZone must contain exactly one SOA record."}, nil},
 		{"NS deleted", Rules{}, nil, []Change{{Delete, apexNS}},
@@ -315,13 +342,15 @@ func TestCheckValue(t *testing.T) {
 			assert.Equal(t, want, checkValue(c.typ, c.value))
 		})
 	}
-	assert.Equal(t, prefix+"DomainLabelEmpty (Domain label is empty) encountered with 'a..b'", checkValue("SRV", "1 1 80 a..b"))
+	assert.Equal(t, prefix+"DomainLabelEmpty (Domain label is empty) encountered with 'a..b'", checkValue("SRV",
+		"1 1 80 a..b"))
 }
 
 func TestForeignSetsMatchWhole(t *testing.T) {
 	s, _ := newStore(t, Rules{})
 	alias := Set{Name: "www.a.internal.", Type: "A", Alias: &Alias{"Z1", "lb.example.com.", true}}
-	latency := Set{Name: "l.a.internal.", Type: "A", SetIdentifier: "x", Region: "eu-west-1", HealthCheckID: "h", TTL: 1, Values: []string{"10.0.0.1"}}
+	latency := Set{Name: "l.a.internal.", Type: "A", SetIdentifier: "x", Region: "eu-west-1", HealthCheckID: "h",
+		TTL: 1, Values: []string{"10.0.0.1"}}
 	_, err := s.Change(zoneID, []Change{{Create, alias}, {Create, latency}}, "")
 	require.NoError(t, err)
 	assert.Equal(t, []Set{latency, alias}, own(t, s))
@@ -330,9 +359,11 @@ func TestForeignSetsMatchWhole(t *testing.T) {
 	other.Region = "eu-west-2"
 	_, err = s.Change(zoneID, []Change{{Delete, other}}, "")
 	assert.ErrorContains(t, err, "but the values provided do not match the current values")
-	_, err = s.Change(zoneID, []Change{{Create, Set{Name: "l.a.internal.", Type: "A", SetIdentifier: "w", Weight: new(int64(1)), TTL: 1,
+	_, err = s.Change(zoneID, []Change{{Create, Set{Name: "l.a.internal.", Type: "A", SetIdentifier: "w",
+		Weight: new(int64(1)), TTL: 1,
 		Values: []string{"10.0.0.1"}}}}, "")
-	assert.Equal(t, []string{"RRSet with DNS name l.a.internal., type A, SetIdentifier w cannot be created as a non-weighted set exists with the same name and type."}, messages(t, err))
+	assert.Equal(t, []string{"RRSet with DNS name l.a.internal., type A, SetIdentifier w cannot be created as a " +
+		"non-weighted set exists with the same name and type."}, messages(t, err))
 	_, err = s.Change(zoneID, []Change{{Delete, alias}, {Delete, latency}}, "")
 	require.NoError(t, err)
 	assert.Empty(t, own(t, s))
@@ -344,7 +375,8 @@ func BenchmarkChange(b *testing.B) {
 	_, _, err := s.Create(Zone{ID: zoneID, Name: zoneName})
 	require.NoError(b, err)
 	for i := range 9990 {
-		_, err := s.Change(zoneID, []Change{{Create, srv(fmt.Sprintf("s%d.%s", i%200, zoneName), fmt.Sprint(i), 1, 0)}}, "")
+		_, err := s.Change(zoneID, []Change{{Create, srv(fmt.Sprintf("s%d.%s", i%200, zoneName), fmt.Sprint(i), 1,
+			0)}}, "")
 		require.NoError(b, err)
 	}
 	for b.Loop() {

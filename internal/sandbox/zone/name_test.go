@@ -22,17 +22,23 @@ func TestParseName(t *testing.T) {
 		{"escape of a dot", `a\056b.c`, `a\056b.c.`, `c.a\056b.`, ""},
 		{"escape of a space and a high octet", `\040\377.a`, `\040\377.a.`, "a. \xff.", ""},
 		{"label of 63", label63 + ".a", label63 + ".a.", "a." + label63 + ".", ""},
-		{"label of 64", label63 + "b.a", "", "", "FATAL problem: DomainLabelTooLong (Domain label is too long) encountered with '" +
+		{"label of 64", label63 + "b.a", "", "", "FATAL problem: DomainLabelTooLong (Domain label is too long) " +
+			"encountered with '" +
 			label63 + "b.a'"},
 		{"255 octets", long, long, long, ""},
-		{"256 octets", "a" + long, "", "", "FATAL problem: DomainNameTooLong (Domain name is too long) encountered with 'a" + long + "'"},
-		{"257 octets", long + "a.", "", "", "FATAL problem: DomainNameTooLong (Domain name is too long) encountered with '" + long + "a.'"},
+		{"256 octets", "a" + long, "", "", "FATAL problem: DomainNameTooLong (Domain name is too long) encountered " +
+			"with 'a" + long + "'"},
+		{"257 octets", long + "a.", "", "", "FATAL problem: DomainNameTooLong (Domain name is too long) encountered " +
+			"with '" + long + "a.'"},
 		{"empty", "", "", "", "FATAL problem: DomainLabelEmpty (Domain label is empty) encountered with ''"},
 		{"root", ".", "", "", "FATAL problem: DomainLabelEmpty (Domain label is empty) encountered with '.'"},
-		{"empty label", "a..b", "", "", "FATAL problem: DomainLabelEmpty (Domain label is empty) encountered with 'a..b'"},
+		{"empty label", "a..b", "", "", "FATAL problem: DomainLabelEmpty (Domain label is empty) encountered with " +
+			"'a..b'"},
 		{"leading dot", ".a", "", "", "FATAL problem: DomainLabelEmpty (Domain label is empty) encountered with '.a'"},
-		{"space", "a b", "", "", "FATAL problem: UnsupportedCharacter (Value contains unsupported characters) encountered with 'a b'"},
-		{"umlaut", "ä", "", "", "FATAL problem: UnsupportedCharacter (Value contains unsupported characters) encountered with 'ä'"},
+		{"space", "a b", "", "", "FATAL problem: UnsupportedCharacter (Value contains unsupported characters) " +
+			"encountered with 'a b'"},
+		{"umlaut", "ä", "", "", "FATAL problem: UnsupportedCharacter (Value contains unsupported characters) " +
+			"encountered with 'ä'"},
 		{"decimal escape", `\999.a`, "", "",
 			`FATAL problem: InvalidEscape (Escape must be a backslash and three octal digits) encountered with '\999.a'`},
 		{"escape above an octet", `\400.a`, "", "",

@@ -221,7 +221,8 @@ func (s *Store) Delete(zoneID string) (ChangeInfo, error) {
 	if err != nil {
 		return ChangeInfo{}, err
 	}
-	if slices.ContainsFunc(h.current, func(r *rrset) bool { return r.Name != h.name.text || r.Type != "NS" && r.Type != "SOA" }) {
+	needed := func(r *rrset) bool { return r.Name == h.name.text && (r.Type == "NS" || r.Type == "SOA") }
+	if slices.ContainsFunc(h.current, func(r *rrset) bool { return !needed(r) }) {
 		return ChangeInfo{}, refuse(HostedZoneNotEmpty,
 			"The specified hosted zone contains non-required resource record sets and so cannot be deleted.")
 	}

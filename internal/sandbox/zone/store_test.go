@@ -112,14 +112,16 @@ func TestZones(t *testing.T) {
 	_, _, err = s.Create(Zone{Name: "b.internal", CallerReference: "ref"})
 	assert.ErrorContains(t, err, "HostedZoneAlreadyExists: ")
 	_, _, err = s.Create(Zone{Name: "a.internal", Private: true, VPCs: []VPC{{"vpc-1", "eu-central-1"}}})
-	assert.ErrorContains(t, err, "ConflictingDomainExists: The VPC vpc-1 in region eu-central-1 has already been associated with the hosted "+
+	assert.ErrorContains(t, err, "ConflictingDomainExists: The VPC vpc-1 in region eu-central-1 has already been "+
+		"associated with the hosted "+
 		"zone ZTEST with the same domain name.")
 	_, _, err = s.Create(Zone{Name: "a..b"})
 	assert.ErrorContains(t, err, "InvalidDomainName: ")
 
 	private, err := s.Get(zoneID)
 	require.NoError(t, err)
-	assert.Equal(t, Zone{ID: zoneID, Name: "a.internal.", Private: true, VPCs: []VPC{{"vpc-1", "eu-central-1"}}, Sets: 2,
+	assert.Equal(t, Zone{ID: zoneID, Name: "a.internal.", Private: true, VPCs: []VPC{{"vpc-1", "eu-central-1"}},
+		Sets:            2,
 		CallerReference: private.CallerReference}, private)
 
 	apply(t, s, Change{Create, simple("x.a.internal", "A", "10.0.0.1")})
@@ -135,7 +137,8 @@ func TestZones(t *testing.T) {
 
 func TestZonesFrom(t *testing.T) {
 	s, _ := newStore(t, Rules{})
-	for _, z := range []Zone{{ID: "Z1", Name: "com"}, {ID: "Z2", Name: "a.internal"}, {ID: "Z3", Name: "b.a.internal"}, {ID: "Z4", Name: "b.internal"}} {
+	for _, z := range []Zone{{ID: "Z1", Name: "com"}, {ID: "Z2", Name: "a.internal"}, {ID: "Z3",
+		Name: "b.a.internal"}, {ID: "Z4", Name: "b.internal"}} {
 		_, _, err := s.Create(z)
 		require.NoError(t, err)
 	}
@@ -225,7 +228,8 @@ func TestLook(t *testing.T) {
 		{"another VPC sees the public one", "vpc-2", "public.a.internal", "a.internal.", true, 1},
 		{"the most specific zone", "vpc-1", "public.b.a.internal", "b.a.internal.", true, 1},
 		{"even where the less specific has the name", "vpc-1", "y.b.a.internal", "b.a.internal.", false, 0},
-		{"a private zone before a more specific public one", "vpc-1", "public.deep.b.a.internal", "b.a.internal.", false, 0},
+		{"a private zone before a more specific public one", "vpc-1", "public.deep.b.a.internal", "b.a.internal.",
+			false, 0},
 		{"a private zone of another VPC", "vpc-1", "public.other", "", false, 0},
 		{"outside", "vpc-1", "example.com", "", false, 0},
 		{"wildcard", "vpc-1", "any.w.a.internal", "a.internal.", true, 1},
