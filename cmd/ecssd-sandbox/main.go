@@ -24,7 +24,7 @@ type flags struct {
 	Zone       []string `default:"servicediscovery.internal" placeholder:"NAME" help:"Private hosted zone to begin with; repeatable."`
 	PublicZone []string `placeholder:"NAME" help:"Public hosted zone to begin with; repeatable."`
 	VPC        string   `name:"vpc" default:"${vpc}" placeholder:"ID" help:"VPC of the private zones, of DNS and of the metadata."`
-	Region     string   `default:"eu-central-1" placeholder:"NAME" help:"Region of the VPC and of the metadata."`
+	Region     string   `default:"${region}" placeholder:"NAME" help:"Region of the VPC and of the metadata."`
 	InstanceID string   `name:"instance-id" placeholder:"ID" help:"Instance ID in the metadata."`
 	HostIP     string   `name:"host-ip" placeholder:"ADDR" help:"The instance's private address in the metadata."`
 	Throttle   string   `default:"current" placeholder:"POLICY" help:"Token buckets: current (AWS now), legacy (5 requests a second), none."`
@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	var f flags
 	helped := false
 	parser, err := kong.New(&f, kong.Name("ecssd-sandbox"), kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { helped = true }), kong.Vars{"vpc": sandbox.DefaultVPC},
+		kong.Exit(func(int) { helped = true }), kong.Vars{"vpc": sandbox.DefaultVPC, "region": sandbox.DefaultRegion},
 		kong.Description("Plays Route 53, its DNS, and the EC2 instance metadata service, in memory, to develop against."))
 	if err != nil {
 		return fmt.Errorf("define flags: %w", err)

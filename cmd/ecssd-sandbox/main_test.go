@@ -60,6 +60,7 @@ func TestServesUntilASignal(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, zone.VPCs, 1)
 			assert.Equal(t, "vpc-7", *zone.VPCs[0].VPCId)
+			assert.Equal(t, []string{"eu-west-1", "eu-west-1"}, []string{told["AWS_REGION"], told["AWS_DEFAULT_REGION"]})
 			answer, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("a.internal.", dns.TypeSOA),
 				told["DNS"])
 			require.NoError(t, err)

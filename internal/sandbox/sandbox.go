@@ -86,6 +86,7 @@ type Server struct {
 	imds     *imds.Handler
 	resolver *resolver.Server
 
+	region      string // of the instance
 	url, manage string
 	closeBack   func() error // ends management
 	done        sync.WaitGroup
@@ -95,8 +96,11 @@ type Server struct {
 	settings   Settings
 }
 
-// DefaultVPC is the VPC that DNS is asked from and that private zones belong to, unless told otherwise.
-const DefaultVPC = "vpc-sandbox"
+// DefaultVPC is the VPC that DNS is asked from, and DefaultRegion the region of the instance, unless told otherwise.
+const (
+	DefaultVPC    = "vpc-sandbox"
+	DefaultRegion = "eu-central-1"
+)
 
 // Start starts a Server; Close ends it.
 func Start(c Config) (*Server, error) {
@@ -110,6 +114,9 @@ func Start(c Config) (*Server, error) {
 	}
 	if c.Instance.VPC == "" {
 		c.Instance.VPC = c.VPC
+	}
+	if c.Instance.Region == "" {
+		c.Instance.Region = DefaultRegion
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -125,6 +132,7 @@ func Start(c Config) (*Server, error) {
 		log:      &history.Log{},
 		imds:     imds.New(c.Instance, c.Now, random(3)),
 		settings: c.Settings,
+		region:   c.Instance.Region,
 	}
 	s.api = api.New(api.Config{Store: s.store, Limiter: s.limiter, Faults: s.faults, Log: s.log, Now: c.Now})
 	s.api.SetBehaviour(c.Settings.Behaviour)
@@ -213,14 +221,16 @@ func (s *Server) DNSAddr() string { return s.resolver.Addr() }
 // ManageURL is where the management API is.
 func (s *Server) ManageURL() string { return s.manage }
 
-// Environment gives the variables that lead an AWS SDK to the sandbox.
+// Environment gives the variables that lead an AWS SDK to the sandbox. AWS's command line and botocore read the region
+// from AWS_DEFAULT_REGION, the others from AWS_REGION.
 func (s *Server) Environment() []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + s.url,
 		"AWS_EC2_METADATA_SERVICE_ENDPOINT=" + s.url,
 		"AWS_ACCESS_KEY_ID=sandbox",
 		"AWS_SECRET_ACCESS_KEY=sandbox",
-		"AWS_REGION=eu-central-1",
+		"AWS_REGION=" + s.region,
+		"AWS_DEFAULT_REGION=" + s.region,
 	}
 }
 
