@@ -1,0 +1,351 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/endpoint"
+	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+const self = "i-1"
+
+// engine is a container engine in memory: it remembers all events, and gives no answer while it is down.
+type engine struct {
+	mu        sync.Mutex
+	live      map[string]container.Container
+	events    []container.Hint
+	deaf      bool          // events are kept to itself
+	down      bool          // refuses every call; the stream goes on
+	cut       chan struct{} // closed to end the stream
+	changed   chan struct{} // closed when there are more events
+	snapshots int
+}
+
+func newEngine() *engine {
+	return &engine{live: map[string]container.Container{}, cut: make(chan struct{}), changed: make(chan struct{})}
+}
+
+func (e *engine) Follow(ctx context.Context, connected func(), hint func(container.Hint)) error {
+	e.mu.Lock()
+	down, cut := e.down, e.cut
+	e.mu.Unlock()
+	if down {
+		return errors.New("connection refused")
+	}
+	connected()
+	for seen := 0; ; {
+		e.mu.Lock()
+		more, changed := e.events[seen:], e.changed
+		if e.deaf {
+			more = nil
+		}
+		e.mu.Unlock()
+		for _, h := range more {
+			hint(h)
+		}
+		seen += len(more)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-cut:
+			return errors.New("unexpected EOF")
+		case <-changed:
+		}
+	}
+}
+
+func (e *engine) Snapshot(context.Context, map[string]bool, bool) ([]container.Container, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.snapshots++
+	if e.down {
+		return nil, errors.New("connection refused")
+	}
+	var all []container.Container
+	for _, c := range e.live {
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// set changes what lives, and tells of it.
+func (e *engine) set(change func(live map[string]container.Container), events ...container.Hint) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	change(e.live)
+	e.events = append(e.events, events...)
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// make changes how the engine behaves.
+func (e *engine) make(change func()) { e.set(func(map[string]container.Container) { change() }) }
+
+// interrupt ends the stream of events.
+func (e *engine) interrupt() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	close(e.cut)
+	e.cut = make(chan struct{})
+}
+
+func (e *engine) start(c container.Container) {
+	e.set(func(live map[string]container.Container) { live[c.ID] = c },
+		container.Hint{ContainerID: c.ID, Action: container.Start, Time: c.StartedAt})
+}
+
+func (e *engine) kill(c container.Container, signal int) {
+	e.set(func(map[string]container.Container) {},
+		container.Hint{ContainerID: c.ID, Action: container.Kill, Signal: signal, Time: time.Now()})
+}
+
+func (e *engine) die(c container.Container) {
+	e.set(func(live map[string]container.Container) { delete(live, c.ID) },
+		container.Hint{ContainerID: c.ID, Action: container.Die, Service: c.Labels[container.LabelName], Time: time.Now()})
+}
+
+// zone is a hosted zone in memory that takes every change.
+type zone struct {
+	mu      sync.Mutex
+	records map[record.Key]record.Record
+	batches [][]plan.Change
+	gone    bool
+}
+
+func (z *zone) Change(_ context.Context, changes []plan.Change) error {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.gone {
+		return fmt.Errorf("change: %w", plan.ErrNoSuchZone)
+	}
+	z.batches = append(z.batches, changes)
+	for _, c := range changes {
+		delete(z.records, c.Record.Key())
+		if c.Action == plan.Upsert {
+			z.records[c.Record.Key()] = c.Record
+		}
+	}
+	return nil
+}
+
+func (z *zone) Group(_ context.Context, name string, t record.Type) ([]record.Record, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	var found []record.Record
+	for key, r := range z.records {
+		if key.Name == name && key.Type == t {
+			found = append(found, r)
+		}
+	}
+	return found, nil
+}
+
+func (z *zone) Each(_ context.Context, visit func([]record.Record, int) error) error {
+	z.mu.Lock()
+	var all []record.Record
+	for _, r := range z.records {
+		all = append(all, r)
+	}
+	z.mu.Unlock()
+	return visit(all, len(all))
+}
+
+// put writes as another hand would.
+func (z *zone) put(r record.Record) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.records[r.Key()] = r
+}
+
+// lost says whether the zone was deleted.
+func (z *zone) lost() bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.gone
+}
+
+// services gives the weights of the SRV records by name and container, "web 1": 1.
+func (z *zone) services() map[string]int64 {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	found := map[string]int64{}
+	for key, r := range z.records {
+		if id, ok := record.ParseSetID(key.SetID); ok && key.Type == record.SRV {
+			found[strings.TrimSuffix(key.Name, ".sd.internal")+" "+strings.TrimLeft(id.Container, "0")] = r.Weight
+		}
+	}
+	return found
+}
+
+// count gives the number of batches sent.
+func (z *zone) count() int {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return len(z.batches)
+}
+
+// world is a host in virtual time.
+type world struct {
+	t      *testing.T
+	engine *engine
+	zones  map[string]*zone // by ID
+	zone   *zone            // Z1
+	dir    string
+
+	mu     sync.Mutex // guards zones, tasks, asked and slept
+	tasks  map[string]Task
+	asked  int // how often the ECS agent was asked
+	slept  time.Duration
+	config Config // adjusted by tests before start
+	log    *logtest.Hook
+
+	journal *journal.Journal
+	stop    func()
+}
+
+// inWorld runs a test in virtual time.
+func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		logger, hook := logtest.NewNullLogger()
+		w := &world{t: t, engine: newEngine(), zones: map[string]*zone{}, dir: dir, tasks: map[string]Task{}, log: hook}
+		w.zone = w.addZone("Z1")
+		w.config = Config{
+			Owner:    record.Owner{InstanceID: self, Address: netip.MustParseAddr("10.0.0.1"), Account: "123456789012", Region: "eu-west-1"},
+			ZoneName: "sd.internal", ZoneID: "Z1",
+			Policy: endpoint.Policy{Zone: "sd.internal", DefaultWeight: 1, MaxWeight: 255},
+			Engine: w.engine,
+			Tasks: func(context.Context) (map[string]Task, error) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.asked++
+				return maps.Clone(w.tasks), nil
+			},
+			FindZone: func(context.Context) (string, error) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				for id, z := range w.zones {
+					if !z.lost() {
+						return id, nil
+					}
+				}
+				return "", plan.ErrNoSuchZone
+			},
+			OpenZone: func(id string) Zone {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				return w.zones[id]
+			},
+			Suspended: func() (time.Duration, error) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				return w.slept, nil
+			},
+			Resync: time.Minute,
+			Log:    logrus.NewEntry(logger),
+		}
+		test(t, w)
+		w.end()
+	})
+}
+
+func (w *world) addZone(id string) *zone {
+	z := &zone{records: map[record.Key]record.Record{}}
+	w.with(func() { w.zones[id] = z })
+	return z
+}
+
+// with changes the world while an agent may look at it.
+func (w *world) with(change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change()
+}
+
+// run starts the agent, with an empty journal at first, and waits until nothing moves.
+func (w *world) run() {
+	w.t.Helper()
+	w.openJournal()
+	require.NoError(w.t, w.journal.Listed())
+	w.launch()
+}
+
+// runUnlisted is run, but the zone is to be listed where there is no journal.
+func (w *world) runUnlisted() {
+	w.t.Helper()
+	w.openJournal()
+	w.launch()
+}
+
+func (w *world) launch() {
+	w.t.Helper()
+	a := w.agent()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	w.stop = func() {
+		cancel()
+		require.NoError(w.t, <-done)
+		require.NoError(w.t, w.journal.Close())
+	}
+	synctest.Wait()
+}
+
+func (w *world) openJournal() {
+	w.t.Helper()
+	var err error
+	w.journal, err = journal.Open(w.dir, self, "boot-1")
+	require.NoError(w.t, err)
+}
+
+// agent makes an agent with the open journal.
+func (w *world) agent() *Agent {
+	c := w.config
+	c.Journal = w.journal
+	c.Readiness, c.Metrics = &Readiness{}, NewMetrics(prometheus.NewRegistry())
+	return New(c)
+}
+
+// end stops the agent in order.
+func (w *world) end() {
+	if w.stop != nil {
+		w.stop()
+		w.stop = nil
+	}
+}
+
+// after lets virtual time pass.
+func (w *world) after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// web gives a running container of the service web.
+func web(n int) container.Container {
+	id := fmt.Sprintf("%064d", n)
+	return container.Container{
+		ID: id, Name: fmt.Sprintf("ecs-web-%d", n), State: container.Running, StartedAt: time.Now(), StopSignal: 15,
+		Labels: map[string]string{container.LabelName: "web", container.LabelTaskARN: "arn:aws:ecs:eu-west-1:123456789012:task/a/b"},
+		Mode:   container.Bridge,
+		Published: []container.Binding{{
+			Port: container.Port{Number: 80, Proto: container.TCP}, HostIP: netip.IPv4Unspecified(), HostPort: uint16(32768 + n),
+		}},
+	}
+}
