@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -21,7 +22,7 @@ var advice = map[plan.Reason]string{
 }
 
 // refused draws the consequences of a refused batch. After each, what is sent next differs: a record is known better, a
-// change is in quarantine, a TTL is another, or the batch is smaller.
+// change is in quarantine, a TTL is another, or the batch is smaller. Where it does not differ after all, it has to wait.
 func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan.Refusal) {
 	named := refusal.Named
 	if len(named) == 0 && len(batch) == 1 {
@@ -39,46 +40,37 @@ func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	mended := false
 	for change, reason := range named {
 		switch reason {
 		case plan.NotFound: // it is removed, perhaps by a call whose answer was lost
 			delete(w.known, change.Record.Key())
-			mended = true
 		case plan.Mismatch, plan.TTL:
-			switch found[groupOf(change.Record)] {
-			case news:
-				mended = true
-			case noNews: // sending the same again would be refused again, and hold up the rest
+			if found[groupOf(change.Record)] == noNews { // the same would be refused again, and hold up the rest
 				w.hold(change, reason, refusal.Message)
-				mended = true
 			}
 		case plan.NameFull, plan.ZoneFull:
 			if !w.full(batch, refusal, reason, groupOf(change.Record)) {
 				w.hold(change, reason, refusal.Message)
 			}
-			mended = true
 		default:
 			w.hold(change, reason, refusal.Message)
-			mended = true
 		}
 	}
 	if len(named) == 0 {
 		switch {
 		case refusal.Reason == plan.ZoneFull && w.full(batch, refusal, plan.ZoneFull, group{}):
-			mended = true
 		case len(batch) > 1: // narrow down to the bad one
-			w.limit, mended = len(batch)/2, true
+			w.limit = len(batch) / 2
 		default:
 			// Where everything is refused one by one, the calls keep their distance as if each had been applied.
 			w.isolate(batch[0], refusal)
 			return
 		}
 	}
-	if mended {
-		w.pace.answered()
-	} else {
+	if next, _ := w.batch(time.Now()); slices.Equal(next, batch) {
 		w.failed(refusal, len(batch))
+	} else {
+		w.pace.answered()
 	}
 }
 

@@ -401,3 +401,21 @@ func TestUnnamedNotFoundOfOne(t *testing.T) {
 		assert.Empty(t, w.Status().Refused)
 	}, srv("web", 1))
 }
+
+// A refusal that names a change which was not in the batch teaches nothing. It must not turn into calls without end.
+func TestRefusalOfSomethingElse(t *testing.T) {
+	for _, reason := range []plan.Reason{plan.NotFound, plan.Invalid, plan.NameFull} {
+		t.Run(string(reason), func(t *testing.T) {
+			running(t, 0, func(t *testing.T, z *zone, w writer) {
+				refusal := &plan.Refusal{Named: map[change]plan.Reason{upsert(srv("else", 1)): reason}, Message: "no"}
+				z.set(func() { z.fault = func() (error, bool) { return refusal, false } })
+				w.want(srv("web", 1))
+				z.pass(5 * time.Minute)
+				assert.LessOrEqual(t, z.callCount(), 100)
+				z.set(func() { z.fault = nil })
+				z.pass(21 * time.Second)
+				assert.Equal(t, []record.Record{srv("web", 1)}, z.content())
+			})
+		})
+	}
+}

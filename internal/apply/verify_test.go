@@ -41,7 +41,7 @@ func TestNoVerification(t *testing.T) {
 		assert.Zero(t, z.groupCount(), "nothing of ours to read")
 		w.want(srv("web", 1))
 		z.pass(20 * time.Minute)
-		assert.Equal(t, 1, z.groupCount())
+		assert.Positive(t, z.groupCount())
 	})
 }
 

@@ -233,20 +233,24 @@ func (w *Writer) next(now time.Time) (batch []plan.Change, at time.Time) {
 	if w.wishes == nil {
 		return nil, time.Time{}
 	}
-	changes := plan.Diff(w.known, w.desired())
-	batch, due := w.quarantine.admit(changes, now)
+	batch, due := w.batch(now)
 	if len(batch) == 0 {
 		w.pace.idle()
 		w.since, w.limit = time.Time{}, 0
 		return nil, due
 	}
-	n := plan.Batch(batch)
+	removal := slices.ContainsFunc(batch, func(c plan.Change) bool { return c.Action == plan.Delete })
+	return batch, w.pace.at(now, removal)
+}
+
+// batch gives what the next call would carry now, and when there may be something else. The caller holds mu.
+func (w *Writer) batch(now time.Time) (batch []plan.Change, due time.Time) {
+	changes, due := w.quarantine.admit(plan.Diff(w.known, w.desired()), now)
+	n := plan.Batch(changes)
 	if w.limit > 0 {
 		n = min(n, w.limit)
 	}
-	batch = batch[:n]
-	removal := slices.ContainsFunc(batch, func(c plan.Change) bool { return c.Action == plan.Delete })
-	return batch, w.pace.at(now, removal)
+	return changes[:n], due
 }
 
 // desired gives the records wanted, as far as other writers leave the choice. The caller holds mu.
