@@ -1,0 +1,119 @@
+package route53
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
+	"github.com/aws/aws-sdk-go-v2/service/route53/types"
+
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// recordPage is the most record sets that Route 53 lists at once.
+const recordPage = 300
+
+// Zone is one hosted zone.
+type Zone struct {
+	ID  string // without /hostedzone/
+	api *sdk.Client
+}
+
+// Change makes all changes or none, in one call; plan.Batch says how many it may carry. Its error is a *plan.Refusal,
+// plan.ErrThrottled or plan.ErrNoSuchZone, wrapped, where nothing was changed and that is known; after any other error the
+// changes may or may not have been made.
+func (z *Zone) Change(ctx context.Context, changes []plan.Change) error {
+	batch := &types.ChangeBatch{Changes: make([]types.Change, 0, len(changes))}
+	for _, c := range changes {
+		batch.Changes = append(batch.Changes, types.Change{
+			Action: types.ChangeAction(c.Action), ResourceRecordSet: encode(c.Record),
+		})
+	}
+	_, err := z.api.ChangeResourceRecordSets(ctx, &sdk.ChangeResourceRecordSetsInput{HostedZoneId: &z.ID, ChangeBatch: batch})
+	if err != nil {
+		return fmt.Errorf("change records in zone %s: %w", z.ID, classifyChange(err, changes))
+	}
+	return nil
+}
+
+// Group gives all records of one name and type, in one call: at most 100 weighted ones, or a few of another routing policy.
+// What is not a weighted record with values of its own comes with an empty SetID, so that it is nobody's.
+func (z *Zone) Group(ctx context.Context, name string, t record.Type) ([]record.Record, error) {
+	page, err := z.api.ListResourceRecordSets(ctx, &sdk.ListResourceRecordSetsInput{
+		HostedZoneId: &z.ID, MaxItems: aws.Int32(recordPage),
+		StartRecordName: aws.String(record.Escape(name)), StartRecordType: types.RRType(t),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list %s records of %s in zone %s: %w", t, name, z.ID, classify(err))
+	}
+	var group []record.Record
+	for _, set := range page.ResourceRecordSets {
+		r := decode(set)
+		if r.Name != name || r.Type != t { // name and type are where the listing starts, not a filter
+			break
+		}
+		group = append(group, r)
+	}
+	return group, nil
+}
+
+// Each passes on the weighted SRV and A records of the whole zone, page by page: one call each, the next only when visit has
+// returned. listed is how many record sets of any kind the page had. An error of visit ends the listing and is returned.
+// What changes meanwhile may be listed or not.
+func (z *Zone) Each(ctx context.Context, visit func(page []record.Record, listed int) error) error {
+	input := &sdk.ListResourceRecordSetsInput{HostedZoneId: &z.ID, MaxItems: aws.Int32(recordPage)}
+	for {
+		page, err := z.api.ListResourceRecordSets(ctx, input)
+		if err != nil {
+			return fmt.Errorf("list records in zone %s: %w", z.ID, classify(err))
+		}
+		var records []record.Record
+		for _, set := range page.ResourceRecordSets {
+			if r := decode(set); r.SetID != "" && (r.Type == record.SRV || r.Type == record.A) {
+				records = append(records, r)
+			}
+		}
+		if err := visit(records, len(page.ResourceRecordSets)); err != nil {
+			return err
+		}
+		if !page.IsTruncated {
+			return nil
+		}
+		// All three are needed: a page may end between two records of one name and type.
+		input.StartRecordName, input.StartRecordType, input.StartRecordIdentifier =
+			page.NextRecordName, page.NextRecordType, page.NextRecordIdentifier
+	}
+}
+
+func encode(r record.Record) *types.ResourceRecordSet {
+	set := &types.ResourceRecordSet{
+		Name: aws.String(record.Escape(r.Name)), Type: types.RRType(r.Type), TTL: &r.TTL, Weight: &r.Weight, SetIdentifier: &r.SetID,
+	}
+	for value := range strings.SplitSeq(r.Value, "\n") {
+		set.ResourceRecords = append(set.ResourceRecords, types.ResourceRecord{Value: aws.String(value)})
+	}
+	return set
+}
+
+func decode(set types.ResourceRecordSet) record.Record {
+	r := record.Record{
+		Name: plain(aws.ToString(set.Name)), Type: record.Type(set.Type), TTL: aws.ToInt64(set.TTL), Weight: aws.ToInt64(set.Weight),
+	}
+	if set.Weight != nil && set.AliasTarget == nil {
+		r.SetID = aws.ToString(set.SetIdentifier)
+	}
+	values := make([]string, 0, len(set.ResourceRecords))
+	for _, v := range set.ResourceRecords {
+		values = append(values, aws.ToString(v.Value))
+	}
+	r.Value = strings.Join(values, "\n")
+	return r
+}
+
+// plain gives a name as Route 53 lists it in the form that record.Record has.
+func plain(name string) string {
+	return record.Unescape(strings.ToLower(strings.TrimSuffix(name, ".")))
+}
