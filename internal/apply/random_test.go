@@ -20,7 +20,9 @@ func TestAfterAnyTroubleTheZoneIsRight(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			running(t, every, func(t *testing.T, z *zone, w writer) {
-				chaos{t: t, zone: z, writer: w, rand: rand.New(rand.NewPCG(seed, 1))}.play()
+				chaos{
+					t: t, zone: z, writer: w, rand: rand.New(rand.NewPCG(seed, 1)), faults: rand.New(rand.NewPCG(seed, 2)),
+				}.play()
 			})
 		})
 	}
@@ -32,6 +34,7 @@ type chaos struct {
 	zone   *zone
 	writer writer
 	rand   *rand.Rand
+	faults *rand.Rand // the zone's, which is asked at any time
 }
 
 func (c chaos) one(of int) bool { return c.rand.IntN(of) == 0 }
@@ -103,7 +106,7 @@ func (c chaos) play() {
 
 // fault is a call that fails, or not.
 func (c chaos) fault() (error, bool) {
-	return []func() (error, bool){throttled, lostAnswer, lostRequest, notThisTime, notThisTime, notThisTime}[c.rand.IntN(6)]()
+	return []func() (error, bool){throttled, lostAnswer, lostRequest, notThisTime, notThisTime, notThisTime}[c.faults.IntN(6)]()
 }
 
 // wishes gives some records, up to so many of a name.

@@ -93,8 +93,8 @@ func (w *Writer) isolate(bad plan.Change, refusal *plan.Refusal) {
 func (w *Writer) full(batch []plan.Change, refusal *plan.Refusal, reason plan.Reason, g group) bool {
 	var additions []plan.Change
 	for _, c := range batch {
-		have, there := w.known[c.Record.Key()]
-		if c.Action == plan.Upsert && (!there || have.Doubt) && (reason == plan.ZoneFull || groupOf(c.Record) == g) {
+		_, there := w.known[c.Record.Key()]
+		if c.Action == plan.Upsert && !there && (reason == plan.ZoneFull || groupOf(c.Record) == g) {
 			if r, held := w.quarantine[c.Record.Key()]; held && r.due.After(time.Now()) {
 				return true // dealt with when another change of the group was named
 			}
