@@ -1,0 +1,36 @@
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo '(devel)')
+BUILD   = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X 'main.version=$(VERSION)'"
+
+.PHONY: help build demo test lint go engine compiler
+
+help:
+	@echo 'make build   bin/ecssd and bin/ecssd-sandbox, static'
+	@echo 'make demo    ecssd at work: a sandbox in place of AWS, real containers, real DNS'
+	@echo 'make test    every test, with the race detector, against a real Docker Engine'
+	@echo 'make lint    gofmt, go vet, staticcheck, the modules; .ci/run is lint and test'
+
+build: go
+	$(BUILD) -o bin/ ./cmd/ecssd ./cmd/ecssd-sandbox
+
+demo: build engine
+	@CGO_ENABLED=0 go build -o bin/demo ./internal/demo
+	@bin/demo
+
+test: engine compiler
+	go test -race -timeout 15m ./...
+
+lint: go
+	@unformatted=$$("$$(go env GOROOT)/bin/gofmt" -l .) && echo "gofmt -l: $${unformatted:-nothing}" && test -z "$$unformatted"
+	go vet ./...
+	go tool staticcheck ./...
+	go mod tidy -diff
+	go mod verify
+
+go:
+	@command -v go >/dev/null || { echo 'Go is missing: install the version that go.mod names, or a later one, from https://go.dev/dl/' >&2; exit 1; }
+
+engine: go
+	@.ci/engine
+
+compiler: go
+	@.ci/compiler

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	api "github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/ecssd/ecssd/internal/enginetest"
+)
+
+// show is a demo that runs as a process of its own, with service names and a temporary directory of its own.
+type show struct {
+	*exec.Cmd
+	prefix  string
+	temp    string
+	printed *printed
+}
+
+func newShow(t *testing.T, bin string) *show {
+	t.Helper()
+	s := &show{prefix: fmt.Sprintf("d%d-", rand.Uint32()), temp: t.TempDir(), printed: &printed{}}
+	s.Cmd = exec.Command(filepath.Join(bin, "demo"), "-prefix", s.prefix)
+	s.Env = append(os.Environ(), "TMPDIR="+s.temp, "AWS_ENDPOINT_URL_ROUTE_53=http://127.0.0.1:1", "ECSSD_ZONE=wrong.internal")
+	s.Stdout, s.Stderr = s.printed, s.printed
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("it printed:\n%s", s.printed)
+		}
+	})
+	return s
+}
+
+// until waits until the demo has printed a text.
+func (s *show) until(t *testing.T, text string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return strings.Contains(s.printed.String(), text) }, time.Minute, 10*time.Millisecond)
+}
+
+// containers counts the demo's containers.
+func (s *show) containers(t *testing.T) int {
+	t.Helper()
+	found, err := enginetest.Client(t).ContainerList(context.Background(), api.ListOptions{
+		All: true, Filters: filters.NewArgs(filters.Arg("label", ownerLabel+"="+strconv.Itoa(s.Process.Pid))),
+	})
+	require.NoError(t, err)
+	return len(found)
+}
+
+// leftNothing fails the test if anything of the demo is still there.
+func (s *show) leftNothing(t *testing.T) {
+	t.Helper()
+	assert.Zero(t, s.containers(t), "containers")
+	assert.Empty(t, processes(filepath.Dir(s.Path)), "processes")
+	files, err := os.ReadDir(s.temp)
+	require.NoError(t, err)
+	assert.Empty(t, files, "temporary files")
+}
+
+// processes lists the programs in a directory that run.
+func processes(dir string) []string {
+	var found []string
+	links, _ := filepath.Glob("/proc/[0-9]*/exe")
+	for _, link := range links {
+		if program, err := os.Readlink(link); err == nil && filepath.Dir(program) == dir {
+			found = append(found, program)
+		}
+	}
+	return found
+}
+
+// printed is what a program prints, to be read meanwhile.
+type printed struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (p *printed) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+func (p *printed) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
+}
+
+func TestDemo(t *testing.T) {
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-o", bin+"/", "../../cmd/ecssd", "../../cmd/ecssd-sandbox", ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	t.Run("without a terminal it shows everything and ends by itself", func(t *testing.T) {
+		killed := newShow(t, bin)
+		require.NoError(t, killed.Start())
+		killed.until(t, "time, weight 1, runs as")
+		require.NoError(t, killed.Process.Kill())
+		require.Error(t, killed.Wait())
+		require.NotZero(t, killed.containers(t))
+		require.Eventually(t, func() bool { return len(processes(bin)) == 0 }, time.Minute, 10*time.Millisecond,
+			"agent and sandbox die with the demo")
+
+		s := newShow(t, bin)
+		require.NoError(t, s.Run())
+		text := s.printed.String()
+		id := `[0-9a-f]{12}`
+		for _, line := range []string{
+			`ready in \d+ ms`,
+			s.prefix + `time, weight 3, runs as ` + id + `: in DNS \d+ ms after its start`,
+			s.prefix + `time, weight 1, runs as ` + id + `: in DNS \d+ ms after its start`,
+			s.prefix + `calc, weight 1, runs as ` + id + `: in DNS \d+ ms after its start`,
+			s.prefix + `calc is at ip-[-0-9]+\.servicediscovery\.internal:\d+: "` + s.prefix + `calc ` + id + `"`,
+			id + ` is out of DNS \d+ ms after its stop signal`,
+			`0 of 100 look-ups of ` + s.prefix + `time give it`,
+			`still served, after \d+ ms: "` + s.prefix + `time ` + id + `"`,
+		} {
+			assert.Regexp(t, `(?m)`+line+`$`, text)
+		}
+		assert.Equal(t, 3+2, strings.Count(text, "  serving  "), "lines of ecssd ls, before and after")
+		assert.NotContains(t, text, "Ctrl-C")
+		assert.NotContains(t, text, "\033", "colour")
+		s.leftNothing(t)
+		assert.Zero(t, killed.containers(t), "containers of the killed one")
+	})
+
+	t.Run("interrupted it removes what it made", func(t *testing.T) {
+		s := newShow(t, bin)
+		require.NoError(t, s.Start())
+		s.until(t, "time, weight 1, runs as")
+		require.NoError(t, s.Process.Signal(os.Interrupt))
+		require.Error(t, s.Wait())
+		assert.Equal(t, 130, s.ProcessState.ExitCode())
+		assert.NotContains(t, s.printed.String(), "FAILED")
+		s.leftNothing(t)
+	})
+
+	t.Run("at a terminal it waits for Ctrl-C", func(t *testing.T) {
+		s := newShow(t, bin)
+		keyboard, terminal := openTerminal(t)
+		s.Stdin, s.Stdout, s.Stderr = terminal, terminal, terminal
+		s.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+		require.NoError(t, s.Start())
+		go func() { _, _ = io.Copy(s.printed, keyboard) }() // ends with an error when the terminal does
+		s.until(t, "/readyz")
+		_, err := keyboard.WriteString("\x03")
+		require.NoError(t, err)
+		require.NoError(t, s.Wait())
+		assert.Contains(t, s.printed.String(), "\033", "colour")
+		assert.NotContains(t, s.printed.String(), "FAILED")
+		s.leftNothing(t)
+	})
+
+	t.Run("without an Engine it says so", func(t *testing.T) {
+		s := newShow(t, bin)
+		s.Env = append(s.Env, "DOCKER_HOST=unix:///nowhere")
+		require.Error(t, s.Run())
+		assert.Equal(t, 1, s.ProcessState.ExitCode())
+		assert.Contains(t, s.printed.String(), "FAILED: reach the Docker Engine: Cannot connect to the Docker daemon at unix:///nowhere")
+	})
+}
+
+// openTerminal makes a terminal, and gives the end where a person types and the end for programs.
+func openTerminal(t *testing.T) (keyboard, terminal *os.File) {
+	t.Helper()
+	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { keyboard.Close() })
+	require.NoError(t, unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0))
+	number, err := unix.IoctlGetInt(int(keyboard.Fd()), unix.TIOCGPTN)
+	require.NoError(t, err)
+	terminal, err = os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { terminal.Close() })
+	return keyboard, terminal
+}
