@@ -25,7 +25,7 @@ type Endpoint struct {
 type Problem struct {
 	ContainerID   string
 	ContainerName string // the Engine's name
-	Subject       string // what the reason is about: "port 80/tcp", "SERVICE_80_NAME", "container"
+	Subject       string // what the reason is about: "port 80/tcp", "SERVICE_80_NAME", "container"; safe to print, as Reason is
 	Reason        string // a sentence fragment in lower case, with what to do where there is something to do
 	Chosen        bool   // by a setting, or ECS's own container: told when asked (explain), never logged
 }

@@ -1,24 +1,18 @@
 package endpoint
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"strings"
-	"text/template"
-
-	"github.com/ecssd/ecssd/internal/container"
 )
 
 const (
-	maxLabel = 63  // characters between two dots (RFC 1035)
+	maxLabel = 63  // characters between two dots (RFC 1035, section 2.3.4)
 	maxName  = 253 // characters in all: 255 bytes as sent, which count the length of the first label and the root
-	// maxExpansion bounds what a name template may make of hostile labels before it is checked as a name.
-	maxExpansion = 1024
 )
 
-// CheckName says what keeps name from being a name below zone (or, where that is empty, a domain name). Letters, digits,
-// hyphens and underscores may stand between dots, so that _time._tcp works.
+// CheckName says what keeps name from being a name below zone (or, where that is empty, a domain name). Letters in lower case,
+// digits, hyphens and underscores may stand between dots, so that _time._tcp works; a hyphen may also come first or last,
+// as Route 53 has it.
 func CheckName(name, zone string) error {
 	whole := name
 	if zone != "" {
@@ -43,61 +37,3 @@ func CheckName(name, zone string) error {
 	}
 	return nil
 }
-
-// NameFields are what a name template can use. Cluster, Family and Revision are empty for containers that ECS did not start.
-type NameFields struct {
-	Service  string // the name so far
-	Cluster  string // its short name
-	Family   string // of the task definition
-	Revision string // of the task definition
-	Port     uint16 // the container's own
-	Proto    string // tcp or udp
-}
-
-// ParseTemplate reads a template of names (text/template over NameFields), and tries it once.
-func ParseTemplate(text string) (*template.Template, error) {
-	parsed, err := template.New("name").Option("missingkey=error").Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("read template: %w", err)
-	}
-	if _, err := expand(parsed, NameFields{Service: "web", Port: 80, Proto: "tcp"}); err != nil {
-		return nil, err
-	}
-	return parsed, nil
-}
-
-// name gives the name that the template makes of a service, in lower case.
-func (m *mapping) name(service string, port container.Port) (string, error) {
-	if m.Template == nil {
-		return strings.ToLower(service), nil
-	}
-	cluster := m.container.Labels[container.LabelCluster]
-	name, err := expand(m.Template, NameFields{
-		Service: service, Cluster: cluster[strings.LastIndexByte(cluster, '/')+1:],
-		Family: m.container.Labels[container.LabelFamily], Revision: m.container.Labels[container.LabelRevision],
-		Port: port.Number, Proto: string(port.Proto),
-	})
-	return strings.ToLower(name), err
-}
-
-func expand(t *template.Template, fields NameFields) (string, error) {
-	var out bounded
-	if err := t.Execute(&out, fields); err != nil {
-		return "", fmt.Errorf("expand template: %w", err)
-	}
-	return out.String(), nil
-}
-
-// bounded is a writer that takes maxExpansion bytes.
-type bounded struct{ strings.Builder }
-
-var errTooLong = errors.New("the name is too long")
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxExpansion {
-		return 0, errTooLong
-	}
-	return b.Builder.Write(p)
-}
-
-var _ io.Writer = (*bounded)(nil)

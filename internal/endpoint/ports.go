@@ -14,46 +14,80 @@ import (
 // interface of its own (awsvpc), ~internal~ecs~pause-<container> with Service Connect in bridge mode.
 const pauseName = "~internal~ecs~pause"
 
+// maxListed bounds the ports and addresses that one reason lists.
+const maxListed = 10
+
 // reachable is a container port and where consumers reach it.
 type reachable struct {
 	port     container.Port
-	hostPort uint16
+	hostPort uint16     // 0 where no consumer can reach it
 	address  netip.Addr // the zero Addr: the host's
+	reason   string     // what of the port is not announced; mostly empty
+	chosen   bool       // the reason is told only when asked
 }
 
 // OwnInterface says whether c is part of a task with a network interface of its own (awsvpc), owner being the container whose
 // network namespace it uses. The Engine knows no address of such a container.
 func OwnInterface(c, owner container.Container) bool {
-	return c.Mode == container.Shared && owner.Mode == container.None && strings.HasPrefix(owner.Labels[container.LabelName], pauseName)
+	return c.Mode == container.Shared && owner.Mode == container.None &&
+		strings.HasPrefix(owner.Labels[container.LabelName], pauseName)
 }
 
-// reachable gives the ports of the container that consumers can reach, in order; false where there can be none.
-func (m *mapping) reachable() ([]reachable, bool) {
-	c := m.container
-	switch {
-	case c.Mode == container.Bridge:
-		return m.published(c.Published), true
-	case c.Mode == container.Host:
-		return m.declared(netip.Addr{}), true
-	case c.Mode == container.None:
-		m.problem("container", "it has no network")
-	case m.owner.ID == "" || !m.owner.Live():
-		m.problem("container", fmt.Sprintf("it uses the network of container %.12q, which does not run", c.SharedWith))
-	case OwnInterface(c, m.owner):
-		switch {
-		case !c.Address.IsValid():
-			m.problem("container", "the ECS agent does not say yet which address the task's network interface has")
-		case !c.Address.Is4():
-			m.problem("container", "the task's network interface has only an IPv6 address, and ecssd announces IPv4")
-		default:
-			return m.declared(c.Address), true
+// ownerOf gives the container whose network namespace c uses. The Engine names it by ID; by name or the beginning of the ID
+// where there was none yet when c was created. It may use that of another in its turn.
+func ownerOf(c container.Container, all []container.Container) (container.Container, bool) {
+	for range all {
+		i := slices.IndexFunc(all, func(o container.Container) bool { return o.ID == c.SharedWith })
+		if i < 0 {
+			i = slices.IndexFunc(all, func(o container.Container) bool { return o.Name == c.SharedWith })
 		}
-	case m.owner.Mode == container.Bridge:
-		return m.published(m.owner.Published), true
-	case m.owner.Mode == container.Host:
+		if i < 0 && len(c.SharedWith) >= 12 { // as many digits of an ID as the Engine shows
+			i = slices.IndexFunc(all, func(o container.Container) bool { return strings.HasPrefix(o.ID, c.SharedWith) })
+		}
+		if i < 0 {
+			return container.Container{}, false
+		}
+		if c = all[i]; c.Mode != container.Shared {
+			return c, true
+		}
+	}
+	return container.Container{}, false
+}
+
+// reachable gives the ports of the container, in order; false where it can have none.
+func (m *mapping) reachable(all []container.Container) ([]reachable, bool) {
+	c := m.container
+	switch c.Mode {
+	case container.Bridge:
+		return published(c.Published), true
+	case container.Host:
 		return m.declared(netip.Addr{}), true
+	case container.Shared:
+		return m.shared(all)
+	}
+	m.unasked(fmt.Sprintf("it has no network of which ports could be announced (mode %.20q)", c.Mode))
+	return nil, false
+}
+
+// shared gives the ports that the container has in the network namespace of another.
+func (m *mapping) shared(all []container.Container) ([]reachable, bool) {
+	c := m.container
+	owner, found := ownerOf(c, all)
+	switch {
+	case !found || !owner.Live():
+		m.problem("container", fmt.Sprintf("it uses the network of container %.12q, which does not run", c.SharedWith))
+	case owner.Mode == container.Bridge:
+		return published(owner.Published), true
+	case owner.Mode == container.Host:
+		return m.declared(netip.Addr{}), true
+	case !OwnInterface(c, owner):
+		m.problem("container", fmt.Sprintf("it uses the network of container %.80q, which has none", owner.Name))
+	case !c.Address.IsValid():
+		m.problem("container", "the address of its task's network interface is not known yet from ECS introspection")
+	case !c.Address.Unmap().Is4():
+		m.problem("container", "its task's network interface has only an IPv6 address, and IPv4 is what is announced")
 	default:
-		m.problem("container", fmt.Sprintf("it uses the network of container %.80q, which has none", m.owner.Name))
+		return m.declared(c.Address.Unmap()), true
 	}
 	return nil, false
 }
@@ -62,12 +96,10 @@ func (m *mapping) reachable() ([]reachable, bool) {
 // and those that a setting names.
 func (m *mapping) declared(address netip.Addr) []reachable {
 	ports := slices.Clone(m.container.Exposed)
-	exposed := func(number uint16, proto container.Proto) bool {
-		return slices.Contains(m.container.Exposed, container.Port{Number: number, Proto: proto})
-	}
+	exposed := func(p container.Port) bool { return slices.Contains(m.container.Exposed, p) }
 	for number, asked := range m.settings.ports {
-		if asked.names != "" && (exposed(number, container.TCP) || !exposed(number, container.UDP)) {
-			ports = append(ports, container.Port{Number: number, Proto: container.TCP})
+		if asked.names != "" {
+			ports = append(ports, meant(number, exposed))
 		}
 		if asked.udpNames != "" {
 			ports = append(ports, container.Port{Number: number, Proto: container.UDP})
@@ -76,76 +108,91 @@ func (m *mapping) declared(address netip.Addr) []reachable {
 	slices.SortFunc(ports, comparePorts)
 	var found []reachable
 	for _, port := range slices.Compact(ports) {
-		if m.speaks(port) {
-			found = append(found, reachable{port: port, hostPort: port.Number, address: address})
+		r := reachable{port: port, hostPort: port.Number, address: address}
+		if !spoken(port.Proto) {
+			r.hostPort, r.reason = 0, notSpoken
 		}
+		found = append(found, r)
 	}
 	return found
 }
 
-// published gives each port with the one of its bindings that is announced: IPv4, not loopback, the lowest host port.
-func (m *mapping) published(bindings []container.Binding) []reachable {
+// published gives each port with the one of its bindings that is announced.
+func published(bindings []container.Binding) []reachable {
 	byPort := map[container.Port][]container.Binding{}
 	for _, b := range bindings {
 		byPort[b.Port] = append(byPort[b.Port], b)
 	}
 	var found []reachable
 	for port, bindings := range byPort {
-		if !m.speaks(port) {
-			continue
-		}
-		subject := "port " + port.String()
-		outside := slices.DeleteFunc(bindings, func(b container.Binding) bool { return b.HostIP.Unmap().IsLoopback() })
-		v4 := slices.DeleteFunc(slices.Clone(outside), func(b container.Binding) bool { return !b.HostIP.Unmap().Is4() })
-		switch {
-		case len(outside) == 0:
-			m.problem(subject, "it is published on the loopback address only")
-			continue
-		case len(v4) == 0:
-			m.problem(subject, "it is published on IPv6 addresses only, and ecssd announces IPv4")
-			continue
-		}
-		slices.SortFunc(v4, func(a, b container.Binding) int {
-			return cmp.Or(cmp.Compare(a.HostPort, b.HostPort), a.HostIP.Compare(b.HostIP))
-		})
-		used := v4[0]
-		found = append(found, reachable{port: port, hostPort: used.HostPort})
-		for _, b := range outside {
-			// The same host port on IPv6 is how an Engine publishes every port.
-			if b.HostPort != used.HostPort {
-				m.problem(subject, fmt.Sprintf("of its host ports the lowest, %d, is announced; not %s",
-					used.HostPort, netip.AddrPortFrom(b.HostIP, b.HostPort)))
-			}
-		}
+		found = append(found, choose(port, bindings))
 	}
 	slices.SortFunc(found, func(a, b reachable) int { return comparePorts(a.port, b.port) })
 	return found
 }
 
-// speaks says whether a port's protocol can be announced.
-func (m *mapping) speaks(port container.Port) bool {
-	if port.Proto == container.TCP || port.Proto == container.UDP {
-		return true
+// choose takes the one binding of a port that is announced: not loopback, IPv4, the lowest host port.
+func choose(port container.Port, bindings []container.Binding) reachable {
+	known := slices.DeleteFunc(bindings, func(b container.Binding) bool { return b.HostPort == 0 })
+	outside := slices.DeleteFunc(slices.Clone(known), func(b container.Binding) bool { return b.HostIP.Unmap().IsLoopback() })
+	v4 := slices.DeleteFunc(slices.Clone(outside), func(b container.Binding) bool { return !b.HostIP.Unmap().Is4() })
+	switch {
+	case !spoken(port.Proto):
+		return reachable{port: port, reason: notSpoken}
+	case len(known) == 0:
+		return reachable{port: port, reason: "the Engine names no host port of it"}
+	case len(outside) == 0:
+		return reachable{port: port, reason: "it is published on loopback only, where no other host reaches it"}
+	case len(v4) == 0:
+		return reachable{port: port, reason: "it is published on IPv6 only, and IPv4 is what is announced"}
 	}
-	m.problem("port "+port.String(), "only tcp and udp are announced")
-	return false
+	used := slices.MinFunc(v4, compareBindings)
+	r := reachable{port: port, hostPort: used.HostPort, chosen: true}
+	slices.SortFunc(known, compareBindings)
+	var rest []string
+	for _, b := range slices.Compact(known) {
+		// The Engine publishes each port on 0.0.0.0 and :: both, and gives :: another host port only where it chooses the
+		// port itself (seen with Engine 20.10): nobody has asked for that one.
+		twin := b.HostIP == netip.IPv6Unspecified() && used.HostIP == netip.IPv4Unspecified()
+		if b == used || twin && b.HostPort == used.HostPort {
+			continue
+		}
+		rest = append(rest, netip.AddrPortFrom(b.HostIP, b.HostPort).String())
+		r.chosen = r.chosen && twin
+	}
+	if len(rest) > 0 {
+		r.reason = fmt.Sprintf("it is announced at host port %d only, the lowest on IPv4, and not at %s", used.HostPort, list(rest))
+	}
+	return r
 }
 
-func has(ports []reachable, number uint16, proto container.Proto) bool {
-	return slices.ContainsFunc(ports, func(r reachable) bool { return r.port == container.Port{Number: number, Proto: proto} })
+const notSpoken = "only tcp and udp are announced"
+
+func spoken(proto container.Proto) bool { return proto == container.TCP || proto == container.UDP }
+
+// meant gives the port that SERVICE_<number>_NAME is about: TCP, or UDP where only UDP is there.
+func meant(number uint16, there func(container.Port) bool) container.Port {
+	tcp, udp := container.Port{Number: number, Proto: container.TCP}, container.Port{Number: number, Proto: container.UDP}
+	if !there(tcp) && there(udp) {
+		return udp
+	}
+	return tcp
 }
 
-func list(ports []reachable) string {
-	if len(ports) == 0 {
+func list(items []string) string {
+	switch {
+	case len(items) == 0:
 		return "none"
+	case len(items) > maxListed:
+		return strings.Join(items[:maxListed], ", ") + " and others"
 	}
-	var names []string
-	for _, r := range ports[:min(len(ports), 10)] {
-		names = append(names, r.port.String())
-	}
-	return strings.Join(names, ", ")
+	return strings.Join(items, ", ")
 }
 
 func comparePorts(a, b container.Port) int {
 	return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Proto, b.Proto))
+}
+
+func compareBindings(a, b container.Binding) int {
+	return cmp.Or(cmp.Compare(a.HostPort, b.HostPort), a.HostIP.Compare(b.HostIP))
 }

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -13,9 +14,10 @@ import (
 
 // settings are what the labels and variables of one container ask for.
 type settings struct {
-	ignore bool
-	weight string
-	ports  map[uint16]portSettings // by container port
+	ignore   bool
+	weight   string
+	explicit bool                    // a port is named, so that only named ports are announced
+	ports    map[uint16]portSettings // by container port
 }
 
 // portSettings are what is asked for one container port.
@@ -26,25 +28,28 @@ type portSettings struct {
 	ignore   bool
 }
 
-// portSetting is a setting of one port. The sweeper reads CHECK_HTTP.
-var portSetting = regexp.MustCompile(`^SERVICE_(.+?)_(UDP_NAME|NAME|WEIGHT|IGNORE|CHECK_HTTP)$`)
+// portSetting is a setting of one port. CHECK_HTTP is read by the sweeper, from the task definition.
+var portSetting = regexp.MustCompile(`^SERVICE_(.*?)_(UDP_NAME|NAME|WEIGHT|IGNORE|CHECK_HTTP)$`)
 
-// readSettings reads labels and variables; a label wins over a variable of the same name. What is wrong is told to problem.
+// readSettings reads the settings of a container and tells problem what is wrong with them. Other keys that begin with
+// SERVICE_ are the application's own. An empty value is as good as none, except that an empty label hides a variable.
 func readSettings(c container.Container, problem func(subject, reason string)) settings {
 	s := settings{ports: map[uint16]portSettings{}}
-	all := maps.Clone(c.Env)
-	if all == nil {
-		all = map[string]string{}
+	keys := map[string]bool{}
+	for key := range c.Labels {
+		keys[key] = true
 	}
-	maps.Copy(all, c.Labels)
-	for _, key := range slices.Sorted(maps.Keys(all)) {
-		value := all[key]
-		subject := strings.Trim(fmt.Sprintf("%.80q", key), `"`)
-		if strings.HasPrefix(key, "SERVICE_") && len(value) > maxValueBytes {
-			problem(subject, fmt.Sprintf("its value has %d bytes, and at most %d are read", len(value), maxValueBytes))
-			continue
-		}
+	for key := range c.Env {
+		keys[key] = true
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		value := setting(c, key)
 		switch key {
+		case "SERVICE_NAME":
+			if len(value) > maxValueBytes {
+				problem(key, tooLong(value))
+			}
+			continue // Service reads it
 		case "SERVICE_WEIGHT":
 			s.weight = value
 			continue
@@ -58,38 +63,59 @@ func readSettings(c container.Container, problem func(subject, reason string)) s
 		}
 		number, err := strconv.ParseUint(parts[1], 10, 16)
 		if err != nil || number == 0 || parts[1][0] == '0' {
-			problem(subject, fmt.Sprintf("%.80q is not a port, 1 to 65535", parts[1]))
+			problem(printable(key), fmt.Sprintf("%.80q is not a port, 1 to 65535", parts[1]))
 			continue
 		}
-		s.set(uint16(number), parts[2], value)
+		port := s.ports[uint16(number)]
+		switch parts[2] {
+		case "WEIGHT":
+			port.weight = value
+		case "IGNORE":
+			port.ignore = value != ""
+		case "NAME", "UDP_NAME":
+			s.explicit = s.explicit || value != ""
+			if len(value) > maxValueBytes {
+				problem(key, tooLong(value))
+				continue
+			}
+			if parts[2] == "NAME" {
+				port.names = value
+			} else {
+				port.udpNames = value
+			}
+		}
+		s.ports[uint16(number)] = port
 	}
 	return s
 }
 
-func (s settings) set(number uint16, what, value string) {
-	p := s.ports[number]
-	switch what {
-	case "NAME":
-		p.names = value
-	case "UDP_NAME":
-		p.udpNames = value
-	case "WEIGHT":
-		p.weight = value
-	case "IGNORE":
-		p.ignore = value != ""
-	}
-	s.ports[number] = p
-}
-
-// explicit says whether any port is named, so that only named ports are announced.
-func (s settings) explicit() bool {
-	for _, p := range s.ports {
-		if p.names != "" || p.udpNames != "" {
-			return true
-		}
-	}
-	return false
-}
-
 // numbers gives the ports that any setting is about, in order.
 func (s settings) numbers() []uint16 { return slices.Sorted(maps.Keys(s.ports)) }
+
+// Service gives the name that a container's service goes by when no port is named: the SERVICE_NAME setting or the name in the
+// task definition; empty where it has neither.
+func Service(c container.Container) string {
+	name := setting(c, "SERVICE_NAME")
+	if len(name) > maxValueBytes {
+		name = ""
+	}
+	return cmp.Or(strings.TrimSpace(name), c.Labels[container.LabelName])
+}
+
+// setting gives the value of a label or, where there is no such label, of a variable.
+func setting(c container.Container, key string) string {
+	if value, ok := c.Labels[key]; ok {
+		return value
+	}
+	return c.Env[key]
+}
+
+func tooLong(value string) string {
+	return fmt.Sprintf("its value has %d bytes, and at most %d are read", len(value), maxValueBytes)
+}
+
+// printable gives the beginning of a text with nothing in it that a log or a terminal could take for more than text.
+func printable(s string) string {
+	quoted := fmt.Sprintf("%.80q", s)
+	return quoted[1 : len(quoted)-1]
+}

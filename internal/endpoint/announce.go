@@ -1,0 +1,151 @@
+package endpoint
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ecssd/ecssd/internal/container"
+)
+
+// explicit announces the ports that a setting names, and no others.
+func (m *mapping) explicit(ports []reachable) {
+	there := func(p container.Port) bool {
+		return slices.ContainsFunc(ports, func(r reachable) bool { return r.port == p })
+	}
+	for _, number := range m.settings.numbers() {
+		asked := m.settings.ports[number]
+		if asked.names != "" {
+			m.named(ports, meant(number, there), asked.names, fmt.Sprintf("SERVICE_%d_NAME", number))
+		}
+		if asked.udpNames != "" {
+			udp := container.Port{Number: number, Proto: container.UDP}
+			m.named(ports, udp, asked.udpNames, fmt.Sprintf("SERVICE_%d_UDP_NAME", number))
+		}
+	}
+}
+
+// named announces one port under each name of a comma-separated list.
+func (m *mapping) named(ports []reachable, port container.Port, names, setting string) {
+	if m.ignored(port) {
+		return
+	}
+	i := slices.IndexFunc(ports, func(r reachable) bool { return r.port == port })
+	if i < 0 {
+		var published []string
+		for _, r := range ports {
+			published = append(published, r.port.String())
+		}
+		m.problem(setting, fmt.Sprintf("container port %s is not published; published are: %s", port, list(published)))
+		return
+	}
+	if !m.usable(ports[i]) {
+		return
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		m.announce(strings.TrimSpace(name), ports[i], setting)
+	}
+}
+
+// implicit announces every port that is not ignored: one as the service; of several each as service-port, and the lowest TCP
+// port as the service too. Names of UDP ports end in -udp, and no UDP port has the service's own name:
+//
+//	80/tcp           web
+//	53/udp           dns-udp
+//	53/tcp, 53/udp   dns-53, dns, dns-53-udp
+//	53/udp, 54/udp   dns-53-udp, dns-54-udp
+func (m *mapping) implicit(ports []reachable) {
+	if len(ports) == 0 {
+		m.unasked("no port of it is published: add a port mapping to the container definition")
+		return
+	}
+	ports = slices.DeleteFunc(ports, func(r reachable) bool { return m.ignored(r.port) || !m.usable(r) })
+	service, source := Service(m.container), container.LabelName
+	if setting(m.container, "SERVICE_NAME") != "" {
+		source = "SERVICE_NAME"
+	}
+	several, lowest := len(ports) > 1, true
+	for _, r := range ports {
+		name := service
+		if several {
+			name += "-" + strconv.Itoa(int(r.port.Number))
+		}
+		if r.port.Proto == container.UDP {
+			name += "-udp"
+		}
+		m.announce(name, r, source)
+		if several && lowest && r.port.Proto == container.TCP {
+			lowest = false
+			m.announce(service, r, source)
+		}
+	}
+}
+
+// announce adds one endpoint, if the name is as it should be; source is the setting or label that it comes from.
+func (m *mapping) announce(service string, r reachable, source string) {
+	if m.names++; m.names > maxNames {
+		m.problem("container", fmt.Sprintf("it asks for more than %d names, and the first %d are looked at", maxNames, maxNames))
+		return
+	}
+	name, err := m.name(service, r.port)
+	if err == nil {
+		err = CheckName(name, m.Zone)
+	}
+	if err == nil && m.Allow != nil && !m.Allow.MatchString(name) {
+		err = fmt.Errorf("name %.80q is not one of those allowed on this host (--allow-names)", name)
+	}
+	if err != nil {
+		m.problem(source, err.Error())
+		return
+	}
+	if slices.ContainsFunc(m.endpoints, func(e Endpoint) bool { return e.Name == name && e.Port == r.port }) {
+		return
+	}
+	c := m.container
+	m.endpoints = append(m.endpoints, Endpoint{
+		// A label, because nothing else tells: the agent sets it, whatever a task definition says.
+		Name: name, ContainerID: c.ID, ECS: c.Labels[container.LabelTaskARN] != "",
+		Port: r.port, HostPort: r.hostPort, Address: r.address, Weight: m.weight(r.port.Number),
+		Standby: c.State == container.Paused || c.Health == container.Starting || c.Health == container.Unhealthy,
+	})
+}
+
+// usable says whether consumers can reach a port that is to be announced, and reports what of it is not announced.
+func (m *mapping) usable(r reachable) bool {
+	if r.reason != "" {
+		m.add("port "+r.port.String(), r.reason, r.chosen)
+	}
+	return r.hostPort != 0
+}
+
+// ignored says whether a setting keeps a port from being announced.
+func (m *mapping) ignored(port container.Port) bool {
+	if m.settings.ports[port.Number].ignore {
+		m.chosen("port "+port.String(), fmt.Sprintf("SERVICE_%d_IGNORE is set", port.Number))
+		return true
+	}
+	return false
+}
+
+// weight gives what the container asks for, within what the operator allows.
+func (m *mapping) weight(port uint16) int {
+	setting, value := fmt.Sprintf("SERVICE_%d_WEIGHT", port), m.settings.ports[port].weight
+	if value == "" {
+		setting, value = "SERVICE_WEIGHT", m.settings.weight
+	}
+	if value == "" {
+		return m.DefaultWeight
+	}
+	weight, err := strconv.ParseUint(strings.TrimSpace(value), 10, 8)
+	if err != nil {
+		m.problem(setting, fmt.Sprintf("%.80q is not a weight of 0 to 255; %d is used", value, m.DefaultWeight))
+		return m.DefaultWeight
+	}
+	if int(weight) > m.MaxWeight {
+		m.problem(setting, fmt.Sprintf("%d is above the highest weight allowed on this host (--max-weight); %d is used",
+			weight, m.MaxWeight))
+		return m.MaxWeight
+	}
+	return int(weight)
+}
