@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -169,11 +170,17 @@ func (a *Agent) inZone(ctx context.Context, id string) error {
 	return group.Wait()
 }
 
-// writer gives a writer for one zone, knowing what the journal knows of it.
+// writer gives a writer for one zone, knowing what the journal knows of it. What is not this host's own in there, whoever wrote
+// it, is not believed.
 func (a *Agent) writer(id string, zone Zone, verifyEvery time.Duration) *apply.Writer {
+	known := a.cfg.Journal.Records(id)
+	maps.DeleteFunc(known, func(key record.Key, e plan.Entry) bool {
+		setID, ok := record.ParseSetID(key.SetID)
+		return !e.Record.Owned(a.cfg.Owner.InstanceID) && !(ok && setID.Kind == record.Legacy)
+	})
 	return apply.New(apply.Config{
 		Zone:        zone,
-		Known:       a.cfg.Journal.Records(id),
+		Known:       known,
 		Save:        func(known plan.Known) error { return a.cfg.Journal.SetRecords(id, known) },
 		Owns:        a.owns,
 		VerifyEvery: verifyEvery,

@@ -236,7 +236,7 @@ func (w *Writer) next(now time.Time) (batch []plan.Change, at time.Time) {
 	batch, due := w.batch(now)
 	if len(batch) == 0 {
 		w.pace.idle()
-		w.since, w.limit = time.Time{}, 0
+		w.since, w.limit, w.lastErr = time.Time{}, 0, nil
 		return nil, due
 	}
 	removal := slices.ContainsFunc(batch, func(c plan.Change) bool { return c.Action == plan.Delete })

@@ -85,6 +85,7 @@ func Open(dir, instance, boot string) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{dir: dir, lock: lock}
+	j.removeHalves()
 	found, err := j.read()
 	fresh := state{Version: version, Instance: instance, ListingDue: true}
 	switch {
@@ -171,6 +172,14 @@ func (j *Journal) read() (state, error) {
 		}
 	}
 	return found, nil
+}
+
+// removeHalves removes what a crash in the middle of a write has left.
+func (j *Journal) removeHalves() {
+	halves, _ := filepath.Glob(filepath.Join(j.dir, "."+fileName+"*"))
+	for _, half := range halves {
+		_ = os.Remove(half)
+	}
 }
 
 func (j *Journal) path() string { return filepath.Join(j.dir, fileName) }

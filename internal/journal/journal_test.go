@@ -552,3 +552,13 @@ func FuzzOpen(f *testing.F) {
 		assert.Empty(t, again.Notice(), "what is written can be read")
 	})
 }
+
+func TestHalfWrittenFilesOfACrashAreRemoved(t *testing.T) {
+	dir := t.TempDir()
+	half := filepath.Join(dir, ".records.json123")
+	require.NoError(t, os.WriteFile(half, []byte("{"), 0o600))
+	j, err := journal.Open(dir, "i-1", "boot")
+	require.NoError(t, err)
+	require.NoError(t, j.Close())
+	assert.NoFileExists(t, half)
+}

@@ -57,7 +57,7 @@ func (c *Client) zonesNamed(ctx context.Context, name string) ([]types.HostedZon
 	var found []types.HostedZone
 	input := &sdk.ListHostedZonesByNameInput{DNSName: aws.String(name), MaxItems: aws.Int32(zonePage)}
 	for {
-		page, err := c.api.ListHostedZonesByName(ctx, input)
+		page, err := c.api.listZones(ctx, input)
 		if code(err) == accessDenied {
 			return nil, fmt.Errorf("allow route53:ListHostedZonesByName, or give the zone by --zone-id: %w", err)
 		} else if err != nil {
@@ -81,7 +81,7 @@ func (c *Client) associated(ctx context.Context, zones []types.HostedZone, vpc s
 	var chosen []types.HostedZone
 	var listed []string
 	for _, zone := range zones {
-		detail, err := c.api.GetHostedZone(ctx, &sdk.GetHostedZoneInput{Id: zone.Id})
+		detail, err := c.api.getZone(ctx, &sdk.GetHostedZoneInput{Id: zone.Id})
 		if code(err) == accessDenied {
 			return types.HostedZone{}, fmt.Errorf("%d private zones have this name: allow route53:GetHostedZone to tell them apart, "+
 				"or give the zone by --zone-id: %w", len(zones), err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 
@@ -19,7 +20,7 @@ const recordPage = 300
 // Zone is one hosted zone.
 type Zone struct {
 	ID  string // without /hostedzone/
-	api *sdk.Client
+	api api
 }
 
 // Change makes all changes or none, in one call; plan.Batch says how many it may carry. Its error is a *plan.Refusal,
@@ -32,7 +33,7 @@ func (z *Zone) Change(ctx context.Context, changes []plan.Change) error {
 			Action: types.ChangeAction(c.Action), ResourceRecordSet: encode(c.Record),
 		})
 	}
-	_, err := z.api.ChangeResourceRecordSets(ctx, &sdk.ChangeResourceRecordSetsInput{HostedZoneId: &z.ID, ChangeBatch: batch})
+	_, err := z.api.change(ctx, &sdk.ChangeResourceRecordSetsInput{HostedZoneId: &z.ID, ChangeBatch: batch})
 	if err != nil {
 		return fmt.Errorf("change records in zone %s: %w", z.ID, classifyChange(err, changes))
 	}
@@ -42,7 +43,7 @@ func (z *Zone) Change(ctx context.Context, changes []plan.Change) error {
 // Group gives all records of one name and type, in one call: at most 100 weighted ones, or a few of another routing policy.
 // What is not a weighted record with values of its own comes with an empty SetID, so that it is nobody's.
 func (z *Zone) Group(ctx context.Context, name string, t record.Type) ([]record.Record, error) {
-	page, err := z.api.ListResourceRecordSets(ctx, &sdk.ListResourceRecordSetsInput{
+	page, err := z.api.list(ctx, &sdk.ListResourceRecordSetsInput{
 		HostedZoneId: &z.ID, MaxItems: aws.Int32(recordPage),
 		StartRecordName: aws.String(record.Escape(name)), StartRecordType: types.RRType(t),
 	})
@@ -60,13 +61,19 @@ func (z *Zone) Group(ctx context.Context, name string, t record.Type) ([]record.
 	return group, nil
 }
 
-// Each passes on the weighted SRV and A records of the whole zone, page by page: one call each, the next only when visit has
-// returned. listed is how many record sets of any kind the page had. An error of visit ends the listing and is returned.
+// patiently has a call repeated while the account is throttled or the connection fails. A listing that is given up after some
+// pages has to begin again.
+func patiently(o *sdk.Options) {
+	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = 8 })
+}
+
+// Each passes on the weighted SRV and A records of the whole zone, page by page: one call each, repeated where it fails for
+// reasons that pass, the next only when visit has returned. listed is how many record sets of any kind the page had. An error of visit ends the listing and is returned.
 // What changes meanwhile may be listed or not.
 func (z *Zone) Each(ctx context.Context, visit func(page []record.Record, listed int) error) error {
 	input := &sdk.ListResourceRecordSetsInput{HostedZoneId: &z.ID, MaxItems: aws.Int32(recordPage)}
 	for {
-		page, err := z.api.ListResourceRecordSets(ctx, input)
+		page, err := z.api.list(ctx, input, patiently)
 		if err != nil {
 			return fmt.Errorf("list records in zone %s: %w", z.ID, classify(err))
 		}
