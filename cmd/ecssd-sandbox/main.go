@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -24,10 +25,11 @@ type flags struct {
 	Zone       []string `default:"servicediscovery.internal" placeholder:"NAME" help:"Private hosted zone to begin with; repeatable."`
 	PublicZone []string `placeholder:"NAME" help:"Public hosted zone to begin with; repeatable."`
 	VPC        string   `name:"vpc" default:"${vpc}" placeholder:"ID" help:"VPC of the private zones, of DNS and of the metadata."`
-	Region     string   `default:"${region}" placeholder:"NAME" help:"Region of the VPC and of the metadata."`
+	Region     string   `default:"${region}" placeholder:"NAME" help:"Region of the VPC, of the metadata, of ECS and EC2."`
+	Account    string   `default:"${account}" placeholder:"ID" help:"Account of the metadata, of ECS and EC2."`
 	InstanceID string   `name:"instance-id" placeholder:"ID" help:"Instance ID in the metadata."`
 	HostIP     string   `name:"host-ip" placeholder:"ADDR" help:"The instance's private address in the metadata."`
-	Throttle   string   `default:"current" placeholder:"POLICY" help:"Token buckets: current (AWS now), legacy (5 requests a second), none."`
+	Throttle   string   `default:"current" placeholder:"POLICY" help:"Token buckets: current (AWS now), legacy (5 requests a second to Route 53), none."`
 	Seed       uint64   `placeholder:"N" help:"Seed of all random choices, to have the same ones again."`
 }
 
@@ -53,8 +55,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	var f flags
 	helped := false
 	parser, err := kong.New(&f, kong.Name("ecssd-sandbox"), kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { helped = true }), kong.Vars{"vpc": sandbox.DefaultVPC, "region": sandbox.DefaultRegion},
-		kong.Description("Plays Route 53, its DNS, and the EC2 instance metadata service, in memory, to develop against."))
+		kong.Exit(func(int) { helped = true }), kong.Vars{"vpc": sandbox.DefaultVPC, "region": sandbox.DefaultRegion,
+			"account": sandbox.DefaultAccount},
+		kong.Description("Plays Route 53, its DNS, ECS, EC2, and the EC2 instance metadata service, in memory, to develop against."))
 	if err != nil {
 		return fmt.Errorf("define flags: %w", err)
 	}
@@ -65,14 +68,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return fmt.Errorf("%w; %w", err, errUsage)
 	}
-	policy, err := throttle.Named(f.Throttle)
+	settings := sandbox.Settings{ECSThrottle: throttle.ECS(), EC2Throttle: throttle.EC2()}
+	settings.Throttle, err = throttle.Named(f.Throttle)
 	if err != nil {
 		return fmt.Errorf("%w; %w", err, errUsage)
 	}
+	if strings.EqualFold(f.Throttle, "none") {
+		settings = sandbox.Settings{}
+	}
 	s, err := sandbox.Start(sandbox.Config{
 		Listen: f.Listen, DNS: f.DNS, Manage: f.Manage, VPC: f.VPC, Seed: f.Seed,
-		Instance: sandbox.Instance{ID: f.InstanceID, PrivateIP: f.HostIP, Region: f.Region},
-		Settings: sandbox.Settings{Throttle: policy},
+		Instance: sandbox.Instance{ID: f.InstanceID, PrivateIP: f.HostIP, Region: f.Region, Account: f.Account},
+		Settings: settings,
 	})
 	if err != nil {
 		return fmt.Errorf("start: %w", err)

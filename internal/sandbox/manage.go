@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
+	"github.com/ecssd/ecssd/internal/sandbox/fleet"
 	"github.com/ecssd/ecssd/internal/sandbox/imds"
 	"github.com/ecssd/ecssd/internal/sandbox/zone"
 )
@@ -40,6 +41,27 @@ func (s *Server) management() http.Handler {
 	}))
 	mux.HandleFunc("DELETE /zones/{id}/records", take(func(r *http.Request, sets []Set) (any, error) {
 		return nil, s.Erase(r.PathValue("id"), sets...)
+	}))
+
+	mux.HandleFunc("GET /fleet", give(func(*http.Request) (any, error) { return s.fleet.State(), nil }))
+	mux.HandleFunc("PUT /fleet", take(func(_ *http.Request, f fleet.State) (any, error) { return nil, s.fleet.Replace(f) }))
+	mux.HandleFunc("POST /fleet", take(func(_ *http.Request, f fleet.State) (any, error) { return nil, s.fleet.Put(f) }))
+	mux.HandleFunc("DELETE /fleet", take(func(_ *http.Request, ids fleet.IDs) (any, error) {
+		s.fleet.Remove(ids)
+		return nil, nil
+	}))
+	mux.HandleFunc("PATCH /fleet/{kind}/{id}", take(func(r *http.Request, patch json.RawMessage) (any, error) {
+		id := r.PathValue("id")
+		switch kind := r.PathValue("kind"); kind {
+		case "instances":
+			return nil, s.fleet.EditInstance(id, fleet.Patch[fleet.Instance](patch))
+		case "containerInstances":
+			return nil, s.fleet.EditContainerInstance(id, fleet.Patch[fleet.ContainerInstance](patch))
+		case "tasks":
+			return nil, s.fleet.EditTask(id, fleet.Patch[fleet.Task](patch))
+		default:
+			return nil, fmt.Errorf("patch %s: there are instances, containerInstances, tasks", kind)
+		}
 	}))
 
 	mux.HandleFunc("GET /calls", give(func(r *http.Request) (any, error) { return filterCalls(s.Calls(), r.URL.Query()) }))
@@ -103,7 +125,23 @@ POST   /zones/ID/records     [{"name": "web.a.internal", "type": "SRV", "setIden
                                "values": ["1 1 80 ip-10-0-0-1.a.internal"]}]
 DELETE /zones/ID/records     the same, exactly as they are
 
-GET    /calls                ?operation= &zone= &code= &status= &since=SEQ
+GET    /fleet                what ECS and EC2 tell about
+POST   /fleet                these more, or instead of those of the same ID; thousands at once will do
+                             {"instances": [{"id": "i-0123456789abcdef1", "privateIp": "10.0.0.7"}],
+                              "clusters": [{"name": "main"}],
+                              "containerInstances": [{"id": "32 hex digits", "cluster": "main", "instanceId": "i-..."}],
+                              "taskDefinitions": [{"family": "web", "revision": 3, "containers": [{"name": "web",
+                               "environment": {"SERVICE_80_CHECK_HTTP": "/up"}, "ports": [{"containerPort": 80}]}]}],
+                              "tasks": [{"cluster": "main", "containerInstance": "...", "family": "web", "revision": 3,
+                               "containers": [{"name": "web", "runtimeId": "64 hex digits",
+                                "bindings": [{"containerPort": 80, "hostPort": 32768}]}]}]}
+PUT    /fleet                the same instead of all that there is
+DELETE /fleet                {"instances": ["i-..."], "tasks": ["..."]}
+PATCH  /fleet/instances/ID   {"state": "terminated"} {"instanceStatus": "impaired"}
+PATCH  /fleet/containerInstances/ID  {"status": "DRAINING", "agentDisconnected": true}
+PATCH  /fleet/tasks/ID       {"desiredStatus": "STOPPED"}
+
+GET    /calls                ?operation= (ecs:ListTasks, too) &zone= &code= &status= &since=SEQ
 GET    /events               ?name= &zone= : when DNS came to show which record set
 GET    /counters             since the last clearing
 DELETE /calls                clears calls, events and metadata requests
@@ -112,6 +150,7 @@ GET    /faults
 PUT    /faults               [...] instead of all that are on
 POST   /faults               {"kind": "fail", "code": "Throttling", "operation": "ChangeResourceRecordSets", "count": 3}
                              {"kind": "delay", "latency": "80ms", "jitter": "20ms"} {"kind": "lose", "probability": 0.5}
+                             {"kind": "fail", "code": "ServerException", "operation": "ecs:ListTasks", "after": 1}
                              kinds: fail delay reset stall lose hang garble flood
                              conditions: operation zoneId names ("secret.*") probability count after
 DELETE /faults
@@ -119,6 +158,8 @@ PUT    /listening            false: connections to API and metadata are refused;
 
 GET    /settings
 PATCH  /settings             {"maxWeighted": 3, "propagation": "2s", "throttle": {"account": {"burst": 5, "perSecond": 5}}}
+                             {"ecsDelay": "20s", "ec2Delay": "5s", "page": 3,
+                              "ecsThrottle": {"special": {"ListTasks": {"burst": 2, "perSecond": 1}}}}
 
 GET    /imds
 PUT    /imds                 {"id": "i-2", "privateIp": "10.0.0.2"} instead of all that is set
@@ -252,15 +293,18 @@ type settingsJSON struct {
 	Settings
 	Propagation        duration `json:"propagation"`
 	PriorRequestWindow duration `json:"priorRequestWindow"`
+	ECSDelay           duration `json:"ecsDelay"`
+	EC2Delay           duration `json:"ec2Delay"`
 }
 
 func (j settingsJSON) settings() Settings {
 	j.Settings.Propagation, j.Settings.PriorRequestWindow = time.Duration(j.Propagation), time.Duration(j.PriorRequestWindow)
+	j.Settings.Delays = fleet.Delays{ECSDelay: time.Duration(j.ECSDelay), EC2Delay: time.Duration(j.EC2Delay)}
 	return j.Settings
 }
 
 func showSettings(c Settings) settingsJSON {
-	return settingsJSON{c, duration(c.Propagation), duration(c.PriorRequestWindow)}
+	return settingsJSON{c, duration(c.Propagation), duration(c.PriorRequestWindow), duration(c.ECSDelay), duration(c.EC2Delay)}
 }
 
 type duration time.Duration

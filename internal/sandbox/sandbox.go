@@ -1,5 +1,5 @@
-// Package sandbox is Route 53 enough to develop against: the REST-XML API, the instance metadata service, and DNS, over one
-// store in memory.
+// Package sandbox is AWS enough to develop against, in memory: the API of Route 53 and DNS over one store of zones, what of
+// ECS, EC2 and STS tells which hosts and tasks there are, over one fleet, and the instance metadata service.
 //
 // What it does not imitate:
 //
@@ -7,8 +7,14 @@
 //     delegation sets, associating a VPC after the zone was made. Such calls and elements are refused in words.
 //   - alias targets, latency and failover: such record sets are held and listed; DNS does not follow an alias, and
 //     answers with any one set of the others.
-//   - signatures: a call must carry one of version 4 for Route 53, but any key and any region will do.
-//   - IAM: everything is allowed unless a fault denies it. One account, one VPC that DNS is asked from.
+//   - signatures: a call must carry one of version 4 for its service, but any key and any region will do.
+//   - IAM: everything is allowed unless a fault denies it. One account, one region, one VPC that DNS is asked from.
+//   - ECS but for ListClusters, DescribeClusters, ListContainerInstances, DescribeContainerInstances, ListTasks, DescribeTasks,
+//     DescribeTaskDefinition and StopTask; EC2 but for DescribeInstances and DescribeInstanceStatus; STS but for
+//     GetCallerIdentity. The cluster query language, tags, services as such (an unknown one has no tasks), daemons.
+//   - a scheduler, or time: tasks and instances are what they are put to be. StopTask marks a task, and stops nothing; a
+//     stopped task or a terminated instance stays until it is removed.
+//   - the order of ECS's and EC2's listings, which AWS leaves open; here it is that of the IDs.
 //   - the paging of a zone that changes meanwhile; AWS may then skip or repeat, the sandbox lists what is there.
 //   - a disk: what is in it ends with it.
 //
@@ -26,9 +32,13 @@ import (
 	"time"
 
 	"github.com/ecssd/ecssd/internal/sandbox/api"
+	"github.com/ecssd/ecssd/internal/sandbox/ecs"
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
+	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/gate"
 	"github.com/ecssd/ecssd/internal/sandbox/history"
 	"github.com/ecssd/ecssd/internal/sandbox/imds"
+	"github.com/ecssd/ecssd/internal/sandbox/query"
 	"github.com/ecssd/ecssd/internal/sandbox/resolver"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 	"github.com/ecssd/ecssd/internal/sandbox/zone"
@@ -47,7 +57,12 @@ type (
 	Settings struct {
 		zone.Rules
 		api.Behaviour
-		Throttle throttle.Policy `json:"throttle"`
+		fleet.Delays
+		Throttle    throttle.Policy `json:"throttle"` // of Route 53
+		ECSThrottle throttle.Policy `json:"ecsThrottle"`
+		EC2Throttle throttle.Policy `json:"ec2Throttle"`
+		// Page makes the pages of ECS and EC2 shorter than asked for, as AWS may at any time. 0 does not.
+		Page int `json:"page"`
 	}
 )
 
@@ -79,12 +94,16 @@ type Config struct {
 // Server is a running sandbox.
 type Server struct {
 	store    *zone.Store
-	limiter  *throttle.Limiter
+	fleet    *fleet.Store
 	faults   *fault.Set
 	log      *history.Log
 	api      *api.Handler
+	ecs      *ecs.Handler
+	query    *query.Handler
 	imds     *imds.Handler
 	resolver *resolver.Server
+
+	limiter, ecsLimiter, ec2Limiter *throttle.Limiter
 
 	region      string // of the instance
 	url, manage string
@@ -96,10 +115,12 @@ type Server struct {
 	settings   Settings
 }
 
-// DefaultVPC is the VPC that DNS is asked from, and DefaultRegion the region of the instance, unless told otherwise.
+// DefaultVPC is the VPC that DNS is asked from, DefaultRegion and DefaultAccount are where the instance is, unless told
+// otherwise.
 const (
-	DefaultVPC    = "vpc-sandbox"
-	DefaultRegion = "eu-central-1"
+	DefaultVPC     = "vpc-sandbox"
+	DefaultRegion  = "eu-central-1"
+	DefaultAccount = "123456789012"
 )
 
 // Start starts a Server; Close ends it.
@@ -118,6 +139,9 @@ func Start(c Config) (*Server, error) {
 	if c.Instance.Region == "" {
 		c.Instance.Region = DefaultRegion
 	}
+	if c.Instance.Account == "" {
+		c.Instance.Account = DefaultAccount
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -127,15 +151,27 @@ func Start(c Config) (*Server, error) {
 	random := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(c.Seed, stream)) }
 	s := &Server{
 		store:    zone.New(c.Now, random(1), c.Settings.Rules),
-		limiter:  throttle.New(c.Settings.Throttle),
+		fleet:    fleet.New(c.Instance.Account, c.Instance.Region, c.VPC, c.Now, random(5)),
 		faults:   fault.NewSet(random(2)),
 		log:      &history.Log{},
 		imds:     imds.New(c.Instance, c.Now, random(3)),
 		settings: c.Settings,
 		region:   c.Instance.Region,
+
+		limiter:    throttle.New(c.Settings.Throttle),
+		ecsLimiter: throttle.New(c.Settings.ECSThrottle),
+		ec2Limiter: throttle.New(c.Settings.EC2Throttle),
 	}
-	s.api = api.New(api.Config{Store: s.store, Limiter: s.limiter, Faults: s.faults, Log: s.log, Now: c.Now})
-	s.api.SetBehaviour(c.Settings.Behaviour)
+	entrance := func(l *throttle.Limiter, throttling string) *gate.Gate {
+		return &gate.Gate{Limiter: l, Throttling: throttling, Faults: s.faults, Log: s.log, Now: c.Now}
+	}
+	s.api = api.New(api.Config{Store: s.store, Gate: entrance(s.limiter, "Throttling"), Account: c.Instance.Account})
+	s.ecs = ecs.New(s.fleet, entrance(s.ecsLimiter, "ThrottlingException"))
+	s.query = query.New(s.fleet, entrance(s.ec2Limiter, "RequestLimitExceeded"))
+	if err := s.fleet.Put(fleet.State{Instances: []fleet.Instance{s.own()}}); err != nil {
+		return nil, fmt.Errorf("make the instance known to EC2: %w", err)
+	}
+	s.apply(c.Settings)
 	front, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for the API: %w", err)
@@ -171,13 +207,38 @@ func (s *Server) serve(l net.Listener, h http.Handler) (end func() error) {
 	}
 }
 
-// route tells the services of the one address apart. The SDKs send ECS and EC2 calls to the path /.
+// own is the instance of the metadata, as EC2 knows it.
+func (s *Server) own() fleet.Instance {
+	values := s.imds.Values()
+	nic := "meta-data/network/interfaces/macs/" + values["meta-data/mac"] + "/"
+	return fleet.Instance{ID: values["meta-data/instance-id"], PrivateIP: values["meta-data/local-ipv4"],
+		PrivateDNSName: values["meta-data/local-hostname"], VPC: values[nic+"vpc-id"],
+		AvailabilityZone: values["meta-data/placement/availability-zone"]}
+}
+
+// apply lets settings take effect. Buckets begin full again.
+func (s *Server) apply(c Settings) {
+	s.store.SetRules(c.Rules)
+	s.api.SetBehaviour(c.Behaviour)
+	s.fleet.SetDelays(c.Delays)
+	s.ecs.SetPage(c.Page)
+	s.query.SetPage(c.Page)
+	s.limiter.SetPolicy(c.Throttle)
+	s.ecsLimiter.SetPolicy(c.ECSThrottle)
+	s.ec2Limiter.SetPolicy(c.EC2Throttle)
+}
+
+// route tells the services of the one address apart. The SDKs send ECS, EC2 and STS calls to the path /.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/latest/"):
 		s.imds.ServeHTTP(w, r)
 	case strings.HasPrefix(r.URL.Path, "/2013-04-01/"):
 		s.api.ServeHTTP(w, r)
+	case r.URL.Path == "/" && r.Header.Get("X-Amz-Target") != "":
+		s.ecs.ServeHTTP(w, r)
+	case r.URL.Path == "/" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+		s.query.ServeHTTP(w, r)
 	default:
 		http.NotFound(w, r)
 	}
@@ -343,10 +404,11 @@ func (s *Server) Configure(change func(*Settings)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.settings)
-	s.store.SetRules(s.settings.Rules)
-	s.api.SetBehaviour(s.settings.Behaviour)
-	s.limiter.SetPolicy(s.settings.Throttle)
+	s.apply(s.settings)
 }
+
+// Fleet is what ECS and EC2 tell about. It begins with the instance of the metadata, running, as all that there is.
+func (s *Server) Fleet() *fleet.Store { return s.fleet }
 
 // Metadata is the instance metadata service: its values, its mode, its requests.
 func (s *Server) Metadata() *imds.Handler { return s.imds }

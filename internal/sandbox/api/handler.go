@@ -1,30 +1,24 @@
-// Package api answers the REST-XML API of Route 53 over a zone.Store: documents, paths, error responses, throttling, and
-// the faults that are switched on. It wants requests to be signed, for any region and with any key, but does not check the
-// signature.
+// Package api answers the REST-XML API of Route 53 over a zone.Store: documents, paths, error responses. It wants requests to
+// be signed, for any region and with any key, but does not check the signature.
 package api
 
 import (
-	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
+	"github.com/ecssd/ecssd/internal/sandbox/gate"
 	"github.com/ecssd/ecssd/internal/sandbox/history"
-	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 	"github.com/ecssd/ecssd/internal/sandbox/zone"
 )
 
 // Config is what a Handler stands on.
 type Config struct {
 	Store   *zone.Store
-	Limiter *throttle.Limiter
-	Faults  *fault.Set
-	Log     *history.Log
-	Now     func() time.Time
+	Gate    *gate.Gate
+	Account string
 }
 
 // Behaviour is what of the API can be switched.
@@ -39,10 +33,8 @@ type Behaviour struct {
 // Handler serves the paths below /2013-04-01/.
 type Handler struct {
 	store   *zone.Store
-	limiter *throttle.Limiter
-	faults  *fault.Set
-	log     *history.Log
-	now     func() time.Time
+	gate    *gate.Gate
+	account string
 
 	mu        sync.Mutex
 	behaviour Behaviour
@@ -51,7 +43,7 @@ type Handler struct {
 
 // New makes a Handler.
 func New(c Config) *Handler {
-	return &Handler{store: c.Store, limiter: c.Limiter, faults: c.Faults, log: c.Log, now: c.Now, busy: map[string]time.Time{}}
+	return &Handler{store: c.Store, gate: c.Gate, account: c.Account, busy: map[string]time.Time{}}
 }
 
 // SetBehaviour changes it from now on.
@@ -61,70 +53,16 @@ func (h *Handler) SetBehaviour(b Behaviour) {
 	h.behaviour, h.busy = b, map[string]time.Time{}
 }
 
-// maxBody is the longest request read. A full change batch is far below it.
-const maxBody = 4 << 20
-
 // ServeHTTP answers one call.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	record := history.Call{Seq: h.log.Begin(), Received: h.now(), Attempt: r.Header.Get("Amz-Sdk-Request")}
-	record.RequestID = fmt.Sprintf("%08x-5a4d-4b0c-8e1f-%012x", record.Seq, record.Received.UnixNano()&0xffffffffffff)
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		h.fail(w, record, refuse(413, "RequestEntityTooLarge", "The request body is too long or broke off"))
-		return
-	}
-	c, malformed, refused := h.understand(r, body, &record)
-	if refused != nil {
-		h.fail(w, record, refused)
-		return
-	}
-	delay, strike := h.faults.Strike(faultCall(c))
-	if delay > 0 {
-		record.Fault = string(fault.Delay)
-		select {
-		case <-time.After(delay):
-		case <-r.Context().Done():
-			h.end(record)
-			return
-		}
-	}
-	if strike != nil {
-		record.Fault = string(strike.Kind)
-	}
-	if strike != nil && (strike.Kind == fault.Reset || strike.Kind == fault.Stall) {
-		h.end(record)
-		vanish(w, r, strike.Kind)
-		return
-	}
-	var a answer
-	f := h.admit(c, strike)
-	if f == nil {
-		f = malformed
-	}
-	if f == nil {
-		a, f = h.perform(c)
-		record.Applied = f == nil && c.operation == "ChangeResourceRecordSets"
-	}
-	if strike != nil && (strike.Kind == fault.Lose || strike.Kind == fault.Hang) {
-		h.end(record)
-		vanish(w, r, strike.Kind)
-		return
-	}
-	if f != nil {
-		h.fail(w, record, f)
-		return
-	}
-	h.succeed(w, record, a, strike)
-}
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.gate.Serve(w, r, h) }
 
-// understand reads a request as far as its form goes. What is refused is neither throttled nor subject to faults; what is
-// malformed is.
-func (h *Handler) understand(r *http.Request, body []byte, record *history.Call) (c *call, malformed, refused *failure) {
-	key, signed := accessKey(r)
+// Understand reads a request as far as its form goes.
+func (h *Handler) Understand(r *http.Request, body []byte, record *history.Call) (*gate.Call, *gate.Failure) {
+	key, signed := gate.AccessKey(r, "route53")
 	record.AccessKey = key
 	c, known := route(r)
 	if !known {
-		return nil, nil, refuse(400, "InvalidAction", fmt.Sprintf("The sandbox does not imitate %s %s", r.Method, r.URL.Path))
+		return nil, gate.Refuse(400, "InvalidAction", "The sandbox does not imitate %s %s", r.Method, r.URL.Path)
 	}
 	record.Operation, record.ZoneID = c.operation, c.zoneID
 	for k := range c.query {
@@ -134,8 +72,9 @@ func (h *Handler) understand(r *http.Request, body []byte, record *history.Call)
 		record.Query[k] = c.query.Get(k)
 	}
 	if !signed {
-		return nil, nil, refuse(403, "MissingAuthenticationToken", "Missing Authentication Token")
+		return nil, gate.Refuse(403, "MissingAuthenticationToken", "Missing Authentication Token")
 	}
+	var malformed *gate.Failure
 	switch c.operation {
 	case "ChangeResourceRecordSets":
 		c.changes, c.comment, malformed = decodeChanges(body)
@@ -146,21 +85,25 @@ func (h *Handler) understand(r *http.Request, body []byte, record *history.Call)
 			malformed = unexpected(c.create.Other)
 		}
 	}
-	return c, malformed, nil
-}
-
-// accessKey of a signature of version 4 for Route 53, whatever the region.
-func accessKey(r *http.Request) (string, bool) {
-	credential, ok := strings.CutPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=")
-	if !ok {
-		return "", false
-	}
-	scope, _, _ := strings.Cut(credential, ",")
-	parts := strings.Split(strings.TrimSpace(scope), "/") // key/date/region/service/aws4_request
-	if len(parts) != 5 || parts[3] != "route53" || parts[4] != "aws4_request" {
-		return "", false
-	}
-	return parts[0], true
+	return &gate.Call{
+		Fault:     faultCall(c),
+		Bucket:    c.operation,
+		Changes:   len(c.changes),
+		Malformed: malformed,
+		Denial:    h.denial(c),
+		Changing:  c.operation == "ChangeResourceRecordSets",
+		Perform: func(string) (gate.Answer, *gate.Failure) {
+			a, f := h.perform(c)
+			if f != nil {
+				return gate.Answer{}, f
+			}
+			body, err := marshal(a.root, a.document)
+			if err != nil {
+				return gate.Answer{}, gate.Refuse(500, "InternalFailure", "%s", err)
+			}
+			return respond(a.status, a.header, body), nil
+		},
+	}, nil
 }
 
 func faultCall(c *call) fault.Call {
@@ -173,117 +116,41 @@ func faultCall(c *call) fault.Call {
 	return f
 }
 
-// admit lets a call through, or not: throttling, a forced error.
-func (h *Handler) admit(c *call, strike *fault.Fault) *failure {
-	if !h.limiter.Allow(c.operation, len(c.changes), h.now()) {
-		return known("Throttling")
-	}
-	if strike != nil && strike.Kind == fault.Fail {
-		f := refuse(strike.Status, strike.Code, strike.Message)
-		if f.code == "AccessDenied" && f.message == "" {
-			f.message = denial(c)
-		}
-		return f
-	}
-	return nil
-}
-
-func known(code string) *failure {
-	status, message, _ := fault.Known(code)
-	return refuse(status, code, message)
-}
-
 // denial words AccessDenied as IAM does.
-func denial(c *call) string {
+func (h *Handler) denial(c *call) string {
 	resource := ""
 	switch {
 	case c.zoneID != "":
-		resource = " on resource: arn:aws:route53:::hostedzone/" + c.zoneID
+		resource = "arn:aws:route53:::hostedzone/" + c.zoneID
 	case c.operation == "GetChange":
-		resource = " on resource: arn:aws:route53:::change/" + c.id
+		resource = "arn:aws:route53:::change/" + c.id
 	}
-	return fmt.Sprintf("User: %s is not authorized to perform: route53:%s%s because no identity-based policy allows the "+
-		"route53:%s action", caller, c.operation, resource, c.operation)
+	return gate.Denial(h.account, "route53:"+c.operation, resource)
 }
 
-// end remembers the call. It comes before the answer, so that whoever has the answer finds the call in the history.
-func (h *Handler) end(record history.Call) {
-	record.Answered = h.now()
-	record.Duration = record.Answered.Sub(record.Received)
-	h.log.End(record)
-}
-
-func (h *Handler) fail(w http.ResponseWriter, record history.Call, f *failure) {
-	record.Status, record.Code, record.Message = f.status, f.code, f.message
-	h.end(record)
+// Refuse words a failure.
+func (h *Handler) Refuse(f *gate.Failure, _, requestID string) gate.Answer {
 	h.mu.Lock()
-	legacy := h.behaviour.LegacyErrorBody && f.code == string(zone.InvalidChangeBatch)
+	legacy := h.behaviour.LegacyErrorBody && f.Code == string(zone.InvalidChangeBatch)
 	h.mu.Unlock()
-	body, err := f.body(record.RequestID)
+	kind := "Sender"
+	if f.Status >= 500 {
+		kind = "Receiver"
+	}
+	body, err := marshal("ErrorResponse", errorDocument{errorDetail{kind, f.Code, f.Message}, requestID})
 	if legacy {
-		body, err = marshal(f.code, legacyDocument{f.list, record.RequestID})
+		body, err = marshal(f.Code, legacyDocument{f.List, requestID})
 	}
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+		return respond(http.StatusInternalServerError, nil, []byte(err.Error()))
 	}
-	write(w, f.status, record.RequestID, body)
+	return respond(f.Status, nil, body)
 }
 
-func (h *Handler) succeed(w http.ResponseWriter, record history.Call, a answer, strike *fault.Fault) {
-	body, err := marshal(a.root, a.document)
-	if err != nil {
-		h.fail(w, record, refuse(500, "InternalFailure", err.Error()))
-		return
+func respond(status int, header http.Header, body []byte) gate.Answer {
+	if header == nil {
+		header = http.Header{}
 	}
-	record.Status = a.status
-	h.end(record)
-	for k, v := range a.header {
-		w.Header()[k] = v
-	}
-	switch {
-	case strike != nil && strike.Kind == fault.Garble:
-		body = body[:len(body)/2]
-	case strike != nil && strike.Kind == fault.Flood:
-		flood(w, body)
-		return
-	}
-	write(w, a.status, record.RequestID, body)
-}
-
-func write(w http.ResponseWriter, status int, requestID string, body []byte) {
-	w.Header().Set("Content-Type", "text/xml")
-	w.Header().Set("X-Amzn-Requestid", requestID)
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client may be gone
-}
-
-// flood sends a comment of 16 MiB before the answer.
-func flood(w http.ResponseWriter, body []byte) {
-	head, rest, _ := strings.Cut(string(body), "\n")
-	w.Header().Set("Content-Type", "text/xml")
-	chunk := strings.Repeat("x", 1<<16)
-	_, err := io.WriteString(w, head+"<!--")
-	for i := 0; i < 256 && err == nil; i++ {
-		_, err = io.WriteString(w, chunk)
-	}
-	if err == nil {
-		_, _ = io.WriteString(w, "-->"+rest)
-	}
-}
-
-// vanish ends a call without an answer.
-func vanish(w http.ResponseWriter, r *http.Request, kind fault.Kind) {
-	if kind == fault.Stall || kind == fault.Hang {
-		<-r.Context().Done()
-		return
-	}
-	connection, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
-	}
-	if tcp, ok := connection.(*net.TCPConn); ok && kind == fault.Reset {
-		_ = tcp.SetLinger(0) // close with RST
-	}
-	_ = connection.Close()
+	header.Set("Content-Type", "text/xml")
+	return gate.Answer{Status: status, Header: header, Body: body}
 }

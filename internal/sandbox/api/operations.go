@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ecssd/ecssd/internal/sandbox/gate"
 	"github.com/ecssd/ecssd/internal/sandbox/zone"
 )
 
@@ -68,7 +69,7 @@ func route(r *http.Request) (*call, bool) {
 }
 
 // perform carries a call out.
-func (h *Handler) perform(c *call) (answer, *failure) {
+func (h *Handler) perform(c *call) (answer, *gate.Failure) {
 	if len(c.zoneID) > 32 {
 		return answer{}, length("ResourceId", c.zoneID, 0, 32)
 	}
@@ -107,7 +108,7 @@ func (h *Handler) perform(c *call) (answer, *failure) {
 }
 
 // reply turns a result of the store into a response.
-func reply(root string, document any, err error) (answer, *failure) {
+func reply(root string, document any, err error) (answer, *gate.Failure) {
 	var refused *zone.Error
 	switch {
 	case errors.As(err, &refused):
@@ -118,26 +119,26 @@ func reply(root string, document any, err error) (answer, *failure) {
 		case zone.HostedZoneAlreadyExists:
 			status = 409
 		}
-		return answer{}, &failure{status, string(refused.Code), refused.Text(), refused.Messages}
+		return answer{}, &gate.Failure{Status: status, Code: string(refused.Code), Message: refused.Text(), List: refused.Messages}
 	case err != nil:
-		return answer{}, refuse(500, "InternalFailure", err.Error())
+		return answer{}, gate.Refuse(500, "InternalFailure", "%s", err)
 	}
 	return answer{status: 200, root: root, document: document}, nil
 }
 
-func (h *Handler) change(c *call) (answer, *failure) {
+func (h *Handler) change(c *call) (answer, *gate.Failure) {
 	if z, err := h.store.Get(c.zoneID); err == nil && z.CloudMap {
-		return answer{}, refuse(403, "AccessDenied", "The resource hostedzone/"+c.zoneID+
-			" can only be managed through AWS Cloud Map ("+cloudMapARN+")")
+		return answer{}, gate.Refuse(403, "AccessDenied",
+			"The resource hostedzone/%s can only be managed through AWS Cloud Map (%s)", c.zoneID, h.cloudMapARN())
 	}
 	h.mu.Lock() // from the look at busy until the change is made
 	defer h.mu.Unlock()
-	if h.now().Before(h.busy[c.zoneID]) {
-		return answer{}, known("PriorRequestNotComplete")
+	if h.gate.Now().Before(h.busy[c.zoneID]) {
+		return answer{}, gate.Known("PriorRequestNotComplete")
 	}
 	info, err := h.store.Change(c.zoneID, c.changes, c.comment)
 	if err == nil && h.behaviour.PriorRequestWindow > 0 {
-		h.busy[c.zoneID] = h.now().Add(h.behaviour.PriorRequestWindow)
+		h.busy[c.zoneID] = h.gate.Now().Add(h.behaviour.PriorRequestWindow)
 	}
 	return reply("ChangeResourceRecordSetsResponse", struct {
 		ChangeInfo changeInfo
@@ -145,7 +146,7 @@ func (h *Handler) change(c *call) (answer, *failure) {
 }
 
 // maxItems reads the page size: what is asked for, up to the most that the operation gives.
-func (c *call) maxItems(most int) (int, *failure) {
+func (c *call) maxItems(most int) (int, *gate.Failure) {
 	s := c.query.Get("maxitems")
 	if s == "" {
 		return most, nil
@@ -157,7 +158,7 @@ func (c *call) maxItems(most int) (int, *failure) {
 	return min(n, most), nil
 }
 
-func (h *Handler) listSets(c *call) (answer, *failure) {
+func (h *Handler) listSets(c *call) (answer, *gate.Failure) {
 	from := zone.Position{Name: c.query.Get("name"), Type: c.query.Get("type"), SetIdentifier: c.query.Get("identifier")}
 	most, f := c.maxItems(300)
 	switch {
@@ -188,7 +189,7 @@ func (h *Handler) listSets(c *call) (answer, *failure) {
 	return reply("ListResourceRecordSetsResponse", document, err)
 }
 
-func (h *Handler) listByName(c *call) (answer, *failure) {
+func (h *Handler) listByName(c *call) (answer, *gate.Failure) {
 	most, f := c.maxItems(100)
 	if f != nil {
 		return answer{}, f
@@ -201,7 +202,7 @@ func (h *Handler) listByName(c *call) (answer, *failure) {
 	if dnsName != "" {
 		name, err := zone.ParseName(dnsName)
 		if err != nil {
-			return answer{}, refuse(400, "InvalidDomainName", err.Error())
+			return answer{}, gate.Refuse(400, "InvalidDomainName", "%s", err)
 		}
 		from = name
 	}
@@ -219,11 +220,11 @@ func (h *Handler) listByName(c *call) (answer, *failure) {
 		document.Truncated, document.NextName, document.NextID = true, zones[most].Name, zones[most].ID
 		zones = zones[:most]
 	}
-	document.Zones = toHostedZones(zones)
+	document.Zones = h.toHostedZones(zones)
 	return reply("ListHostedZonesByNameResponse", document, nil)
 }
 
-func (h *Handler) listZones(c *call) (answer, *failure) {
+func (h *Handler) listZones(c *call) (answer, *gate.Failure) {
 	most, f := c.maxItems(100)
 	if f != nil {
 		return answer{}, f
@@ -253,11 +254,11 @@ func (h *Handler) listZones(c *call) (answer, *failure) {
 		document.Truncated, document.Next = true, zones[most].ID
 		zones = zones[:most]
 	}
-	document.Zones = toHostedZones(zones)
+	document.Zones = h.toHostedZones(zones)
 	return reply("ListHostedZonesResponse", document, nil)
 }
 
-func (h *Handler) listByVPC(c *call) (answer, *failure) {
+func (h *Handler) listByVPC(c *call) (answer, *gate.Failure) {
 	most, f := c.maxItems(100)
 	if f != nil {
 		return answer{}, f
@@ -293,7 +294,7 @@ func (h *Handler) listByVPC(c *call) (answer, *failure) {
 				document.Next = z.ID
 				return reply("ListHostedZonesByVPCResponse", document, nil)
 			}
-			s := summary{z.ID, z.Name, owner{Account: account}}
+			s := summary{z.ID, z.Name, owner{Account: h.account}}
 			if z.CloudMap {
 				s.Owner = owner{Service: cloudMap}
 			}
@@ -301,22 +302,22 @@ func (h *Handler) listByVPC(c *call) (answer, *failure) {
 		}
 	}
 	if !started {
-		return answer{}, refuse(400, "InvalidPaginationToken", "The value that you specified to get the second or "+
+		return answer{}, gate.Refuse(400, "InvalidPaginationToken", "The value that you specified to get the second or "+
 			"subsequent page of results is invalid.")
 	}
 	return reply("ListHostedZonesByVPCResponse", document, nil)
 }
 
-func (h *Handler) getZone(c *call) (answer, *failure) {
+func (h *Handler) getZone(c *call) (answer, *gate.Failure) {
 	z, err := h.store.Get(c.zoneID)
 	return reply("GetHostedZoneResponse", struct {
 		HostedZone    hostedZone
 		DelegationSet *delegationSet
 		VPCs          *vpcList
-	}{toHostedZone(z), toDelegationSet(z), toVPCs(z.VPCs)}, err)
+	}{h.toHostedZone(z), toDelegationSet(z), toVPCs(z.VPCs)}, err)
 }
 
-func (h *Handler) createZone(c *call) (answer, *failure) {
+func (h *Handler) createZone(c *call) (answer, *gate.Failure) {
 	r := c.create
 	z := zone.Zone{Name: r.Name, CallerReference: r.CallerReference}
 	if r.Config != nil {
@@ -331,7 +332,7 @@ func (h *Handler) createZone(c *call) (answer, *failure) {
 	case z.Private && len(z.VPCs) == 0:
 		return answer{}, invalidInput("When you're creating a private hosted zone, you must specify a VPC")
 	case r.VPC != nil && (r.VPC.ID == "" || r.VPC.Region == ""):
-		return answer{}, refuse(400, "InvalidVPCId", "The VPC ID that you specified either isn't a valid ID or the "+
+		return answer{}, gate.Refuse(400, "InvalidVPCId", "The VPC ID that you specified either isn't a valid ID or the "+
 			"current account is not authorized to access this VPC.")
 	}
 	z, info, err := h.store.Create(z)
@@ -340,13 +341,13 @@ func (h *Handler) createZone(c *call) (answer, *failure) {
 		ChangeInfo    changeInfo
 		DelegationSet *delegationSet
 		VPC           *vpc
-	}{toHostedZone(z), toChangeInfo(info), toDelegationSet(z), r.VPC}, err)
+	}{h.toHostedZone(z), toChangeInfo(info), toDelegationSet(z), r.VPC}, err)
 	a.status = 201
 	a.header = http.Header{"Location": {"https://route53.amazonaws.com/2013-04-01/hostedzone/" + z.ID}}
 	return a, f
 }
 
-func (h *Handler) zoneLimit(c *call) (answer, *failure) {
+func (h *Handler) zoneLimit(c *call) (answer, *gate.Failure) {
 	z, err := h.store.Get(c.zoneID)
 	type limit struct {
 		Type  string

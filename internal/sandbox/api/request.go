@@ -2,11 +2,11 @@ package api
 
 import (
 	"encoding/xml"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ecssd/ecssd/internal/sandbox/gate"
 	"github.com/ecssd/ecssd/internal/sandbox/zone"
 )
 
@@ -89,12 +89,12 @@ type config struct {
 }
 
 // decode reads a request document whose root element has the given name.
-func decode(body []byte, into any, root *xml.Name, want string) *failure {
+func decode(body []byte, into any, root *xml.Name, want string) *gate.Failure {
 	if err := xml.Unmarshal(body, into); err != nil {
 		return invalidInput("Invalid XML ; %s", err)
 	}
 	if root.Local != want {
-		return refuse(400, "MalformedInput", root.Local+" is not valid, expected "+want)
+		return gate.Refuse(400, "MalformedInput", "%s is not valid, expected %s", root.Local, want)
 	}
 	if root.Space != namespace {
 		return invalidInput("Invalid XML ; cvc-elt.1: Cannot find the declaration of element '%s'.", root.Local)
@@ -102,7 +102,7 @@ func decode(body []byte, into any, root *xml.Name, want string) *failure {
 	return nil
 }
 
-func unexpected(others ...[]unknown) *failure {
+func unexpected(others ...[]unknown) *gate.Failure {
 	for _, o := range slices.Concat(others...) {
 		return invalidInput("Invalid XML ; cvc-complex-type.2.4.a: Invalid content was found starting with element '%s'.",
 			o.XMLName.Local)
@@ -111,12 +111,12 @@ func unexpected(others ...[]unknown) *failure {
 }
 
 // decodeChanges reads a change batch as far as its form goes; what it would do to a zone is package zone's to judge.
-func decodeChanges(body []byte) ([]zone.Change, string, *failure) {
+func decodeChanges(body []byte) ([]zone.Change, string, *gate.Failure) {
 	var request changeRequest
 	if f := decode(body, &request, &request.XMLName, "ChangeResourceRecordSetsRequest"); f != nil {
 		return nil, "", f
 	}
-	incomplete := func(element, wants string) *failure {
+	incomplete := func(element, wants string) *gate.Failure {
 		return invalidInput("Invalid XML ; cvc-complex-type.2.4.b: The content of element '%s' is not complete. One of "+
 			"'{\"%s\":%s}' is expected.", element, namespace, wants)
 	}
@@ -151,7 +151,7 @@ func decodeChanges(body []byte) ([]zone.Change, string, *failure) {
 	return changes, batch.Comment, nil
 }
 
-func length(typ, value string, least, most int) *failure {
+func length(typ, value string, least, most int) *gate.Failure {
 	n := utf8.RuneCountInString(value)
 	if n < least {
 		return invalidInput("Invalid XML ; cvc-minLength-valid: Value '%s' with length = '%d' is not facet-valid with respect "+
@@ -164,7 +164,7 @@ func length(typ, value string, least, most int) *failure {
 	return nil
 }
 
-func within(typ string, value *int64, most int64) *failure {
+func within(typ string, value *int64, most int64) *gate.Failure {
 	if value != nil && *value < 0 {
 		return invalidInput("Invalid XML ; cvc-minInclusive-valid: Value '%d' is not facet-valid with respect to "+
 			"minInclusive '0' for type '%s'.", *value, typ)
@@ -178,7 +178,7 @@ func within(typ string, value *int64, most int64) *failure {
 
 // check holds a change against the schema (bounds as in the API reference, ResourceRecordSet) and against the rules for
 // which elements go together.
-func (c *change) check() *failure {
+func (c *change) check() *gate.Failure {
 	set := c.Set
 	if a := zone.Action(c.Action); a != zone.Create && a != zone.Delete && a != zone.Upsert {
 		return invalidInput("Invalid XML ; cvc-enumeration-valid: Value '%s' is not facet-valid with respect to enumeration "+
@@ -188,7 +188,7 @@ func (c *change) check() *failure {
 		return invalidInput("Invalid XML ; cvc-enumeration-valid: Value '%s' is not facet-valid with respect to the "+
 			"enumeration of type 'RRType'. It must be a value from the enumeration.", set.Type)
 	}
-	checks := []*failure{
+	checks := []*gate.Failure{
 		length("DNSName", set.Name, 1, 1024),
 		within("ResourceRecordSetWeight", set.Weight, 255),
 		within("TTL", set.TTL, 2147483647),
@@ -279,20 +279,8 @@ func fromSet(s zone.Set) recordSet {
 	return r
 }
 
-// failure is an error response.
-type failure struct {
-	status  int
-	code    string
-	message string
-	list    []string // the single messages of an InvalidChangeBatch
-}
-
-func refuse(status int, code, message string) *failure {
-	return &failure{status: status, code: code, message: message}
-}
-
-func invalidInput(format string, args ...any) *failure {
-	return refuse(400, "InvalidInput", fmt.Sprintf(format, args...))
+func invalidInput(format string, args ...any) *gate.Failure {
+	return gate.Refuse(400, "InvalidInput", format, args...)
 }
 
 // trimID accepts IDs with or without the prefix that responses give them.

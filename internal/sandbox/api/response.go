@@ -46,19 +46,19 @@ type linkedService struct {
 	ServicePrincipal string `xml:"ServicePrincipal"`
 }
 
-func toHostedZone(z zone.Zone) hostedZone {
-	h := hostedZone{ID: "/hostedzone/" + z.ID, Name: z.Name, CallerReference: z.CallerReference,
+func (h *Handler) toHostedZone(z zone.Zone) hostedZone {
+	hosted := hostedZone{ID: "/hostedzone/" + z.ID, Name: z.Name, CallerReference: z.CallerReference,
 		Config: config{z.Comment, z.Private}, Count: z.Sets}
 	if z.CloudMap {
-		h.LinkedService = &linkedService{cloudMapARN, cloudMap}
+		hosted.LinkedService = &linkedService{h.cloudMapARN(), cloudMap}
 	}
-	return h
+	return hosted
 }
 
-func toHostedZones(zones []zone.Zone) []hostedZone {
+func (h *Handler) toHostedZones(zones []zone.Zone) []hostedZone {
 	result := make([]hostedZone, 0, len(zones))
 	for _, z := range zones {
-		result = append(result, toHostedZone(z))
+		result = append(result, h.toHostedZone(z))
 	}
 	return result
 }
@@ -89,13 +89,12 @@ func toDelegationSet(z zone.Zone) *delegationSet {
 	return &delegationSet{z.NameServers}
 }
 
-// Owners of hosted zones, as ListHostedZonesByVPC and LinkedService name them.
-const (
-	account     = "123456789012"
-	cloudMap    = "servicediscovery.amazonaws.com"
-	cloudMapARN = "arn:aws:servicediscovery:eu-central-1:" + account + ":namespace/ns-sandbox"
-	caller      = "arn:aws:sts::" + account + ":assumed-role/ecsInstanceRole/i-0123456789abcdef0"
-)
+// cloudMap owns some hosted zones, as ListHostedZonesByVPC and LinkedService name it.
+const cloudMap = "servicediscovery.amazonaws.com"
+
+func (h *Handler) cloudMapARN() string {
+	return "arn:aws:servicediscovery:eu-central-1:" + h.account + ":namespace/ns-sandbox"
+}
 
 // marshal gives a document as Route 53 writes it.
 func marshal(root string, document any) ([]byte, error) {
@@ -120,13 +119,4 @@ type errorDetail struct {
 type legacyDocument struct {
 	Messages  []string `xml:"Messages>Message"`
 	RequestID string   `xml:"RequestId"`
-}
-
-// body of the response that tells a failure.
-func (f *failure) body(requestID string) ([]byte, error) {
-	kind := "Sender"
-	if f.status >= 500 {
-		kind = "Receiver"
-	}
-	return marshal("ErrorResponse", errorDocument{errorDetail{kind, f.code, f.message}, requestID})
 }

@@ -20,7 +20,7 @@ const (
 	Stall  Kind = "stall"  // before: no answer ever, until the client goes away
 	Lose   Kind = "lose"   // after: the connection is closed without an answer
 	Hang   Kind = "hang"   // after: no answer ever, until the client goes away
-	Garble Kind = "garble" // after: the answer breaks off in the middle of its XML
+	Garble Kind = "garble" // after: the answer breaks off in the middle
 	Flood  Kind = "flood"  // after: the answer is 16 MiB long
 )
 
@@ -31,7 +31,7 @@ type Fault struct {
 	Kind Kind `json:"kind"`
 
 	// Which calls: all for which every non-zero condition holds.
-	Operation string `json:"operation,omitempty"` // as in ChangeResourceRecordSets
+	Operation string `json:"operation,omitempty"` // ChangeResourceRecordSets, ecs:ListTasks, ec2:DescribeInstances, sts:GetCallerIdentity
 	ZoneID    string `json:"zoneId,omitempty"`
 	// Names is a pattern (* and ?) for the names of changed record sets, as the condition keys of IAM see them: lower case,
 	// no final dot, escaped. One match suffices.
@@ -50,9 +50,38 @@ type Fault struct {
 	Jitter  time.Duration `json:"-"`
 }
 
-// Known gives the HTTP status and message of an error code.
+// Known gives the HTTP status and message of an error code of any of the services.
 func Known(code string) (status int, message string, ok bool) {
 	switch code {
+	// ECS
+	case "ThrottlingException":
+		return 400, "Rate exceeded", true
+	case "ServerException":
+		return 500, "Service Unavailable. Please try again later.", true
+	case "ClientException", "InvalidParameterException":
+		return 400, "Invalid request", true
+	case "ClusterNotFoundException":
+		return 400, "Cluster not found.", true
+	case "ExpiredTokenException":
+		return 400, "The security token included in the request is expired", true
+	case "UnrecognizedClientException":
+		return 400, "The security token included in the request is invalid.", true
+	case "AccessDeniedException":
+		return 400, "", true // worded by the API
+	// EC2
+	case "RequestLimitExceeded":
+		return 503, "Request limit exceeded.", true
+	case "InternalError":
+		return 500, "An internal error has occurred", true
+	case "Unavailable":
+		return 503, "The server is overloaded and can't handle the request.", true
+	case "RequestExpired":
+		return 400, "Request has expired.", true
+	case "AuthFailure":
+		return 401, "AWS was not able to validate the provided access credentials", true
+	case "UnauthorizedOperation":
+		return 403, "", true // worded by the API
+	// Route 53, and what several have
 	case "Throttling":
 		return 400, "Rate exceeded", true
 	case "PriorRequestNotComplete":

@@ -2,6 +2,7 @@
 package history
 
 import (
+	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -15,10 +16,11 @@ type Call struct {
 	Received  time.Time         `json:"received"`
 	Answered  time.Time         `json:"answered"` // when the answer, or the refusal to give one, was decided
 	Duration  time.Duration     `json:"durationNs"`
-	Operation string            `json:"operation"`
+	Operation string            `json:"operation"` // ChangeResourceRecordSets; with other services ecs:ListTasks
 	ZoneID    string            `json:"zoneId,omitempty"`
 	Query     map[string]string `json:"query,omitempty"`
 	Changes   []zone.Change     `json:"changes,omitempty"` // as they were sent
+	Input     json.RawMessage   `json:"input,omitempty"`   // of ECS, as it was sent
 	AccessKey string            `json:"accessKey,omitempty"`
 	Attempt   string            `json:"attempt,omitempty"` // as the SDK counts: "attempt=2; max=3"
 	Fault     string            `json:"fault,omitempty"`   // the kind of fault that struck

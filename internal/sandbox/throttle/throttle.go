@@ -1,4 +1,4 @@
-// Package throttle counts API requests against token buckets as Route 53 does. It only says yes or no.
+// Package throttle counts API requests against token buckets as AWS does. It only says yes or no.
 package throttle
 
 import (
@@ -31,6 +31,23 @@ func Current() Policy {
 
 // Legacy is what it said before (DNSLimitations): five requests per second and account.
 func Legacy() Policy { return Policy{Account: Bucket{5, 5}} }
+
+// ECS begins with 50 tokens for DescribeClusters and 100 for the others, and gains 20 a second. AWS publishes the 50 (Amazon
+// ECS API reference, request-throttling) and says of the rest that it depends.
+func ECS() Policy {
+	return Policy{Action: Bucket{100, 20}, Special: map[string]Bucket{"DescribeClusters": {50, 20}}}
+}
+
+// EC2 is what the Amazon EC2 developer guide says of actions that only read (ec2-api-throttling): 100 tokens and 20 a
+// second, but 50 and 10 where a call has neither a filter nor a page size. Unpaged names the bucket of those.
+func EC2() Policy {
+	return Policy{Action: Bucket{100, 20}, Special: map[string]Bucket{
+		Unpaged("DescribeInstances"): {50, 10}, Unpaged("DescribeInstanceStatus"): {50, 10},
+	}}
+}
+
+// Unpaged names the bucket of calls without filter and page size.
+func Unpaged(operation string) string { return operation + " unpaged" }
 
 // None throttles nothing.
 func None() Policy { return Policy{} }
