@@ -176,6 +176,7 @@ func TestDemo(t *testing.T) {
 		require.Error(t, s.Run())
 		assert.Equal(t, 1, s.ProcessState.ExitCode())
 		assert.Contains(t, s.printed.String(), "FAILED: reach the Docker Engine: Cannot connect to the Docker daemon at unix:///nowhere")
+		assert.Equal(t, 1, strings.Count(s.printed.String(), "FAILED"))
 	})
 }
 

@@ -91,12 +91,14 @@ func (d *demo) prepare(ctx context.Context) error {
 		return err
 	}
 	d.bin = filepath.Dir(self)
-	if d.engine, err = client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation()); err != nil {
+	engine, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
 		return fmt.Errorf("read the settings of the Docker client: %w", err)
 	}
-	if _, err := d.engine.Ping(ctx); err != nil {
+	if _, err := engine.Ping(ctx); err != nil {
 		return fmt.Errorf("reach the Docker Engine: %w", err)
 	}
+	d.engine = engine
 	if err := d.removeContainers(ctx); err != nil { // of demos that were killed
 		return err
 	}
