@@ -55,7 +55,7 @@ func (id *Identity) ask(ctx context.Context) error {
 		Retryer:        retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = metadataAttempts }),
 		EnableFallback: aws.FalseTernary, // version 2 or nothing
 	})
-	document, err := client.GetInstanceIdentityDocument(ctx, nil)
+	document, err := identityDocument(ctx, client)
 	if err != nil {
 		return fmt.Errorf("ask EC2 metadata who this host is (%s): %w", metadataAdvice, err)
 	}
@@ -75,8 +75,10 @@ func (id *Identity) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if id.VPC, err = read(ctx, client, "network/interfaces/macs/"+mac+"/vpc-id"); err != nil {
-		return err
+	if mac != "" {
+		if id.VPC, err = read(ctx, client, "network/interfaces/macs/"+mac+"/vpc-id"); err != nil {
+			return err
+		}
 	}
 	names, err := read(ctx, client, "local-hostname")
 	// A DHCP option set with several domains makes several names of it.
@@ -85,11 +87,37 @@ func (id *Identity) ask(ctx context.Context) error {
 	return err
 }
 
+// identityDocument gives the instance identity document, or what of it stands elsewhere in the metadata where a service that
+// plays EC2's has no such document: all but the account.
+func identityDocument(ctx context.Context, client *imds.Client) (imds.InstanceIdentityDocument, error) {
+	found, err := client.GetInstanceIdentityDocument(ctx, nil)
+	if err == nil {
+		return found.InstanceIdentityDocument, nil
+	}
+	if !missing(err) {
+		return imds.InstanceIdentityDocument{}, err
+	}
+	var document imds.InstanceIdentityDocument
+	for path, field := range map[string]*string{
+		"instance-id": &document.InstanceID, "local-ipv4": &document.PrivateIP, "placement/region": &document.Region,
+	} {
+		if *field, err = read(ctx, client, path); err != nil {
+			return document, err
+		}
+	}
+	return document, nil
+}
+
+// missing says whether the metadata service has answered that there is no such thing.
+func missing(err error) bool {
+	var response interface{ HTTPStatusCode() int }
+	return errors.As(err, &response) && response.HTTPStatusCode() == http.StatusNotFound
+}
+
 // read gives one value of the instance's metadata; it is empty where there is none.
 func read(ctx context.Context, client *imds.Client, path string) (string, error) {
 	out, err := client.GetMetadata(ctx, &imds.GetMetadataInput{Path: path})
-	var response interface{ HTTPStatusCode() int }
-	if errors.As(err, &response) && response.HTTPStatusCode() == http.StatusNotFound {
+	if missing(err) {
 		return "", nil
 	}
 	if err != nil {

@@ -107,6 +107,17 @@ func TestIdentifyBearsWhatMetadataLacks(t *testing.T) {
 	assert.Equal(t, want, got)
 }
 
+func TestIdentifyWithoutAnIdentityDocument(t *testing.T) {
+	s := metadata(t, sandbox.Instance{})
+	s.Metadata().Unset("dynamic/instance-identity/document")
+	s.Metadata().Unset("meta-data/mac")
+	want := onEC2
+	want.Account, want.VPC = "", ""
+	got, err := host.Identify(t.Context(), host.Given{})
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+}
+
 func TestIdentifySaysWhatToDo(t *testing.T) {
 	for name, c := range map[string]struct {
 		mode  imds.Mode
