@@ -44,7 +44,11 @@ func (m *mapping) named(ports []reachable, port container.Port, names, setting s
 		return
 	}
 	for name := range strings.SplitSeq(names, ",") {
-		m.announce(strings.TrimSpace(name), ports[i], setting)
+		if name = strings.TrimSpace(name); name == "" { // of which a template could make a good name
+			m.problem(setting, "one of its names is empty")
+			continue
+		}
+		m.announce(name, ports[i], setting)
 	}
 }
 
@@ -57,7 +61,7 @@ func (m *mapping) named(ports []reachable, port container.Port, names, setting s
 //	53/udp, 54/udp   dns-53-udp, dns-54-udp
 func (m *mapping) implicit(ports []reachable) {
 	if len(ports) == 0 {
-		m.unasked("no port of it is published: add a port mapping to the container definition")
+		m.unasked("it has no port: add a port mapping or, on the host's network or its task's own, let the image expose one")
 		return
 	}
 	ports = slices.DeleteFunc(ports, func(r reachable) bool { return m.ignored(r.port) || !m.usable(r) })

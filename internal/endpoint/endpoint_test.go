@@ -158,6 +158,16 @@ func TestWhichContainers(t *testing.T) {
 		"relay":              {web(label(container.LabelTaskARN, "arn:::::/service-connect-relay-1")), []string{own}},
 		"managed daemon":     {web(label(container.LabelTaskARN, "arn:::::/ebs-csi-driver-1")), []string{own}},
 		"ECS's own, renamed": {web(label(container.LabelName, "~internal~ecs~pause"), label("SERVICE_NAME", "x")), []string{own}},
+		"relay, without ARN": {
+			web(label(container.LabelName, "instance-service-connect-relay"), label(container.LabelTaskARN, "")), []string{own},
+		},
+		"managed daemon, under another ARN that only the agent knows": {
+			web(label(container.LabelName, "ecs-managed-ebs-csi-driver"), label(container.LabelTaskARN, "arn:::ecs::/x"), mode(container.Host)),
+			[]string{own},
+		},
+		"by hand, named like a daemon, on a bridge": {
+			web(withoutECS, label(container.LabelName, "ecs-managed-orders")), []string{"ecs-managed-orders 80/tcp at 10080"},
+		},
 		"a user's own, named like a daemon": {
 			web(label(container.LabelName, "ecs-managed-orders"), mode(container.Host), exposes(tcp(8080))),
 			[]string{"ecs-managed-orders 8080/tcp at 8080"},
@@ -193,6 +203,10 @@ func TestImplicitNames(t *testing.T) {
 			web(publishes(published(tcp(9000), tcp(80)))),
 			[]string{"web 80/tcp at 10080", "web-80 80/tcp at 10080", "web-9000 9000/tcp at 19000"},
 		},
+		"the lowest as a number, not as text": {
+			web(publishes(published(tcp(9), tcp(10)))),
+			[]string{"web 9/tcp at 10009", "web-10 10/tcp at 10010", "web-9 9/tcp at 10009"},
+		},
 		"one UDP port": {web(publishes(published(udp(53)))), []string{"web-udp 53/udp at 10053"}},
 		"the same number on TCP and UDP": {
 			web(publishes(published(udp(53), tcp(53)))),
@@ -220,11 +234,11 @@ func TestImplicitNames(t *testing.T) {
 		},
 		"no port, as many workers": {
 			web(publishes()),
-			[]string{"- container: no port of it is published: add a port mapping to the container definition"},
+			[]string{"- container: it has no port: add a port mapping or, on the host's network or its task's own, let the image expose one"},
 		},
 		"no port, but a name for it": {
 			web(publishes(), env("SERVICE_NAME", "worker")),
-			[]string{"? container: no port of it is published: add a port mapping to the container definition"},
+			[]string{"? container: it has no port: add a port mapping or, on the host's network or its task's own, let the image expose one"},
 		},
 		"a bad name is told once for all ports": {
 			web(publishes(published(tcp(80), tcp(81))), label(container.LabelName, "my web")),
@@ -279,8 +293,17 @@ func TestExplicitNames(t *testing.T) {
 			web(publishes(published(tcp(80), tcp(81))), env("SERVICE_80_NAME", "ok,,bad one"), env("SERVICE_81_NAME", "other")),
 			[]string{
 				"ok 80/tcp at 10080", "other 81/tcp at 10081",
-				`? SERVICE_80_NAME: name "" has an empty part between dots, or is empty`,
+				"? SERVICE_80_NAME: one of its names is empty",
 			},
+		},
+		"a bad name alone announces nothing": {
+			web(env("SERVICE_80_NAME", "a b")),
+			[]string{`? SERVICE_80_NAME: name "a b" has a character other than letters, digits, '-', '_' and '.'`},
+		},
+		"a list of nothing": {web(env("SERVICE_80_NAME", ",")), []string{"? SERVICE_80_NAME: one of its names is empty"}},
+		"a number of the host": {
+			web(env("SERVICE_10080_NAME", "time")),
+			[]string{"? SERVICE_10080_NAME: container port 10080/tcp is not published; published are: 80/tcp"},
 		},
 		"named and ignored": {
 			web(publishes(published(tcp(80), tcp(81))), env("SERVICE_80_NAME", "a"), env("SERVICE_81_NAME", "b"), env("SERVICE_80_IGNORE", "x")),

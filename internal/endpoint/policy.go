@@ -85,13 +85,16 @@ func (m *mapping) run(all []container.Container) {
 	}
 	m.settings = readSettings(c, m.problem)
 	switch {
-	case Service(c) == "" && !m.settings.explicit:
-		m.chosen("container", "it has neither the label "+container.LabelName+" nor a SERVICE_NAME or SERVICE_<port>_NAME setting")
-		return
 	case m.settings.ignore:
 		m.problems = nil // of settings that do not matter
 		m.told = map[string]bool{}
 		m.chosen("container", "SERVICE_IGNORE is set")
+		return
+	case m.settings.explicit:
+	case len(setting(c, "SERVICE_NAME")) > maxValueBytes:
+		return // told already; the task definition's name is not what was asked for
+	case Service(c) == "":
+		m.chosen("container", "it has neither the label "+container.LabelName+" nor a SERVICE_NAME or SERVICE_<port>_NAME setting")
 		return
 	}
 	ports, ok := m.reachable(all)
@@ -106,9 +109,13 @@ func (m *mapping) run(all []container.Container) {
 
 // ofECSItself says whether the ECS agent started the container for its own purposes. In a task those are pause containers and
 // volume helpers, whose names begin with a character that a task definition's names cannot have. The Service Connect relay
-// and managed daemons are tasks that only the agent knows, with ARNs that have no partition, region and account; a name such as
-// ecs-managed-x alone could be a user's own.
+// and managed daemons are tasks that only the agent knows, with ARNs that have no partition, region and account
+// (arn:::::/service-connect-relay-…). Should another agent make up other ARNs, their names tell them, unless the ARN is one
+// of a user's task, who may call a container ecs-managed-x too.
 func ofECSItself(c container.Container) bool {
-	return strings.HasPrefix(c.Labels[container.LabelName], "~internal~") ||
-		strings.HasPrefix(c.Labels[container.LabelTaskARN], "arn:::::/")
+	name, arn := c.Labels[container.LabelName], c.Labels[container.LabelTaskARN]
+	reserved := name == "instance-service-connect-relay" ||
+		strings.HasPrefix(name, "ecs-managed-") && c.Mode == container.Host
+	return strings.HasPrefix(name, "~internal~") || strings.HasPrefix(arn, "arn:::::/") ||
+		reserved && !strings.HasPrefix(arn, "arn:aws")
 }

@@ -87,7 +87,7 @@ func TestHostMode(t *testing.T) {
 		},
 		"only weighted, so neither declared nor named": {
 			web(mode(container.Host), env("SERVICE_9000_WEIGHT", "3")),
-			[]string{"- container: no port of it is published: add a port mapping to the container definition"},
+			[]string{"- container: it has no port: add a port mapping or, on the host's network or its task's own, let the image expose one"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, mapped(tt.container)) })

@@ -52,9 +52,17 @@ func TestSettings(t *testing.T) {
 		"the longest names": {
 			web(env("SERVICE_80_NAME", "a"+strings.Repeat(" ", 4095))), []string{"a 80/tcp at 10080"},
 		},
-		"service name too long": {
+		"service name too long: not ECS's instead": {
 			web(env("SERVICE_NAME", strings.Repeat("x", 4097))),
-			[]string{standard, "? SERVICE_NAME: its value has 4097 bytes, and at most 4096 are read"},
+			[]string{"? SERVICE_NAME: its value has 4097 bytes, and at most 4096 are read"},
+		},
+		"service name too long, by hand": {
+			web(withoutECS, env("SERVICE_NAME", strings.Repeat("x", 4097))),
+			[]string{"? SERVICE_NAME: its value has 4097 bytes, and at most 4096 are read"},
+		},
+		"service name too long, which no named port needs": {
+			web(env("SERVICE_NAME", strings.Repeat("x", 4097)), env("SERVICE_80_NAME", "a")),
+			[]string{"a 80/tcp at 10080", "? SERVICE_NAME: its value has 4097 bytes, and at most 4096 are read"},
 		},
 		"weight":            {web(env("SERVICE_WEIGHT", " 5 ")), []string{standard + " weight 5"}},
 		"weight 0":          {web(env("SERVICE_WEIGHT", "0")), []string{standard + " weight 0"}},
@@ -62,6 +70,8 @@ func TestSettings(t *testing.T) {
 		"of another port":   {web(env("SERVICE_8_WEIGHT", "5")), []string{standard}},
 		"bad weight":        {web(env("SERVICE_WEIGHT", "lots")), []string{standard, `? SERVICE_WEIGHT: "lots" is not a weight of 0 to 255; 1 is used`}},
 		"weight too high":   {web(env("SERVICE_80_WEIGHT", "256")), []string{standard, `? SERVICE_80_WEIGHT: "256" is not a weight of 0 to 255; 1 is used`}},
+		"weight with sign":  {web(env("SERVICE_WEIGHT", "+5")), []string{standard, `? SERVICE_WEIGHT: "+5" is not a weight of 0 to 255; 1 is used`}},
+		"empty weight":      {web(env("SERVICE_80_WEIGHT", ""), env("SERVICE_WEIGHT", "5")), []string{standard + " weight 5"}},
 		"weight below zero": {web(env("SERVICE_WEIGHT", "-1")), []string{standard, `? SERVICE_WEIGHT: "-1" is not a weight of 0 to 255; 1 is used`}},
 		"bad weight of several ports is told once": {
 			web(publishes(published(tcp(80), tcp(81))), env("SERVICE_WEIGHT", "x")),

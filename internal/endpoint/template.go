@@ -23,7 +23,8 @@ type NameFields struct {
 }
 
 // ParseTemplate reads a template of names: text/template over NameFields. It tries the template on a container of ECS and on
-// another one, so that a field that does not exist is found before a container needs it. Empty text means {{.Service}}.
+// another one, so that a field that does not exist is found before a container needs it; of the former it has to make a name.
+// Empty text means {{.Service}}.
 func ParseTemplate(text string) (*template.Template, error) {
 	if text == "" {
 		text = "{{.Service}}"
@@ -33,11 +34,15 @@ func ParseTemplate(text string) (*template.Template, error) {
 		return nil, fmt.Errorf("read name template: %w", err)
 	}
 	for _, fields := range []NameFields{
-		{Service: "web", Cluster: "default", Family: "web", Revision: "1", Port: 80, Proto: "tcp"},
 		{Service: "web", Port: 80, Proto: "udp"},
+		{Service: "web", Cluster: "default", Family: "web", Revision: "1", Port: 80, Proto: "tcp"},
 	} {
-		if _, err := expand(parsed, fields); err != nil {
+		name, err := expand(parsed, fields)
+		if err != nil {
 			return nil, fmt.Errorf("%w (the fields are .Service, .Cluster, .Family, .Revision, .Port and .Proto)", err)
+		}
+		if err := CheckName(strings.ToLower(name), ""); err != nil && fields.Cluster != "" {
+			return nil, fmt.Errorf("try name template: %w", err)
 		}
 	}
 	return parsed, nil

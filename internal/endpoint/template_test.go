@@ -33,6 +33,10 @@ func TestTemplateOfNames(t *testing.T) {
 		"two ports become one name": {
 			"{{.Family}}", web(publishes(published(tcp(80), tcp(81)))), []string{"shop 80/tcp at 10080", "shop 81/tcp at 10081"},
 		},
+		"a name of nothing": {
+			"svc-{{.Service}}", web(env("SERVICE_80_NAME", "a, ")),
+			[]string{"svc-a 80/tcp at 10080", "? SERVICE_80_NAME: one of its names is empty"},
+		},
 		"no cluster": {
 			"{{.Service}}.{{.Cluster}}", web(withoutECS, env("SERVICE_NAME", "www")),
 			[]string{`? SERVICE_NAME: name "www." has an empty part between dots, or is empty`},
@@ -61,6 +65,8 @@ func TestParseTemplateRefuses(t *testing.T) {
 		"unknown field, only in ECS":       {"{{if .Cluster}}{{.Name}}{{end}}", fields},
 		"unknown field, only outside ECS":  {"{{if not .Cluster}}{{.Name}}{{end}}", fields},
 		"field of a field":                 {"{{.Service.Name}}", fields},
+		"never a name":                     {"{{.Service}} {{.Cluster}}", `try name template: name "web default" has a character`},
+		"no name at all":                   {"{{if eq .Port 1}}{{.Service}}{{end}}", `try name template: name "" has an empty part`},
 		"a name without end":               {`{{printf "%2000d" 1}}`, "the name becomes too long"},
 		"a name without end, in its parts": {strings.Repeat("{{.Service}}", 400), "the name becomes too long"},
 	} {
