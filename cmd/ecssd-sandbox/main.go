@@ -30,6 +30,7 @@ type flags struct {
 	InstanceID string   `name:"instance-id" placeholder:"ID" help:"Instance ID in the metadata."`
 	HostIP     string   `name:"host-ip" placeholder:"ADDR" help:"The instance's private address in the metadata."`
 	Throttle   string   `default:"current" placeholder:"POLICY" help:"Token buckets: current (AWS now), legacy (5 requests a second to Route 53), none."`
+	Engine     bool     `help:"Mirror the local Docker Engine: containers with ECS's labels are tasks on the instance of the metadata."`
 	Seed       uint64   `placeholder:"N" help:"Seed of all random choices, to have the same ones again."`
 }
 
@@ -77,7 +78,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		settings = sandbox.Settings{}
 	}
 	s, err := sandbox.Start(sandbox.Config{
-		Listen: f.Listen, DNS: f.DNS, Manage: f.Manage, VPC: f.VPC, Seed: f.Seed,
+		Listen: f.Listen, DNS: f.DNS, Manage: f.Manage, VPC: f.VPC, Seed: f.Seed, Engine: f.Engine,
 		Instance: sandbox.Instance{ID: f.InstanceID, PrivateIP: f.HostIP, Region: f.Region, Account: f.Account},
 		Settings: settings,
 	})

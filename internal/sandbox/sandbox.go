@@ -22,6 +22,7 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -33,6 +34,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/sandbox/api"
 	"github.com/ecssd/ecssd/internal/sandbox/ecs"
+	"github.com/ecssd/ecssd/internal/sandbox/engine"
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
 	"github.com/ecssd/ecssd/internal/sandbox/fleet"
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
@@ -89,6 +91,9 @@ type Config struct {
 	Settings Settings
 	Seed     uint64           // of all random choices; 0: another one each time
 	Now      func() time.Time // time.Now
+
+	// Engine lets the containers of the local Docker Engine that carry ECS's labels be tasks, on the instance of the metadata.
+	Engine bool
 }
 
 // Server is a running sandbox.
@@ -107,7 +112,8 @@ type Server struct {
 
 	region      string // of the instance
 	url, manage string
-	closeBack   func() error // ends management
+	closeBack   func() error       // ends management
+	unfollow    context.CancelFunc // ends the mirror of the Engine
 	done        sync.WaitGroup
 
 	mu         sync.Mutex
@@ -172,25 +178,45 @@ func Start(c Config) (*Server, error) {
 		return nil, fmt.Errorf("make the instance known to EC2: %w", err)
 	}
 	s.apply(c.Settings)
+	ctx, unfollow := context.WithCancel(context.Background())
+	s.unfollow = unfollow
+	if c.Engine {
+		mirror, err := engine.New(ctx, s.fleet, s.own().ID)
+		if err != nil {
+			unfollow()
+			return nil, err
+		}
+		s.done.Go(func() { mirror.Run(ctx) })
+	}
+	if err := s.listen(c, random(4)); err != nil {
+		unfollow()
+		s.done.Wait()
+		return nil, err
+	}
+	return s, nil
+}
+
+// listen begins to serve.
+func (s *Server) listen(c Config, random *rand.Rand) error {
 	front, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("listen for the API: %w", err)
+		return fmt.Errorf("listen for the API: %w", err)
 	}
 	back, err := net.Listen("tcp", c.Manage)
 	if err != nil {
 		_ = front.Close()
-		return nil, fmt.Errorf("listen for management: %w", err)
+		return fmt.Errorf("listen for management: %w", err)
 	}
-	s.resolver, err = resolver.Listen(c.DNS, c.VPC, s.store, random(4))
+	s.resolver, err = resolver.Listen(c.DNS, c.VPC, s.store, random)
 	if err != nil {
 		_ = front.Close()
 		_ = back.Close()
-		return nil, err
+		return err
 	}
 	s.url, s.manage = "http://"+front.Addr().String(), "http://"+back.Addr().String()
 	s.closeFront = s.serve(front, http.HandlerFunc(s.route))
 	s.closeBack = s.serve(back, s.management())
-	return s, nil
+	return nil
 }
 
 // serve answers on a listener and gives what ends that. The listener is closed apart from its server, which may not have
@@ -246,6 +272,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 
 // Close ends all that the Server does, calls in flight included.
 func (s *Server) Close() error {
+	s.unfollow()
 	err := errors.Join(s.SetListening(false), s.closeBack())
 	s.resolver.Close()
 	s.done.Wait()
