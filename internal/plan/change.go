@@ -7,8 +7,9 @@ type Action string
 
 // The actions that ecssd uses.
 const (
-	Upsert Action = "UPSERT"
+	Create Action = "CREATE" // succeeds only when there is no such record
 	Delete Action = "DELETE" // succeeds only when the record is exactly as given
+	Upsert Action = "UPSERT"
 )
 
 // Change is one element of a change batch.

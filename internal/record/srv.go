@@ -52,6 +52,28 @@ func (r Record) Marked() bool {
 	return ok && r.Type == SRV && r.Weight == 0 && target.Priority == markedPriority
 }
 
+// Mark puts an SRV record on standby as the sweeper does it.
+func (r Record) Mark() Record {
+	target, ok := ParseTarget(r.Value)
+	if !ok {
+		return r
+	}
+	target.Priority = markedPriority
+	r.Weight, r.Value = 0, target.String()
+	return r
+}
+
+// Unmark gives a marked record the weight that its container asked for.
+func (r Record) Unmark() Record {
+	target, ok := ParseTarget(r.Value)
+	if !ok {
+		return r
+	}
+	target.Priority = priority
+	r.Weight, r.Value = int64(min(target.Weight, 255)), target.String()
+	return r
+}
+
 // Same says whether two records mean the same. It is true for values that differ only as Route 53 might rewrite them:
 // case, the final dot of the target, leading zeros.
 func (r Record) Same(other Record) bool {

@@ -1,0 +1,193 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// unit is changes that are made together or not at all: the removal of a record, its replacement, or a name's new TTL. Each
+// repeats records as they were listed, and none is an UPSERT, so that what an agent has changed meanwhile is neither
+// overwritten nor brought back.
+type unit struct {
+	verdict Verdict
+	changes []plan.Change
+}
+
+// rewrite is the verdict on a name whose TTL is changed.
+const rewrite Verdict = "rewrite"
+
+func replace(old, with record.Record) []plan.Change {
+	return []plan.Change{{Action: plan.Delete, Record: old}, {Action: plan.Create, Record: with}}
+}
+
+// units gives what the judgements call for. What changes one name stands together.
+func (c Config) units(judgements []Judgement, all []record.Record) []unit {
+	var units []unit
+	touched := map[group]bool{}
+	for _, j := range judgements {
+		g := group{j.Record.Name, j.Record.Type}
+		switch {
+		case j.Verdict.deletes():
+			units = append(units, unit{j.Verdict, []plan.Change{{Action: plan.Delete, Record: j.Record}}})
+		case j.Verdict == Standby:
+			units = append(units, unit{j.Verdict, replace(j.Record, j.Record.Mark())})
+		case j.Verdict == Restore:
+			units = append(units, unit{j.Verdict, replace(j.Record, j.Record.Unmark())})
+		default:
+			continue
+		}
+		touched[g] = true
+	}
+	if c.TTL != nil {
+		units = append(units, retimed(all, *c.TTL, touched)...)
+	}
+	return units
+}
+
+// retimed gives each name whose records have another TTL a new one: the records of a name must share one, so that all are
+// replaced in one batch. Names in which something else changes wait for the next pass, and so do names with records that are
+// not ecssd's.
+func retimed(all []record.Record, ttl int64, touched map[group]bool) []unit {
+	var order []group
+	byGroup := map[group][]plan.Change{}
+	for _, r := range all {
+		g := group{r.Name, r.Type}
+		if _, ours := record.ParseSetID(r.SetID); !ours {
+			touched[g] = true
+		}
+		if r.TTL == ttl || touched[g] {
+			continue
+		}
+		if byGroup[g] == nil {
+			order = append(order, g)
+		}
+		with := r
+		with.TTL = ttl
+		byGroup[g] = append(byGroup[g], replace(r, with)...)
+	}
+	var units []unit
+	for _, g := range order {
+		if !touched[g] {
+			units = append(units, unit{rewrite, byGroup[g]})
+		}
+	}
+	return units
+}
+
+// batchUnits is how many units go into one call at the most: where one of them has been overtaken by an agent, the others of
+// the batch have to be sent again.
+const batchUnits = 100
+
+const longestBackoff = 10 * time.Second
+
+// change makes all units that can be made, and counts them.
+func (c Config) change(ctx context.Context, units []unit, report *Report) error {
+	for len(units) > 0 {
+		n := first(units)
+		if err := c.send(ctx, units[:n], report); err != nil {
+			report.NotDone = len(units)
+			return fmt.Errorf("%d changes are left for the next pass: %w", len(units), err)
+		}
+		units = units[n:]
+	}
+	return nil
+}
+
+// first gives how many units fit into the next batch.
+func first(units []unit) int {
+	var changes []plan.Change
+	for i, u := range units {
+		changes = append(changes, u.changes...)
+		if i > 0 && (plan.Batch(changes) < len(changes) || i == batchUnits) {
+			return i
+		}
+	}
+	return len(units)
+}
+
+// send makes one batch of units. Units that are refused are dropped: somebody has changed the record since it was read. Its
+// error is that ctx ended, or one that would meet every other batch too.
+func (c Config) send(ctx context.Context, units []unit, report *Report) error {
+	for failures := 0; len(units) > 0; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var changes []plan.Change
+		for _, u := range units {
+			changes = append(changes, u.changes...)
+		}
+		err := c.Zone.Change(ctx, changes)
+		var refusal *plan.Refusal
+		switch {
+		case err == nil:
+			for _, u := range units {
+				report.done(u.verdict)
+			}
+			return nil
+		case errors.As(err, &refusal) && refusal.Reason == plan.Denied && len(refusal.Named) == 0 && len(units) == 1:
+			return err
+		case errors.As(err, &refusal):
+			kept := without(units, refusal)
+			if len(kept) == len(units) {
+				return c.bisect(ctx, units, report)
+			}
+			report.Overtaken += len(units) - len(kept)
+			units = kept
+		case errors.Is(err, plan.ErrNoSuchZone):
+			return err
+		default:
+			// Not known to be made, perhaps made: the same again is harmless, since every change names what it replaces.
+			failures++
+			if err := pause(ctx, failures); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// without gives the units that a refusal does not name.
+func without(units []unit, refusal *plan.Refusal) (kept []unit) {
+	for _, u := range units {
+		named := false
+		for _, c := range u.changes {
+			if _, ok := refusal.Named[c]; ok {
+				named = true
+			}
+		}
+		if !named {
+			kept = append(kept, u)
+		}
+	}
+	return kept
+}
+
+// bisect finds the bad unit of a batch whose refusal names none.
+func (c Config) bisect(ctx context.Context, units []unit, report *Report) error {
+	if len(units) == 1 {
+		report.Overtaken++
+		return nil
+	}
+	half := len(units) / 2
+	if err := c.send(ctx, units[:half], report); err != nil {
+		return err
+	}
+	return c.send(ctx, units[half:], report)
+}
+
+// pause waits before a call is repeated: a random part of an interval that doubles with each failure.
+func pause(ctx context.Context, failures int) error {
+	longest := min(200*time.Millisecond<<min(failures, 10), longestBackoff)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(rand.N(longest)):
+		return nil
+	}
+}

@@ -1,0 +1,74 @@
+package sweep
+
+// Report says what a pass has found and done. All but Seconds count records, if not said otherwise.
+type Report struct {
+	DryRun bool `json:"dryRun,omitempty"`
+
+	Seen      int `json:"seen"`      // of ecssd and the original agent
+	Stale     int `json:"stale"`     // to be deleted
+	Unhealthy int `json:"unhealthy"` // failing their checks
+	Refused   int `json:"refused"`   // stale, and left because too many would go without proof
+	Left      int `json:"left"`      // out of order, and not the sweeper's to mend
+
+	Deleted      int `json:"deleted"`
+	Standby      int `json:"standby"`
+	Restored     int `json:"restored"`
+	Rewritten    int `json:"rewritten"` // names given another TTL
+	Overtaken    int `json:"overtaken"` // changes not made because the record has changed since it was read
+	NotDone      int `json:"notDone"`   // changes there was no time for, or that failed
+	TasksStopped int `json:"tasksStopped"`
+
+	Seconds float64 `json:"seconds"`
+	Error   string  `json:"error,omitempty"`
+	// Findings are the records that are not as they should be, the first maxFindings of them.
+	Findings []Finding `json:"findings,omitempty"`
+}
+
+// Finding is one record that is not as it should be.
+type Finding struct {
+	Verdict Verdict `json:"verdict"`
+	Name    string  `json:"name"`
+	Type    string  `json:"type"`
+	SetID   string  `json:"setId"`
+	Reason  string  `json:"reason"`
+}
+
+// maxFindings keeps the report below the 256 KB that an asynchronous invocation may carry.
+const maxFindings = 500
+
+func (r *Report) count(judgements []Judgement, checked results, refused error) {
+	r.Seen = len(judgements)
+	for _, err := range checked {
+		if err != nil {
+			r.Unhealthy++
+		}
+	}
+	if budget, ok := refused.(*ErrBudget); ok {
+		r.Refused = budget.Unproven
+	}
+	for _, j := range judgements {
+		switch {
+		case j.Verdict.deletes():
+			r.Stale++
+		case j.Verdict == Left:
+			r.Left++
+		}
+		if j.Verdict != Keep && len(r.Findings) < maxFindings {
+			r.Findings = append(r.Findings, Finding{j.Verdict, j.Record.Name, string(j.Record.Type), j.Record.SetID, j.Reason})
+		}
+	}
+}
+
+// done counts a change that was made.
+func (r *Report) done(verdict Verdict) {
+	switch {
+	case verdict.deletes():
+		r.Deleted++
+	case verdict == Standby:
+		r.Standby++
+	case verdict == Restore:
+		r.Restored++
+	case verdict == rewrite:
+		r.Rewritten++
+	}
+}

@@ -1,0 +1,111 @@
+package sweep
+
+import (
+	"fmt"
+
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// budgetFloor is how many records may go without proof however few there are in all.
+const budgetFloor = 10
+
+// ErrBudget says that too many records would have gone without proof, and none of those has.
+type ErrBudget struct {
+	Records, Unproven int
+	Budget            float64
+}
+
+func (e *ErrBudget) Error() string {
+	return fmt.Sprintf("%d of %d records would go and EC2 does not prove their hosts dead, more than %.0f %%: all of those are left; "+
+		"see whether ECS and EC2 answer in full for this account and region, and raise the budget if so", e.Unproven, e.Records, 100*e.Budget)
+}
+
+// unproven says whether a verdict deletes on less than EC2's word.
+func (v Verdict) unproven() bool { return v == Orphan || v == Missing }
+
+func (v Verdict) deletes() bool { return v == Dead || v.unproven() }
+
+// withinBudget leaves all records that would go without proof, if they are too many.
+func withinBudget(judgements []Judgement, budget float64) error {
+	refusal := ErrBudget{Records: len(judgements), Budget: budget}
+	for _, j := range judgements {
+		if j.Verdict.unproven() {
+			refusal.Unproven++
+		}
+	}
+	if refusal.Unproven <= budgetFloor || float64(refusal.Unproven) <= budget*float64(refusal.Records) {
+		return nil
+	}
+	for i := range judgements {
+		if judgements[i].Verdict.unproven() {
+			judgements[i].is(Left, "too many records would go without proof ("+judgements[i].Reason+")")
+		}
+	}
+	return &refusal
+}
+
+// group is the weighted records of one name and type.
+type group struct {
+	name string
+	typ  record.Type
+}
+
+// spareTheLast leaves the last record of a service that would go without proof, the last serving one that would go on standby
+// for its host's sake, and the address of every record that stays. all is the zone, records of others included.
+func spareTheLast(judgements []Judgement, all []record.Record) {
+	remaining, serving := map[group]int{}, map[group]int{}
+	for _, r := range all {
+		g := group{r.Name, r.Type}
+		remaining[g]++
+		if r.Weight > 0 {
+			serving[g]++
+		}
+	}
+	for _, j := range judgements {
+		g := group{j.Record.Name, j.Record.Type}
+		if j.Verdict.deletes() {
+			remaining[g]--
+		}
+		if j.Record.Weight > 0 && (j.Verdict.deletes() || j.Verdict == Standby) {
+			serving[g]--
+		}
+	}
+	for i := range judgements {
+		j := &judgements[i]
+		g := group{j.Record.Name, j.Record.Type}
+		switch {
+		case j.Verdict.unproven() && g.typ == record.SRV && remaining[g] == 0:
+			j.is(Left, "it is the last record of the name, and there is no proof ("+j.Reason+")")
+			remaining[g]++
+			serving[g]++
+		case j.Verdict == Standby && j.Spare && serving[g] == 0:
+			j.is(Left, "it is the last serving record of the name ("+j.Reason+")")
+			serving[g]++
+		}
+	}
+	keepAddresses(judgements, all, remaining)
+}
+
+// keepAddresses leaves the last address of a name that a remaining record points to.
+func keepAddresses(judgements []Judgement, all []record.Record, remaining map[group]int) {
+	gone := map[record.Key]bool{}
+	for _, j := range judgements {
+		if j.Verdict.deletes() {
+			gone[j.Record.Key()] = true
+		}
+	}
+	needed := map[string]bool{}
+	for _, r := range all {
+		if target, ok := record.ParseTarget(r.Value); ok && r.Type == record.SRV && !gone[r.Key()] {
+			needed[target.Host] = true
+		}
+	}
+	for i := range judgements {
+		j := &judgements[i]
+		g := group{j.Record.Name, record.A}
+		if j.Record.Type == record.A && j.Verdict.deletes() && needed[g.name] && remaining[g] == 0 {
+			j.is(Left, "a record that stays points to it ("+j.Reason+")")
+			remaining[g]++
+		}
+	}
+}

@@ -1,0 +1,218 @@
+package sweep
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// Zone is what a sweep needs of a hosted zone.
+type Zone interface {
+	// Each passes on the weighted SRV and A records of the whole zone, page by page.
+	Each(ctx context.Context, visit func(page []record.Record, listed int) error) error
+	// Change makes all changes or none. It returns a *plan.Refusal or plan.ErrThrottled, possibly wrapped, where nothing was
+	// changed; after any other error the outcome is not known.
+	Change(ctx context.Context, changes []plan.Change) error
+}
+
+// Config is what a sweep works with.
+type Config struct {
+	Zone   Zone
+	Source Source
+	Check  *Checker // nil: containers are not checked over HTTP
+	// Stop asks ECS to stop a task of which a container fails its check; nil: such a container is only put on standby.
+	Stop func(ctx context.Context, cluster, task, reason string) error
+	// Budget is the part of the records, 0 to 1, above which all those are left that would go without proof: so many at once
+	// are more likely a mistake, of the sweeper or of what it reads.
+	Budget float64
+	TTL    *int64 // seconds; every name whose records have another is rewritten, nil: none is
+	DryRun bool
+	Log    *logrus.Entry
+}
+
+const (
+	// secondLook is after how long a container that ECS did not know is looked for again: ECS learns of a container some seconds
+	// after its agent on the host has started it.
+	secondLook = 90 * time.Second
+	// reserve is the time kept for changes and the report when a deadline is near.
+	reserve = 20 * time.Second
+)
+
+// Sweep makes one pass: it reads the whole zone and all of EC2 and ECS, looks a second time at what ECS did not know, checks
+// containers if it is to, and changes what has to be changed. Where a reading fails nothing is changed. The report says what
+// was found and done, beside an error too.
+func Sweep(ctx context.Context, c Config) (report Report, err error) {
+	start := time.Now()
+	report.DryRun = c.DryRun
+	defer func() {
+		report.Seconds = time.Since(start).Seconds()
+		if err != nil {
+			report.Error = err.Error()
+		}
+	}()
+	var records []record.Record
+	err = c.Zone.Each(ctx, func(page []record.Record, _ int) error {
+		records = append(records, page...)
+		return nil
+	})
+	if err != nil {
+		return report, fmt.Errorf("nothing is changed: %w", err)
+	}
+	fleet, err := c.Source.Fleet(ctx, instances(records))
+	if err != nil {
+		return report, fmt.Errorf("nothing is changed: %w", err)
+	}
+	judgements := judge(records, fleet)
+	checked := results{}
+	if c.Check != nil {
+		checkCtx, cancel := before(ctx, 2*reserve)
+		checked = c.Check.check(checkCtx, c.Check.subjects(judgements, fleet))
+		cancel()
+	}
+	if slices.ContainsFunc(judgements, func(j Judgement) bool { return j.Verdict.unproven() }) {
+		if judgements, err = c.lookAgain(ctx, start, records, judgements, &fleet); err != nil {
+			return report, fmt.Errorf("nothing is changed: %w", err)
+		}
+	}
+	heed(judgements, checked)
+	refused := withinBudget(judgements, c.Budget)
+	spareTheLast(judgements, records)
+	report.count(judgements, checked, refused)
+	c.tell(judgements)
+	if c.DryRun {
+		return report, refused
+	}
+	changeCtx, cancel := before(ctx, reserve/2)
+	defer cancel()
+	err = c.change(changeCtx, c.units(judgements, records), &report)
+	c.stopTasks(changeCtx, judgements, checked, fleet, &report)
+	return report, errors.Join(refused, err)
+}
+
+// before gives a context that ends some time before ctx does.
+func before(ctx context.Context, margin time.Duration) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-margin))
+}
+
+// instances gives the instance IDs that records name, sorted.
+func instances(records []record.Record) []string {
+	var ids []string
+	for _, r := range records {
+		if id, ok := record.ParseSetID(r.SetID); ok && id.Kind != record.Legacy {
+			ids = append(ids, id.Instance)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// lookAgain judges by a second look at EC2 and ECS; what both looks do not find is deleted, and nothing else without proof.
+// Where there is no time for it, those records are left for the next pass.
+func (c Config) lookAgain(ctx context.Context, start time.Time, records []record.Record, first []Judgement, fleet *Fleet) ([]Judgement, error) {
+	wait := secondLook - time.Since(start)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < max(wait, 0)+2*reserve {
+		for i := range first {
+			if first[i].Verdict.unproven() {
+				first[i].is(Left, "no time was left to look twice ("+first[i].Reason+")")
+			}
+		}
+		return first, nil
+	}
+	c.Log.WithField("wait", wait.Round(time.Second).String()).Info("looking a second time at what ECS does not know")
+	select {
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the second look: %w", ctx.Err())
+	case <-time.After(wait):
+	}
+	second, err := c.Source.Fleet(ctx, instances(records))
+	if err != nil {
+		return nil, err
+	}
+	*fleet = second
+	judgements := judge(records, second)
+	for i := range judgements {
+		if judgements[i].Verdict.unproven() && !first[i].Verdict.unproven() {
+			judgements[i].is(Keep, "")
+		}
+	}
+	return judgements, nil
+}
+
+// heed puts on standby what fails its check, and leaves marked what does.
+func heed(judgements []Judgement, checked results) {
+	for i := range judgements {
+		j := &judgements[i]
+		err, done := checked[j.Record.Key()]
+		if !done || err == nil || j.Verdict != Keep && j.Verdict != Restore {
+			continue
+		}
+		j.standby(err.Error())
+	}
+}
+
+// tell logs every verdict that changes something, or calls for a person.
+func (c Config) tell(judgements []Judgement) {
+	for _, j := range judgements {
+		if j.Verdict == Keep {
+			continue
+		}
+		c.Log.WithFields(logrus.Fields{
+			"verdict": j.Verdict, "name": j.Record.Name, "type": j.Record.Type, "set_id": j.Record.SetID, "reason": j.Reason, "dry_run": c.DryRun,
+		}).Info("record out of order")
+	}
+}
+
+// stopTasks stops the tasks of containers that fail their checks, if that is asked for: never all running tasks of a service,
+// and none that no service would start again.
+func (c Config) stopTasks(ctx context.Context, judgements []Judgement, checked results, fleet Fleet, report *Report) {
+	if c.Stop == nil {
+		return
+	}
+	running, failing := map[string]map[string]bool{}, map[string]Container{}
+	for _, known := range fleet.Containers {
+		if known.Service != "" && !known.Stopped {
+			if running[known.Service] == nil {
+				running[known.Service] = map[string]bool{}
+			}
+			running[known.Service][known.Task] = true
+		}
+	}
+	for _, j := range judgements {
+		if known, ok := fleet.Containers[j.ID.Container]; ok && known.Service != "" && checked[j.Record.Key()] != nil {
+			failing[known.Task] = known
+		}
+	}
+	for _, known := range sorted(failing) {
+		if len(running[known.Service]) <= 1 || ctx.Err() != nil {
+			continue
+		}
+		delete(running[known.Service], known.Task)
+		if err := c.Stop(ctx, known.Cluster, known.Task, "ecssd: a container fails its HTTP check"); err != nil {
+			c.Log.WithError(err).WithField("task", known.Task).Warn("stopping a task failed")
+			continue
+		}
+		report.TasksStopped++
+	}
+}
+
+// sorted gives containers by task, in order.
+func sorted(byTask map[string]Container) []Container {
+	var found []Container
+	for _, c := range byTask {
+		found = append(found, c)
+	}
+	slices.SortFunc(found, func(a, b Container) int { return cmp.Compare(a.Task, b.Task) })
+	return found
+}
