@@ -26,8 +26,8 @@ func (c *Client) FindZone(ctx context.Context, name, vpc string) (Zone, error) {
 		return Zone{}, fmt.Errorf("find hosted zone %s: %w", name, err)
 	}
 	if owner := zone.LinkedService; owner != nil {
-		return Zone{}, fmt.Errorf("find hosted zone %s: %s belongs to %s, which alone may change it: "+
-			"make a zone of another name for ecssd, or remove the Cloud Map namespace", name, zoneID(zone), aws.ToString(owner.ServicePrincipal))
+		return Zone{}, fmt.Errorf("find hosted zone %s: %s belongs to %s, which alone may change it: make a zone of another name "+
+			"for ecssd, or remove the Cloud Map namespace", name, zoneID(zone), aws.ToString(owner.ServicePrincipal))
 	}
 	return Zone{ID: zoneID(zone), api: c.api}, nil
 }
