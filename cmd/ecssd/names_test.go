@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -143,10 +145,9 @@ func TestHostileSettingsAreReportedOnceAndHurtNobodyElse(t *testing.T) {
 		w.container("bad", tt.options)
 	}
 	w.caughtUp("witness")
-	resyncs := strings.Count(w.log.String(), "") // of the log so far
-	time.Sleep(2500 * time.Millisecond)          // at least one full look more
+	looks := w.looks()
+	w.eventually(10*time.Second, "two looks more at the Engine", func() bool { return w.looks() >= looks+2 })
 	log := w.log.String()
-	assert.GreaterOrEqual(t, strings.Count(log, ""), resyncs)
 	for n, tt := range tests {
 		var lines []string
 		for line := range strings.SplitSeq(log, "\n") {
@@ -162,6 +163,22 @@ func TestHostileSettingsAreReportedOnceAndHurtNobodyElse(t *testing.T) {
 	}
 	assert.Len(t, w.service("good"), 1)
 	assert.Len(t, w.service("bad"), 3, "a wrong port in a setting's name or a wrong weight costs no name")
+}
+
+// looks is how often the agent has looked at the Engine, by its metrics.
+func (w *world) looks() int {
+	w.t.Helper()
+	response, err := http.Get("http://" + w.listen + "/metrics")
+	require.NoError(w.t, err)
+	defer response.Body.Close()
+	metrics, err := io.ReadAll(response.Body)
+	require.NoError(w.t, err)
+	_, rest, found := strings.Cut(string(metrics), "\necssd_snapshots_total{outcome=\"ok\"} ")
+	require.True(w.t, found)
+	line, _, _ := strings.Cut(rest, "\n")
+	looks, err := strconv.Atoi(line)
+	require.NoError(w.t, err)
+	return looks
 }
 
 func TestTargetEC2(t *testing.T) {

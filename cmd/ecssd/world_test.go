@@ -45,7 +45,7 @@ const (
 // world is a sandbox in place of AWS, the real Engine, and an agent as a process of its own, with service names that no
 // other test on the same Engine uses.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	sandbox *sandbox.Server
 	zone    string // ID
 	prefix  string // of the service names that the agent announces
@@ -59,7 +59,7 @@ type world struct {
 }
 
 // newWorld makes a world whose agent is not running yet. args are flags for it.
-func newWorld(t *testing.T, args ...string) *world {
+func newWorld(t testing.TB, args ...string) *world {
 	t.Helper()
 	s, err := sandbox.Start(sandbox.Config{Seed: 1})
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func (w *world) listed() {
 }
 
 // freeAddress gives a loopback address on which nothing listens.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
