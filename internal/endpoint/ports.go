@@ -14,6 +14,9 @@ import (
 // interface of its own (awsvpc), ~internal~ecs~pause-<container> with Service Connect in bridge mode.
 const pauseName = "~internal~ecs~pause"
 
+// maxHops bounds how many containers stand between one and the network namespace that it uses, which may be a circle.
+const maxHops = 8
+
 // maxListed bounds the ports and addresses that one reason lists.
 const maxListed = 10
 
@@ -36,7 +39,7 @@ func OwnInterface(c, owner container.Container) bool {
 // ownerOf gives the container whose network namespace c uses. The Engine names it by ID; by name or the beginning of the ID
 // where there was none yet when c was created. It may use that of another in its turn.
 func ownerOf(c container.Container, all []container.Container) (container.Container, bool) {
-	for range all {
+	for range maxHops {
 		i := slices.IndexFunc(all, func(o container.Container) bool { return o.ID == c.SharedWith })
 		if i < 0 {
 			i = slices.IndexFunc(all, func(o container.Container) bool { return o.Name == c.SharedWith })

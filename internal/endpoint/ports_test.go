@@ -191,6 +191,10 @@ func TestSharedNetwork(t *testing.T) {
 			[]container.Container{plain(shares("third")), plain(func(c *container.Container) { c.ID, c.Name = "c", "third" })},
 			[]string{"web 80/tcp at 10080", neither, neither},
 		},
+		"owners in a circle": {
+			web(shares(pauseID)), []container.Container{plain(shares(webID))},
+			[]string{neither, gone},
+		},
 		"owner is itself": {web(shares(webID)), nil, []string{`? container: it uses the network of container "aaaaaaaaaaaa", which does not run`}},
 	} {
 		t.Run(name, func(t *testing.T) {
