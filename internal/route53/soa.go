@@ -1,0 +1,53 @@
+package route53
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
+	"github.com/aws/aws-sdk-go-v2/service/route53/types"
+
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// LowerNegativeTTL lowers for how long resolvers keep the answer that a name does not exist: the lesser of the SOA record's TTL
+// and its last field (RFC 2308), 900 s as Route 53 makes a zone. Both become seconds, where they are more.
+func (z *Zone) LowerNegativeTTL(ctx context.Context, name string, seconds int64) error {
+	page, err := z.api.list(ctx, &sdk.ListResourceRecordSetsInput{
+		HostedZoneId: &z.ID, MaxItems: aws.Int32(1), StartRecordName: aws.String(record.Escape(name)), StartRecordType: types.RRTypeSoa,
+	})
+	if err != nil {
+		return fmt.Errorf("read the SOA record of %s: %w", name, classify(err))
+	}
+	if len(page.ResourceRecordSets) != 1 || page.ResourceRecordSets[0].Type != types.RRTypeSoa || plain(aws.ToString(page.ResourceRecordSets[0].Name)) != name {
+		return fmt.Errorf("read the SOA record of %s: zone %s has none of this name: is it a zone of another name?", name, z.ID)
+	}
+	soa := page.ResourceRecordSets[0]
+	var fields []string
+	if len(soa.ResourceRecords) == 1 {
+		fields = strings.Fields(aws.ToString(soa.ResourceRecords[0].Value))
+	}
+	if len(fields) != 7 {
+		return fmt.Errorf("read the SOA record of %s: it has %d fields and not seven", name, len(fields))
+	}
+	minimum, err := strconv.ParseInt(fields[6], 10, 64)
+	if err != nil {
+		return fmt.Errorf("read the SOA record of %s: its last field: %w", name, err)
+	}
+	if minimum <= seconds && aws.ToInt64(soa.TTL) <= seconds {
+		return nil
+	}
+	fields[6] = strconv.FormatInt(min(minimum, seconds), 10)
+	soa.TTL = aws.Int64(min(aws.ToInt64(soa.TTL), seconds))
+	soa.ResourceRecords = []types.ResourceRecord{{Value: aws.String(strings.Join(fields, " "))}}
+	_, err = z.api.change(ctx, &sdk.ChangeResourceRecordSetsInput{HostedZoneId: &z.ID, ChangeBatch: &types.ChangeBatch{
+		Changes: []types.Change{{Action: types.ChangeActionUpsert, ResourceRecordSet: &soa}},
+	}})
+	if err != nil {
+		return fmt.Errorf("lower the negative TTL of %s in its SOA record: %w", name, classify(err))
+	}
+	return nil
+}
