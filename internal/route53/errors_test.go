@@ -134,6 +134,14 @@ func TestRefusals(t *testing.T) {
 			message: `[FATAL problem: DomainLabelTooLong (Domain label is too long) encountered with 'bad.example.internal']`,
 			named:   map[int]plan.Reason{7: plan.Invalid},
 		},
+		"a TTL of its own, an identifier that goes on": {
+			message: `[RRSet with DNS name web.example.internal., type SRV, SetIdentifier i-1:ecs:c2:80/tcp2 cannot be created as weighted sets must contain the same TTL.]`,
+			reason:  plan.TTL,
+		},
+		"zone full, and news": {
+			message: `[Exceeded limit MAX_RRSETS_BY_ZONE for zone: Z0123456789, Computer says no]`,
+			reason:  plan.ZoneFull,
+		},
 		"a batch too long": {
 			message: `[Number of records limit of 1000 exceeded.]`,
 			reason:  plan.Invalid,

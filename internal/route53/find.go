@@ -92,7 +92,7 @@ func (c *Client) associated(ctx context.Context, zones []types.HostedZone, vpc s
 		for _, v := range detail.VPCs {
 			vpcs = append(vpcs, aws.ToString(v.VPCId))
 		}
-		if vpc != "" && slices.Contains(vpcs, vpc) {
+		if slices.Contains(vpcs, vpc) {
 			chosen = append(chosen, zone)
 		}
 		listed = append(listed, fmt.Sprintf("%s in %s", zoneID(zone), strings.Join(vpcs, " ")))

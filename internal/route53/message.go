@@ -14,9 +14,6 @@ var boundary = regexp.MustCompile(`, ?(?:[A-Z]|(?i:tried to |rrset |exceeded |in
 
 // split takes the messages of a change batch apart. Where it goes wrong a message names no change.
 func split(text string) []string {
-	if inner, ok := strings.CutPrefix(text, "["); ok {
-		text = strings.TrimSuffix(inner, "]")
-	}
 	var messages []string
 	start := 0
 	for _, at := range boundary.FindAllStringIndex(text, -1) {
