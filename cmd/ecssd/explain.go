@@ -56,6 +56,7 @@ func addressed(ctx context.Context, all []container.Container) []container.Conta
 			known, err := tasks(ctx, host.NewIntrospection(host.IntrospectionURL))
 			if err == nil {
 				all[i].Address = known[c.ID].Address
+				all[i].Exposed = append(slices.Clone(c.Exposed), known[c.ID].Ports...)
 			}
 		}
 	}

@@ -37,8 +37,9 @@ type Engine interface {
 
 // Task is what the ECS agent knows of a container and the Engine does not.
 type Task struct {
-	Address  netip.Addr // of the task's own network interface; the zero Addr where it has none
-	Stopping bool       // ECS wants the task stopped
+	Address  netip.Addr       // of the task's own network interface; the zero Addr where it has none
+	Ports    []container.Port // that the task definition maps; the Engine shows them only where they are published
+	Stopping bool             // ECS wants the task stopped
 }
 
 // Zone is a hosted zone.

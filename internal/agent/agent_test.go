@@ -284,13 +284,13 @@ func TestAddressOfTheTasksOwnInterface(t *testing.T) {
 		pause.Labels = map[string]string{container.LabelName: "~internal~ecs~pause", container.LabelTaskARN: "arn"}
 		pause.Mode, pause.Published = container.None, nil
 		c.Mode, c.SharedWith, c.Published = container.Shared, pause.ID, nil
-		c.Exposed = []container.Port{{Number: 80, Proto: container.TCP}}
 		w.engine.start(pause)
 		w.engine.start(c)
 		w.run()
 		w.after(2 * time.Second)
 		require.Empty(t, w.zone.services())
-		w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next()} })
+		ports := []container.Port{{Number: 80, Proto: container.TCP}}
+		w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next(), Ports: ports} })
 		w.after(4 * time.Second)
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
 		eni := record.Record{Name: "ip-10-0-0-2.sd.internal", Type: record.A, SetID: "i-1:eni:" + c.ID, Weight: 1, Value: "10.0.0.2"}

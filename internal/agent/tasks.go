@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ecssd/ecssd/internal/container"
@@ -66,6 +67,7 @@ func (a *Agent) learnAddresses(ctx context.Context, now time.Time) (again time.T
 			}
 		}
 		c.Address = a.tasks[id].Address
+		c.Exposed = union(c.Exposed, a.tasks[id].Ports)
 		a.containers[id] = c
 		missing = missing || !c.Address.IsValid()
 	}
@@ -76,4 +78,15 @@ func (a *Agent) learnAddresses(ctx context.Context, now time.Time) (again time.T
 		a.asked++
 	}
 	return a.askAt
+}
+
+// union gives the ports of both lists. It leaves both as they are.
+func union(a, b []container.Port) []container.Port {
+	all := slices.Clone(a)
+	for _, port := range b {
+		if !slices.Contains(all, port) {
+			all = append(all, port)
+		}
+	}
+	return all
 }

@@ -122,7 +122,7 @@ func settings(labels map[string]string, env []string) (keptLabels, keptEnv map[s
 func exposed(config *api.Config) []container.Port {
 	var ports []container.Port
 	for p := range config.ExposedPorts {
-		if port, ok := parsePort(string(p)); ok {
+		if port, ok := container.ParsePort(string(p)); ok {
 			ports = append(ports, port)
 		}
 	}
@@ -134,7 +134,7 @@ func exposed(config *api.Config) []container.Port {
 func published(settings *api.NetworkSettings) []container.Binding {
 	var bindings []container.Binding
 	for p, hosts := range settings.Ports {
-		port, ok := parsePort(string(p))
+		port, ok := container.ParsePort(string(p))
 		if !ok {
 			continue
 		}
@@ -160,20 +160,6 @@ func parseHostIP(s string) (netip.Addr, bool) {
 	}
 	ip, err := netip.ParseAddr(s)
 	return ip, err == nil
-}
-
-// parsePort reads a port as the Engine writes it: "80/tcp".
-func parsePort(s string) (container.Port, bool) {
-	number, proto, _ := strings.Cut(s, "/")
-	n, err := strconv.ParseUint(number, 10, 16)
-	if err != nil || n == 0 {
-		return container.Port{}, false
-	}
-	switch p := container.Proto(proto); p {
-	case container.TCP, container.UDP, container.SCTP:
-		return container.Port{Number: uint16(n), Proto: p}, true
-	}
-	return container.Port{}, false
 }
 
 func comparePorts(a, b container.Port) int {

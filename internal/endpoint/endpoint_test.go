@@ -158,19 +158,14 @@ func TestWhichContainers(t *testing.T) {
 		"relay":              {web(label(container.LabelTaskARN, "arn:::::/service-connect-relay-1")), []string{own}},
 		"managed daemon":     {web(label(container.LabelTaskARN, "arn:::::/ebs-csi-driver-1")), []string{own}},
 		"ECS's own, renamed": {web(label(container.LabelName, "~internal~ecs~pause"), label("SERVICE_NAME", "x")), []string{own}},
-		"relay, without ARN": {
-			web(label(container.LabelName, "instance-service-connect-relay"), label(container.LabelTaskARN, "")), []string{own},
+		"relay, by its name alone": {
+			web(label(container.LabelName, "instance-service-connect-relay"), mode(container.Host)), []string{own},
 		},
-		"managed daemon, under another ARN that only the agent knows": {
-			web(label(container.LabelName, "ecs-managed-ebs-csi-driver"), label(container.LabelTaskARN, "arn:::ecs::/x"), mode(container.Host)),
-			[]string{own},
-		},
-		"by hand, named like a daemon, on a bridge": {
-			web(withoutECS, label(container.LabelName, "ecs-managed-orders")), []string{"ecs-managed-orders 80/tcp at 10080"},
+		"managed daemon, by its name alone": {
+			web(label(container.LabelName, "ecs-managed-ebs-csi-driver"), mode(container.Host)), []string{own},
 		},
 		"a user's own, named like a daemon": {
-			web(label(container.LabelName, "ecs-managed-orders"), mode(container.Host), exposes(tcp(8080))),
-			[]string{"ecs-managed-orders 8080/tcp at 8080"},
+			web(label(container.LabelName, "ecs-managed-orders")), []string{"ecs-managed-orders 80/tcp at 10080"},
 		},
 		"a user's own, named like the relay": {
 			web(label(container.LabelName, "instance-service-connect-relay")),
@@ -178,6 +173,22 @@ func TestWhichContainers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, mapped(tt.container)) })
+	}
+}
+
+func TestOrderOfProblemsIsThatOfContainersNames(t *testing.T) {
+	called := func(id, name string) container.Container {
+		return web(publishes(), func(c *container.Container) { c.ID, c.Name = id, name })
+	}
+	for _, given := range [][]container.Container{
+		{called("1", "b"), called("2", "a"), called("3", "a")}, {called("3", "a"), called("2", "a"), called("1", "b")},
+	} {
+		_, problems := policy.Map(given)
+		var got []string
+		for _, p := range problems {
+			got = append(got, p.ContainerName+p.ContainerID)
+		}
+		assert.Equal(t, []string{"a2", "a3", "b1"}, got)
 	}
 }
 

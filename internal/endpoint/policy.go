@@ -110,12 +110,10 @@ func (m *mapping) run(all []container.Container) {
 // ofECSItself says whether the ECS agent started the container for its own purposes. In a task those are pause containers and
 // volume helpers, whose names begin with a character that a task definition's names cannot have. The Service Connect relay
 // and managed daemons are tasks that only the agent knows, with ARNs that have no partition, region and account
-// (arn:::::/service-connect-relay-…). Should another agent make up other ARNs, their names tell them, unless the ARN is one
-// of a user's task, who may call a container ecs-managed-x too.
+// (arn:::::/service-connect-relay-…), and share the host's network. There their names are reserved, whatever the ARN.
 func ofECSItself(c container.Container) bool {
-	name, arn := c.Labels[container.LabelName], c.Labels[container.LabelTaskARN]
-	reserved := name == "instance-service-connect-relay" ||
-		strings.HasPrefix(name, "ecs-managed-") && c.Mode == container.Host
-	return strings.HasPrefix(name, "~internal~") || strings.HasPrefix(arn, "arn:::::/") ||
-		reserved && !strings.HasPrefix(arn, "arn:aws")
+	name := c.Labels[container.LabelName]
+	reserved := name == "instance-service-connect-relay" || strings.HasPrefix(name, "ecs-managed-")
+	return strings.HasPrefix(name, "~internal~") || strings.HasPrefix(c.Labels[container.LabelTaskARN], "arn:::::/") ||
+		reserved && c.Mode == container.Host
 }

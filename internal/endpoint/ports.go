@@ -137,7 +137,7 @@ func published(bindings []container.Binding) []reachable {
 // choose takes the one binding of a port that is announced: not loopback, IPv4, the lowest host port.
 func choose(port container.Port, bindings []container.Binding) reachable {
 	known := slices.DeleteFunc(bindings, func(b container.Binding) bool { return b.HostPort == 0 })
-	outside := slices.DeleteFunc(slices.Clone(known), func(b container.Binding) bool { return b.HostIP.Unmap().IsLoopback() })
+	outside := slices.DeleteFunc(slices.Clone(known), func(b container.Binding) bool { return b.HostIP.IsLoopback() })
 	v4 := slices.DeleteFunc(slices.Clone(outside), func(b container.Binding) bool { return !b.HostIP.Unmap().Is4() })
 	switch {
 	case !spoken(port.Proto):
@@ -153,7 +153,7 @@ func choose(port container.Port, bindings []container.Binding) reachable {
 	r := reachable{port: port, hostPort: used.HostPort, chosen: true}
 	slices.SortFunc(known, compareBindings)
 	var rest []string
-	for _, b := range slices.Compact(known) {
+	for _, b := range known {
 		// The Engine publishes each port on 0.0.0.0 and :: both, and gives :: another host port only where it chooses the
 		// port itself (seen with Engine 20.10): nobody has asked for that one.
 		twin := b.HostIP == netip.IPv6Unspecified() && used.HostIP == netip.IPv4Unspecified()

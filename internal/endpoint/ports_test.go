@@ -60,8 +60,10 @@ func TestWhichBinding(t *testing.T) {
 func TestMapLeavesItsInputAlone(t *testing.T) {
 	c := web(publishes(bind(tcp(80), "127.0.0.1:80", "0.0.0.0:40000", "0.0.0.0:32768")), exposes(tcp(9), tcp(8)))
 	host := web(mode(container.Host), exposes(tcp(9), tcp(8)), label("SERVICE_7_NAME", "x"))
+	c.ID = pauseID // the higher one first
 	given := []container.Container{c, host}
 	policy.Map(given)
+	assert.Equal(t, []string{pauseID, webID}, []string{given[0].ID, given[1].ID})
 	assert.Equal(t, bind(tcp(80), "127.0.0.1:80", "0.0.0.0:40000", "0.0.0.0:32768"), given[0].Published)
 	assert.Equal(t, []container.Port{tcp(9), tcp(8)}, given[1].Exposed)
 }
@@ -71,8 +73,9 @@ func TestHostMode(t *testing.T) {
 		container container.Container
 		want      []string
 	}{
-		"declared": {web(mode(container.Host), exposes(tcp(8080))), []string{"web 8080/tcp at 8080"}},
-		"named":    {web(mode(container.Host), env("SERVICE_9000_NAME", "time")), []string{"time 9000/tcp at 9000"}},
+		"declared":       {web(mode(container.Host), exposes(tcp(8080))), []string{"web 8080/tcp at 8080"}},
+		"declared twice": {web(mode(container.Host), exposes(tcp(8080), tcp(8080))), []string{"web 8080/tcp at 8080"}},
+		"named":          {web(mode(container.Host), env("SERVICE_9000_NAME", "time")), []string{"time 9000/tcp at 9000"}},
 		"named, with others declared": {
 			web(mode(container.Host), exposes(tcp(8080), tcp(9000)), env("SERVICE_9000_NAME", "time")),
 			[]string{"time 9000/tcp at 9000"},
@@ -201,6 +204,18 @@ func TestSharedNetwork(t *testing.T) {
 			assert.ElementsMatch(t, tt.want, mapped(append(tt.others, tt.container)...))
 		})
 	}
+}
+
+func TestOwnerThatSeveralContainersCouldBeIsTheSameOneEachTime(t *testing.T) {
+	const prefix = "bbbbbbbbbbbb"
+	owner := func(id string, port string) container.Container {
+		return web(withoutECS, publishes(bind(tcp(80), port)), func(c *container.Container) { c.ID = id })
+	}
+	one, other := owner(prefix+"1", "0.0.0.0:1001"), owner(prefix+"2", "0.0.0.0:1002")
+	sharing := web(mode(container.Shared), func(c *container.Container) { c.SharedWith = prefix })
+	want := mapped(sharing, one, other)
+	assert.Equal(t, "web 80/tcp at 1001", want[0])
+	assert.Equal(t, want, mapped(sharing, other, one))
 }
 
 func TestOwnInterface(t *testing.T) {

@@ -62,7 +62,7 @@ func readSettings(c container.Container, problem func(subject, reason string)) s
 			continue
 		}
 		number, err := strconv.ParseUint(parts[1], 10, 16)
-		if err != nil || number == 0 || parts[1][0] == '0' {
+		if err != nil || parts[1][0] == '0' {
 			problem(printable(key), fmt.Sprintf("%.80q is not a port, 1 to 65535", parts[1]))
 			continue
 		}

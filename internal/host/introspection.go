@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -22,6 +23,9 @@ type TaskContainer struct {
 	// Address is the IPv4 address of the task's own network interface (awsvpc), or the IPv6 address where it has no other; the
 	// zero Addr in every other network mode, and before ECS knows it.
 	Address netip.Addr
+	// Ports are the container's ports with their protocols, "8080/tcp", as the task definition maps them; before ECS knows the
+	// bindings too.
+	Ports []string
 }
 
 // Introspection is the ECS agent's introspection API, which it serves to its host alone.
@@ -72,6 +76,10 @@ func decodeTasks(body io.Reader) ([]Task, error) {
 			DesiredStatus string
 			Containers    []struct {
 				DockerID string `json:"DockerId"`
+				Ports    []struct {
+					ContainerPort uint16
+					Protocol      string
+				}
 				Networks []struct {
 					NetworkMode   string
 					IPv4Addresses []string
@@ -88,6 +96,9 @@ func decodeTasks(body io.Reader) ([]Task, error) {
 		task := Task{DesiredStatus: t.DesiredStatus}
 		for _, c := range t.Containers {
 			found := TaskContainer{DockerID: c.DockerID}
+			for _, p := range c.Ports {
+				found.Ports = append(found.Ports, strconv.Itoa(int(p.ContainerPort))+"/"+p.Protocol)
+			}
 			for _, n := range c.Networks {
 				if n.NetworkMode != "awsvpc" {
 					continue

@@ -47,7 +47,7 @@ func TestTasks(t *testing.T) {
 	got, err := client.Tasks(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, []Task{
-		{DesiredStatus: "STOPPED", Containers: []TaskContainer{{webID, netip.MustParseAddr("10.0.3.4")}}},
+		{DesiredStatus: "STOPPED", Containers: []TaskContainer{{DockerID: webID, Address: netip.MustParseAddr("10.0.3.4")}}},
 		{Containers: []TaskContainer{{DockerID: bridgeID}, {DockerID: newID}}},
 		{},
 	}, got)
@@ -89,16 +89,20 @@ func TestIntrospectionFailures(t *testing.T) {
 }
 
 func TestDecodeTasks(t *testing.T) {
-	v6 := Task{Containers: []TaskContainer{{webID, netip.MustParseAddr("2001:db8::4")}}}
+	v6 := Task{Containers: []TaskContainer{{DockerID: webID, Address: netip.MustParseAddr("2001:db8::4")}}}
 	for name, c := range map[string]struct {
 		body string
 		want []Task
 	}{
-		"no list":          {`{"Tasks":null}`, []Task{}},
-		"null task":        {`{"Tasks":[null]}`, []Task{{}}},
-		"null containers":  {`{"Tasks":[{"Arn":"a","Containers":null}]}`, []Task{{}}},
-		"null networks":    {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Networks":null,"Ports":null}]}]}`, []Task{{Containers: []TaskContainer{{DockerID: "x"}}}}},
-		"null addresses":   {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":null}]}]}]}`, []Task{{Containers: []TaskContainer{{DockerID: "x"}}}}},
+		"no list":         {`{"Tasks":null}`, []Task{}},
+		"null task":       {`{"Tasks":[null]}`, []Task{{}}},
+		"null containers": {`{"Tasks":[{"Arn":"a","Containers":null}]}`, []Task{{}}},
+		"null networks":   {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Networks":null,"Ports":null}]}]}`, []Task{{Containers: []TaskContainer{{DockerID: "x"}}}}},
+		"null addresses":  {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":null}]}]}]}`, []Task{{Containers: []TaskContainer{{DockerID: "x"}}}}},
+		"ports": {
+			`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Ports":[{"ContainerPort":80,"Protocol":"tcp"},{"ContainerPort":53,"Protocol":"udp","HostPort":53}]}]}]}`,
+			[]Task{{Containers: []TaskContainer{{DockerID: "x", Ports: []string{"80/tcp", "53/udp"}}}}},
+		},
 		"IPv6 only":        {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"` + webID + `","Networks":[{"NetworkMode":"awsvpc","IPv6Addresses":["2001:db8::4"]}]}]}]}`, []Task{v6}},
 		"a broken address": {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"` + webID + `","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0"],"IPv6Addresses":["2001:db8::4"]}]}]}]}`, []Task{v6}},
 	} {
