@@ -47,10 +47,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// worldKey and containerKey find the script's world and its containers.
+// worldKey finds the script's world.
 type worldKey struct{}
-
-type containerKey string
 
 func setup(env *testscript.Env) error {
 	t := env.T().(testing.TB) // which Run promises

@@ -119,6 +119,7 @@ func TestContainersOfECSItselfAreNeverAnnounced(t *testing.T) {
 	relay["com.amazonaws.ecs.task-arn"] = "arn:::::/service-connect-relay-0123456789abcdef"
 	relay["SERVICE_NAME"] = w.prefix + "relay"
 	daemon := enginetest.ECSLabels("ecs-managed-" + w.prefix + "daemon")
+	daemon["com.amazonaws.ecs.task-arn"] = "arn:::::/managed-daemon-0123456789abcdef"
 	daemon["SERVICE_NAME"] = w.prefix + "daemon"
 	volume := enginetest.ECSLabels("~internal~ecs-emptyvolume-source")
 	volume["SERVICE_NAME"] = w.prefix + "volume"

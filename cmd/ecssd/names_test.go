@@ -151,7 +151,7 @@ func TestHostileSettingsAreReportedOnceAndHurtNobodyElse(t *testing.T) {
 	for n, tt := range tests {
 		var lines []string
 		for line := range strings.SplitSeq(log, "\n") {
-			if strings.Contains(line, "container="+name(n)+" ") && !strings.Contains(line, "of its host ports the lowest") {
+			if strings.Contains(line, "container="+name(n)+" ") && !strings.Contains(line, "announced at host port") {
 				lines = append(lines, line)
 			}
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -34,6 +35,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	_ = flag.Set("test.parallel", "4") // the tests wait for the Engine more than for a processor
 	testscript.Main(m, map[string]func(){"ecssd": main})
 }
 
@@ -133,16 +135,6 @@ func (w *world) command(args ...string) *exec.Cmd {
 	command := exec.Command(os.Args[0], args...)
 	command.Env = append(os.Environ(), append(w.sandbox.Environment(), asCommand+"=1")...)
 	return command
-}
-
-// run runs the command to its end and gives its standard output.
-func (w *world) run(args ...string) (stdout string, err error) {
-	w.t.Helper()
-	var out bytes.Buffer
-	command := w.command(append(args, "--state-dir", w.dir)...)
-	command.Stdout, command.Stderr = &out, &w.log
-	err = command.Run()
-	return out.String(), err
 }
 
 // stop ends the agent with SIGTERM and gives its exit status.
