@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -37,7 +38,7 @@ func TestServesUntilASignal(t *testing.T) {
 		t.Run(signal.String(), func(t *testing.T) {
 			c := command("--listen=127.0.0.1:0", "--dns=127.0.0.1:0", "--manage=127.0.0.1:0", "--zone=a.internal",
 				"--zone=b.internal",
-				"--public-zone=example.com", "--vpc=vpc-7", "--region=eu-west-1")
+				"--public-zone=example.com", "--vpc=vpc-7", "--region=eu-west-1", "--account=210987654321", "--engine")
 			output, err := c.StdoutPipe()
 			require.NoError(t, err)
 			require.NoError(t, c.Start())
@@ -61,6 +62,10 @@ func TestServesUntilASignal(t *testing.T) {
 			require.Len(t, zone.VPCs, 1)
 			assert.Equal(t, "vpc-7", *zone.VPCs[0].VPCId)
 			assert.Equal(t, []string{"eu-west-1", "eu-west-1"}, []string{told["AWS_REGION"], told["AWS_DEFAULT_REGION"]})
+			who, err := sts.New(sts.Options{BaseEndpoint: aws.String(told["AWS_ENDPOINT_URL"]), Region: "eu-west-1",
+				Credentials: credentials.NewStaticCredentialsProvider("k", "s", "")}).GetCallerIdentity(t.Context(), nil)
+			require.NoError(t, err)
+			assert.Equal(t, "210987654321", *who.Account)
 			answer, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("a.internal.", dns.TypeSOA),
 				told["DNS"])
 			require.NoError(t, err)
@@ -87,10 +92,13 @@ func TestExitStatus(t *testing.T) {
 		{"unknown policy", []string{"--throttle=slow"}, 2, "", `find throttle policy "slow"`},
 		{"bad zone name", []string{"--listen=127.0.0.1:0", "--dns=127.0.0.1:0", "--manage=127.0.0.1:0",
 			"--zone=a..b"}, 2, "", "DomainLabelEmpty"},
+		{"no Engine", []string{"--listen=127.0.0.1:0", "--dns=127.0.0.1:0", "--manage=127.0.0.1:0", "--engine"}, 1, "",
+			"list containers"},
 		{"address of another host", []string{"--listen=192.0.2.1:1"}, 1, "", "listen for the API"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := command(test.args...)
+			c.Env = append(c.Env, "DOCKER_HOST=unix:///nowhere/docker.sock")
 			var stdout, stderr bytes.Buffer
 			c.Stdout, c.Stderr = &stdout, &stderr
 			_ = c.Run() // the status says all

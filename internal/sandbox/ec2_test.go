@@ -2,7 +2,6 @@ package sandbox_test
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +25,6 @@ func ec2Client(s *sandbox.Server) *ec2.Client {
 	return ec2.New(ec2.Options{
 		BaseEndpoint: aws.String(s.URL()), Region: "eu-central-1", RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
-		HTTPClient:  &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	})
 }
 

@@ -73,6 +73,14 @@ type Gate struct {
 // maxBody is the longest request read. A full change batch, or a filter of 200 instances, is far below it.
 const maxBody = 4 << 20
 
+// A long answer to a request with a body waits a moment. AWS is never so near that the answer is there before the client has
+// looked for the end of its own body; the SDK for Go (smithy-go 1.28) then closes that body too early and breaks off reading
+// the answer, as far as it did not arrive with the header.
+const (
+	long   = 2 << 10
+	moment = 5 * time.Millisecond
+)
+
 // Serve answers one call.
 func (g *Gate) Serve(w http.ResponseWriter, r *http.Request, s Service) {
 	record := history.Call{Seq: g.Log.Begin(), Received: g.Now(), Attempt: r.Header.Get("Amz-Sdk-Request")}
@@ -131,8 +139,12 @@ func (g *Gate) Serve(w http.ResponseWriter, r *http.Request, s Service) {
 	case fault.Garble:
 		a.Body = a.Body[:len(a.Body)/2]
 	case fault.Flood:
+		time.Sleep(moment)
 		flood(w, a)
 		return
+	}
+	if len(body) > 0 && len(a.Body) > long {
+		time.Sleep(moment)
 	}
 	write(w, a, record.RequestID)
 }

@@ -88,3 +88,23 @@ func TestNamed(t *testing.T) {
 	_, err := Named("slow")
 	assert.EqualError(t, err, `find throttle policy "slow": there are current, legacy, none`)
 }
+
+func TestPoliciesOfECSAndEC2(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		policy    Policy
+		operation string
+		burst     int
+	}{
+		{ECS(), "DescribeClusters", 50},
+		{ECS(), "ListTasks", 100},
+		{EC2(), "DescribeInstances", 100},
+		{EC2(), Unpaged("DescribeInstances"), 50},
+	} {
+		l, allowed := New(test.policy), 0
+		for l.Allow(test.operation, 0, now) {
+			allowed++
+		}
+		assert.Equal(t, test.burst, allowed, test.operation)
+	}
+}
