@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"internal/docker":    {"internal/container"},
 	"internal/route53":   {"internal/plan", "internal/record"},
 	"internal/host":      {},
+	"internal/sweep":     {"internal/container", "internal/plan", "internal/record"},
 	"internal/agent": {
 		"internal/apply", "internal/container", "internal/endpoint", "internal/journal", "internal/plan", "internal/record",
 	},
