@@ -21,13 +21,13 @@ func TestStartAndStop(t *testing.T) {
 		w.after(5 * time.Second)
 		c := web(1)
 		w.engine.start(c)
-		w.after(time.Millisecond)
+		w.after(5 * time.Millisecond)
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
 		assert.Equal(t, 1, w.zone.count())
 
 		w.after(5 * time.Second)
 		w.engine.kill(c, 15)
-		w.after(time.Millisecond)
+		w.after(5 * time.Millisecond)
 		assert.Empty(t, w.zone.services(), "the signal is enough, the container has not died yet")
 		w.after(5 * time.Second)
 		w.engine.die(c)
@@ -199,15 +199,44 @@ func TestDeathsCountWhileTheEngineAnswersNothing(t *testing.T) {
 	})
 }
 
+func TestSignalOfAnEarlierRunWhoseStartTheEngineHasForgotten(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c := web(1)
+		w.engine.kill(c, 15)
+		w.after(time.Second)
+		c.StartedAt = time.Now()
+		w.engine.set(func(live map[string]container.Container) { live[c.ID] = c })
+		w.run()
+		w.after(5 * time.Second)
+		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
+	})
+}
+
+func TestReconnectingLooksAtEverything(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.engine.start(web(1))
+		w.run()
+		w.after(5 * time.Second)
+		w.engine.make(func() {
+			clear(w.engine.live) // while the Engine was down, which remembers no events from before
+			w.engine.events = nil
+		})
+		w.engine.interrupt()
+		w.after(2 * time.Second)
+		assert.Empty(t, w.zone.services())
+	})
+}
+
 func TestDeafStreamIsNoticedAndReplaced(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.run()
 		w.after(5 * time.Second)
 		w.engine.make(func() { w.engine.deaf = true })
+		w.after(time.Millisecond)
+		w.engine.make(func() { w.engine.deaf = false })
 		w.engine.start(web(1))
 		w.after(time.Minute)
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services(), "found by looking")
-		w.engine.make(func() { w.engine.deaf = false })
 		w.engine.start(web(2))
 		w.after(time.Second)
 		assert.Equal(t, weights{"web 1": 1, "web 2": 1}, w.zone.services(), "found by the new stream")

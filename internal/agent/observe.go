@@ -71,14 +71,14 @@ type view struct {
 
 // look takes hints in, looks at the Engine where they ask for it, and passes on the wishes that follow. It gives the time of
 // the next attempt where it could not look; else the zero time.
-func (a *Agent) look(ctx context.Context, writer *apply.Writer, mail mail, v *view) (retry time.Time) {
-	if mail.fresh {
+func (a *Agent) look(ctx context.Context, writer *apply.Writer, m mail, v *view) (retry time.Time) {
+	if m.fresh {
 		v.all, v.fresh = true, true
 	}
 	if v.since.IsZero() {
-		v.since = mail.first
+		v.since = m.first
 	}
-	stopping := a.takeHints(mail, v)
+	stopping := a.takeHints(m, v)
 	if stopping || !a.due.IsZero() && !a.due.After(time.Now()) {
 		// A signal needs no snapshot: the record goes while the container still serves.
 		a.publish(writer, v.since)
@@ -87,7 +87,7 @@ func (a *Agent) look(ctx context.Context, writer *apply.Writer, mail mail, v *vi
 		v.since = time.Time{}
 		return time.Time{}
 	}
-	if mail.connected.IsZero() {
+	if m.connected.IsZero() {
 		a.applyDeaths(writer, v)
 		return time.Now().Add(snapshotRetry)
 	}
@@ -98,16 +98,26 @@ func (a *Agent) look(ctx context.Context, writer *apply.Writer, mail mail, v *vi
 		a.applyDeaths(writer, v)
 		return time.Now().Add(snapshotRetry)
 	}
+	var late mail
+	if v.fresh {
+		// Events of the past have come meanwhile: a signal among them must not find its container announced first.
+		late = a.inbox.drain()
+		a.takeHints(late, v)
+	}
 	a.takeSnapshot(ctx, live, v)
 	a.publish(writer, v.since)
 	*v = view{dirty: map[string]bool{}}
-	return time.Time{}
+	for _, h := range late.hints {
+		v.dirty[h.ContainerID] = true
+		retry = time.Now()
+	}
+	return retry
 }
 
 // takeHints notes what hints say, and says whether a container known to serve has been asked to stop.
-func (a *Agent) takeHints(mail mail, v *view) (stopping bool) {
-	past := mail.connected.IsZero() || time.Since(mail.connected) < replaying
-	for _, h := range mail.hints {
+func (a *Agent) takeHints(m mail, v *view) (stopping bool) {
+	past := m.connected.IsZero() || time.Since(m.connected) < replaying
+	for _, h := range m.hints {
 		c, known := a.containers[h.ContainerID]
 		a.crashes.hint(h, c, known)
 		switch h.Action {

@@ -59,10 +59,10 @@ func (s stops) mark(c container.Container, at time.Time) bool {
 	return true
 }
 
-// marked says whether the present run of c was asked to end.
+// marked says whether the present run of c was asked to end. Marks of earlier runs have been pruned.
 func (s stops) marked(c container.Container) bool {
 	mark, ok := s[c.ID]
-	return ok && !mark.over && mark.Run.Equal(c.StartedAt)
+	return ok && !mark.over
 }
 
 // expires gives when the mark of c is to be doubted.

@@ -28,14 +28,13 @@ const self = "i-1"
 
 // engine is a container engine in memory: it remembers all events, and gives no answer while it is down.
 type engine struct {
-	mu        sync.Mutex
-	live      map[string]container.Container
-	events    []container.Hint
-	deaf      bool          // events are kept to itself
-	down      bool          // refuses every call; the stream goes on
-	cut       chan struct{} // closed to end the stream
-	changed   chan struct{} // closed when there are more events
-	snapshots int
+	mu      sync.Mutex
+	live    map[string]container.Container
+	events  []container.Hint
+	deaf    bool          // no stream that was open meanwhile tells anything again
+	down    bool          // refuses every call; the stream goes on
+	cut     chan struct{} // closed to end the stream
+	changed chan struct{} // closed when there are more events
 }
 
 func newEngine() *engine {
@@ -50,10 +49,12 @@ func (e *engine) Follow(ctx context.Context, connected func(), hint func(contain
 		return errors.New("connection refused")
 	}
 	connected()
+	broken := false
 	for seen := 0; ; {
 		e.mu.Lock()
-		more, changed := e.events[seen:], e.changed
-		if e.deaf {
+		broken = broken || e.deaf
+		more, changed := e.events[min(seen, len(e.events)):], e.changed
+		if broken {
 			more = nil
 		}
 		e.mu.Unlock()
@@ -72,9 +73,9 @@ func (e *engine) Follow(ctx context.Context, connected func(), hint func(contain
 }
 
 func (e *engine) Snapshot(context.Context, map[string]bool, bool) ([]container.Container, error) {
+	time.Sleep(time.Millisecond)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.snapshots++
 	if e.down {
 		return nil, errors.New("connection refused")
 	}
