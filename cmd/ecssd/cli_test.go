@@ -30,9 +30,9 @@ import (
 //	records [PATTERN N]                       print this host's records; wait until N of them contain PATTERN
 //	remove-zone                               as somebody else might
 //	container NAME [ARG…]                     run one of service $PREFIX-NAME; sets $NAME_ID, $NAME_SHORT and $NAME_PORT
-//	stop NAME                                 stop that container
+//	end-container NAME                        kill that container
 //	ready                                     wait until the agent is
-//	get PATH STATUS                           print what the agent answers, want that status, for which it waits
+//	get PATH STATUS [TEXT]                    wait until the agent answers so, with TEXT in it, and print the answer
 //	calls OPERATION N                         want so many calls of the sandbox's API
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "seed": seed, "records": records, "remove-zone": removeZone, "container": runContainer, "stop": stop,
+			"status": status, "seed": seed, "records": records, "remove-zone": removeZone, "container": runContainer, "end-container": endContainer,
 			"ready": ready, "get": get, "calls": calls,
 		},
 	})
@@ -150,8 +150,8 @@ func runContainer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0]+"_PORT", strconv.Itoa(int(c.HostPort("8080/tcp"))))
 }
 
-func stop(ts *testscript.TestScript, neg bool, args []string) {
-	wants(ts, neg, args, 1, "stop NAME")
+func endContainer(ts *testscript.TestScript, neg bool, args []string) {
+	wants(ts, neg, args, 1, "end-container NAME")
 	w := worldOf(ts)
 	ts.Check(enginetest.Client(w.t).ContainerKill(w.t.Context(), w.prefix+args[0], "KILL"))
 }
@@ -162,10 +162,10 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func get(ts *testscript.TestScript, neg bool, args []string) {
-	wants(ts, neg, args, 2, "get PATH STATUS")
-	want := int(number(ts, args[1]))
+	wants(ts, neg, args, 2, "get PATH STATUS [TEXT]")
+	want, text := int(number(ts, args[1])), strings.Join(args[2:], " ")
 	var body []byte
-	until(ts, "GET "+args[0]+" answers "+args[1], func() bool {
+	until(ts, "GET "+args[0]+" answers "+args[1]+" "+text, func() bool {
 		response, err := http.Get("http://" + worldOf(ts).listen + args[0])
 		if err != nil {
 			return false
@@ -173,7 +173,7 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 		defer response.Body.Close()
 		body, err = io.ReadAll(response.Body)
 		ts.Check(err)
-		return response.StatusCode == want
+		return response.StatusCode == want && strings.Contains(string(body), text)
 	})
 	_, err := ts.Stdout().Write(body)
 	ts.Check(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -99,8 +100,8 @@ func TestFirstRegistrationAfterBootWaitsForNoListing(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(w.dir, "records.json")))
 	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{Kind: sandbox.Stall, Operation: "ListResourceRecordSets"}))
 	w.container("web", enginetest.Options{})
-	w.start()
-	w.has("web", 1, 10*time.Second)
+	w.launch()
+	w.has("web", 1, 7*time.Second) // a call is given up after 8 s
 }
 
 // each does the same to containers at once, as fast as the Engine can.
@@ -182,6 +183,7 @@ func TestStoppingContainerIsGoneWhileItServesAndStaysGone(t *testing.T) {
 	w.has("web", 1, 5*time.Second)
 	url := fmt.Sprintf("http://127.0.0.1:%d/", c.HostPort("8080/tcp"))
 	record := serving(1, c.HostPort("8080/tcp"))
+	time.Sleep(2500 * time.Millisecond) // in the first 2 s events may be old ones, and a snapshot is asked first
 
 	ctx, abandon := context.WithCancel(t.Context()) // the Engine goes on waiting for the container
 	go enginetest.Client(t).ContainerStop(ctx, c.ID, api.StopOptions{Timeout: new(60)})
@@ -244,10 +246,13 @@ func TestContainerThatWaitsToBeRestartedHasNoRecord(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.start()
-	// Without a service name of its own it is in no crash loop, which would keep it out, too.
+	// Without a service name of its own it is in no crash loop, and on the host's network it has its port in every state: either
+	// would keep it out, too.
+	_, port, err := net.SplitHostPort(freeAddress(t))
+	require.NoError(t, err)
 	c := enginetest.Create(t, enginetest.Options{
-		Labels:  map[string]string{"SERVICE_8080_NAME": w.prefix + "web"},
-		Publish: []string{"8080"}, Restart: api.RestartPolicyAlways, Args: []string{"-exit-after", "300ms"},
+		Labels:  map[string]string{"SERVICE_" + port + "_NAME": w.prefix + "web"},
+		Network: "host", Restart: api.RestartPolicyAlways, Args: []string{"-tcp", port, "-exit-after", "300ms"},
 	})
 	c.Start()
 	cli := enginetest.Client(t)
