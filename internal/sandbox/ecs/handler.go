@@ -40,7 +40,7 @@ func (h *Handler) SetPage(most int) {
 // ServeHTTP answers one call.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.gate.Serve(w, r, h) }
 
-// operations decodes a request and gives what carries it out.
+// operation gives what decodes a request into what carries it out; nil where it is not imitated.
 func (h *Handler) operation(name string) func(body []byte) (perform func() (any, *gate.Failure), malformed *gate.Failure) {
 	switch name {
 	case "ListClusters":
