@@ -54,7 +54,8 @@ var errLargeZone = fmt.Errorf("more than %d records", listAtMost)
 func (a *Agent) listOnce(ctx context.Context, zone Zone, writer *apply.Writer) error {
 	wait := backoff{first: time.Minute, longest: time.Hour}
 	for a.cfg.Journal.ListingDue() {
-		sleep(ctx, rand.N(listWithin))
+		// Not in the first minutes, in which a host that starts has better things to ask for.
+		sleep(ctx, listWithin/4+rand.N(listWithin*3/4))
 		if ctx.Err() != nil {
 			return nil
 		}
