@@ -132,12 +132,14 @@ func bindings(in api.InspectResponse) []fleet.Binding {
 	for p, hosts := range in.NetworkSettings.Ports {
 		for _, h := range hosts {
 			if port, err := strconv.Atoi(h.HostPort); err == nil {
-				result = append(result, fleet.Binding{ContainerPort: p.Int(), HostPort: port, Protocol: p.Proto(), BindIP: cmp.Or(h.HostIP, "0.0.0.0")})
+				result = append(result, fleet.Binding{ContainerPort: p.Int(), HostPort: port, Protocol: p.Proto(),
+					BindIP: cmp.Or(h.HostIP, "0.0.0.0")})
 			}
 		}
 	}
 	slices.SortFunc(result, func(a, b fleet.Binding) int {
-		return cmp.Or(cmp.Compare(a.ContainerPort, b.ContainerPort), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.BindIP, b.BindIP))
+		return cmp.Or(cmp.Compare(a.ContainerPort, b.ContainerPort), cmp.Compare(a.Protocol, b.Protocol),
+			cmp.Compare(a.BindIP, b.BindIP))
 	})
 	return result
 }

@@ -102,7 +102,8 @@ func (m *Mirror) look(ctx context.Context) error {
 			continue
 		}
 		if old.StopCode == userInitiated {
-			t.DesiredStatus, t.Stopping, t.StopCode, t.StoppedReason = old.DesiredStatus, old.Stopping, old.StopCode, old.StoppedReason
+			t.DesiredStatus, t.Stopping = old.DesiredStatus, old.Stopping
+			t.StopCode, t.StoppedReason = old.StopCode, old.StoppedReason
 		}
 		t.Created = old.Created
 		put.Tasks = append(put.Tasks, t)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Instance is an EC2 instance. Put fills in what is empty, as for one that runs well; the address too, if its state has one.
+// Instance is an EC2 instance. Put fills in what is empty, as for one that runs well, but for the address.
 type Instance struct {
 	ID               string    `json:"id"`
 	State            string    `json:"state"` // pending running shutting-down terminated stopping stopped
@@ -52,7 +52,7 @@ type Task struct {
 	StartedBy         string     `json:"startedBy,omitempty"`
 	LaunchType        string     `json:"launchType"`    // EC2 FARGATE EXTERNAL
 	DesiredStatus     string     `json:"desiredStatus"` // RUNNING STOPPED
-	LastStatus        string     `json:"lastStatus"`    // PROVISIONING PENDING ACTIVATING RUNNING DEACTIVATING STOPPING DEPROVISIONING STOPPED
+	LastStatus        string     `json:"lastStatus"`    // PROVISIONING PENDING … RUNNING … STOPPING … STOPPED
 	Health            string     `json:"health"`        // HEALTHY UNHEALTHY UNKNOWN
 	Address           string     `json:"address,omitempty"`
 	Created           time.Time  `json:"created"`

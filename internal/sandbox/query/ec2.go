@@ -116,7 +116,8 @@ func (h *Handler) limit(form url.Values, byID bool) (int, *gate.Failure) {
 	s := form.Get("MaxResults")
 	n, err := strconv.Atoi(s)
 	invalid := func(expecting string) *gate.Failure {
-		return gate.Refuse(400, "InvalidParameterValue", "Value ( %s ) for parameter maxResults is invalid. Expecting a value %s.", s, expecting)
+		return gate.Refuse(400, "InvalidParameterValue",
+			"Value ( %s ) for parameter maxResults is invalid. Expecting a value %s.", s, expecting)
 	}
 	switch {
 	case byID && (s != "" || form.Get("NextToken") != ""):
