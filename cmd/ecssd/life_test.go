@@ -302,6 +302,15 @@ func TestHealthAndPauseSetTheWeight(t *testing.T) {
 	w.start()
 	labels := enginetest.ECSLabels(w.prefix + "web")
 	labels["SERVICE_WEIGHT"] = "5"
+	// While a container with a health check is paused the Engine calls it unhealthy; this one has none.
+	plain := w.container("plain", enginetest.Options{})
+	w.has("plain", 1, 5*time.Second)
+	plain.Pause()
+	standby := fmt.Sprintf("0: 1 1 %d %s", plain.HostPort("8080/tcp"), hostTarget)
+	w.shows("plain", serving(1, plain.HostPort("8080/tcp")), standby)
+	plain.Unpause()
+	w.shows("plain", serving(1, plain.HostPort("8080/tcp")), standby, serving(1, plain.HostPort("8080/tcp")))
+
 	c := w.container("web", enginetest.Options{Labels: labels, Health: enginetest.Probe(time.Second)})
 	port := c.HostPort("8080/tcp")
 	become := func(status string) {
