@@ -26,6 +26,8 @@ var mayImport = map[string][]string{
 	"internal/route53":   {"internal/plan", "internal/record"},
 	"internal/host":      {},
 	"internal/sweep":     {"internal/container", "internal/plan", "internal/record"},
+	"internal/ecs":       {"internal/container", "internal/sweep"},
+	"internal/sweeper":   {"internal/ecs", "internal/route53", "internal/sweep"},
 	"internal/agent": {
 		"internal/apply", "internal/container", "internal/endpoint", "internal/journal", "internal/plan", "internal/record",
 	},
@@ -41,6 +43,8 @@ var onlyImporter = map[string]string{
 	"github.com/docker/docker/":                     "internal/docker",
 	"github.com/aws/aws-sdk-go-v2/service/route53":  "internal/route53",
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds": "internal/host",
+	"github.com/aws/aws-sdk-go-v2/service/ecs":      "internal/ecs",
+	"github.com/aws/aws-sdk-go-v2/service/ec2":      "internal/ecs",
 }
 
 // product says whether a package is part of what is deployed: neither the sandbox nor what only tests and the demo use.

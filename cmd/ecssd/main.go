@@ -50,6 +50,7 @@ type cli struct {
 	Ls         lsCommand         `cmd:"" help:"List the zone's services and where they run."`
 	Resolve    resolveCommand    `cmd:"" help:"Look a service up in DNS, as a consumer would."`
 	Explain    explainCommand    `cmd:"" help:"Say why a container is announced or not, and as what."`
+	Sweep      sweepCommand      `cmd:"" help:"Remove records of hosts and containers that are gone, once, as the sweeper does."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 

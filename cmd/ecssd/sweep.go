@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweeper"
+)
+
+type sweepCommand struct {
+	DryRun          bool   `help:"Say what would be done, and change nothing."`
+	Clusters        string `help:"Names or ARNs of ECS clusters, with commas between; all clusters of the region where not given."`
+	CheckHealth     bool   `help:"Check containers over HTTP."`
+	CheckHealthPath string `help:"Path of the check, where a container names none." default:"/health"`
+	UnhealthyAction string `help:"What is done about a container that fails its check: standby or stop-task." enum:"standby,stop-task" default:"standby"`
+	DeleteBudget    string `help:"Part of the records above which none are deleted without EC2's proof." default:"30%"`
+	NegativeTTL     int64  `name:"negative-ttl" help:"Seconds for which resolvers may keep the answer that a name does not exist; 0 leaves the zone's SOA record as it is." default:"0"`
+	JSON            bool   `name:"json" help:"Print the report as JSON."`
+}
+
+// parameters gives the sweeper's parameters. The TTL of the records is left alone, since --ttl has a default.
+func (c sweepCommand) parameters(s *Settings) sweeper.Parameters {
+	return sweeper.Parameters{
+		Zone: s.Zone, ZoneID: s.ZoneID, Clusters: c.Clusters, CheckHealth: c.CheckHealth, CheckHealthPath: c.CheckHealthPath,
+		UnhealthyAction: c.UnhealthyAction, DeleteBudget: c.DeleteBudget, NegativeTTL: c.NegativeTTL, DryRun: c.DryRun,
+	}
+}
+
+func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
+	p := c.parameters(s)
+	if err := p.Validate(); err != nil {
+		return usageError{err}
+	}
+	config, err := loadAWS(ctx, s, "")
+	if err != nil {
+		return err
+	}
+	report, err := sweeper.Sweep(ctx, config, p, s.logger(std.Err))
+	if c.JSON {
+		encoder := json.NewEncoder(std.Out)
+		encoder.SetIndent("", "  ")
+		if encodeErr := encoder.Encode(report); encodeErr != nil {
+			return encodeErr
+		}
+		return err
+	}
+	printReport(std.Out, report)
+	return err
+}
+
+// printReport prints a report as a plan, or as what was done.
+func printReport(out io.Writer, r sweep.Report) {
+	for _, f := range r.Findings {
+		fmt.Fprintf(out, "%-8s %s %s %s: %s\n", f.Verdict, f.Name, f.Type, f.SetID, f.Reason)
+	}
+	did := "done"
+	if r.DryRun {
+		did = "nothing changed (dry run)"
+	}
+	fmt.Fprintf(out, "%s: %d records seen, %d stale, %d deleted, %d refused, %d unhealthy, %d put on standby, %d restored, %d left, in %.1f s\n",
+		did, r.Seen, r.Stale, r.Deleted, r.Refused, r.Unhealthy, r.Standby, r.Restored, r.Left, r.Seconds)
+}

@@ -1,0 +1,117 @@
+// Package sweeper wires a sweep to AWS: it is what the Lambda function and the ecssd sweep command have in common, which is all
+// but where their parameters come from.
+package sweeper
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/sirupsen/logrus"
+
+	"github.com/ecssd/ecssd/internal/ecs"
+	"github.com/ecssd/ecssd/internal/route53"
+	"github.com/ecssd/ecssd/internal/sweep"
+)
+
+// Parameters say what is swept, and how. They are given as text, in variables or flags.
+type Parameters struct {
+	Zone            string // name of the private hosted zone
+	ZoneID          string // empty: found by its name
+	Clusters        string // comma-separated names or ARNs; empty: all clusters of the region
+	CheckHealth     bool
+	CheckHealthPath string
+	UnhealthyAction string // standby or stop-task
+	DeleteBudget    string // "30%"
+	NegativeTTL     int64  // seconds; 0: the zone's SOA record is left as it is
+	TTL             string // seconds; empty: left as they are
+	DryRun          bool
+}
+
+var zoneID = regexp.MustCompile(`^[A-Z0-9]{0,32}$`)
+
+// Validate says what is wrong with the parameters, calling each by its variable's name.
+func (p Parameters) Validate() error {
+	if _, err := p.budget(); err != nil {
+		return err
+	}
+	if _, err := p.ttl(); err != nil {
+		return err
+	}
+	switch {
+	case p.Zone == "":
+		return fmt.Errorf("ZONE is empty: it is the name of the hosted zone")
+	case !zoneID.MatchString(p.ZoneID):
+		return fmt.Errorf("ZONE_ID %q is not the ID of a hosted zone", p.ZoneID)
+	case !strings.HasPrefix(p.CheckHealthPath, "/"):
+		return fmt.Errorf("CHECK_HEALTH_PATH %q does not begin with a slash", p.CheckHealthPath)
+	case p.UnhealthyAction != "standby" && p.UnhealthyAction != "stop-task":
+		return fmt.Errorf("UNHEALTHY_ACTION %q is neither standby nor stop-task", p.UnhealthyAction)
+	case p.NegativeTTL < 0 || p.NegativeTTL > 86400:
+		return fmt.Errorf("NEGATIVE_TTL %d is not within 0 to 86400 seconds", p.NegativeTTL)
+	}
+	return nil
+}
+
+// budget gives the part that DeleteBudget says.
+func (p Parameters) budget() (float64, error) {
+	percent, err := strconv.ParseFloat(strings.TrimSuffix(p.DeleteBudget, "%"), 64)
+	if err != nil || !(percent >= 0 && percent <= 100) || !strings.HasSuffix(p.DeleteBudget, "%") {
+		return 0, fmt.Errorf("DELETE_BUDGET %q is not a percentage, 0%% to 100%%", p.DeleteBudget)
+	}
+	return percent / 100, nil
+}
+
+// ttl gives the TTL that TTL says, nil where it says none.
+func (p Parameters) ttl() (*int64, error) {
+	if p.TTL == "" {
+		return nil, nil
+	}
+	seconds, err := strconv.ParseInt(p.TTL, 10, 32)
+	if err != nil || seconds < 0 {
+		return nil, fmt.Errorf("TTL %q is not a number of seconds, 0 to 2147483647", p.TTL)
+	}
+	return &seconds, nil
+}
+
+// Sweep makes one pass. Wrong parameters change nothing.
+func Sweep(ctx context.Context, config aws.Config, p Parameters, log *logrus.Entry) (sweep.Report, error) {
+	if err := p.Validate(); err != nil {
+		return sweep.Report{}, err
+	}
+	budget, _ := p.budget()
+	ttl, _ := p.ttl()
+	client := route53.New(config)
+	zone := client.Zone(p.ZoneID)
+	if p.ZoneID == "" {
+		found, err := client.FindZone(ctx, p.Zone, "")
+		if err != nil {
+			return sweep.Report{Error: err.Error()}, fmt.Errorf("nothing is changed: %w", err)
+		}
+		zone = client.Zone(found.ID)
+	}
+	var clusters []string
+	for name := range strings.SplitSeq(p.Clusters, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			clusters = append(clusters, name)
+		}
+	}
+	source := ecs.New(config, clusters, p.CheckHealth)
+	c := sweep.Config{Zone: zone, Source: source, Budget: budget, TTL: ttl, DryRun: p.DryRun, Log: log}
+	if p.CheckHealth {
+		c.Check = sweep.NewChecker(p.CheckHealthPath)
+	}
+	if p.UnhealthyAction == "stop-task" {
+		c.Stop = source.StopTask
+	}
+	report, err := sweep.Sweep(ctx, c)
+	if err == nil && p.NegativeTTL > 0 && !p.DryRun {
+		if err = zone.LowerNegativeTTL(ctx, p.Zone, p.NegativeTTL); err != nil {
+			report.Error = err.Error()
+		}
+	}
+	return report, err
+}
