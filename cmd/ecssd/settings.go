@@ -105,9 +105,10 @@ func (s *Settings) policy() (endpoint.Policy, error) {
 	}
 	policy.Template = template
 	if s.AllowNames != "" {
-		if policy.Allow, err = regexp.Compile(`^(?:` + s.AllowNames + `)$`); err != nil {
+		if _, err := regexp.Compile(s.AllowNames); err != nil {
 			return policy, fmt.Errorf("--allow-names %q: %w", s.AllowNames, err)
 		}
+		policy.Allow = regexp.MustCompile(`^(?:` + s.AllowNames + `)$`)
 	}
 	return policy, nil
 }

@@ -474,6 +474,24 @@ func TestSyncIsOnePass(t *testing.T) {
 	})
 }
 
+func TestSyncWithoutAJournalListsTheZone(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c := web(1)
+		legacy := record.Record{Name: "web.sd.internal", Type: record.SRV, Weight: 1, Value: "1 1 32769 host.example", SetID: "host:" + c.ID}
+		dead := legacy
+		dead.SetID = self + ":ecs:" + web(7).ID + ":80/tcp"
+		w.zone.put(legacy)
+		w.zone.put(dead)
+		w.engine.start(c)
+		w.openJournal()
+		require.NoError(t, w.agent().Sync(t.Context()))
+		assert.False(t, w.journal.ListingDue())
+		require.NoError(t, w.journal.Close())
+		assert.Len(t, w.zone.records, 2, "ours and the host's")
+		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
+	})
+}
+
 func TestNothingIsChangedBeforeTheFirstLook(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.engine.start(web(1))

@@ -281,8 +281,10 @@ func (a *Agent) announce(endpoints []endpoint.Endpoint, counts *Counts) {
 func (a *Agent) report(problems []endpoint.Problem) {
 	present := make(map[endpoint.Problem]bool, len(problems))
 	for _, p := range problems {
-		present[p] = true
-		if p.Chosen || a.problems[p] {
+		known := p
+		known.ContainerName = "" // it can be renamed
+		present[known] = true
+		if p.Chosen || a.problems[known] {
 			continue
 		}
 		a.cfg.Log.WithFields(logrus.Fields{

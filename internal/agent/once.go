@@ -12,13 +12,15 @@ import (
 )
 
 // Sync brings the zone in step with this host once. It returns when that is done, with an error that says what Route 53
-// refuses, or when ctx ends.
+// refuses, or when ctx ends. Where there was no journal it lists the zone, however large, instead of some minutes later: that
+// is how a host is moved over from the original agent at one blow.
 func (a *Agent) Sync(ctx context.Context) error {
 	id, err := a.zoneID(ctx)
 	if err != nil {
 		return fmt.Errorf("find hosted zone %s: %w", a.cfg.ZoneName, err)
 	}
-	writer := a.writer(id, a.cfg.OpenZone(id), 0)
+	zone := a.cfg.OpenZone(id)
+	writer := a.writer(id, zone, 0)
 	followCtx, stop := context.WithCancel(ctx)
 	var following sync.WaitGroup
 	following.Go(func() { a.follow(followCtx) })
@@ -27,6 +29,12 @@ func (a *Agent) Sync(ctx context.Context) error {
 	following.Wait()
 	if err != nil {
 		return err // nothing is known to be wanted, and so nothing may be removed
+	}
+	if a.cfg.Journal.ListingDue() {
+		if _, err := a.list(ctx, zone, writer, math.MaxInt, 0); err != nil {
+			return fmt.Errorf("list hosted zone %s: %w", id, err)
+		}
+		_ = a.cfg.Journal.Listed() // what was found is in the journal now, or the journal says why not
 	}
 	return writer.Settle(ctx)
 }
