@@ -3,7 +3,7 @@ package ecs
 import (
 	"context"
 	"fmt"
-	"sync"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -12,146 +12,207 @@ import (
 	"github.com/ecssd/ecssd/internal/sweep"
 )
 
+// describeAtOnce is the most tasks or container instances that one call describes.
+const describeAtOnce = 100
+
 // missing is the reason that ECS gives for what has vanished between a listing and a description.
 const missing = "MISSING"
 
-// readCluster adds a cluster's instances and containers to the fleet.
-func (s *Source) readCluster(ctx context.Context, cluster string, fleet *sweep.Fleet) error {
-	hosts, err := s.hosts(ctx, cluster, fleet)
+// inactive is the status of an instance that has been deregistered. Listings leave it out.
+const inactive = "INACTIVE"
+
+// batch is what one call describes: things of a cluster, by ARN.
+type batch struct {
+	cluster string
+	arns    []string
+}
+
+// readECS adds all instances and containers of the clusters to the fleet. Instances are listed before tasks: of one that is
+// registered in between, tasks may be missing, so it must not pass for one of the clusters.
+func (r *reading) readECS(ctx context.Context) error {
+	clusters := r.clusters
+	if len(clusters) == 0 {
+		var err error
+		if clusters, err = r.allClusters(ctx); err != nil {
+			return err
+		}
+	}
+	instances, err := r.list(ctx, clusters, r.instanceARNs)
 	if err != nil {
 		return err
 	}
-	// The default listing leaves out tasks that are being stopped and still serve; among those wanted stopped are also those
-	// that have stopped, for an hour or more.
-	for _, desired := range []types.DesiredStatus{types.DesiredStatusStopped, types.DesiredStatusRunning} {
-		arns, err := s.taskARNs(ctx, cluster, desired)
-		if err != nil {
-			return err
-		}
-		var mu sync.Mutex
-		err = inChunks(ctx, arns, describeAtOnce, func(ctx context.Context, chunk []string) error {
-			tasks, err := s.tasks(ctx, cluster, chunk)
-			if err != nil {
-				return err
-			}
-			definitions, err := s.definitionsOf(ctx, tasks)
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for _, task := range tasks {
-				addTask(fleet, task, hosts[aws.ToString(task.ContainerInstanceArn)], definitions[aws.ToString(task.TaskDefinitionArn)])
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	if err := r.describeInstances(ctx, instances, r.addListed); err != nil {
+		return err
+	}
+	tasks, err := r.list(ctx, clusters, r.taskARNs)
+	if err != nil {
+		return err
+	}
+	if err := each(ctx, tasks, r.describeTasks); err != nil {
+		return err
+	}
+	// Tasks that stopped when their host went outlive its registration.
+	if err := r.describeInstances(ctx, r.unlisted(), r.addUnlisted); err != nil {
+		return err
+	}
+	if err := r.readDefinitions(ctx); err != nil {
+		return err
+	}
+	for _, m := range r.members {
+		r.add(m)
 	}
 	return nil
 }
 
-// hosts adds the cluster's instances to the fleet, and gives the EC2 instance ID of each container instance. Instances outside
-// EC2 (mi-…) have IDs that EC2 does not know.
-func (s *Source) hosts(ctx context.Context, cluster string, fleet *sweep.Fleet) (map[string]string, error) {
-	var arns []string
-	input := &ecs.ListContainerInstancesInput{Cluster: &cluster}
-	for {
-		page, err := s.ecs.listInstances(ctx, input)
+func (r *reading) allClusters(ctx context.Context) (arns []string, err error) {
+	err = pages(func(token *string) (*string, error) {
+		page, err := r.ecs.listClusters(ctx, &ecs.ListClustersInput{NextToken: token})
 		if err != nil {
-			return nil, fmt.Errorf("list container instances: %w", err)
+			return nil, err
+		}
+		arns = append(arns, page.ClusterArns...)
+		return page.NextToken, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list clusters: %w", err)
+	}
+	return arns, nil
+}
+
+// list lists something in all clusters, and divides it into what one call can describe.
+func (r *reading) list(ctx context.Context, clusters []string, arnsOf func(context.Context, string) ([]string, error)) (batches []batch, err error) {
+	err = each(ctx, clusters, func(ctx context.Context, cluster string) error {
+		arns, err := arnsOf(ctx, cluster)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		batches = append(batches, divide(cluster, arns)...)
+		return err
+	})
+	return batches, err
+}
+
+func divide(cluster string, arns []string) (batches []batch) {
+	slices.Sort(arns)
+	for chunk := range slices.Chunk(slices.Compact(arns), describeAtOnce) {
+		batches = append(batches, batch{cluster, chunk})
+	}
+	return batches
+}
+
+func (r *reading) instanceARNs(ctx context.Context, cluster string) (arns []string, err error) {
+	err = pages(func(token *string) (*string, error) {
+		page, err := r.ecs.listInstances(ctx, &ecs.ListContainerInstancesInput{Cluster: &cluster, NextToken: token})
+		if err != nil {
+			return nil, fmt.Errorf("list container instances of cluster %s: %w", cluster, err)
 		}
 		arns = append(arns, page.ContainerInstanceArns...)
-		if input.NextToken = page.NextToken; aws.ToString(page.NextToken) == "" {
-			break
+		return page.NextToken, nil
+	})
+	return arns, err
+}
+
+// taskARNs lists those tasks first that are to run and then those that are to stop, many of which serve still, or stopped within
+// the last hour or so: no task can pass from the one list to the other unseen, since none is ever wanted again.
+func (r *reading) taskARNs(ctx context.Context, cluster string) (arns []string, err error) {
+	for _, desired := range []types.DesiredStatus{types.DesiredStatusRunning, types.DesiredStatusStopped} {
+		err = pages(func(token *string) (*string, error) {
+			page, err := r.ecs.listTasks(ctx, &ecs.ListTasksInput{Cluster: &cluster, DesiredStatus: desired, NextToken: token})
+			if err != nil {
+				return nil, fmt.Errorf("list tasks of cluster %s: %w", cluster, err)
+			}
+			arns = append(arns, page.TaskArns...)
+			return page.NextToken, nil
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
-	hosts := map[string]string{}
-	var mu sync.Mutex
-	err := inChunks(ctx, arns, describeAtOnce, func(ctx context.Context, chunk []string) error {
-		described, err := s.ecs.describeInstances(ctx, &ecs.DescribeContainerInstancesInput{Cluster: &cluster, ContainerInstances: chunk})
+	return arns, nil
+}
+
+func (r *reading) describeInstances(ctx context.Context, batches []batch, found func(types.ContainerInstance)) error {
+	return each(ctx, batches, func(ctx context.Context, b batch) error {
+		answer, err := r.ecs.describeInstances(ctx, &ecs.DescribeContainerInstancesInput{Cluster: &b.cluster, ContainerInstances: b.arns})
+		if err == nil {
+			err = b.answered(len(answer.ContainerInstances), answer.Failures)
+		}
 		if err != nil {
-			return fmt.Errorf("describe container instances: %w", err)
+			return fmt.Errorf("describe container instances of cluster %s: %w", b.cluster, err)
 		}
-		if err := failed("container instances", described.Failures); err != nil {
-			return err
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		for _, instance := range described.ContainerInstances {
-			id := aws.ToString(instance.Ec2InstanceId)
-			hosts[aws.ToString(instance.ContainerInstanceArn)] = id
-			if id != "" {
-				known := fleet.Instances[id]
-				// An instance may have been registered anew in another cluster: it is connected if it is so anywhere.
-				known.Complete = !known.InCluster || known.Complete
-				known.InCluster, known.Connected = true, known.Connected || instance.AgentConnected
-				fleet.Instances[id] = known
-			}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, instance := range answer.ContainerInstances {
+			found(instance)
 		}
 		return nil
 	})
-	return hosts, err
 }
 
-func (s *Source) taskARNs(ctx context.Context, cluster string, desired types.DesiredStatus) (arns []string, err error) {
-	input := &ecs.ListTasksInput{Cluster: &cluster, DesiredStatus: desired}
-	for {
-		page, err := s.ecs.listTasks(ctx, input)
-		if err != nil {
-			return nil, fmt.Errorf("list tasks: %w", err)
-		}
-		arns = append(arns, page.TaskArns...)
-		if input.NextToken = page.NextToken; aws.ToString(page.NextToken) == "" {
-			return arns, nil
-		}
+// addListed adds an instance of the clusters. ECS learns what runs on it only while it is a full member: what is being
+// deregistered may run on unfollowed.
+func (r *reading) addListed(i types.ContainerInstance) {
+	id := aws.ToString(i.Ec2InstanceId)
+	r.hosts[aws.ToString(i.ContainerInstanceArn)] = id
+	status := aws.ToString(i.Status)
+	if id == "" || status == inactive {
+		return
+	}
+	member := status == string(types.ContainerInstanceStatusActive) || status == string(types.ContainerInstanceStatusDraining)
+	known := r.fleet.Instances[id]
+	// One that was registered twice is complete if it is so in both registrations, and connected if it is so in one.
+	known.Complete = member && (known.Complete || !known.InCluster)
+	known.InCluster, known.Connected = true, known.Connected || i.AgentConnected
+	r.fleet.Instances[id] = known
+}
+
+// addUnlisted notes which EC2 instance this is or was, so that EC2 is asked about it.
+func (r *reading) addUnlisted(i types.ContainerInstance) {
+	id := aws.ToString(i.Ec2InstanceId)
+	r.hosts[aws.ToString(i.ContainerInstanceArn)] = id
+	if _, known := r.fleet.Instances[id]; !known && id != "" {
+		r.fleet.Instances[id] = sweep.Instance{}
 	}
 }
 
-func (s *Source) tasks(ctx context.Context, cluster string, arns []string) ([]types.Task, error) {
-	described, err := s.ecs.describeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: arns})
+// unlisted gives the container instances that tasks name and no listing did.
+func (r *reading) unlisted() (batches []batch) {
+	byCluster := map[string][]string{}
+	for _, m := range r.members {
+		if _, known := r.hosts[m.host]; !known {
+			byCluster[m.Cluster] = append(byCluster[m.Cluster], m.host)
+		}
+	}
+	for cluster, arns := range byCluster {
+		batches = append(batches, divide(cluster, arns)...)
+	}
+	return batches
+}
+
+func (r *reading) describeTasks(ctx context.Context, b batch) error {
+	answer, err := r.ecs.describeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &b.cluster, Tasks: b.arns})
+	if err == nil {
+		err = b.answered(len(answer.Tasks), answer.Failures)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("describe tasks: %w", err)
+		return fmt.Errorf("describe tasks of cluster %s: %w", b.cluster, err)
 	}
-	return described.Tasks, failed("tasks", described.Failures)
-}
-
-// failed gives an error for what ECS could not describe for another reason than that it has vanished.
-func failed(what string, failures []types.Failure) error {
-	for _, f := range failures {
-		if aws.ToString(f.Reason) != missing {
-			return fmt.Errorf("describe %s: %s: %s %s", what, aws.ToString(f.Arn), aws.ToString(f.Reason), aws.ToString(f.Detail))
-		}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, task := range answer.Tasks {
+		r.members = append(r.members, membersOf(task)...)
 	}
 	return nil
 }
 
-// definitionsOf gives the task definitions of tasks that run, by ARN; none where they are not needed.
-func (s *Source) definitionsOf(ctx context.Context, tasks []types.Task) (map[string]*types.TaskDefinition, error) {
-	found := map[string]*types.TaskDefinition{}
-	if !s.checks {
-		return found, nil
-	}
-	for _, task := range tasks {
-		arn := aws.ToString(task.TaskDefinitionArn)
-		if arn == "" || aws.ToString(task.LastStatus) == stopped || found[arn] != nil {
-			continue
+// answered gives an error where ECS has not described a whole batch, but for what has vanished.
+func (b batch) answered(described int, failures []types.Failure) error {
+	for _, f := range failures {
+		if aws.ToString(f.Reason) != missing {
+			return fmt.Errorf("%s: %s %s", aws.ToString(f.Arn), aws.ToString(f.Reason), aws.ToString(f.Detail))
 		}
-		s.mu.Lock()
-		known := s.definitions[arn]
-		s.mu.Unlock()
-		if known == nil {
-			described, err := s.ecs.describeDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn})
-			if err != nil {
-				return nil, fmt.Errorf("describe task definition %s: %w", arn, err)
-			}
-			known = described.TaskDefinition
-			s.mu.Lock()
-			s.definitions[arn] = known
-			s.mu.Unlock()
-		}
-		found[arn] = known
 	}
-	return found, nil
+	if silent := len(b.arns) - described - len(failures); silent > 0 {
+		return fmt.Errorf("nothing is said of %d out of %d", silent, len(b.arns))
+	}
+	return nil
 }

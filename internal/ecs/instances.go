@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"regexp"
 	"slices"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -16,106 +14,94 @@ import (
 	"github.com/ecssd/ecssd/internal/sweep"
 )
 
+// filterAtOnce is the most values that the filters of one call may have.
+const filterAtOnce = 200
+
 // ec2ID is the form of EC2's instance IDs. Others, such as mi-… of hosts outside EC2, are nothing it can be asked for.
 var ec2ID = regexp.MustCompile(`^i-[0-9a-f]{1,32}$`)
 
 // readEC2 adds what EC2 says of the instances asked for, and of those that the fleet has.
-func (s *Source) readEC2(ctx context.Context, instances []string, fleet *sweep.Fleet) error {
-	ids := slices.Concat(instances, slices.Collect(maps.Keys(fleet.Instances)))
+func (r *reading) readEC2(ctx context.Context, instances []string) error {
+	ids := slices.Concat(instances, slices.Collect(maps.Keys(r.fleet.Instances)))
 	ids = slices.DeleteFunc(ids, func(id string) bool { return !ec2ID.MatchString(id) })
 	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	var mu sync.Mutex
-	err := inChunks(ctx, ids, filterAtOnce, func(ctx context.Context, chunk []string) error {
-		return s.describe(ctx, chunk, func(i types.Instance) {
-			mu.Lock()
-			defer mu.Unlock()
-			known := fleet.Instances[aws.ToString(i.InstanceId)]
-			known.State = stateOf(i.State)
-			if address, err := netip.ParseAddr(aws.ToString(i.PrivateIpAddress)); err == nil {
-				known.Address = address
-			}
-			fleet.Instances[aws.ToString(i.InstanceId)] = known
-		})
-	})
-	if err != nil {
+	chunks := slices.Collect(slices.Chunk(slices.Compact(ids), filterAtOnce))
+	if err := each(ctx, chunks, r.readState); err != nil {
 		return fmt.Errorf("describe instances: %w", err)
 	}
 	// Only of a host whose ECS agent is disconnected does it matter whether EC2 finds it impaired.
-	suspects := slices.DeleteFunc(ids, func(id string) bool {
-		known := fleet.Instances[id]
-		return known.State != sweep.Alive || !known.InCluster || known.Connected
-	})
-	err = inChunks(ctx, suspects, describeAtOnce, func(ctx context.Context, chunk []string) error {
-		return s.impaired(ctx, chunk, func(id string) {
-			mu.Lock()
-			defer mu.Unlock()
-			known := fleet.Instances[id]
-			known.Impaired = true
-			fleet.Instances[id] = known
-		})
-	})
-	if err != nil {
+	suspects := map[string]bool{}
+	for id, i := range r.fleet.Instances {
+		if i.State == sweep.Alive && i.InCluster && !i.Connected {
+			suspects[id] = true
+		}
+	}
+	if len(suspects) == 0 {
+		return nil
+	}
+	if err := each(ctx, []string{"instance-status.status", "system-status.status"}, func(ctx context.Context, filter string) error {
+		return r.readImpaired(ctx, filter, suspects)
+	}); err != nil {
 		return fmt.Errorf("describe the status of instances: %w", err)
 	}
 	return nil
 }
 
-// byID selects instances by a filter. Asked for by InstanceIds, EC2 answers with an error if it does not know one of them.
-func byID(ids []string) []types.Filter {
-	return []types.Filter{{Name: aws.String("instance-id"), Values: ids}}
-}
-
-func (s *Source) describe(ctx context.Context, ids []string, found func(types.Instance)) error {
-	input := &ec2.DescribeInstancesInput{Filters: byID(ids)}
-	for {
-		page, err := s.ec2.describeInstances(ctx, input)
+// readState reads the state and address of instances. They are asked for by a filter: where they are named as InstanceIds, EC2
+// answers with nothing but an error if it does not know one of them.
+func (r *reading) readState(ctx context.Context, ids []string) error {
+	byID := []types.Filter{{Name: aws.String("instance-id"), Values: ids}}
+	return pages(func(token *string) (*string, error) {
+		page, err := r.ec2.describeInstances(ctx, &ec2.DescribeInstancesInput{Filters: byID, NextToken: token})
 		if err != nil {
-			return err
+			return nil, err
 		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		for _, reservation := range page.Reservations {
-			for _, instance := range reservation.Instances {
-				found(instance)
+			for _, i := range reservation.Instances {
+				known := r.fleet.Instances[aws.ToString(i.InstanceId)]
+				known.State = stateOf(i.State)
+				if address, ok := ipv4(i.PrivateIpAddress); ok {
+					known.Address = address
+				}
+				r.fleet.Instances[aws.ToString(i.InstanceId)] = known
 			}
 		}
-		if input.NextToken = page.NextToken; aws.ToString(page.NextToken) == "" {
-			return nil
-		}
-	}
+		return page.NextToken, nil
+	})
 }
 
-// impaired finds those of some instances that fail a status check. There is no filter by ID here; the instances have just been
-// seen, so that EC2 knows each of them.
-func (s *Source) impaired(ctx context.Context, ids []string, found func(id string)) error {
-	input := &ec2.DescribeInstanceStatusInput{InstanceIds: ids}
-	for {
-		page, err := s.ec2.describeStatus(ctx, input)
+// readImpaired finds which of the suspects fail a status check. EC2 has no filter for the ID here, so that all of the region
+// that fail it are listed, which are few.
+func (r *reading) readImpaired(ctx context.Context, filter string, suspects map[string]bool) error {
+	impaired := []types.Filter{{Name: &filter, Values: []string{string(types.SummaryStatusImpaired)}}}
+	return pages(func(token *string) (*string, error) {
+		page, err := r.ec2.describeStatus(ctx, &ec2.DescribeInstanceStatusInput{Filters: impaired, NextToken: token})
 		if err != nil {
-			return err
+			return nil, err
 		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		for _, status := range page.InstanceStatuses {
-			if bad(status.InstanceStatus) || bad(status.SystemStatus) {
-				found(aws.ToString(status.InstanceId))
+			if id := aws.ToString(status.InstanceId); suspects[id] {
+				known := r.fleet.Instances[id]
+				known.Impaired = true
+				r.fleet.Instances[id] = known
 			}
 		}
-		if input.NextToken = page.NextToken; aws.ToString(page.NextToken) == "" {
-			return nil
+		return page.NextToken, nil
+	})
+}
+
+// stateOf says gone only where EC2 does: an instance in a state that is not known here is there. The high byte of the code is
+// for EC2's own use.
+func stateOf(state *types.InstanceState) sweep.State {
+	if state != nil && state.Code != nil {
+		switch *state.Code & 0xff {
+		case 32, 48, 64, 80: // shutting-down, terminated, stopping, stopped
+			return sweep.Gone
 		}
 	}
-}
-
-func bad(summary *types.InstanceStatusSummary) bool {
-	return summary != nil && summary.Status == types.SummaryStatusImpaired
-}
-
-// stateOf tells whether an instance is there or gone. The high byte of the code is for EC2's own use.
-func stateOf(state *types.InstanceState) sweep.State {
-	if state == nil || state.Code == nil {
-		return sweep.Unknown
-	}
-	switch *state.Code & 0xff {
-	case 0, 16: // pending, running
-		return sweep.Alive
-	}
-	return sweep.Gone // shutting-down, terminated, stopping, stopped
+	return sweep.Alive
 }

@@ -1,18 +1,20 @@
 // Package ecs reads what ECS and EC2 say of a fleet: every cluster, container instance and task, and the state of every
-// instance asked for, every page of it, or an error. Half a fleet would look like containers that are gone. Beside StopTask it
-// changes nothing.
+// instance asked for, every page of it, or an error. Half a fleet would look like containers that are gone. It judges nothing,
+// and beside StopTask it changes nothing.
 package ecs
 
 import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"golang.org/x/sync/errgroup"
 
@@ -20,17 +22,17 @@ import (
 )
 
 const (
-	// describeAtOnce is the most tasks, container instances or clusters that one call describes.
-	describeAtOnce = 100
-	// filterAtOnce is the most values that a filter of EC2 takes.
-	filterAtOnce = 200
-	// callsAtOnce keeps the calls under way few: the account's rate is shared with everything else that uses these APIs.
+	// callsAtOnce keeps the calls under way few: an account's rate is shared with everything else that uses these APIs.
 	callsAtOnce = 4
 	// attempts is how often a call is made before the reading is given up. Throttling passes.
 	attempts = 10
+	// longestWait is between two attempts. A throttled account gains some 20 calls a second.
+	longestWait = 5 * time.Second
+	// callTimeout bounds one attempt.
+	callTimeout = 15 * time.Second
 )
 
-// Source reads fleets. It may be used again; task definitions, which never change, are read once.
+// Source reads fleets, one at a time. Task definitions, which never change, and the account are read once.
 type Source struct {
 	ecs      ecsCalls
 	ec2      ec2Calls
@@ -39,13 +41,12 @@ type Source struct {
 	clusters []string
 	checks   bool
 
-	mu          sync.Mutex
 	account     string
-	definitions map[string]*types.TaskDefinition // by ARN
+	definitions map[string]definition // by ARN
 }
 
 // ecsCalls and ec2Calls are the calls that are made, and not the SDK's clients: of a type that is reached through an interface
-// the linker keeps all methods, and EC2's client alone has some 700, twice as much as all the rest of the program.
+// the linker keeps all methods, and EC2's client has some 700 calls.
 type ecsCalls struct {
 	listClusters       func(context.Context, *ecs.ListClustersInput, ...func(*ecs.Options)) (*ecs.ListClustersOutput, error)
 	listInstances      func(context.Context, *ecs.ListContainerInstancesInput, ...func(*ecs.Options)) (*ecs.ListContainerInstancesOutput, error)
@@ -62,10 +63,18 @@ type ec2Calls struct {
 }
 
 // New gives a Source for the region of config. clusters are names or ARNs; none means all of the region. With checks the
-// task definitions are read too, for the paths of HTTP checks and for ports that no task lists.
+// task definitions are read too, for the paths of HTTP checks and for ports that ECS lists only there (awsvpc, host).
 func New(config aws.Config, clusters []string, checks bool) *Source {
 	config.Retryer = func() aws.Retryer {
-		return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = attempts })
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts, o.MaxBackoff = attempts, longestWait
+			// Attempts are few and calls are few at once: a quota of retries beside that would only fail long readings.
+			o.RateLimiter = ratelimit.None
+		})
+	}
+	// The configured client is built upon and not replaced: it knows of AWS_CA_BUNDLE.
+	if client, ok := config.HTTPClient.(*awshttp.BuildableClient); ok {
+		config.HTTPClient = client.WithTimeout(callTimeout)
 	}
 	e, i := ecs.NewFromConfig(config), ec2.NewFromConfig(config)
 	return &Source{
@@ -76,64 +85,50 @@ func New(config aws.Config, clusters []string, checks bool) *Source {
 		ec2:      ec2Calls{describeInstances: i.DescribeInstances, describeStatus: i.DescribeInstanceStatus},
 		identity: sts.NewFromConfig(config).GetCallerIdentity,
 		region:   config.Region, clusters: clusters, checks: checks,
-		definitions: map[string]*types.TaskDefinition{},
+		definitions: map[string]definition{},
 	}
 }
 
-// Fleet reads all of ECS, and of EC2 what it says of the instances asked for and of those of the clusters.
+// reading is one reading of a fleet under way.
+type reading struct {
+	*Source
+	mu      sync.Mutex // of what calls that are made at the same time find
+	fleet   sweep.Fleet
+	hosts   map[string]string // EC2 instance ID by the ARN of a container instance
+	members []member
+}
+
+// Fleet reads all of ECS, and of EC2 what it says of the instances asked for and of those that ECS knows.
 func (s *Source) Fleet(ctx context.Context, instances []string) (sweep.Fleet, error) {
-	account, err := s.accountID(ctx)
-	if err != nil {
+	if err := s.learnAccount(ctx); err != nil {
 		return sweep.Fleet{}, err
 	}
-	fleet := sweep.Fleet{Account: account, Region: s.region, Instances: map[string]sweep.Instance{}, Containers: map[string]sweep.Container{}}
-	clusters := s.clusters
-	if len(clusters) == 0 {
-		if clusters, err = s.allClusters(ctx); err != nil {
-			return sweep.Fleet{}, err
-		}
-	}
-	for _, cluster := range clusters {
-		if err := s.readCluster(ctx, cluster, &fleet); err != nil {
-			return sweep.Fleet{}, fmt.Errorf("read cluster %s: %w", cluster, err)
-		}
-	}
-	if err := s.readEC2(ctx, instances, &fleet); err != nil {
+	r := &reading{Source: s, hosts: map[string]string{}, fleet: sweep.Fleet{
+		Account: s.account, Region: s.region, Instances: map[string]sweep.Instance{}, Containers: map[string]sweep.Container{},
+	}}
+	if err := r.readECS(ctx); err != nil {
 		return sweep.Fleet{}, err
 	}
-	return fleet, nil
+	if err := r.readEC2(ctx, instances); err != nil {
+		return sweep.Fleet{}, err
+	}
+	return r.fleet, nil
 }
 
-// accountID gives the account whose credentials are used.
-func (s *Source) accountID(ctx context.Context) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// learnAccount finds out whose credentials are used.
+func (s *Source) learnAccount(ctx context.Context) error {
 	if s.account != "" {
-		return s.account, nil
+		return nil
 	}
 	caller, err := s.identity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return "", fmt.Errorf("find out which account this is: %w", err)
+		return fmt.Errorf("find out which account this is: %w", err)
 	}
 	s.account = aws.ToString(caller.Account)
-	return s.account, nil
+	return nil
 }
 
-func (s *Source) allClusters(ctx context.Context) (clusters []string, err error) {
-	input := &ecs.ListClustersInput{}
-	for {
-		page, err := s.ecs.listClusters(ctx, input)
-		if err != nil {
-			return nil, fmt.Errorf("list clusters: %w", err)
-		}
-		clusters = append(clusters, page.ClusterArns...)
-		if input.NextToken = page.NextToken; aws.ToString(page.NextToken) == "" {
-			return clusters, nil
-		}
-	}
-}
-
-// StopTask asks ECS to stop a task.
+// StopTask asks ECS to stop a task. cluster and task are ARNs; the reason has at most 1,024 characters.
 func (s *Source) StopTask(ctx context.Context, cluster, task, reason string) error {
 	_, err := s.ecs.stopTask(ctx, &ecs.StopTaskInput{Cluster: &cluster, Task: &task, Reason: &reason})
 	if err != nil {
@@ -142,14 +137,29 @@ func (s *Source) StopTask(ctx context.Context, cluster, task, reason string) err
 	return nil
 }
 
-// inChunks calls work for chunks of items, some at a time, until all are done or one fails.
-func inChunks(ctx context.Context, items []string, size int, work func(ctx context.Context, chunk []string) error) error {
+// each does work for all items, some at a time, until one fails.
+func each[T any](ctx context.Context, items []T, work func(context.Context, T) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(callsAtOnce)
-	for len(items) > 0 {
-		chunk := items[:min(len(items), size)]
-		items = items[len(chunk):]
-		group.Go(func() error { return work(ctx, chunk) })
+	for _, item := range items {
+		group.Go(func() error { return work(ctx, item) })
 	}
 	return group.Wait()
+}
+
+// pages makes a call for each page of a listing. The call gives the token of the next page.
+func pages(call func(token *string) (next *string, err error)) error {
+	var token *string
+	for {
+		next, err := call(token)
+		switch {
+		case err != nil:
+			return err
+		case aws.ToString(next) == "":
+			return nil
+		case token != nil && *token == *next:
+			return fmt.Errorf("a page names itself as the next")
+		}
+		token = next
+	}
 }

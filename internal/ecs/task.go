@@ -1,8 +1,9 @@
 package ecs
 
 import (
+	"cmp"
 	"net/netip"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,57 +14,101 @@ import (
 	"github.com/ecssd/ecssd/internal/sweep"
 )
 
-// stopped is the last status of a task that has ended. Every other one may still serve.
+// stopped is the last status of a task, and of a container, that has ended. A task with any other may still serve.
 const stopped = "STOPPED"
 
-// addTask adds a task's containers to the fleet. instance is the EC2 instance that the task runs on, empty for a task on none.
-func addTask(fleet *sweep.Fleet, task types.Task, instance string, definition *types.TaskDefinition) {
-	if instance == "" {
-		return
-	}
-	over := aws.ToString(task.LastStatus) == stopped
-	service, byService := strings.CutPrefix(aws.ToString(task.Group), "service:")
-	if !byService {
-		service = ""
-	}
-	for _, c := range task.Containers {
-		id := aws.ToString(c.RuntimeId)
-		if id == "" {
-			if known := fleet.Instances[instance]; !over {
-				known.Complete = false
-				fleet.Instances[instance] = known
-			}
-			continue
-		}
-		if known, ok := fleet.Containers[id]; ok && !known.Stopped && over {
-			continue // a container that runs in one task has stopped in none
-		}
-		defined := definitionOf(definition, aws.ToString(c.Name))
-		found := sweep.Container{
-			Instance: instance, Task: aws.ToString(task.TaskArn), Cluster: aws.ToString(task.ClusterArn), Service: service, Stopped: over,
-			Address: interfaceAddress(task, c), Checks: checks(defined, task.Overrides, aws.ToString(c.Name)),
-		}
-		if service != "" {
-			found.Service = found.Cluster + "/" + service
-		}
-		found.Ports = ports(c, defined, found.Address.IsValid() || definition != nil && definition.NetworkMode == types.NetworkModeHost)
-		fleet.Containers[id] = found
-	}
+// maxPorts bounds the ports of one container, since a range of them is a few bytes only.
+const maxPorts = 1000
+
+// member is a container of a task, before it is known which host and task definition are behind the ARNs.
+type member struct {
+	sweep.Container
+	id         string            // the Engine's; empty where ECS has not heard of it
+	name       string            // in the task definition
+	ended      bool              // the container itself has stopped, whatever its task does
+	host       string            // ARN of the container instance
+	definition string            // ARN
+	checks     map[uint16]string // as the task was run with
 }
 
-// interfaceAddress gives the IPv4 address of the task's own network interface; the zero Addr where it has none.
-func interfaceAddress(task types.Task, c types.Container) netip.Addr {
-	for _, n := range c.NetworkInterfaces {
-		if address, err := netip.ParseAddr(aws.ToString(n.PrivateIpv4Address)); err == nil {
-			return address
-		}
+// membersOf gives a task's containers; none of a task that runs on no instance (Fargate).
+func membersOf(task types.Task) (members []member) {
+	host := aws.ToString(task.ContainerInstanceArn)
+	if host == "" {
+		return nil
 	}
-	for _, attachment := range task.Attachments {
-		for _, detail := range attachment.Details {
-			if aws.ToString(detail.Name) != "privateIPv4Address" {
-				continue
+	base := sweep.Container{
+		Task: aws.ToString(task.TaskArn), Cluster: aws.ToString(task.ClusterArn), Stopped: aws.ToString(task.LastStatus) == stopped,
+	}
+	if service, ok := strings.CutPrefix(aws.ToString(task.Group), "service:"); ok {
+		base.Service = base.Cluster + "/" + service // a service's name is its own only within its cluster
+	}
+	attached := attachedAddress(task.Attachments)
+	for _, c := range task.Containers {
+		m := member{
+			Container: base, id: aws.ToString(c.RuntimeId), name: aws.ToString(c.Name), ended: aws.ToString(c.LastStatus) == stopped,
+			host: host, definition: aws.ToString(task.TaskDefinitionArn),
+		}
+		m.Address = attached
+		for _, n := range c.NetworkInterfaces {
+			if address, ok := ipv4(n.PrivateIpv4Address); ok {
+				m.Address = address
 			}
-			if address, err := netip.ParseAddr(aws.ToString(detail.Value)); err == nil {
+		}
+		for _, b := range c.NetworkBindings {
+			if at, err := netip.ParseAddr(aws.ToString(b.BindIP)); err == nil && at.IsLoopback() {
+				continue // reached by nobody else
+			}
+			m.Ports = appendPorts(m.Ports, b.Protocol, b.ContainerPort, b.HostPort, b.ContainerPortRange, b.HostPortRange)
+		}
+		if task.Overrides != nil {
+			for _, o := range task.Overrides.ContainerOverrides {
+				if aws.ToString(o.Name) == m.name {
+					m.checks = checksOf(o.Environment)
+				}
+			}
+		}
+		members = append(members, m)
+	}
+	return members
+}
+
+// add adds a container to the fleet.
+func (r *reading) add(m member) {
+	m.Instance = r.hosts[m.host]
+	if m.id == "" {
+		// What has stopped without a container of the Engine was never made, and nothing is left of it to be mistaken.
+		if known, ok := r.fleet.Instances[m.Instance]; ok && !m.Stopped && !m.ended {
+			known.Complete = false
+			r.fleet.Instances[m.Instance] = known
+		}
+		return
+	}
+	if known, ok := r.fleet.Containers[m.id]; ok && !known.Stopped && m.Stopped {
+		return // a container that runs in one task has stopped in none
+	}
+	if d, ok := r.definitions[m.definition]; ok && !m.Stopped {
+		m.fill(d)
+	}
+	if m.ended {
+		m.Ports = nil // they may be another's by now
+	}
+	slices.SortFunc(m.Ports, func(a, b sweep.Port) int {
+		return cmp.Or(cmp.Compare(a.Container.Number, b.Container.Number),
+			cmp.Compare(a.Container.Proto, b.Container.Proto), cmp.Compare(a.Host, b.Host))
+	})
+	m.Ports = slices.Compact(m.Ports)
+	r.fleet.Containers[m.id] = m.Container
+}
+
+// attachedAddress gives the IPv4 address of a task's own network interface; the zero Addr where it has none.
+func attachedAddress(attachments []types.Attachment) netip.Addr {
+	for _, a := range attachments {
+		if aws.ToString(a.Type) != "ElasticNetworkInterface" {
+			continue
+		}
+		for _, detail := range a.Details {
+			if address, ok := ipv4(detail.Value); ok && aws.ToString(detail.Name) == "privateIPv4Address" {
 				return address
 			}
 		}
@@ -71,82 +116,40 @@ func interfaceAddress(task types.Task, c types.Container) netip.Addr {
 	return netip.Addr{}
 }
 
-// ports gives where the container's ports are reached: as ECS lists them, and, where they are reached under their own number,
-// as the definition maps them.
-func ports(c types.Container, defined *types.ContainerDefinition, own bool) (found []sweep.Port) {
-	for _, b := range c.NetworkBindings {
-		proto := container.Proto(b.Protocol)
-		if proto == "" {
-			proto = container.TCP
-		}
-		if b.ContainerPort != nil && b.HostPort != nil {
-			found = append(found, sweep.Port{
-				Container: container.Port{Number: uint16(*b.ContainerPort), Proto: proto}, Host: uint16(*b.HostPort),
-			})
-		}
-	}
-	if defined == nil || !own {
-		return found
-	}
-	for _, m := range defined.PortMappings {
-		proto := container.Proto(m.Protocol)
-		if proto == "" {
-			proto = container.TCP
-		}
-		if m.ContainerPort != nil {
-			number := uint16(*m.ContainerPort)
-			found = append(found, sweep.Port{Container: container.Port{Number: number, Proto: proto}, Host: number})
-		}
-	}
-	return found
+func ipv4(s *string) (netip.Addr, bool) {
+	address, err := netip.ParseAddr(aws.ToString(s))
+	return address, err == nil && address.Is4()
 }
 
-func definitionOf(definition *types.TaskDefinition, name string) *types.ContainerDefinition {
-	if definition == nil {
-		return nil
+// appendPorts appends a port, or each port of a range such as 8000-8010, and where it is reached. What is no port is left out.
+func appendPorts(ports []sweep.Port, protocol types.TransportProtocol, inside, outside *int32,
+	insideRange, outsideRange *string) []sweep.Port {
+	proto := container.Proto(cmp.Or(protocol, types.TransportProtocolTcp)) // ECS leaves out its default
+	first, last := span(inside, insideRange)
+	host, end := span(outside, outsideRange)
+	if last-first != end-host {
+		return ports
 	}
-	for i := range definition.ContainerDefinitions {
-		if aws.ToString(definition.ContainerDefinitions[i].Name) == name {
-			return &definition.ContainerDefinitions[i]
+	for ; first <= last && len(ports) < maxPorts; first, host = first+1, host+1 {
+		if 0 < first && first <= 65535 && 0 < host && host <= 65535 {
+			ports = append(ports, sweep.Port{Container: container.Port{Number: uint16(first), Proto: proto}, Host: uint16(host)})
 		}
 	}
-	return nil
+	return ports
 }
 
-var checkSetting = regexp.MustCompile(`^SERVICE_([1-9][0-9]{0,4})_CHECK_HTTP$`)
-
-// checks gives the paths of the HTTP checks that a container asks for, by port: from its environment as the definition gives
-// it, overruled by what the task was run with, overruled by its labels.
-func checks(defined *types.ContainerDefinition, overrides *types.TaskOverride, name string) map[uint16]string {
-	found := map[uint16]string{}
-	note := func(key, value string) {
-		parts := checkSetting.FindStringSubmatch(key)
-		if parts == nil {
-			return
-		}
-		if port, err := strconv.ParseUint(parts[1], 10, 16); err == nil && value != "" {
-			found[uint16(port)] = value
-		}
+// span gives the first and last port of a range or of a single port; 0 and -1 where there is neither.
+func span(port *int32, ports *string) (first, last int) {
+	if port != nil {
+		return int(*port), int(*port)
 	}
-	if defined != nil {
-		for _, variable := range defined.Environment {
-			note(aws.ToString(variable.Name), aws.ToString(variable.Value))
-		}
+	from, to, _ := strings.Cut(aws.ToString(ports), "-")
+	first, err := strconv.Atoi(from)
+	if err != nil {
+		return 0, -1
 	}
-	if overrides != nil {
-		for _, o := range overrides.ContainerOverrides {
-			if aws.ToString(o.Name) != name {
-				continue
-			}
-			for _, variable := range o.Environment {
-				note(aws.ToString(variable.Name), aws.ToString(variable.Value))
-			}
-		}
+	if last, err = strconv.Atoi(to); err != nil || last > 65535 || first < 1 {
+		return 0, -1
 	}
-	if defined != nil {
-		for key, value := range defined.DockerLabels {
-			note(key, value)
-		}
-	}
-	return found
+	return first, last
 }
