@@ -243,6 +243,20 @@ func TestDeafStreamIsNoticedAndReplaced(t *testing.T) {
 	})
 }
 
+func TestLooksGoOnWithoutAStreamOfEvents(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.engine.start(web(1))
+		w.run()
+		w.after(5 * time.Second)
+		w.engine.make(func() { w.engine.closed = true }) // lists and inspects, and accepts no subscription
+		w.engine.interrupt()
+		w.after(5 * time.Second)
+		w.engine.start(web(2))
+		w.after(time.Minute)
+		assert.Equal(t, weights{"web 1": 1, "web 2": 1}, w.zone.services())
+	})
+}
+
 func TestCrashLoop(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		stable := web(9)

@@ -47,13 +47,15 @@ func (b *inbox) put(change func()) {
 	}
 }
 
-// reconnect ends the present stream, so that a new one is opened.
-func (b *inbox) reconnect() {
+// reconnect ends the present stream, so that a new one is opened. It says whether there was one.
+func (b *inbox) reconnect() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.breakOff != nil {
-		b.breakOff()
+	if b.breakOff == nil {
+		return false
 	}
+	b.breakOff()
+	return true
 }
 
 // follow reads the Engine's events until ctx ends.

@@ -87,9 +87,8 @@ func (a *Agent) look(ctx context.Context, writer *apply.Writer, m mail, v *view)
 		v.since = time.Time{}
 		return time.Time{}
 	}
-	if m.connected.IsZero() {
-		a.applyDeaths(writer, v)
-		return time.Now().Add(snapshotRetry)
+	if m.connected.IsZero() && a.containers == nil {
+		return time.Now().Add(snapshotRetry) // the first look comes after the events of the past, among them stop signals
 	}
 	live, err := a.cfg.Engine.Snapshot(ctx, v.dirty, v.all)
 	a.cfg.Metrics.snapshot(err)
@@ -167,9 +166,8 @@ func (a *Agent) takeSnapshot(ctx context.Context, live []container.Container, v 
 	for _, c := range live {
 		a.containers[c.ID] = c
 	}
-	if v.routine && before != nil && !v.fresh && a.missed(before, v.dirty) {
+	if v.routine && before != nil && !v.fresh && a.missed(before, v.dirty) && a.inbox.reconnect() {
 		a.cfg.Log.Warn("containers have changed and the Engine sent no event of it, connecting again")
-		a.inbox.reconnect()
 	}
 	marked := false
 	for _, h := range v.kills {

@@ -33,6 +33,7 @@ type engine struct {
 	events  []container.Hint
 	deaf    bool          // no stream that was open meanwhile tells anything again
 	down    bool          // refuses every call; the stream goes on
+	closed  bool          // accepts no subscription
 	cut     chan struct{} // closed to end the stream
 	changed chan struct{} // closed when there are more events
 }
@@ -43,7 +44,7 @@ func newEngine() *engine {
 
 func (e *engine) Follow(ctx context.Context, connected func(), hint func(container.Hint)) error {
 	e.mu.Lock()
-	down, cut := e.down, e.cut
+	down, cut := e.down || e.closed, e.cut
 	e.mu.Unlock()
 	if down {
 		return errors.New("connection refused")
