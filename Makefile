@@ -1,16 +1,24 @@
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo '(devel)')
 BUILD   = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X 'main.version=$(VERSION)'"
+OUT     = bin
 
-.PHONY: help build demo test lint go engine compiler
+.PHONY: help build lambda demo test lint go engine compiler
 
 help:
 	@echo 'make build   bin/ecssd and bin/ecssd-sandbox, static'
+	@echo 'make lambda  bin/sweeper-arm64.zip and bin/sweeper-amd64.zip, byte for byte the same each time'
 	@echo 'make demo    ecssd at work: a sandbox in place of AWS, real containers, real DNS'
 	@echo 'make test    every test, with the race detector, against a real Docker Engine'
 	@echo 'make lint    gofmt, go vet, staticcheck, the modules; .ci/run is lint and test'
 
 build: go
 	$(BUILD) -o bin/ ./cmd/ecssd ./cmd/ecssd-sandbox
+
+lambda: $(OUT)/sweeper-arm64.zip $(OUT)/sweeper-amd64.zip
+
+$(OUT)/sweeper-%.zip: go
+	GOOS=linux GOARCH=$* $(BUILD) -tags lambda.norpc -o $(OUT)/sweeper-$*/bootstrap ./lambda/sweeper
+	go run ./lambda/pack $@ $(OUT)/sweeper-$*/bootstrap
 
 demo: build engine
 	@CGO_ENABLED=0 go build -o bin/demo ./internal/demo
