@@ -1,0 +1,264 @@
+package ecs_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sweep"
+)
+
+// TestTasks changes the only task of a host, or adds another, and compares the one container.
+func TestTasks(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change     func(*fleet.Task)
+		want       func(*sweep.Container) // nil: the container is not in the fleet
+		incomplete bool
+	}{
+		"running": {func(*fleet.Task) {}, func(*sweep.Container) {}, false},
+		"being stopped, and still serving": {
+			func(t *fleet.Task) { t.DesiredStatus = "STOPPED" }, func(*sweep.Container) {}, false},
+		"stopping": {
+			func(t *fleet.Task) { t.DesiredStatus, t.LastStatus = "STOPPED", "STOPPING" }, func(*sweep.Container) {}, false},
+		"its container has stopped, and its ports may be another's": {
+			func(t *fleet.Task) {
+				t.DesiredStatus, t.LastStatus, t.Containers[0].LastStatus = "STOPPED", "DEPROVISIONING", "STOPPED"
+			},
+			func(c *sweep.Container) { c.Ports = nil }, false},
+		"stopped": {
+			func(t *fleet.Task) { t.LastStatus = "STOPPED" },
+			func(c *sweep.Container) { c.Stopped, c.Ports = true, nil }, false},
+		"run by hand": {
+			func(t *fleet.Task) { t.Service = "" }, func(c *sweep.Container) { c.Service = "" }, false},
+		"the Engine's ID is not known yet": {
+			func(t *fleet.Task) { t.LastStatus, t.Containers[0].RuntimeID = "PENDING", "" }, nil, true},
+		"the Engine's ID was never known, of a stopped task": {
+			func(t *fleet.Task) { t.LastStatus, t.Containers[0].RuntimeID = "STOPPED", "" }, nil, false},
+		"the Engine's ID was never known, of a container that stopped in a running task": {
+			func(t *fleet.Task) { t.Containers[0].LastStatus, t.Containers[0].RuntimeID = "STOPPED", "" }, nil, false},
+		"on no instance": {
+			func(t *fleet.Task) { t.ContainerInstance, t.LaunchType = "", "FARGATE" }, nil, false},
+		"with a network interface of its own": {
+			func(t *fleet.Task) { t.Address, t.Containers[0].Bindings = "10.0.9.9", nil },
+			func(c *sweep.Container) { c.Address, c.Ports = netip.MustParseAddr("10.0.9.9"), nil }, false},
+		"several ports, told twice": {
+			func(t *fleet.Task) {
+				t.Containers[0].Bindings = []fleet.Binding{
+					{ContainerPort: 80, HostPort: 40000}, {ContainerPort: 80, HostPort: 32768}, {ContainerPort: 80, HostPort: 32768, BindIP: "::"},
+					{ContainerPort: 53, HostPort: 32769, Protocol: "udp"}, {ContainerPort: 81, HostPort: 32770, BindIP: "127.0.0.1"},
+					{ContainerPort: 82, HostPort: 0}, {ContainerPort: 83, HostPort: 65537}, {ContainerPort: 0, HostPort: 7}, {ContainerPort: 70000, HostPort: 8},
+				}
+			},
+			func(c *sweep.Container) {
+				c.Ports = []sweep.Port{{Container: container.Port{Number: 53, Proto: container.UDP}, Host: 32769}, port(80, 32768), port(80, 40000)}
+			}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state := cluster("main", 0, 2)
+			tt.change(&state.Tasks[1])
+			_, source := start(t, state, false)
+			want := nothing()
+			expect(&want, "main", 0, 2)
+			delete(want.Containers, docker(1))
+			if tt.want != nil {
+				c := served("main", 1)
+				tt.want(&c)
+				want.Containers[docker(1)] = c
+			}
+			if tt.incomplete {
+				i := member(1)
+				i.Complete = false
+				want.Instances[host(1)] = i
+			}
+			assert.Equal(t, want, read(t, source))
+		})
+	}
+}
+
+// TestAContainerThatRunsInOneTaskHasStoppedInNone: the same Engine's ID in two tasks, whichever is read first.
+func TestAContainerThatRunsInOneTaskHasStoppedInNone(t *testing.T) {
+	for _, stopped := range []int{0, 1} {
+		state := cluster("main", 0, 2)
+		state.Tasks[stopped].LastStatus = "STOPPED"
+		state.Tasks[stopped].Containers[0].RuntimeID = docker(1 - stopped)
+		_, source := start(t, state, false)
+		assert.Equal(t, map[string]sweep.Container{docker(1 - stopped): served("main", 1-stopped)}, read(t, source).Containers)
+	}
+}
+
+func TestInstances(t *testing.T) {
+	here := netip.MustParseAddr(address(0))
+	for name, tt := range map[string]struct {
+		change func(*fleet.State)
+		want   sweep.Instance
+	}{
+		"draining": {
+			func(s *fleet.State) { s.ContainerInstances[0].Status = "DRAINING" }, member(0)},
+		"registering: ECS has not heard of all its containers": {
+			func(s *fleet.State) { s.ContainerInstances[0].Status = "REGISTERING" },
+			sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Connected: true}},
+		"deregistering: its tasks run on unfollowed": {
+			func(s *fleet.State) { s.ContainerInstances[0].Status = "DEREGISTERING" },
+			sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Connected: true}},
+		"deregistered": {
+			func(s *fleet.State) { s.ContainerInstances[0].Status = "INACTIVE" },
+			sweep.Instance{State: sweep.Alive, Address: here}},
+		"registered anew, and the old registration lingers": {
+			func(s *fleet.State) {
+				s.ContainerInstances[0].AgentDisconnected = true
+				s.ContainerInstances = append(s.ContainerInstances, fleet.ContainerInstance{ID: ci(7), Cluster: "main", InstanceID: host(0)})
+			}, member(0)},
+		"registered twice, and deregistering once": {
+			func(s *fleet.State) {
+				s.ContainerInstances[0].Status = "DEREGISTERING"
+				s.ContainerInstances = append(s.ContainerInstances, fleet.ContainerInstance{ID: ci(7), Cluster: "main", InstanceID: host(0)})
+			}, sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Connected: true}},
+		"disconnected, and well": {
+			func(s *fleet.State) { s.ContainerInstances[0].AgentDisconnected = true },
+			sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Complete: true}},
+		"disconnected, and impaired": {
+			func(s *fleet.State) {
+				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].InstanceStatus = true, "impaired"
+			}, sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Complete: true, Impaired: true}},
+		"disconnected, and on an impaired system": {
+			func(s *fleet.State) {
+				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].SystemStatus = true, "impaired"
+			}, sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Complete: true, Impaired: true}},
+		"disconnected, and not known to be impaired": {
+			func(s *fleet.State) {
+				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].SystemStatus = true, "insufficient-data"
+			}, sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Complete: true}},
+		"pending": {
+			func(s *fleet.State) { s.Instances[0].State = "pending" }, member(0)},
+		"shutting down": {
+			func(s *fleet.State) { s.Instances[0].State = "shutting-down" },
+			sweep.Instance{State: sweep.Gone, Address: here, InCluster: true, Connected: true, Complete: true}},
+		"stopping": {
+			func(s *fleet.State) { s.Instances[0].State = "stopping" },
+			sweep.Instance{State: sweep.Gone, Address: here, InCluster: true, Connected: true, Complete: true}},
+		"stopped, and impaired before": {
+			func(s *fleet.State) {
+				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].State, s.Instances[0].InstanceStatus = true, "stopped", "impaired"
+			}, sweep.Instance{State: sweep.Gone, Address: here, InCluster: true, Complete: true}},
+		"terminated": {
+			func(s *fleet.State) { s.Instances[0].State = "terminated" },
+			sweep.Instance{State: sweep.Gone, InCluster: true, Connected: true, Complete: true}},
+		"unknown to EC2": {
+			func(s *fleet.State) { s.Instances = s.Instances[1:] },
+			sweep.Instance{InCluster: true, Connected: true, Complete: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state := cluster("main", 0, 2)
+			tt.change(&state)
+			_, source := start(t, state, false)
+			got := read(t, source)
+			assert.Equal(t, tt.want, got.Instances[host(0)])
+			assert.Equal(t, member(1), got.Instances[host(1)])
+			assert.Len(t, got.Instances, 2)
+		})
+	}
+}
+
+// TestImpairedInstancesAreFoundOnEveryPage: and none is marked whose agent is connected.
+func TestImpairedInstancesAreFoundOnEveryPage(t *testing.T) {
+	state := cluster("main", 0, 8)
+	for n := range 8 {
+		state.Instances[n].InstanceStatus = "impaired"
+		state.ContainerInstances[n].AgentDisconnected = n%2 == 0
+	}
+	s, source := start(t, state, false)
+	s.Configure(func(c *sandbox.Settings) { c.Page = 3 })
+	for n := range 8 {
+		i := read(t, source).Instances[host(n)]
+		assert.Equal(t, n%2 == 0, i.Impaired, "instance %d", n)
+	}
+}
+
+// TestHostsOutsideEC2: EC2 is not asked for mi-…, and such a host is one of the clusters like others.
+func TestHostsOutsideEC2(t *testing.T) {
+	state := cluster("main", 0, 2)
+	state.Instances = state.Instances[1:]
+	state.ContainerInstances[0].InstanceID = "mi-0123456789abcdef0"
+	s, source := start(t, state, false)
+	got := read(t, source, "mi-0123456789abcdef0", host(1))
+	assert.Equal(t, sweep.Instance{InCluster: true, Connected: true, Complete: true}, got.Instances["mi-0123456789abcdef0"])
+	assert.Equal(t, "mi-0123456789abcdef0", got.Containers[docker(0)].Instance)
+	calls := s.Calls("ec2:DescribeInstances")
+	require.Len(t, calls, 1)
+	assert.Equal(t, host(1), calls[0].Query["Filter.1.Value.1"])
+	assert.NotContains(t, calls[0].Query, "Filter.1.Value.2")
+}
+
+// TestTasksOutliveTheRegistrationOfTheirHost: the tasks of a host that went are stopped, and which host that was is asked of the
+// container instance, which no listing shows any more.
+func TestTasksOutliveTheRegistrationOfTheirHost(t *testing.T) {
+	state := cluster("main", 0, 3)
+	state.ContainerInstances[0].Status = "INACTIVE"
+	state.Instances[0].State = "terminated"
+	state.Tasks[0].LastStatus = "STOPPED"
+	state.Tasks[2].LastStatus = "STOPPED"
+	s, source := start(t, state, false)
+	s.Fleet().Remove(fleet.IDs{ContainerInstances: []string{ci(2)}}) // forgotten by ECS altogether
+	got := read(t, source)
+	gone := served("main", 0)
+	gone.Stopped, gone.Ports = true, nil
+	assert.Equal(t, gone, got.Containers[docker(0)])
+	assert.Equal(t, sweep.Instance{State: sweep.Gone}, got.Instances[host(0)])
+	assert.True(t, got.Containers[docker(2)].Stopped)
+	assert.Empty(t, got.Containers[docker(2)].Instance)
+}
+
+func TestDefinitions(t *testing.T) {
+	state := cluster("main", 0, 5)
+	for n, family := range []string{"bridged", "hosted", "own", "bridged", "gone"} {
+		state.Tasks[n].Family = family
+	}
+	state.Tasks[1].Containers[0].Bindings = nil
+	state.Tasks[2].Containers[0].Bindings, state.Tasks[2].Address = nil, "10.0.9.9"
+	state.Tasks[3].Overrides = []fleet.Override{
+		{Name: "web", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/run", "SERVICE_82_CHECK_HTTP": "/run", "SERVICE_85_CHECK_HTTP": "/run"}},
+		{Name: "sidecar", Environment: map[string]string{"SERVICE_81_CHECK_HTTP": "/wrong"}},
+	}
+	state.Tasks[4].LastStatus = "STOPPED"
+	define := func(family, mode string) fleet.TaskDefinition {
+		return fleet.TaskDefinition{Family: family, NetworkMode: mode, Containers: []fleet.ContainerDefinition{
+			{Name: "sidecar", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/wrong"}, Ports: []fleet.Port{{ContainerPort: 9}}},
+			{Name: "web",
+				Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/variable", "SERVICE_81_CHECK_HTTP": "/variable", "SERVICE_82_CHECK_HTTP": "/variable",
+					"SERVICE_83_CHECK_HTTP": "/variable", "SERVICE_080_CHECK_HTTP": "/no", "SERVICE_65536_CHECK_HTTP": "/no", "SERVICE_80_NAME": "web"},
+				DockerLabels: map[string]string{"SERVICE_82_CHECK_HTTP": "/label", "SERVICE_83_CHECK_HTTP": ""},
+				Ports:        []fleet.Port{{ContainerPort: 80}, {ContainerPort: 53, Protocol: "udp"}}},
+		}}
+	}
+	state.TaskDefinitions = []fleet.TaskDefinition{define("bridged", "bridge"), define("hosted", "host"), define("own", "awsvpc")}
+	s, source := start(t, state, true)
+	got := read(t, source).Containers
+
+	checks := map[uint16]string{80: "/variable", 81: "/variable", 82: "/label", 83: ""}
+	ports := []sweep.Port{{Container: container.Port{Number: 53, Proto: container.UDP}, Host: 53}, port(80, 80)}
+	bridged, hosted, own, run, stopped := served("main", 0), served("main", 1), served("main", 2), served("main", 3), served("main", 4)
+	bridged.Checks, hosted.Checks, own.Checks = checks, checks, checks
+	run.Checks = map[uint16]string{80: "/run", 81: "/variable", 82: "/label", 83: "", 85: "/run"}
+	hosted.Ports, own.Ports, own.Address = ports, ports, netip.MustParseAddr("10.0.9.9")
+	stopped.Stopped, stopped.Ports = true, nil
+	assert.Equal(t, map[string]sweep.Container{docker(0): bridged, docker(1): hosted, docker(2): own, docker(3): run, docker(4): stopped}, got)
+
+	assert.Len(t, s.Calls("ecs:DescribeTaskDefinition"), 3, "once for each, and not for stopped tasks")
+	assert.Equal(t, got, read(t, source).Containers)
+	assert.Len(t, s.Calls("ecs:DescribeTaskDefinition"), 3, "definitions never change")
+}
+
+// TestAnInterfaceNotAttachedYetMakesNoPortsOfTheHost: they would look like ports that another container of the host lost.
+func TestAnInterfaceNotAttachedYetMakesNoPortsOfTheHost(t *testing.T) {
+	state := cluster("main", 0, 1)
+	state.Tasks[0].Containers[0].Bindings = nil
+	state.TaskDefinitions = []fleet.TaskDefinition{{Family: "web", NetworkMode: "awsvpc",
+		Containers: []fleet.ContainerDefinition{{Name: "web", Ports: []fleet.Port{{ContainerPort: 80}}}}}}
+	_, source := start(t, state, true)
+	assert.Empty(t, read(t, source).Containers[docker(0)].Ports)
+}
