@@ -33,10 +33,8 @@ type event struct {
 // in part was refused, is an error of the function, with the report as its text: Lambda gives no result beside an error.
 func handle(ctx context.Context, payload json.RawMessage, getenv func(string) string, out io.Writer) (sweep.Report, error) {
 	var e event
-	if len(payload) > 0 {
-		if err := json.Unmarshal(payload, &e); err != nil {
-			return sweep.Report{}, fmt.Errorf("read the event: %w", err)
-		}
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return sweep.Report{}, fmt.Errorf("read the event: %w", err)
 	}
 	p, level, err := readParameters(getenv)
 	if err != nil {

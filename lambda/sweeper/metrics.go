@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/ecssd/ecssd/internal/sweep"
@@ -26,7 +27,7 @@ func emit(out io.Writer, zone string, r sweep.Report) error {
 	type metric struct{ Name, Unit string }
 	metrics := []metric{{"Duration", "Seconds"}}
 	line := map[string]any{"Zone": zone, "Duration": r.Seconds}
-	for name := range maps.Keys(counts) {
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		metrics = append(metrics, metric{name, "Count"})
 		line[name] = counts[name]
 	}
