@@ -33,7 +33,16 @@ type Parameters struct {
 
 var zoneID = regexp.MustCompile(`^[A-Z0-9]{0,32}$`)
 
-// Validate says what is wrong with the parameters, calling each by its variable's name.
+// Wrong says what is wrong with a parameter, called as in the function's environment.
+type Wrong struct{ Variable, Problem string }
+
+func (w Wrong) Error() string { return w.Variable + " " + w.Problem }
+
+func wrong(variable, problem string, args ...any) error {
+	return Wrong{variable, fmt.Sprintf(problem, args...)}
+}
+
+// Validate gives a Wrong where there is one.
 func (p Parameters) Validate() error {
 	if _, err := p.budget(); err != nil {
 		return err
@@ -43,15 +52,15 @@ func (p Parameters) Validate() error {
 	}
 	switch {
 	case p.Zone == "":
-		return fmt.Errorf("ZONE is empty: it is the name of the hosted zone")
+		return wrong("ZONE", "is empty: it is the name of the hosted zone")
 	case !zoneID.MatchString(p.ZoneID):
-		return fmt.Errorf("ZONE_ID %q is not the ID of a hosted zone", p.ZoneID)
+		return wrong("ZONE_ID", "%q is not the ID of a hosted zone", p.ZoneID)
 	case !strings.HasPrefix(p.CheckHealthPath, "/"):
-		return fmt.Errorf("CHECK_HEALTH_PATH %q does not begin with a slash", p.CheckHealthPath)
+		return wrong("CHECK_HEALTH_PATH", "%q does not begin with a slash", p.CheckHealthPath)
 	case p.UnhealthyAction != "standby" && p.UnhealthyAction != "stop-task":
-		return fmt.Errorf("UNHEALTHY_ACTION %q is neither standby nor stop-task", p.UnhealthyAction)
+		return wrong("UNHEALTHY_ACTION", "%q is neither standby nor stop-task", p.UnhealthyAction)
 	case p.NegativeTTL < 0 || p.NegativeTTL > 86400:
-		return fmt.Errorf("NEGATIVE_TTL %d is not within 0 to 86400 seconds", p.NegativeTTL)
+		return wrong("NEGATIVE_TTL", "%d is not within 0 to 86400 seconds", p.NegativeTTL)
 	}
 	return nil
 }
@@ -60,7 +69,7 @@ func (p Parameters) Validate() error {
 func (p Parameters) budget() (float64, error) {
 	percent, err := strconv.ParseFloat(strings.TrimSuffix(p.DeleteBudget, "%"), 64)
 	if err != nil || !(percent >= 0 && percent <= 100) || !strings.HasSuffix(p.DeleteBudget, "%") {
-		return 0, fmt.Errorf("DELETE_BUDGET %q is not a percentage, 0%% to 100%%", p.DeleteBudget)
+		return 0, wrong("DELETE_BUDGET", "%q is not a percentage, 0%% to 100%%", p.DeleteBudget)
 	}
 	return percent / 100, nil
 }
@@ -72,7 +81,7 @@ func (p Parameters) ttl() (*int64, error) {
 	}
 	seconds, err := strconv.ParseInt(p.TTL, 10, 32)
 	if err != nil || seconds < 0 {
-		return nil, fmt.Errorf("TTL %q is not a number of seconds, 0 to 2147483647", p.TTL)
+		return nil, wrong("TTL", "%q is not a number of seconds, 0 to 2147483647", p.TTL)
 	}
 	return &seconds, nil
 }
