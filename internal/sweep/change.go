@@ -84,15 +84,20 @@ func retimed(all []record.Record, ttl int64, touched map[group]bool) []unit {
 // the batch have to be sent again.
 const batchUnits = 100
 
-const longestBackoff = 10 * time.Second
+const (
+	longestBackoff = 10 * time.Second
+	// attempts is how often a batch is sent without a definite answer, a minute and a half or so.
+	attempts = 25
+)
 
 // change makes all units that can be made, and counts them.
 func (c Config) change(ctx context.Context, units []unit, report *Report) error {
+	all := len(units)
 	for len(units) > 0 {
 		n := first(units)
 		if err := c.send(ctx, units[:n], report); err != nil {
-			report.NotDone = len(units)
-			return fmt.Errorf("%d changes are left for the next pass: %w", len(units), err)
+			report.NotDone = all - report.Deleted - report.Standby - report.Restored - report.Rewritten - report.Overtaken
+			return fmt.Errorf("%d changes are left for the next pass: %w", report.NotDone, err)
 		}
 		units = units[n:]
 	}
@@ -112,11 +117,12 @@ func first(units []unit) int {
 }
 
 // send makes one batch of units. Units that are refused are dropped: somebody has changed the record since it was read. Its
-// error is that ctx ended, or one that would meet every other batch too.
+// error is that there was no time left, or one that would meet every other batch too.
 func (c Config) send(ctx context.Context, units []unit, report *Report) error {
+	var failed error
 	for failures := 0; len(units) > 0; {
 		if err := ctx.Err(); err != nil {
-			return err
+			return errors.Join(err, failed)
 		}
 		var changes []plan.Change
 		for _, u := range units {
@@ -135,18 +141,20 @@ func (c Config) send(ctx context.Context, units []unit, report *Report) error {
 		case errors.As(err, &refusal):
 			kept := without(units, refusal)
 			if len(kept) == len(units) {
-				return c.bisect(ctx, units, report)
+				return c.bisect(ctx, units, err, report)
 			}
+			c.Log.WithError(err).WithField("changes", len(units)-len(kept)).Info("records have changed since they were read, and are left")
 			report.Overtaken += len(units) - len(kept)
 			units = kept
 		case errors.Is(err, plan.ErrNoSuchZone):
 			return err
 		default:
 			// Not known to be made, perhaps made: the same again is harmless, since every change names what it replaces.
-			failures++
-			if err := pause(ctx, failures); err != nil {
+			failed = err
+			if failures++; failures == attempts {
 				return err
 			}
+			pause(ctx, failures)
 		}
 	}
 	return nil
@@ -168,9 +176,10 @@ func without(units []unit, refusal *plan.Refusal) (kept []unit) {
 	return kept
 }
 
-// bisect finds the bad unit of a batch whose refusal names none.
-func (c Config) bisect(ctx context.Context, units []unit, report *Report) error {
+// bisect finds the bad unit of a batch that was refused with an error which names none.
+func (c Config) bisect(ctx context.Context, units []unit, refused error, report *Report) error {
 	if len(units) == 1 {
+		c.Log.WithError(refused).WithField("record", units[0].changes[0].Record.Key()).Warn("a change was refused, and is not made")
 		report.Overtaken++
 		return nil
 	}
@@ -182,12 +191,10 @@ func (c Config) bisect(ctx context.Context, units []unit, report *Report) error 
 }
 
 // pause waits before a call is repeated: a random part of an interval that doubles with each failure.
-func pause(ctx context.Context, failures int) error {
+func pause(ctx context.Context, failures int) {
 	longest := min(200*time.Millisecond<<min(failures, 10), longestBackoff)
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
 	case <-time.After(rand.N(longest)):
-		return nil
 	}
 }

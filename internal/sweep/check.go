@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,7 +23,8 @@ const (
 	checkTries   = 3
 	checkPause   = time.Second // between two tries
 	checkAtOnce  = 64
-	checkBody    = 4 << 10 // bytes read of an answer
+	checkHeader  = 16 << 10 // bytes of an answer's header
+	checkBody    = 4 << 10  // bytes read of an answer
 )
 
 // Checker checks containers over HTTP.
@@ -34,8 +38,9 @@ func NewChecker(path string) *Checker {
 	return &Checker{path: path, client: &http.Client{
 		Timeout: checkTimeout,
 		Transport: &http.Transport{
-			DisableKeepAlives: true,
-			Proxy:             nil, // the containers are near, and no proxy speaks for them
+			DisableKeepAlives:      true,
+			MaxResponseHeaderBytes: checkHeader,
+			Proxy:                  nil, // the containers are near, and no proxy speaks for them
 		},
 		// A redirect is an answer: wherever it leads, it is not this container.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -50,16 +55,21 @@ type subject struct {
 }
 
 // subjects gives what can be checked: records of containers that ECS runs, at the address that EC2 or ECS has for them, never
-// at the record's, and only where ECS says that the record's port is that container's.
+// at the record's, and only where ECS says that the record's port is that container's. What its agent has put on standby
+// is not checked: it may be starting.
 func (c *Checker) subjects(judgements []Judgement, fleet Fleet) []subject {
 	var found []subject
 	for _, j := range judgements {
-		if j.Record.Type != record.SRV || j.ID.Kind != record.ECS || j.Verdict != Keep && j.Verdict != Restore || j.ID.Proto != string(container.TCP) {
+		if j.Record.Type != record.SRV || j.ID.Kind != record.ECS || j.ID.Proto != string(container.TCP) {
+			continue
+		}
+		if j.Verdict != Keep && j.Verdict != Restore || j.Record.Weight == 0 && !j.Record.Marked() {
 			continue
 		}
 		known, ok := fleet.Containers[j.ID.Container]
 		target, valid := record.ParseTarget(j.Record.Value)
-		if !ok || !valid || known.Stopped || known.Instance != j.ID.Instance || !known.has(j.ID.Port, target.Port) {
+		if !ok || !valid || known.Stopped || known.Instance != j.ID.Instance ||
+			!known.has(container.Port{Number: j.ID.Port, Proto: container.TCP}, target.Port) {
 			continue
 		}
 		address := known.Address
@@ -73,7 +83,7 @@ func (c *Checker) subjects(judgements []Judgement, fleet Fleet) []subject {
 		if path == "" {
 			path = c.path
 		}
-		if path[0] != '/' {
+		if !strings.HasPrefix(path, "/") {
 			path = "/" + path
 		}
 		found = append(found, subject{
@@ -83,35 +93,37 @@ func (c *Checker) subjects(judgements []Judgement, fleet Fleet) []subject {
 	return found
 }
 
-func (c Container) has(port, host uint16) bool {
-	for _, p := range c.Ports {
-		if p.Container.Number == port && p.Container.Proto == container.TCP && p.Host == host {
-			return true
-		}
-	}
-	return false
+func (c Container) has(port container.Port, host uint16) bool {
+	return slices.Contains(c.Ports, Port{Container: port, Host: host})
 }
 
-// results holds why each record that was checked failed; nil where it passed.
+// results holds why each record that was to be checked failed; nil where it passed, errUnchecked where there was no time.
 type results map[record.Key]error
 
-// check asks all subjects, many at a time. A record that could not be checked because ctx ended is not among the results.
+// failed gives why a record failed its check; nil where it did not, as far as is known.
+func (r results) failed(key record.Key) error {
+	if errors.Is(r[key], errUnchecked) {
+		return nil
+	}
+	return r[key]
+}
+
+// check asks all subjects, many at a time, until ctx ends. They come in no order, so that each has its turn in some pass where
+// there is not the time for all.
 func (c *Checker) check(ctx context.Context, subjects []subject) results {
 	errs := make([]error, len(subjects))
 	var group errgroup.Group
 	group.SetLimit(checkAtOnce)
-	for i, s := range subjects {
+	for _, i := range rand.Perm(len(subjects)) {
 		group.Go(func() error {
-			errs[i] = c.try(ctx, s.url)
+			errs[i] = c.try(ctx, subjects[i].url)
 			return nil
 		})
 	}
 	_ = group.Wait()
 	found := results{}
 	for i, s := range subjects {
-		if !errors.Is(errs[i], errUnchecked) {
-			found[s.key] = errs[i]
-		}
+		found[s.key] = errs[i]
 	}
 	return found
 }
@@ -143,16 +155,16 @@ func (c *Checker) try(ctx context.Context, url string) (err error) {
 func (c *Checker) get(ctx context.Context, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return fmt.Errorf("check %.200q: %w", url, err)
+		return fmt.Errorf("check: %.300s", err)
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
-		return fmt.Errorf("check: %w", err)
+		return fmt.Errorf("check: %.300s", err) // it may quote what the container has answered
 	}
 	defer response.Body.Close()
 	_, _ = io.CopyN(io.Discard, response.Body, checkBody)
 	if response.StatusCode < 200 || response.StatusCode > 399 {
-		return fmt.Errorf("check %s: it answers %s", url, response.Status)
+		return fmt.Errorf("check %.200s: it answers %d", url, response.StatusCode)
 	}
 	return nil
 }

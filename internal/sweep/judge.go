@@ -1,8 +1,10 @@
 package sweep
 
 import (
-	"strings"
+	"fmt"
+	"regexp"
 
+	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/record"
 )
 
@@ -18,6 +20,7 @@ const (
 	Standby Verdict = "standby" // weight 0, marked
 	Restore Verdict = "restore" // the weight that the container asked for, the mark removed
 	Left    Verdict = "left"    // out of order, and not the sweeper's to mend
+	Refused Verdict = "refused" // to be deleted, and left since too many would go without proof
 )
 
 // Judgement is a verdict on one record, and why.
@@ -34,7 +37,7 @@ type Judgement struct {
 // anybody else are not among the judgements.
 func judge(records []record.Record, fleet Fleet) []Judgement {
 	homes := homesOf(records)
-	owners := portOwners(fleet)
+	owners := portOwners(records, fleet)
 	var judgements []Judgement
 	for _, r := range records {
 		id, ours := record.ParseSetID(r.SetID)
@@ -51,6 +54,9 @@ func judge(records []record.Record, fleet Fleet) []Judgement {
 	}
 	return judgements
 }
+
+// ec2ID is the form of EC2's instance IDs, 8 or 17 hexadecimal digits. A host may be named by hand, and EC2 knows no name so given.
+var ec2ID = regexp.MustCompile(`^i-(?:[0-9a-f]{8}|[0-9a-f]{17})$`)
 
 // home is the account and region that a host's own A record names.
 type home struct{ account, region string }
@@ -69,7 +75,7 @@ func homesOf(records []record.Record) map[string]home {
 func (j *Judgement) is(verdict Verdict, reason string) { j.Verdict, j.Reason = verdict, reason }
 
 // host judges a record by what EC2 says of its host.
-func (j *Judgement) host(fleet Fleet, at home, owners map[hostPort]string) {
+func (j *Judgement) host(fleet Fleet, at home, owners owners) {
 	id := j.ID.Instance
 	instance := fleet.Instances[id]
 	switch {
@@ -79,7 +85,7 @@ func (j *Judgement) host(fleet Fleet, at home, owners map[hostPort]string) {
 		j.container(fleet, instance, owners)
 	case instance.InCluster:
 		j.is(Left, "ECS lists instance "+id+", and EC2 does not know it")
-	case !strings.HasPrefix(id, "i-"):
+	case !ec2ID.MatchString(id):
 		j.is(Left, "EC2 did not name the host "+id)
 	case at == home{}:
 		j.is(Left, "EC2 knows no instance "+id+" here, and no record says where else it is")
@@ -91,24 +97,24 @@ func (j *Judgement) host(fleet Fleet, at home, owners map[hostPort]string) {
 }
 
 // container judges a record of an instance that is alive by what ECS says of its container.
-func (j *Judgement) container(fleet Fleet, instance Instance, owners map[hostPort]string) {
+func (j *Judgement) container(fleet Fleet, instance Instance, owners owners) {
 	j.is(Keep, "")
 	if j.ID.Kind == record.Host {
 		return
 	}
 	c, known := fleet.Containers[j.ID.Container]
 	if j.ID.Kind != record.Docker && instance.InCluster && instance.Complete && (!known || c.Stopped) {
-		j.is(Orphan, "ECS runs no container "+j.ID.Container[:12]+" on instance "+j.ID.Instance)
+		j.is(Orphan, "ECS runs no container "+short(j.ID.Container)+" on instance "+j.ID.Instance)
 		return
 	}
 	target, ok := record.ParseTarget(j.Record.Value)
 	if j.Record.Type != record.SRV || !ok {
 		return
 	}
-	holder := owners[hostPort{j.ID.Instance, target.Port, j.ID.Proto}]
+	holder := owners.of(j.ID, target.Port)
 	switch {
-	case holder != "" && holder != j.ID.Container && !c.Address.IsValid():
-		j.standby("its port belongs to container " + holder[:12] + " now")
+	case holder != "":
+		j.standby("its port belongs to container " + short(holder) + " now")
 	case instance.Impaired && instance.InCluster && !instance.Connected:
 		j.standby("instance " + j.ID.Instance + " fails EC2's status checks and its ECS agent is disconnected")
 		j.Spare = true
@@ -133,6 +139,8 @@ func (j *Judgement) legacy(fleet Fleet) {
 		j.is(Left, "a record of the original agent, of a container that ECS does not know")
 	case fleet.Instances[c.Instance].State == Gone:
 		j.is(Dead, "EC2 says that instance "+c.Instance+" is stopped or terminated")
+	case c.Stopped && fleet.Instances[c.Instance].State == Alive && !fleet.Instances[c.Instance].InCluster:
+		j.is(Left, "the task has stopped for ECS, which no longer follows what runs on instance "+c.Instance)
 	case c.Stopped:
 		j.is(Dead, "ECS says that the task has stopped")
 	default:
@@ -147,16 +155,46 @@ type hostPort struct {
 	proto    string
 }
 
-// portOwners gives the container to which ECS has given each port of each host.
-func portOwners(fleet Fleet) map[hostPort]string {
-	owners := map[hostPort]string{}
+// owners says which ports of hosts ECS has given to whom.
+type owners struct {
+	byPort map[hostPort]string
+	apart  map[string]bool // containers reached at an address that is not their host's
+	fleet  Fleet
+}
+
+func portOwners(records []record.Record, fleet Fleet) owners {
+	o := owners{map[hostPort]string{}, map[string]bool{}, fleet}
+	for _, r := range records {
+		if id, ok := record.ParseSetID(r.SetID); ok && id.Kind == record.ENI {
+			o.apart[id.Container] = true
+		}
+	}
 	for id, c := range fleet.Containers {
-		if c.Stopped || c.Address.IsValid() { // a network interface of its own has ports of its own
+		if c.Address.IsValid() {
+			o.apart[id] = true
+		}
+		if c.Stopped || o.apart[id] {
 			continue
 		}
 		for _, p := range c.Ports {
-			owners[hostPort{c.Instance, p.Host, string(p.Container.Proto)}] = id
+			o.byPort[hostPort{c.Instance, p.Host, string(p.Container.Proto)}] = id
 		}
 	}
-	return owners
+	return o
 }
+
+// of gives the container to which a port belongs that a record of another one names; "" where there is none.
+func (o owners) of(id record.SetID, port uint16) string {
+	c := o.fleet.Containers[id.Container]
+	if o.apart[id.Container] || !c.Stopped && c.Instance == id.Instance && c.has(container.Port{Number: id.Port, Proto: container.Proto(id.Proto)}, port) {
+		return ""
+	}
+	holder := o.byPort[hostPort{id.Instance, port, id.Proto}]
+	if holder == id.Container {
+		return ""
+	}
+	return holder
+}
+
+// short gives the beginning of a container's ID, as the Engine's tools print it.
+func short(id string) string { return fmt.Sprintf("%.12s", id) }

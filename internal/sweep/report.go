@@ -5,16 +5,16 @@ type Report struct {
 	DryRun bool `json:"dryRun,omitempty"`
 
 	Seen      int `json:"seen"`      // of ecssd and the original agent
-	Stale     int `json:"stale"`     // to be deleted
+	Stale     int `json:"stale"`     // to be deleted, those refused included
 	Unhealthy int `json:"unhealthy"` // failing their checks
-	Refused   int `json:"refused"`   // stale, and left because too many would go without proof
+	Refused   int `json:"refused"`   // stale, and not deleted because too many would go without proof
 	Left      int `json:"left"`      // out of order, and not the sweeper's to mend
 
 	Deleted      int `json:"deleted"`
 	Standby      int `json:"standby"`
 	Restored     int `json:"restored"`
 	Rewritten    int `json:"rewritten"` // names given another TTL
-	Overtaken    int `json:"overtaken"` // changes not made because the record has changed since it was read
+	Overtaken    int `json:"overtaken"` // changes not made because the record has changed since it was read, or was changed so by a call whose answer was lost
 	NotDone      int `json:"notDone"`   // changes there was no time for, or that failed
 	TasksStopped int `json:"tasksStopped"`
 
@@ -33,27 +33,31 @@ type Finding struct {
 	Reason  string  `json:"reason"`
 }
 
-// maxFindings keeps the report below the 256 KB that an asynchronous invocation may carry.
-const maxFindings = 500
+const (
+	// maxFindings keeps the report below the 256 KB that an asynchronous invocation may carry.
+	maxFindings = 500
+	// maxLeft of them are left, as every record of another region's hosts is in every pass: they hide nothing else.
+	maxLeft = 250
+)
 
-func (r *Report) count(judgements []Judgement, checked results, refused error) {
+func (r *Report) count(judgements []Judgement, checked results) {
 	r.Seen = len(judgements)
-	for _, err := range checked {
-		if err != nil {
+	for key := range checked {
+		if checked.failed(key) != nil {
 			r.Unhealthy++
 		}
-	}
-	if budget, ok := refused.(*ErrBudget); ok {
-		r.Refused = budget.Unproven
 	}
 	for _, j := range judgements {
 		switch {
 		case j.Verdict.deletes():
 			r.Stale++
+		case j.Verdict == Refused:
+			r.Stale++
+			r.Refused++
 		case j.Verdict == Left:
 			r.Left++
 		}
-		if j.Verdict != Keep && len(r.Findings) < maxFindings {
+		if j.Verdict != Keep && len(r.Findings) < maxFindings && (j.Verdict != Left || r.Left <= maxLeft) {
 			r.Findings = append(r.Findings, Finding{j.Verdict, j.Record.Name, string(j.Record.Type), j.Record.SetID, j.Reason})
 		}
 	}

@@ -25,7 +25,7 @@ func (v Verdict) unproven() bool { return v == Orphan || v == Missing }
 
 func (v Verdict) deletes() bool { return v == Dead || v.unproven() }
 
-// withinBudget leaves all records that would go without proof, if they are too many.
+// withinBudget refuses to delete all records that would go without proof, if they are too many.
 func withinBudget(judgements []Judgement, budget float64) error {
 	refusal := ErrBudget{Records: len(judgements), Budget: budget}
 	for _, j := range judgements {
@@ -38,7 +38,7 @@ func withinBudget(judgements []Judgement, budget float64) error {
 	}
 	for i := range judgements {
 		if judgements[i].Verdict.unproven() {
-			judgements[i].is(Left, "too many records would go without proof ("+judgements[i].Reason+")")
+			judgements[i].is(Refused, "too many records would go without proof ("+judgements[i].Reason+")")
 		}
 	}
 	return &refusal

@@ -42,9 +42,24 @@ const (
 	// secondLook is after how long a container that ECS did not know is looked for again: ECS learns of a container some seconds
 	// after its agent on the host has started it.
 	secondLook = 90 * time.Second
+	// longestCheck bounds the checking of all containers: what is changed after it rests on what was read before.
+	longestCheck = 90 * time.Second
 	// reserve is the time kept for changes and the report when a deadline is near.
 	reserve = 20 * time.Second
+	// farewell is the time kept for the report where even reading takes too long.
+	farewell = 3 * time.Second
 )
+
+// pass is what one pass has read, and how it judges that.
+type pass struct {
+	Config
+	records    []record.Record
+	listed     time.Time     // when the last of the records was read
+	took       time.Duration // to read the fleet
+	fleet      Fleet
+	judgements []Judgement
+	checked    results
+}
 
 // Sweep makes one pass: it reads the whole zone and all of EC2 and ECS, looks a second time at what ECS did not know, checks
 // containers if it is to, and changes what has to be changed. Where a reading fails nothing is changed. The report says what
@@ -58,43 +73,58 @@ func Sweep(ctx context.Context, c Config) (report Report, err error) {
 			report.Error = err.Error()
 		}
 	}()
-	var records []record.Record
-	err = c.Zone.Each(ctx, func(page []record.Record, _ int) error {
-		records = append(records, page...)
-		return nil
-	})
-	if err != nil {
+	p := pass{Config: c}
+	readCtx, cancel := before(ctx, farewell)
+	defer cancel()
+	if err := p.look(readCtx); err != nil {
 		return report, fmt.Errorf("nothing is changed: %w", err)
 	}
-	fleet, err := c.Source.Fleet(ctx, instances(records))
-	if err != nil {
-		return report, fmt.Errorf("nothing is changed: %w", err)
-	}
-	judgements := judge(records, fleet)
-	checked := results{}
-	if c.Check != nil {
-		checkCtx, cancel := before(ctx, 2*reserve)
-		checked = c.Check.check(checkCtx, c.Check.subjects(judgements, fleet))
-		cancel()
-	}
-	if slices.ContainsFunc(judgements, func(j Judgement) bool { return j.Verdict.unproven() }) {
-		if judgements, err = c.lookAgain(ctx, start, records, judgements, &fleet); err != nil {
-			return report, fmt.Errorf("nothing is changed: %w", err)
-		}
-	}
-	heed(judgements, checked)
-	refused := withinBudget(judgements, c.Budget)
-	spareTheLast(judgements, records)
-	report.count(judgements, checked, refused)
-	c.tell(judgements)
+	heed(p.judgements, p.checked)
+	refused := withinBudget(p.judgements, c.Budget)
+	spareTheLast(p.judgements, p.records)
+	report.count(p.judgements, p.checked)
+	c.tell(p.judgements)
 	if c.DryRun {
 		return report, refused
 	}
 	changeCtx, cancel := before(ctx, reserve/2)
 	defer cancel()
-	err = c.change(changeCtx, c.units(judgements, records), &report)
-	c.stopTasks(changeCtx, judgements, checked, fleet, &report)
+	err = c.change(changeCtx, c.units(p.judgements, p.records), &report)
+	p.stopTasks(changeCtx, &report)
 	return report, errors.Join(refused, err)
+}
+
+// look reads everything, judges it, and checks containers.
+func (p *pass) look(ctx context.Context) error {
+	err := p.Zone.Each(ctx, func(page []record.Record, _ int) error {
+		p.records = append(p.records, page...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	p.listed = time.Now()
+	if p.fleet, err = p.Source.Fleet(ctx, instances(p.records)); err != nil {
+		return err
+	}
+	p.took = time.Since(p.listed)
+	p.judgements = judge(p.records, p.fleet)
+	twice := slices.ContainsFunc(p.judgements, func(j Judgement) bool { return j.Verdict.unproven() })
+	if p.Check != nil {
+		margin := 2 * reserve
+		if twice {
+			margin += p.took
+		}
+		checkCtx, cancel := before(ctx, margin)
+		defer cancel()
+		checkCtx, cancel = context.WithTimeout(checkCtx, longestCheck)
+		defer cancel()
+		p.checked = p.Check.check(checkCtx, p.Check.subjects(p.judgements, p.fleet))
+	}
+	if twice {
+		return p.lookAgain(ctx)
+	}
+	return nil
 }
 
 // before gives a context that ends some time before ctx does.
@@ -118,47 +148,52 @@ func instances(records []record.Record) []string {
 	return slices.Compact(ids)
 }
 
-// lookAgain judges by a second look at EC2 and ECS; what both looks do not find is deleted, and nothing else without proof.
+// lookAgain judges by a second look at EC2 and ECS; what both looks find the same is deleted, and nothing else without proof.
 // Where there is no time for it, those records are left for the next pass.
-func (c Config) lookAgain(ctx context.Context, start time.Time, records []record.Record, first []Judgement, fleet *Fleet) ([]Judgement, error) {
-	wait := secondLook - time.Since(start)
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < max(wait, 0)+2*reserve {
+func (p *pass) lookAgain(ctx context.Context) error {
+	first := p.judgements
+	wait := max(secondLook-time.Since(p.listed), 0)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait+p.took+2*reserve {
 		for i := range first {
 			if first[i].Verdict.unproven() {
 				first[i].is(Left, "no time was left to look twice ("+first[i].Reason+")")
 			}
 		}
-		return first, nil
+		return nil
 	}
-	c.Log.WithField("wait", wait.Round(time.Second).String()).Info("looking a second time at what ECS does not know")
+	p.Log.WithField("wait", wait.Round(time.Second).String()).Info("looking a second time at what ECS does not know")
 	select {
 	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for the second look: %w", ctx.Err())
+		return fmt.Errorf("wait for the second look: %w", ctx.Err())
 	case <-time.After(wait):
 	}
-	second, err := c.Source.Fleet(ctx, instances(records))
-	if err != nil {
-		return nil, err
+	var err error
+	if p.fleet, err = p.Source.Fleet(ctx, instances(p.records)); err != nil {
+		return err
 	}
-	*fleet = second
-	judgements := judge(records, second)
-	for i := range judgements {
-		if judgements[i].Verdict.unproven() && !first[i].Verdict.unproven() {
-			judgements[i].is(Keep, "")
+	p.judgements = judge(p.records, p.fleet)
+	for i := range p.judgements {
+		if j := &p.judgements[i]; j.Verdict.unproven() && j.Verdict != first[i].Verdict {
+			j.is(Keep, "")
 		}
 	}
-	return judgements, nil
+	return nil
 }
 
-// heed puts on standby what fails its check, and leaves marked what does.
+// heed puts on standby what fails its check, and leaves marked what does, or what there was no time to check.
 func heed(judgements []Judgement, checked results) {
 	for i := range judgements {
 		j := &judgements[i]
-		err, done := checked[j.Record.Key()]
-		if !done || err == nil || j.Verdict != Keep && j.Verdict != Restore {
+		if j.Verdict != Keep && j.Verdict != Restore {
 			continue
 		}
-		j.standby(err.Error())
+		switch err := checked[j.Record.Key()]; {
+		case err == nil:
+		case errors.Is(err, errUnchecked):
+			j.is(Keep, "")
+		default:
+			j.standby(err.Error())
+		}
 	}
 }
 
@@ -176,12 +211,12 @@ func (c Config) tell(judgements []Judgement) {
 
 // stopTasks stops the tasks of containers that fail their checks, if that is asked for: never all running tasks of a service,
 // and none that no service would start again.
-func (c Config) stopTasks(ctx context.Context, judgements []Judgement, checked results, fleet Fleet, report *Report) {
-	if c.Stop == nil {
+func (p *pass) stopTasks(ctx context.Context, report *Report) {
+	if p.Stop == nil {
 		return
 	}
 	running, failing := map[string]map[string]bool{}, map[string]Container{}
-	for _, known := range fleet.Containers {
+	for _, known := range p.fleet.Containers {
 		if known.Service != "" && !known.Stopped {
 			if running[known.Service] == nil {
 				running[known.Service] = map[string]bool{}
@@ -189,8 +224,9 @@ func (c Config) stopTasks(ctx context.Context, judgements []Judgement, checked r
 			running[known.Service][known.Task] = true
 		}
 	}
-	for _, j := range judgements {
-		if known, ok := fleet.Containers[j.ID.Container]; ok && known.Service != "" && checked[j.Record.Key()] != nil {
+	for _, j := range p.judgements {
+		known, ok := p.fleet.Containers[j.ID.Container]
+		if ok && known.Service != "" && !known.Stopped && p.checked.failed(j.Record.Key()) != nil {
 			failing[known.Task] = known
 		}
 	}
@@ -199,8 +235,8 @@ func (c Config) stopTasks(ctx context.Context, judgements []Judgement, checked r
 			continue
 		}
 		delete(running[known.Service], known.Task)
-		if err := c.Stop(ctx, known.Cluster, known.Task, "ecssd: a container fails its HTTP check"); err != nil {
-			c.Log.WithError(err).WithField("task", known.Task).Warn("stopping a task failed")
+		if err := p.Stop(ctx, known.Cluster, known.Task, "ecssd: a container fails its HTTP check"); err != nil {
+			p.Log.WithError(err).WithField("task", known.Task).Warn("stopping a task failed")
 			continue
 		}
 		report.TasksStopped++
