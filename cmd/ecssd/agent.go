@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -161,21 +159,10 @@ func tasks(ctx context.Context, introspection *host.Introspection) (map[string]a
 	return byID, nil
 }
 
-// frugal has the collector run a little more often than it does by default: every container instance gives the agent's
-// memory away from its containers, and the agent allocates little. GOGC and GOMEMLIMIT overrule it.
-func frugal() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(12 << 20) // soft: what is needed above it is had, and given back sooner
-	}
-}
-
 type agentCommand struct{}
 
 func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err error) {
-	frugal()
+	go beFrugal(ctx)
 	p, err := prepare(s, std)
 	if err != nil {
 		return err
