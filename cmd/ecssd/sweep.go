@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"text/tabwriter"
 
 	"github.com/ecssd/ecssd/internal/sweep"
 	"github.com/ecssd/ecssd/internal/sweeper"
@@ -32,6 +35,9 @@ func (c sweepCommand) parameters(s *Settings) sweeper.Parameters {
 func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 	p := c.parameters(s)
 	if err := p.Validate(); err != nil {
+		if wrong, ok := errors.AsType[sweeper.Wrong](err); ok {
+			err = fmt.Errorf("--%s %s", strings.ToLower(strings.ReplaceAll(wrong.Variable, "_", "-")), wrong.Problem)
+		}
 		return usageError{err}
 	}
 	config, err := loadAWS(ctx, s, "")
@@ -47,19 +53,31 @@ func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 		}
 		return err
 	}
+	if report.Seen == 0 && err != nil { // which says why nothing was read
+		return err
+	}
 	printReport(std.Out, report)
 	return err
 }
 
-// printReport prints a report as a plan, or as what was done.
+// printReport prints a report: what is to be done about each record that is out of order, and what was done.
 func printReport(out io.Writer, r sweep.Report) {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, f := range r.Findings {
-		fmt.Fprintf(out, "%-8s %s %s %s: %s\n", f.Verdict, f.Name, f.Type, f.SetID, f.Reason)
+		action := "delete"
+		switch f.Verdict {
+		case sweep.Standby, sweep.Restore:
+			action = string(f.Verdict)
+		case sweep.Left:
+			action = "leave"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", action, f.Name, f.Type, f.SetID, f.Reason)
 	}
-	did := "done"
+	_ = table.Flush()
+	fmt.Fprintf(out, "%d records seen, %d stale, %d refused, %d unhealthy, %d left\n", r.Seen, r.Stale, r.Refused, r.Unhealthy, r.Left)
 	if r.DryRun {
-		did = "nothing changed (dry run)"
+		fmt.Fprintln(out, "dry run: nothing is changed")
+		return
 	}
-	fmt.Fprintf(out, "%s: %d records seen, %d stale, %d deleted, %d refused, %d unhealthy, %d put on standby, %d restored, %d left, in %.1f s\n",
-		did, r.Seen, r.Stale, r.Deleted, r.Refused, r.Unhealthy, r.Standby, r.Restored, r.Left, r.Seconds)
+	fmt.Fprintf(out, "%d deleted, %d put on standby, %d restored, %d not done, in %.1f s\n", r.Deleted, r.Standby, r.Restored, r.NotDone, r.Seconds)
 }
