@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/sirupsen/logrus"
@@ -72,4 +75,28 @@ func TestBadParametersAreNamed(t *testing.T) {
 			assert.EqualError(t, err, c.want)
 		})
 	}
+}
+
+func TestREADMEListsTheParameters(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	var asked []string
+	want, level, err := readParameters(func(name string) string {
+		asked = append(asked, name)
+		return ""
+	})
+	require.NoError(t, err)
+	var listed []string
+	defaults := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| [^|]*\\| (?:`([^|]*)` )?\\|").FindAllStringSubmatch(string(readme), -1) {
+		listed = append(listed, row[1])
+		defaults[row[1]] = row[2]
+	}
+	slices.Sort(asked)
+	slices.Sort(listed)
+	assert.Equal(t, slices.Compact(asked), listed)
+	got, listedLevel, err := readParameters(from(defaults))
+	require.NoError(t, err)
+	assert.Equal(t, want, got, "with the defaults that are listed")
+	assert.Equal(t, level, listedLevel)
 }
