@@ -71,7 +71,7 @@ func printReport(out io.Writer, r sweep.Report) {
 		case sweep.Left:
 			action = "leave"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", action, f.Name, f.Type, f.SetID, f.Reason)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", action, f.Name, f.Type, f.Reason, f.SetID)
 	}
 	_ = table.Flush()
 	fmt.Fprintf(out, "%d records seen, %d stale, %d refused, %d unhealthy, %d left\n", r.Seen, r.Stale, r.Refused, r.Unhealthy, r.Left)

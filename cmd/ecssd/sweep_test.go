@@ -55,8 +55,8 @@ func TestSweepSaysWhatItWouldDoAndDoesIt(t *testing.T) {
 	require.Len(t, before, 4)
 	reason := "EC2 says that instance " + deadID + " is stopped or terminated"
 	plan := "" +
-		"delete  ip-10-0-0-2." + zoneName + "  A    " + deadID + ":host:123456789012/eu-central-1" + strings.Repeat(" ", 45) + "  " + reason + "\n" +
-		"delete  time." + zoneName + "         SRV  " + deadID + ":ecs:" + strings.Repeat("2", 64) + ":80/tcp  " + reason + "\n" +
+		"delete  ip-10-0-0-2." + zoneName + "  A    " + reason + "  " + deadID + ":host:123456789012/eu-central-1\n" +
+		"delete  time." + zoneName + "         SRV  " + reason + "  " + deadID + ":ecs:" + strings.Repeat("2", 64) + ":80/tcp\n" +
 		"4 records seen, 2 stale, 0 refused, 0 unhealthy, 0 left\n"
 
 	out, _, status := w.execute("sweep", "--dry-run")

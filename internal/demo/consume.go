@@ -25,7 +25,17 @@ func (d *demo) useDNS(address string) {
 
 // get gives the answer at a URL. Any status but 200 is an error.
 func (d *demo) get(ctx context.Context, url string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	return d.ask(ctx, http.MethodGet, url, "")
+}
+
+// post tells the sandbox's management something. Any status but 200 is an error.
+func (d *demo) post(ctx context.Context, url, content string) error {
+	_, err := d.ask(ctx, http.MethodPost, url, content)
+	return err
+}
+
+func (d *demo) ask(ctx context.Context, method, url, content string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(content))
 	if err != nil {
 		return "", err
 	}
@@ -36,7 +46,7 @@ func (d *demo) get(ctx context.Context, url string) (string, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("get %s: %s: %s", url, response.Status, body)
+		err = fmt.Errorf("%s %s: %s: %s", method, url, response.Status, body)
 	}
 	return strings.TrimSpace(string(body)), err
 }

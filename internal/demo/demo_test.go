@@ -132,11 +132,13 @@ func TestDemo(t *testing.T) {
 			s.prefix + `calc is at ip-[-0-9]+\.servicediscovery\.internal:\d+: "` + s.prefix + `calc ` + id + `"`,
 			id + ` is out of DNS \d+ ms after its stop signal`,
 			`0 of 100 look-ups of ` + s.prefix + `time give it`,
+			`delete  ` + s.prefix + `time\.servicediscovery\.internal +SRV  EC2 says that instance i-0fedcba9876543210 is stopped or terminated  .*`,
+			`2 deleted, .*`,
 			`still served, after \d+ ms: "` + s.prefix + `time ` + id + `"`,
 		} {
 			assert.Regexp(t, `(?m)`+line+`$`, text)
 		}
-		assert.Equal(t, 3+2, strings.Count(text, "  serving  "), "lines of ecssd ls, before and after")
+		assert.Equal(t, 3+2+3+2, strings.Count(text, "  serving  "), "lines of ecssd ls: at first, after the stop, with the dead host, without it")
 		assert.NotContains(t, text, "Ctrl-C")
 		assert.NotContains(t, text, "\033", "colour")
 		s.leftNothing(t)

@@ -68,7 +68,8 @@ type demo struct {
 	sandbox, agent *process
 	environment    []string // that leads programs to the sandbox
 	dns            string   // address of the sandbox's DNS
-	records        string   // URL of the zone's records at the sandbox
+	manage         string   // URL of the sandbox's management
+	records        string   // and there, that of the zone's records
 	resolver       *net.Resolver
 	http           *http.Client
 

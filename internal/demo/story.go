@@ -25,6 +25,7 @@ func (d *demo) story(ctx context.Context) error {
 		{"Run two containers of time and one of calc, labelled as ECS does it", d.runServices},
 		{"Look the names up in DNS, as a consumer does, and call what is found", d.consume},
 		{"Two quiet seconds later, tell one to stop: it drains for " + drain.String() + ", serving", d.stopOne},
+		{"A second host has died whole, and its records are left: sweep them", d.sweepHost},
 	} {
 		heading(step.heading)
 		if err := step.show(ctx); err != nil {
@@ -58,19 +59,19 @@ func (d *demo) startSandbox(ctx context.Context) (err error) {
 	if err := await(ctx, "the sandbox is ready", func() bool { return strings.Contains(d.sandbox.output(), zone) }); err != nil {
 		return err
 	}
-	var manage, id string
+	var id string
 	for line := range strings.Lines(d.sandbox.output()) {
 		line = strings.TrimSpace(line)
 		if variable, ok := strings.CutPrefix(line, "export "); ok {
 			d.environment = append(d.environment, variable)
 		}
-		for prefix, value := range map[string]*string{"# DNS: ": &d.dns, "# management: ": &manage, zone: &id} {
+		for prefix, value := range map[string]*string{"# DNS: ": &d.dns, "# management: ": &d.manage, zone: &id} {
 			if rest, ok := strings.CutPrefix(line, prefix); ok {
 				*value = rest
 			}
 		}
 	}
-	d.records = manage + "/zones/" + id + "/records"
+	d.records = d.manage + "/zones/" + id + "/records"
 	d.useDNS(d.dns)
 	say("DNS of servicediscovery.internal at %s", d.dns)
 	return nil
@@ -189,6 +190,31 @@ func (d *demo) stopOne(ctx context.Context) error {
 	}
 	say("who had found it before is still served, after %s: %q", since(signalled), answer)
 	return d.show(ctx, "ls")
+}
+
+// sweepHost lets the sandbox's EC2 know a host as terminated, puts the records into the zone that its agent has left, and sweeps.
+func (d *demo) sweepHost(ctx context.Context) error {
+	const id, zone = "i-0fedcba9876543210", ".servicediscovery.internal"
+	if err := d.post(ctx, d.manage+"/fleet", `{"instances": [{"id": "`+id+`", "state": "terminated"}]}`); err != nil {
+		return err
+	}
+	err := d.post(ctx, d.records, `[
+		{"type": "A", "name": "ip-10-99-0-1`+zone+`", "setIdentifier": "`+id+`:host:123456789012/eu-central-1", "weight": 1, "values": ["10.99.0.1"]},
+		{"type": "SRV", "name": "`+d.prefix+`time`+zone+`", "setIdentifier": "`+id+`:ecs:`+strings.Repeat("dead", 16)+`:8080/tcp", "weight": 1,
+		 "values": ["1 1 32768 ip-10-99-0-1`+zone+`"]}]`)
+	if err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"ls"}, {"sweep", "--log-level", "warn"}, {"ls"}} {
+		if err := d.show(ctx, args...); err != nil {
+			return err
+		}
+	}
+	left, err := d.get(ctx, d.records)
+	if err == nil && strings.Contains(left, id) {
+		err = errors.New("sweep: records of the host that died are left")
+	}
+	return err
 }
 
 // playOn tells how to go on by hand, and waits for Ctrl-C.
