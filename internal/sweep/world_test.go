@@ -1,0 +1,334 @@
+package sweep_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/sweep"
+)
+
+const (
+	account, region = "123456789012", "eu-central-1"
+	domain          = "example.internal"
+)
+
+var (
+	errLost = errors.New("connection reset by peer")
+	errRead = errors.New("rate exceeded on page 2")
+)
+
+// zone is a hosted zone as strict as Route 53: batches are atomic, a DELETE repeats the record exactly, a CREATE is of a record
+// that is not there, a group has one TTL.
+type zone struct {
+	t *testing.T
+
+	mu       sync.Mutex
+	records  map[record.Key]record.Record
+	page     int // records a page
+	failPage int // the page that cannot be read, from 1
+	paging   time.Duration
+	unnamed  bool                                                            // refusals do not say which change they mean
+	before   func(call int)                                                  // what others do before a change is made
+	fault    func(call int, changes []plan.Change) (err error, applied bool) // nil: none
+	calls    [][]plan.Change
+}
+
+func newZone(t *testing.T, records ...record.Record) *zone {
+	z := &zone{t: t, records: map[record.Key]record.Record{}, page: 300}
+	z.put(records...)
+	return z
+}
+
+// put writes as another hand would.
+func (z *zone) put(records ...record.Record) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, r := range records {
+		z.records[r.Key()] = r
+	}
+}
+
+func (z *zone) remove(r record.Record) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	delete(z.records, r.Key())
+}
+
+func (z *zone) Each(ctx context.Context, visit func([]record.Record, int) error) error {
+	number := 0
+	for page := range slices.Chunk(z.content(), z.page) {
+		number++
+		if number == z.failPage {
+			return fmt.Errorf("list records in zone Z1: %w", errRead)
+		}
+		time.Sleep(z.paging)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := visit(page, len(page)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (z *zone) Change(ctx context.Context, changes []plan.Change) error {
+	z.mu.Lock()
+	z.calls = append(z.calls, slices.Clone(changes))
+	number, before, fault := len(z.calls), z.before, z.fault
+	z.mu.Unlock()
+	assert.NotEmpty(z.t, changes)
+	assert.Equal(z.t, len(changes), plan.Batch(changes), "more than one batch may carry")
+	for _, c := range changes {
+		assert.NotEqual(z.t, plan.Upsert, c.Action, "it may bring back what is dead")
+		_, ours := record.ParseSetID(c.Record.SetID)
+		assert.True(z.t, ours, "a record of somebody else: %+v", c)
+	}
+	if before != nil {
+		before(number)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	applied := true
+	var err error
+	if fault != nil {
+		err, applied = fault(number, changes)
+	}
+	if applied {
+		if refusal := z.apply(changes); refusal != nil && err == nil {
+			err = fmt.Errorf("change records in zone Z1: %w", refusal)
+		}
+	}
+	return err
+}
+
+// apply makes all changes or none.
+func (z *zone) apply(changes []plan.Change) error {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	next := maps.Clone(z.records)
+	named := map[plan.Change]plan.Reason{}
+	for _, c := range changes {
+		have, there := next[c.Record.Key()]
+		switch {
+		case c.Action == plan.Delete && !there:
+			named[c] = plan.NotFound
+		case c.Action == plan.Delete && have != c.Record:
+			named[c] = plan.Mismatch
+		case c.Action == plan.Delete:
+			delete(next, c.Record.Key())
+		case there:
+			named[c] = plan.Invalid
+		default:
+			next[c.Record.Key()] = c.Record
+		}
+	}
+	for _, c := range changes {
+		for key, r := range next {
+			if c.Action == plan.Create && key.Name == c.Record.Name && key.Type == c.Record.Type && r.TTL != c.Record.TTL {
+				named[c] = plan.TTL
+			}
+		}
+	}
+	switch {
+	case len(named) == 0:
+		z.records = next
+		return nil
+	case z.unnamed:
+		return &plan.Refusal{Reason: plan.Invalid, Message: "something is wrong"}
+	}
+	return &plan.Refusal{Reason: plan.Invalid, Named: named, Message: "refused"}
+}
+
+// content gives the records, sorted.
+func (z *zone) content() []record.Record {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return sorted(slices.Collect(maps.Values(z.records))...)
+}
+
+func sorted(records ...record.Record) []record.Record {
+	records = slices.Clone(records)
+	slices.SortFunc(records, func(a, b record.Record) int {
+		return strings.Compare(a.Name+" "+string(a.Type)+" "+a.SetID, b.Name+" "+string(b.Type)+" "+b.SetID)
+	})
+	return records
+}
+
+func (z *zone) has(r record.Record) bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.records[r.Key()] == r
+}
+
+// source says what it has been told to, look by look; the last for good.
+type source struct {
+	looks []func() (sweep.Fleet, error)
+	at    []time.Time
+	took  time.Duration
+	asked []string
+}
+
+func (s *source) Fleet(ctx context.Context, instances []string) (sweep.Fleet, error) {
+	s.at, s.asked = append(s.at, time.Now()), instances
+	select {
+	case <-ctx.Done():
+		return sweep.Fleet{}, ctx.Err()
+	case <-time.After(s.took):
+	}
+	return s.looks[min(len(s.at), len(s.looks))-1]()
+}
+
+func says(fleets ...sweep.Fleet) *source {
+	s := &source{}
+	for _, f := range fleets {
+		s.looks = append(s.looks, func() (sweep.Fleet, error) { return f, nil })
+	}
+	return s
+}
+
+func quiet() *logrus.Entry {
+	log, _ := logtest.NewNullLogger()
+	return logrus.NewEntry(log)
+}
+
+func config(z *zone, s sweep.Source) sweep.Config {
+	return sweep.Config{Zone: z, Source: s, Budget: 0.3, Log: quiet()}
+}
+
+// scene plays in virtual time.
+func scene(t *testing.T, play func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, play)
+}
+
+// swept makes a pass that must succeed, and checks that its numbers add up.
+func swept(t *testing.T, c sweep.Config) sweep.Report {
+	t.Helper()
+	report, err := sweep.Sweep(t.Context(), c)
+	assert.NoError(t, err)
+	assert.Empty(t, report.Error)
+	addsUp(t, report)
+	return report
+}
+
+// addsUp checks that each finding is in one number of the report, and each change too.
+func addsUp(t *testing.T, r sweep.Report) {
+	t.Helper()
+	by := map[sweep.Verdict]int{}
+	for _, f := range r.Findings {
+		by[f.Verdict]++
+		assert.NotEmpty(t, f.Reason)
+	}
+	assert.Equal(t, r.Left, by[sweep.Left])
+	assert.Equal(t, r.Refused, by[sweep.Refused])
+	deletes := by[sweep.Dead] + by[sweep.Orphan] + by[sweep.Missing]
+	assert.Equal(t, r.Stale, deletes+r.Refused)
+	assert.LessOrEqual(t, len(r.Findings), r.Seen)
+	if !r.DryRun && r.Rewritten == 0 {
+		assert.Equal(t, deletes+by[sweep.Standby]+by[sweep.Restore], r.Deleted+r.Standby+r.Restored+r.Overtaken+r.NotDone)
+	}
+}
+
+// verdicts gives what was found, by set identifier.
+func verdicts(r sweep.Report) map[string]sweep.Verdict {
+	found := map[string]sweep.Verdict{}
+	for _, f := range r.Findings {
+		found[f.SetID] = f.Verdict
+	}
+	return found
+}
+
+func instance(n int) string    { return fmt.Sprintf("i-%017x", n) }
+func id(n int) string          { return fmt.Sprintf("%064x", n) }
+func hostPort(n int) uint16    { return uint16(20000 + n%40000) }
+func address(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}) }
+
+func ip(a netip.Addr) string { return "ip-" + strings.ReplaceAll(a.String(), ".", "-") + "." + domain }
+
+// srv gives the record of container n of a service on a host.
+func srv(name, host, target string, n int) record.Record {
+	return record.Record{
+		Name: name + "." + domain, Type: record.SRV, SetID: host + ":ecs:" + id(n) + ":80/tcp", Weight: 1,
+		Value: fmt.Sprintf("1 1 %d %s", hostPort(n), target),
+	}
+}
+
+// on gives the record of container n of service web on host h.
+func on(h, n int) record.Record { return srv("web", instance(h), ip(address(h)), n) }
+
+// host gives the address record of a host.
+func host(h int) record.Record { return hostAt(instance(h), h, account+"/"+region) }
+
+func hostAt(name string, h int, home string) record.Record {
+	return record.Record{
+		Name: ip(address(h)), Type: record.A, SetID: name + ":host:" + home, Weight: 1, Value: address(h).String(),
+	}
+}
+
+func with(r record.Record, change func(*record.Record)) record.Record {
+	change(&r)
+	return r
+}
+
+// asking gives a record whose container asked for a weight and gets it.
+func asking(weight int, r record.Record) record.Record {
+	target, _ := record.ParseTarget(r.Value)
+	target.Weight = weight
+	r.Weight, r.Value = int64(weight), target.String()
+	return r
+}
+
+// marked gives a record as the sweeper puts it on standby.
+func marked(r record.Record) record.Record {
+	r.Weight, r.Value = 0, "2"+r.Value[1:]
+	return r
+}
+
+// member is an instance of a cluster in good order.
+func member(h int) sweep.Instance {
+	return sweep.Instance{State: sweep.Alive, Address: address(h), InCluster: true, Connected: true, Complete: true}
+}
+
+// running is container n of service web on host h, on a port of the host's.
+func running(h, n int) sweep.Container {
+	return sweep.Container{
+		Instance: instance(h), Task: fmt.Sprintf("task-%06d", n), Cluster: "main", Service: "main/web",
+		Ports: []sweep.Port{{Container: container.Port{Number: 80, Proto: container.TCP}, Host: hostPort(n)}},
+	}
+}
+
+// fleet has hosts 1 to n in good order, and container n on host n.
+func fleet(n int) sweep.Fleet {
+	f := sweep.Fleet{Account: account, Region: region, Instances: map[string]sweep.Instance{}, Containers: map[string]sweep.Container{}}
+	for h := 1; h <= n; h++ {
+		f.Instances[instance(h)] = member(h)
+		f.Containers[id(h)] = running(h, h)
+	}
+	return f
+}
+
+func changed(f sweep.Fleet, change func(*sweep.Fleet)) sweep.Fleet {
+	f.Instances, f.Containers = maps.Clone(f.Instances), maps.Clone(f.Containers)
+	if change != nil {
+		change(&f)
+	}
+	return f
+}
