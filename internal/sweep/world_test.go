@@ -237,11 +237,18 @@ func addsUp(t *testing.T, r sweep.Report) {
 		by[f.Verdict]++
 		assert.NotEmpty(t, f.Reason)
 	}
-	assert.Equal(t, r.Left, by[sweep.Left])
-	assert.Equal(t, r.Refused, by[sweep.Refused])
+	assert.LessOrEqual(t, len(r.Findings), min(r.Seen, 500))
+	if len(r.Findings) == 500 { // there may be more
+		assert.GreaterOrEqual(t, r.Stale+r.Left, 500)
+		return
+	}
 	deletes := by[sweep.Dead] + by[sweep.Orphan] + by[sweep.Missing]
+	assert.Equal(t, r.Left, by[sweep.Left]+max(r.Left-250, 0))
+	assert.Equal(t, r.Refused, by[sweep.Refused])
 	assert.Equal(t, r.Stale, deletes+r.Refused)
-	assert.LessOrEqual(t, len(r.Findings), r.Seen)
+	if !r.DryRun && r.Rewritten == 0 && r.Error == "" {
+		assert.Zero(t, r.NotDone)
+	}
 	if !r.DryRun && r.Rewritten == 0 {
 		assert.Equal(t, deletes+by[sweep.Standby]+by[sweep.Restore], r.Deleted+r.Standby+r.Restored+r.Overtaken+r.NotDone)
 	}

@@ -1,0 +1,377 @@
+package sweep_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/sweep"
+)
+
+// The checks are real requests to servers on loopback, in real time. Container n, on host n, is a server of its own.
+
+var loopback = netip.MustParseAddr("127.0.0.1")
+
+// service is a fleet whose containers are servers, and the records of them, which point elsewhere.
+type service struct {
+	fleet   sweep.Fleet
+	records []record.Record
+}
+
+// add adds a container that is reached at a port, and gives its record.
+func (s *service) add(port uint16) record.Record {
+	if s.fleet.Instances == nil {
+		s.fleet = fleet(0)
+	}
+	n := len(s.records) + 1
+	i, c := member(n), running(n, n)
+	i.Address = loopback
+	c.Ports[0].Host = port
+	s.fleet.Instances[instance(n)], s.fleet.Containers[id(n)] = i, c
+	r := with(on(n, n), func(r *record.Record) { r.Value = fmt.Sprintf("1 1 %d 192.0.2.1.example", port) })
+	s.records = append(s.records, r)
+	return r
+}
+
+// serve adds a container that answers so.
+func (s *service) serve(t *testing.T, answer http.HandlerFunc) record.Record {
+	return s.add(listen(t, answer))
+}
+
+func listen(t *testing.T, answer http.HandlerFunc) uint16 {
+	server := httptest.NewServer(answer)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return uint16(server.Listener.Addr().(*net.TCPAddr).Port)
+}
+
+// status answers /health with a status, and counts.
+func status(code int, asked *atomic.Int32) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if r.Method != http.MethodGet || r.URL.RequestURI() != "/health" {
+			http.NotFound(w, r)
+			return
+		}
+		w.WriteHeader(code)
+	}
+}
+
+func (s *service) config(t *testing.T, has ...record.Record) (sweep.Config, *zone) {
+	z := newZone(t, has...)
+	c := config(z, says(s.fleet))
+	c.Check = sweep.NewChecker("/health")
+	return c, z
+}
+
+func TestWhatPasses(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer http.HandlerFunc
+		tries  int32
+		fails  bool
+	}{
+		"200": {answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) }, tries: 1},
+		"204": {answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, tries: 1},
+		"399": {answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(399) }, tries: 1},
+		"400": {answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400) }, tries: 3, fails: true},
+		"503": {answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, tries: 3, fails: true},
+		"a redirect, which is not followed": {answer: func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		}, tries: 1},
+		"a body without end": {answer: func(w http.ResponseWriter, _ *http.Request) {
+			for {
+				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+					return
+				}
+			}
+		}, tries: 1},
+		"a body that never ends": {answer: func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(200)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}, tries: 1},
+		"a header without end": {answer: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X", strings.Repeat("x", 1<<20))
+		}, tries: 3, fails: true},
+		"not HTTP": {answer: func(w http.ResponseWriter, _ *http.Request) {
+			connection, _, _ := w.(http.Hijacker).Hijack()
+			_, _ = connection.Write([]byte(strings.Repeat("junk", 1000) + "\r\n\r\n"))
+			_ = connection.Close()
+		}, tries: 3, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Int32
+			var s service
+			r := s.serve(t, func(w http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				test.answer(w, r)
+			})
+			c, z := s.config(t, r)
+			start := time.Now()
+			report := swept(t, c)
+			assert.Less(t, time.Since(start), 20*time.Second)
+			assert.Equal(t, test.tries, asked.Load())
+			if !test.fails {
+				assert.Equal(t, []record.Record{r}, z.content())
+				assert.Zero(t, report.Unhealthy)
+				return
+			}
+			assert.Equal(t, []record.Record{marked(r)}, z.content())
+			assert.Equal(t, []int{1, 1}, []int{report.Unhealthy, report.Standby})
+			require.Len(t, report.Findings, 1)
+			assert.Less(t, len(report.Findings[0].Reason), 400)
+		})
+	}
+}
+
+// One that fails takes no traffic, and when all fail all do alike: they still resolve. What passes gets back what it asked for.
+func TestFailingAndPassingAgain(t *testing.T) {
+	t.Parallel()
+	var ill [3]atomic.Bool
+	var s service
+	for n := range ill {
+		s.serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			if ill[n].Load() {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+		})
+	}
+	s.records[0] = asking(5, s.records[0])
+	c, z := s.config(t, s.records...)
+	one, two, three := s.records[0], s.records[1], s.records[2]
+
+	ill[0].Store(true)
+	report := swept(t, c)
+	assert.Equal(t, []record.Record{marked(one), two, three}, z.content(), "one failing")
+	assert.Equal(t, []int{1, 1}, []int{report.Unhealthy, report.Standby})
+
+	ill[1].Store(true)
+	ill[2].Store(true)
+	report = swept(t, c)
+	assert.Equal(t, []record.Record{marked(one), marked(two), marked(three)}, z.content(), "all failing")
+	assert.Equal(t, []int{3, 2}, []int{report.Unhealthy, report.Standby})
+
+	// Without time for a check nothing is known: the deadline leaves time for changes and none for checks.
+	ctx, cancel := context.WithTimeout(t.Context(), 35*time.Second)
+	defer cancel()
+	ill[0].Store(false)
+	report, err := sweep.Sweep(ctx, c)
+	require.NoError(t, err)
+	addsUp(t, report)
+	assert.Equal(t, []record.Record{marked(one), marked(two), marked(three)}, z.content(), "not checked")
+	assert.Zero(t, report.Restored+report.Unhealthy+report.Standby)
+
+	ill[1].Store(false)
+	ill[2].Store(false)
+	report = swept(t, c)
+	assert.Equal(t, s.records, z.content(), "passing again")
+	assert.Equal(t, []int{0, 3}, []int{report.Unhealthy, report.Restored})
+}
+
+func TestWithoutTimeNothingIsMarked(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	var s service
+	r := s.serve(t, status(500, &asked))
+	c, z := s.config(t, r)
+	stopped := 0
+	c.Stop = func(context.Context, string, string, string) error { stopped++; return nil }
+	ctx, cancel := context.WithTimeout(t.Context(), 35*time.Second)
+	defer cancel()
+	report, err := sweep.Sweep(ctx, c)
+	require.NoError(t, err)
+	assert.Equal(t, []record.Record{r}, z.content())
+	assert.Zero(t, report.Unhealthy+stopped+int(asked.Load()))
+}
+
+func TestWhatIsAsked(t *testing.T) {
+	set := func(s *service, n int, change func(*sweep.Container)) {
+		c := s.fleet.Containers[id(n)]
+		change(&c)
+		s.fleet.Containers[id(n)] = c
+	}
+	for name, test := range map[string]struct {
+		change func(*service)
+		record func(*record.Record)
+		asked  int32
+		path   string
+	}{
+		"a container of ECS": {asked: 1, path: "/health"},
+		"the path of its own": {change: func(s *service) {
+			set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "/alive?full"} })
+		}, asked: 1, path: "/alive?full"},
+		"the path of another port": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{8080: "/alive"} }) }, asked: 1, path: "/health"},
+		"an empty path":            {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: ""} }) }, asked: 1, path: "/health"},
+		"a path without slash": {change: func(s *service) {
+			set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "@192.0.2.1/x"} })
+		}, asked: 1, path: "/@192.0.2.1/x"},
+		"its own address": {change: func(s *service) {
+			set(s, 1, func(c *sweep.Container) { c.Address = loopback })
+			delete(s.fleet.Instances, "x")
+		}, asked: 1, path: "/health"},
+		"the port is another's":        {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Ports[0].Host++ }) }},
+		"the port is another's inside": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Ports[0].Container.Number = 81 }) }},
+		"the port is UDP":              {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Ports[0].Container.Proto = container.UDP }) }},
+		"on another host":              {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Instance = instance(2) }) }},
+		"it has stopped": {change: func(s *service) {
+			set(s, 1, func(c *sweep.Container) { c.Stopped = true })
+			i := s.fleet.Instances[instance(1)]
+			i.Complete = false
+			s.fleet.Instances[instance(1)] = i
+		}},
+		"no address is known": {change: func(s *service) {
+			i := s.fleet.Instances[instance(1)]
+			i.Address = netip.Addr{}
+			s.fleet.Instances[instance(1)] = i
+		}},
+		"a docker record":               {record: func(r *record.Record) { r.SetID = strings.Replace(r.SetID, ":ecs:", ":docker:", 1) }},
+		"a legacy record":               {record: func(r *record.Record) { r.SetID = "somewhere:" + id(1) }},
+		"a UDP record":                  {record: func(r *record.Record) { r.SetID = strings.Replace(r.SetID, "/tcp", "/udp", 1) }},
+		"put on standby by its agent":   {record: func(r *record.Record) { r.Weight = 0 }},
+		"put on standby by the sweeper": {record: func(r *record.Record) { *r = marked(*r) }, asked: 1, path: "/health"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Int32
+			var path atomic.Value
+			var s service
+			r := s.serve(t, func(_ http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				path.Store(r.URL.RequestURI())
+			})
+			if test.change != nil {
+				test.change(&s)
+			}
+			if test.record != nil {
+				test.record(&r)
+			}
+			c, _ := s.config(t, r)
+			swept(t, c)
+			assert.Equal(t, test.asked, asked.Load())
+			if test.asked > 0 {
+				assert.Equal(t, test.path, path.Load())
+			}
+		})
+	}
+	t.Run("a path that is none", func(t *testing.T) {
+		t.Parallel()
+		var s service
+		r := s.serve(t, func(http.ResponseWriter, *http.Request) {})
+		set(&s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "/\x7f"} })
+		c, z := s.config(t, r)
+		swept(t, c)
+		assert.Equal(t, []record.Record{marked(r)}, z.content())
+	})
+	t.Run("the general path is empty", func(t *testing.T) {
+		t.Parallel()
+		var s service
+		r := s.serve(t, func(http.ResponseWriter, *http.Request) {})
+		c, z := s.config(t, r)
+		c.Check = sweep.NewChecker("")
+		swept(t, c)
+		assert.Equal(t, []record.Record{r}, z.content())
+	})
+}
+
+func TestManyTargetsOfWhichSomeHang(t *testing.T) {
+	t.Parallel()
+	well := listen(t, func(http.ResponseWriter, *http.Request) {})
+	hanging := listen(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	var s service
+	var want []record.Record
+	for n := range 300 {
+		if n%10 == 0 {
+			want = append(want, marked(s.add(hanging)))
+		} else {
+			want = append(want, s.add(well))
+		}
+	}
+	c, z := s.config(t, s.records...)
+	start := time.Now()
+	report := swept(t, c)
+	assert.Less(t, time.Since(start), 40*time.Second, "one after the other they would take four minutes")
+	assert.Equal(t, sorted(want...), z.content())
+	assert.Equal(t, []int{30, 30}, []int{report.Unhealthy, report.Standby})
+}
+
+func TestStopTask(t *testing.T) {
+	for name, test := range map[string]struct {
+		statuses []int
+		change   func(*service)
+		records  func([]record.Record)
+		dryRun   bool
+		err      error
+		want     []string
+		counted  int
+	}{
+		"one of three":            {statuses: []int{500, 200, 200}, want: []string{"main task-000001"}, counted: 1},
+		"two of three":            {statuses: []int{500, 200, 500}, want: []string{"main task-000001", "main task-000003"}, counted: 2},
+		"all of three, one stays": {statuses: []int{500, 500, 500}, want: []string{"main task-000001", "main task-000002"}, counted: 2},
+		"the only one":            {statuses: []int{500}},
+		"of no service": {statuses: []int{500, 200}, change: func(s *service) {
+			c := s.fleet.Containers[id(1)]
+			c.Service = ""
+			s.fleet.Containers[id(1)] = c
+		}},
+		"the others have stopped": {statuses: []int{500}, change: func(s *service) {
+			c := running(1, 2)
+			c.Stopped = true
+			s.fleet.Containers[id(2)] = c
+		}},
+		"the others are another service's": {statuses: []int{500, 200}, change: func(s *service) {
+			c := s.fleet.Containers[id(2)]
+			c.Service = "second/web"
+			s.fleet.Containers[id(2)] = c
+		}},
+		"two containers of one task": {statuses: []int{500, 500}, change: func(s *service) {
+			c := s.fleet.Containers[id(2)]
+			c.Task = s.fleet.Containers[id(1)].Task
+			s.fleet.Containers[id(2)] = c
+		}},
+		"it is starting": {statuses: []int{500, 200}, records: func(r []record.Record) { r[0].Weight = 0 }},
+		"it was failing": {statuses: []int{500, 200}, records: func(r []record.Record) { r[0] = marked(r[0]) }, want: []string{"main task-000001"}, counted: 1},
+		"a dry run":      {statuses: []int{500, 200}, dryRun: true},
+		"ECS refuses":    {statuses: []int{500, 500, 200}, err: errRead, want: []string{"main task-000001", "main task-000002"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var s service
+			var asked atomic.Int32
+			for _, code := range test.statuses {
+				s.serve(t, status(code, &asked))
+			}
+			if test.change != nil {
+				test.change(&s)
+			}
+			if test.records != nil {
+				test.records(s.records)
+			}
+			c, _ := s.config(t, s.records...)
+			c.DryRun = test.dryRun
+			var stopped []string
+			c.Stop = func(_ context.Context, cluster, task, reason string) error {
+				assert.NotEmpty(t, reason)
+				stopped = append(stopped, cluster+" "+task)
+				return test.err
+			}
+			report := swept(t, c)
+			assert.Equal(t, test.want, stopped)
+			assert.Equal(t, test.counted, report.TasksStopped)
+		})
+	}
+}
