@@ -172,12 +172,6 @@ func sorted(records ...record.Record) []record.Record {
 	return records
 }
 
-func (z *zone) has(r record.Record) bool {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	return z.records[r.Key()] == r
-}
-
 // source says what it has been told to, look by look; the last for good.
 type source struct {
 	looks []func() (sweep.Fleet, error)
