@@ -45,8 +45,9 @@ type Source struct {
 	definitions map[string]definition // by ARN
 }
 
-// ecsCalls and ec2Calls are the calls that are made, and not the SDK's clients: of a type that is reached through an interface
-// the linker keeps all methods, and EC2's client has some 700 calls.
+// ecsCalls and ec2Calls are the calls that are made, and not the SDK's clients: in a program that finds methods by name, as
+// text/template does, the linker keeps all methods of a type that is reached through an interface. Those of EC2's client, some
+// 700, are 30 MB.
 type ecsCalls struct {
 	listClusters       func(context.Context, *ecs.ListClustersInput, ...func(*ecs.Options)) (*ecs.ListClustersOutput, error)
 	listInstances      func(context.Context, *ecs.ListContainerInstancesInput, ...func(*ecs.Options)) (*ecs.ListContainerInstancesOutput, error)

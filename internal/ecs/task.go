@@ -25,7 +25,7 @@ type member struct {
 	sweep.Container
 	id         string            // the Engine's; empty where ECS has not heard of it
 	name       string            // in the task definition
-	ended      bool              // the container itself has stopped, whatever its task does
+	ended      bool              // it has stopped itself, whatever its task does
 	host       string            // ARN of the container instance
 	definition string            // ARN
 	checks     map[uint16]string // as the task was run with
@@ -46,8 +46,8 @@ func membersOf(task types.Task) (members []member) {
 	attached := attachedAddress(task.Attachments)
 	for _, c := range task.Containers {
 		m := member{
-			Container: base, id: aws.ToString(c.RuntimeId), name: aws.ToString(c.Name), ended: aws.ToString(c.LastStatus) == stopped,
-			host: host, definition: aws.ToString(task.TaskDefinitionArn),
+			Container: base, id: aws.ToString(c.RuntimeId), name: aws.ToString(c.Name),
+			ended: base.Stopped || aws.ToString(c.LastStatus) == stopped, host: host, definition: aws.ToString(task.TaskDefinitionArn),
 		}
 		m.Address = attached
 		for _, n := range c.NetworkInterfaces {
@@ -78,7 +78,7 @@ func (r *reading) add(m member) {
 	m.Instance = r.hosts[m.host]
 	if m.id == "" {
 		// What has stopped without a container of the Engine was never made, and nothing is left of it to be mistaken.
-		if known, ok := r.fleet.Instances[m.Instance]; ok && !m.Stopped && !m.ended {
+		if known, ok := r.fleet.Instances[m.Instance]; ok && !m.ended {
 			known.Complete = false
 			r.fleet.Instances[m.Instance] = known
 		}

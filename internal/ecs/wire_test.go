@@ -241,6 +241,16 @@ func TestStatesOfEC2(t *testing.T) {
 	}
 }
 
+// TestATaskThatEndedBeforeItsContainersWereMade says nothing of their status, and leaves its host complete.
+func TestATaskThatEndedBeforeItsContainersWereMade(t *testing.T) {
+	w := wire{"DescribeTasks": says(`{"tasks": [{"taskArn": "task", "clusterArn": "main", "containerInstanceArn": "ci", "lastStatus": "STOPPED",
+		"containers": [{"name": "web"}]}]}`)}
+	f, err := w.source(t, false).Fleet(t.Context(), nil)
+	require.NoError(t, err)
+	assert.True(t, f.Instances["i-1"].Complete)
+	assert.Empty(t, f.Containers)
+}
+
 // TestAnInstanceWithoutAnID of EC2 is no instance of the fleet, and its containers are.
 func TestAnInstanceWithoutAnID(t *testing.T) {
 	w := wire{

@@ -113,6 +113,11 @@ func TestInstances(t *testing.T) {
 				s.ContainerInstances[0].AgentDisconnected = true
 				s.ContainerInstances = append(s.ContainerInstances, fleet.ContainerInstance{ID: ci(7), Cluster: "main", InstanceID: host(0)})
 			}, member(0)},
+		"registered anew, and the old registration is told last": {
+			func(s *fleet.State) {
+				s.ContainerInstances = append(s.ContainerInstances,
+					fleet.ContainerInstance{ID: ci(7), Cluster: "main", InstanceID: host(0), AgentDisconnected: true})
+			}, member(0)},
 		"registered twice, and deregistering once": {
 			func(s *fleet.State) {
 				s.ContainerInstances[0].Status = "DEREGISTERING"
@@ -179,6 +184,15 @@ func TestImpairedInstancesAreFoundOnEveryPage(t *testing.T) {
 	}
 }
 
+// TestTheStatusOfAHostThatIsGoneIsNotAsked, though its agent is disconnected of course.
+func TestTheStatusOfAHostThatIsGoneIsNotAsked(t *testing.T) {
+	state := cluster("main", 0, 1)
+	state.ContainerInstances[0].AgentDisconnected, state.Instances[0].State = true, "stopped"
+	s, source := start(t, state, false)
+	read(t, source)
+	assert.Empty(t, s.Calls("ec2:DescribeInstanceStatus"))
+}
+
 // TestHostsOutsideEC2: EC2 is not asked for mi-…, and such a host is one of the clusters like others.
 func TestHostsOutsideEC2(t *testing.T) {
 	state := cluster("main", 0, 2)
@@ -230,7 +244,7 @@ func TestDefinitions(t *testing.T) {
 			{Name: "sidecar", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/wrong"}, Ports: []fleet.Port{{ContainerPort: 9}}},
 			{Name: "web",
 				Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/variable", "SERVICE_81_CHECK_HTTP": "/variable", "SERVICE_82_CHECK_HTTP": "/variable",
-					"SERVICE_83_CHECK_HTTP": "/variable", "SERVICE_080_CHECK_HTTP": "/no", "SERVICE_65536_CHECK_HTTP": "/no", "SERVICE_80_NAME": "web"},
+					"SERVICE_83_CHECK_HTTP": "/variable", "SERVICE_084_CHECK_HTTP": "/no", "SERVICE_65536_CHECK_HTTP": "/no", "SERVICE_80_NAME": "web"},
 				DockerLabels: map[string]string{"SERVICE_82_CHECK_HTTP": "/label", "SERVICE_83_CHECK_HTTP": ""},
 				Ports:        []fleet.Port{{ContainerPort: 80}, {ContainerPort: 53, Protocol: "udp"}}},
 		}}
