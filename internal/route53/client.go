@@ -29,8 +29,9 @@ type Client struct {
 	api api
 }
 
-// api is the calls that are made, and not the SDK's client: of a type that is reached through an interface the linker keeps all
-// methods, and the client's other 66 calls are a tenth of the program, on disk and in memory.
+// api is the calls that are made, and not the SDK's client: in a program that looks methods up by name, as text/template does,
+// the linker keeps all methods of a type that is reached through an interface, and the client's other 66 calls are a tenth of
+// the program, on disk and in memory.
 type api struct {
 	change    func(context.Context, *sdk.ChangeResourceRecordSetsInput, ...func(*sdk.Options)) (*sdk.ChangeResourceRecordSetsOutput, error)
 	list      func(context.Context, *sdk.ListResourceRecordSetsInput, ...func(*sdk.Options)) (*sdk.ListResourceRecordSetsOutput, error)
