@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -106,14 +105,7 @@ func freeAddress(t testing.TB) string {
 func (w *world) start() {
 	w.t.Helper()
 	w.launch()
-	w.eventually(10*time.Second, "the agent is ready", func() bool {
-		response, err := http.Get("http://" + w.listen + "/readyz")
-		if err != nil {
-			return false
-		}
-		response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	})
+	w.eventually(10*time.Second, "the agent is ready", w.ready)
 }
 
 // launch runs the agent.
