@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -147,11 +148,15 @@ func Read(dir string) (map[string]plan.Known, error) {
 }
 
 func (j *Journal) read() (state, error) {
-	file, err := os.OpenFile(j.path(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	// O_NONBLOCK, because to open a named pipe would else wait for ever for somebody to write to it.
+	file, err := os.OpenFile(j.path(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return state{}, fmt.Errorf("open journal: %w", err)
 	}
 	defer file.Close()
+	if err := j.check(file); err != nil {
+		return state{}, fmt.Errorf("read journal %s: %w", j.path(), err)
+	}
 	content, err := io.ReadAll(io.LimitReader(file, maxBytes+1))
 	if err != nil {
 		return state{}, fmt.Errorf("read journal %s: %w", j.path(), err)
@@ -174,11 +179,40 @@ func (j *Journal) read() (state, error) {
 	return found, nil
 }
 
+// check gives an error where the file may be somebody else's work: on its word records are deleted.
+func (j *Journal) check(file *os.File) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	dir, err := os.Stat(j.dir)
+	if err != nil {
+		return err
+	}
+	switch mode, owner := info.Mode(), ownerOf(info); {
+	case !mode.IsRegular():
+		return errors.New("it is no regular file")
+	case mode.Perm()&0o022 != 0:
+		return fmt.Errorf("others than its owner may write to it (%s)", mode.Perm())
+	case !trusted(owner, ownerOf(dir), os.Geteuid()):
+		return fmt.Errorf("it belongs to user %d, who is neither root, nor the state directory's owner, nor who runs ecssd", owner)
+	}
+	return nil
+}
+
+func ownerOf(info fs.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
+
+// trusted says whether a journal may be the work of ecssd: of the service's user, who has the directory, or of root, who runs
+// other commands over it.
+func trusted(owner, dirOwner, self int) bool { return owner == 0 || owner == dirOwner || owner == self }
+
 // removeHalves removes what a crash in the middle of a write has left.
 func (j *Journal) removeHalves() {
-	halves, _ := filepath.Glob(filepath.Join(j.dir, "."+fileName+"*"))
-	for _, half := range halves {
-		_ = os.Remove(half)
+	entries, _ := os.ReadDir(j.dir)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "."+fileName) {
+			_ = os.Remove(filepath.Join(j.dir, e.Name()))
+		}
 	}
 }
 
