@@ -44,14 +44,15 @@ func (e usageError) Unwrap() error { return e.error }
 type cli struct {
 	Settings `embed:""`
 
-	Agent      agentCommand      `cmd:"" help:"Keep the zone in step with this host's containers, until stopped."`
-	Sync       syncCommand       `cmd:"" help:"Bring the zone in step with this host's containers once."`
-	Deregister deregisterCommand `cmd:"" help:"Remove all records of this host."`
-	Ls         lsCommand         `cmd:"" help:"List the zone's services and where they run."`
-	Resolve    resolveCommand    `cmd:"" help:"Look a service up in DNS, as a consumer would."`
-	Explain    explainCommand    `cmd:"" help:"Say why a container is announced or not, and as what."`
-	Sweep      sweepCommand      `cmd:"" help:"Remove records of hosts and containers that are gone, once, as the sweeper does."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Agent       agentCommand       `cmd:"" help:"Keep the zone in step with this host's containers, until stopped."`
+	Sync        syncCommand        `cmd:"" help:"Bring the zone in step with this host's containers once."`
+	Deregister  deregisterCommand  `cmd:"" help:"Remove all records of this host."`
+	Ls          lsCommand          `cmd:"" help:"List the zone's services and where they run."`
+	Resolve     resolveCommand     `cmd:"" help:"Look a service up in DNS, as a consumer would."`
+	Explain     explainCommand     `cmd:"" help:"Say why a container is announced or not, and as what."`
+	Sweep       sweepCommand       `cmd:"" help:"Remove records of hosts and containers that are gone, once, as the sweeper does."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Say by the exit status whether the agent of this host is alive."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
 // streams is where a command prints: what was asked for on Out, everything else on Err.
