@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -26,10 +25,10 @@ func serve(ctx context.Context, address string, registry *prometheus.Registry, r
 		return
 	}
 	log.WithField("address", listener.Addr().String()).Info("serving /healthz, /readyz and /metrics")
-	server := &http.Server{Handler: handler(registry, readiness), ReadHeaderTimeout: 5 * time.Second}
+	server := guarded(address, handler(registry, readiness))
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
-	_ = server.Serve(listener) // returns when it is closed
+	_ = server.Serve(few(listener)) // returns when it is closed
 }
 
 func handler(registry *prometheus.Registry, readiness *agent.Readiness) http.Handler {
