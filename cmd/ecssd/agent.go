@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/sirupsen/logrus"
@@ -85,6 +87,10 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 	}
 	client := route53.New(awsConfig)
 	introspection := host.NewIntrospection(host.IntrospectionURL)
+	var hostStandby func(context.Context) (string, error)
+	if id.EC2 {
+		hostStandby = host.NewNotices().Leaving
+	}
 	p.agent = agent.New(agent.Config{
 		Owner: s.owner(id), ZoneName: s.Zone, ZoneID: s.ZoneID, TTL: s.TTL, Policy: policy,
 		Engine: p.engine,
@@ -95,9 +101,10 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 		},
 		OpenZone:  func(id string) agent.Zone { return client.Zone(id) },
 		Journal:   p.journal,
-		Suspended: host.Suspended,
-		Resync:    s.Resync, VerifyEvery: verifyEvery,
+		Suspended: host.Suspended, HostStandby: hostStandby,
+		Resync: s.Resync, VerifyEvery: verifyEvery,
 		Log: p.log, Readiness: p.readiness, Metrics: agent.NewMetrics(p.registry),
+		Following: func() { notify(p.log, daemon.SdNotifyReady) }, Alive: func() { notify(p.log, daemon.SdNotifyWatchdog) },
 	})
 	p.log.WithFields(logrus.Fields{
 		"version": versionString(), "instance_id": id.InstanceID, "address": id.Address.String(), "zone": s.Zone,
@@ -173,12 +180,15 @@ func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err erro
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	serving.Go(func() { serve(ctx, s.Listen, p.registry, p.readiness, p.log) })
+	var running atomic.Pointer[agent.Agent]
+	serving.Go(func() { tellStatus(ctx, p.log, func() string { return statusLine(p.readiness, running.Load()) }) })
 	if err := p.assemble(ctx, s); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
 	}
+	running.Store(p.agent)
 	return p.agent.Run(ctx)
 }
 

@@ -53,6 +53,8 @@ type world struct {
 	dir     string // state directory
 	args    []string
 	listen  string
+	// environment is what the agent's has beside the sandbox's and its own.
+	environment []string
 
 	agent *exec.Cmd
 	ended chan struct{} // closed when the agent has
@@ -113,6 +115,7 @@ func (w *world) launch() {
 	w.t.Helper()
 	args := append([]string{"agent", "--state-dir", w.dir, "--listen", w.listen, "--allow-names", w.prefix + ".*"}, w.args...)
 	w.agent = w.command(args...)
+	w.agent.Env = append(w.agent.Env, w.environment...)
 	w.agent.Stdout, w.agent.Stderr = &w.log, &w.log
 	require.NoError(w.t, w.agent.Start())
 	w.ended = make(chan struct{})

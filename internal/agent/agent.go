@@ -66,12 +66,18 @@ type Config struct {
 	Journal  *journal.Journal
 	// Suspended gives how long the host has slept since it booted.
 	Suspended func() (time.Duration, error)
+	// HostStandby says why the whole host is to be out of traffic; empty where it is not. It is asked every 5 s; while it
+	// fails, its last answer counts. Nil: never.
+	HostStandby func(context.Context) (why string, err error)
 
 	Resync      time.Duration // between full snapshots
 	VerifyEvery time.Duration // between readings of an own name; 0: none
 	Log         *logrus.Entry
 	Readiness   *Readiness
 	Metrics     *Metrics
+	// Following is called once, when the agent follows the Engine's events. Alive is called each time the work has gone round,
+	// at least every 10 s unless it hangs, or waits for an answer that has a time limit of at most 30 s. Either may be nil.
+	Following, Alive func()
 }
 
 // Agent keeps the zone in step with this host.
@@ -89,13 +95,21 @@ type Agent struct {
 	askAt      time.Time                 // not asked before
 	due        time.Time                 // when the wishes may differ without a hint; zero: never
 	slept      time.Duration
+	standby    string // why the whole host is on standby; empty where it is not
 
 	mu        sync.Mutex
 	announced map[string]bool // containers with an endpoint
+	status    Status
 }
 
 // New gives an agent that has not looked at anything yet.
 func New(cfg Config) *Agent {
+	if cfg.Following == nil {
+		cfg.Following = func() {}
+	}
+	if cfg.Alive == nil {
+		cfg.Alive = func() {}
+	}
 	cfg.Readiness.NotReady("zone", "not found yet")
 	cfg.Readiness.NotReady("engine", "not connected yet")
 	return &Agent{
@@ -110,6 +124,21 @@ func New(cfg Config) *Agent {
 // Run keeps the zone in step until ctx ends. The records stay: an agent that is upgraded must not take its host's services
 // out of DNS.
 func (a *Agent) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		a.follow(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		a.watchStandby(ctx)
+		return nil
+	})
+	group.Go(func() error { return a.inZones(ctx) })
+	return group.Wait()
+}
+
+// inZones keeps the zone in step, and looks for it again where it turns out not to exist, until ctx ends.
+func (a *Agent) inZones(ctx context.Context) error {
 	for {
 		id, err := a.zoneID(ctx)
 		if err != nil {
@@ -126,6 +155,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 }
 
+// findTimeout bounds one attempt at finding the zone: a few calls.
+const findTimeout = 30 * time.Second
+
 // zoneID gives the ID of the hosted zone; it waits for a zone that is not there yet. Its only error is that ctx has ended.
 func (a *Agent) zoneID(ctx context.Context) (string, error) {
 	if a.cfg.ZoneID != "" {
@@ -136,6 +168,9 @@ func (a *Agent) zoneID(ctx context.Context) (string, error) {
 	}
 	var id string
 	err := Await(ctx, a.cfg.Log, a.cfg.Readiness, "zone", func(ctx context.Context) (err error) {
+		a.cfg.Alive()
+		ctx, cancel := context.WithTimeout(ctx, findTimeout)
+		defer cancel()
 		id, err = a.cfg.FindZone(ctx)
 		return err
 	})
@@ -158,10 +193,6 @@ func (a *Agent) inZone(ctx context.Context, id string) error {
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return writer.Run(ctx) })
-	group.Go(func() error {
-		a.follow(ctx)
-		return nil
-	})
 	group.Go(func() error {
 		a.observe(ctx, writer)
 		return nil

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,9 +18,13 @@ type inbox struct {
 	hints     []container.Hint
 	first     time.Time // when the oldest of them came
 	connected time.Time // when the stream was opened; zero while there is none
-	fresh     bool      // the stream was opened since the last drain
+	fresh     bool      // hints may be missing: the stream was opened since the last drain, or too many waited
 	breakOff  context.CancelFunc
+	standby   string // why the whole host is to be on standby
 }
+
+// mostHints is how many hints wait at most, while nobody can take them: the zone is looked for.
+const mostHints = 4096
 
 // mail is what an inbox holds at one moment.
 type mail struct {
@@ -27,12 +32,13 @@ type mail struct {
 	first     time.Time
 	fresh     bool
 	connected time.Time
+	standby   string
 }
 
 func (b *inbox) drain() mail {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	m := mail{b.hints, b.first, b.fresh, b.connected}
+	m := mail{b.hints, b.first, b.fresh, b.connected, b.standby}
 	b.hints, b.first, b.fresh = nil, time.Time{}, false
 	return m
 }
@@ -45,6 +51,19 @@ func (b *inbox) put(change func()) {
 	case b.wake <- struct{}{}:
 	default:
 	}
+}
+
+// add takes a hint in. Where too many wait the older ones are given up, and what they said is found as after a lost stream.
+func (b *inbox) add(h container.Hint) {
+	b.put(func() {
+		if len(b.hints) == 0 {
+			b.first = time.Now()
+		}
+		if len(b.hints) == mostHints {
+			b.hints, b.fresh = slices.Clone(b.hints[mostHints/2:]), true
+		}
+		b.hints = append(b.hints, h)
+	})
 }
 
 // reconnect ends the present stream, so that a new one is opened. It says whether there was one.
@@ -63,6 +82,7 @@ func (a *Agent) follow(ctx context.Context) {
 	wait := backoff{first: 100 * time.Millisecond, longest: time.Second}
 	log := a.cfg.Log
 	var said time.Time
+	following := sync.OnceFunc(a.cfg.Following)
 	for ctx.Err() == nil {
 		streamCtx, cancel := context.WithCancel(ctx)
 		err := a.cfg.Engine.Follow(streamCtx,
@@ -74,16 +94,12 @@ func (a *Agent) follow(ctx context.Context) {
 				said = time.Time{}
 				a.cfg.Readiness.Ready("engine")
 				a.cfg.Metrics.connected(true)
+				following()
 				a.inbox.put(func() { a.inbox.connected, a.inbox.fresh, a.inbox.breakOff = time.Now(), true, cancel })
 			},
 			func(h container.Hint) {
 				a.cfg.Metrics.hint(h)
-				a.inbox.put(func() {
-					if len(a.inbox.hints) == 0 {
-						a.inbox.first = time.Now()
-					}
-					a.inbox.hints = append(a.inbox.hints, h)
-				})
+				a.inbox.add(h)
 			})
 		onPurpose := streamCtx.Err() != nil
 		cancel()

@@ -12,12 +12,6 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 )
 
-// Counts says how many endpoints of this host are in which state, and how many containers are withheld.
-type Counts struct {
-	Serving, Standby int // endpoints
-	Stopping, Held   int // containers: asked to stop; in a crash loop
-}
-
 // Metrics shows what an agent does.
 type Metrics struct {
 	Writer *apply.Metrics
@@ -27,6 +21,7 @@ type Metrics struct {
 	engine     prometheus.Gauge
 	endpoints  *prometheus.GaugeVec
 	containers *prometheus.GaugeVec
+	standby    prometheus.Gauge
 
 	mu      sync.Mutex
 	writer  *apply.Writer
@@ -53,6 +48,9 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		containers: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ecssd_containers_withheld", Help: "Live containers that are not announced, by reason: stopping, crash_loop.",
 		}, []string{"reason"}),
+		standby: auto.NewGauge(prometheus.GaugeOpts{
+			Name: "ecssd_host_standby", Help: "1 while the whole host is on standby, since it is about to go.",
+		}),
 	}
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ecssd_changes_pending", Help: "Record changes to be made, those refused not counted.",
@@ -68,10 +66,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ecssd_journal_behind", Help: "1 while the journal could not be written.",
 	}, m.gauge(func(_ *apply.Writer, j *journal.Journal) float64 {
-		if j.Err() != nil {
-			return 1
-		}
-		return 0
+		return oneIf(j.Err() != nil)
 	}))
 	for _, reason := range []plan.Reason{plan.NameFull, plan.ZoneFull, plan.Conflict, plan.Denied, plan.Invalid} {
 		auto.NewGaugeFunc(prometheus.GaugeOpts{
@@ -118,11 +113,15 @@ func (m *Metrics) snapshot(err error) {
 	m.snapshots.WithLabelValues(outcome).Inc()
 }
 
-func (m *Metrics) connected(yes bool) {
-	m.engine.Set(0)
+func (m *Metrics) connected(yes bool) { m.engine.Set(oneIf(yes)) }
+
+func (m *Metrics) hostStandby(yes bool) { m.standby.Set(oneIf(yes)) }
+
+func oneIf(yes bool) float64 {
 	if yes {
-		m.engine.Set(1)
+		return 1
 	}
+	return 0
 }
 
 func (m *Metrics) count(c Counts) {

@@ -23,6 +23,10 @@ const (
 	tasksTimeout  = time.Second
 	// flushDelay is how long a stop mark waits for a change batch to take it along to the disk.
 	flushDelay = time.Second
+	// aliveEvery is how often the loop goes round where nothing happens, to show that it can.
+	aliveEvery = 10 * time.Second
+	// hangsAfter is how long the writer may be at one piece of work. A call ends after 8 s; narrowing down a refusal takes a few.
+	hangsAfter = time.Minute
 )
 
 // observe turns hints into wishes until ctx ends.
@@ -31,7 +35,7 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 		a.slept = slept
 	}
 	a.containers = nil
-	view := view{dirty: map[string]bool{}, all: true}
+	view := view{dirty: map[string]bool{}, all: true, fresh: true}
 	resync := time.Now().Add(jitter(a.cfg.Resync))
 	for {
 		mail := a.inbox.drain()
@@ -46,6 +50,10 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 		} else {
 			_ = a.cfg.Journal.Flush() // the journal itself tells of an error, and the next round tries again
 		}
+		if writer.Busy() < hangsAfter {
+			a.cfg.Alive()
+		}
+		again = earlier(again, time.Now().Add(aliveEvery))
 		timer := time.NewTimer(time.Until(earlier(again, a.due)))
 		select {
 		case <-ctx.Done():
@@ -79,8 +87,10 @@ func (a *Agent) look(ctx context.Context, writer *apply.Writer, m mail, v *view)
 		v.since = m.first
 	}
 	stopping := a.takeHints(m, v)
-	if stopping || !a.due.IsZero() && !a.due.After(time.Now()) {
-		// A signal needs no snapshot: the record goes while the container still serves.
+	turned := m.standby != a.standby
+	a.standby = m.standby
+	if stopping || turned || !a.due.IsZero() && !a.due.After(time.Now()) {
+		// A signal needs no snapshot: the record goes while the container still serves. Nor does a host on standby.
 		a.publish(writer, v.since)
 	}
 	if a.containers != nil && !v.all && len(v.dirty) == 0 {
@@ -232,8 +242,13 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 	}
 	endpoints, problems := a.cfg.Policy.Map(all)
 	endpoints = slices.DeleteFunc(endpoints, func(e endpoint.Endpoint) bool { return silent[e.ContainerID] })
+	if a.standby != "" {
+		for i := range endpoints {
+			endpoints[i].Standby = true
+		}
+	}
 	a.report(problems)
-	a.announce(endpoints, &counts)
+	a.announce(endpoints, counts)
 	writer.Want(a.wishes(writer, endpoints), since)
 }
 
@@ -259,7 +274,7 @@ func (a *Agent) wishes(writer *apply.Writer, endpoints []endpoint.Endpoint) []ap
 }
 
 // announce notes which containers are announced, for telling and for recognizing records of the original agent.
-func (a *Agent) announce(endpoints []endpoint.Endpoint, counts *Counts) {
+func (a *Agent) announce(endpoints []endpoint.Endpoint, counts Counts) {
 	announced := map[string]bool{}
 	for _, e := range endpoints {
 		announced[e.ContainerID] = true
@@ -271,8 +286,10 @@ func (a *Agent) announce(endpoints []endpoint.Endpoint, counts *Counts) {
 	}
 	a.mu.Lock()
 	a.announced = announced
+	a.status = Status{Counts: counts, HostStandby: a.standby}
 	a.mu.Unlock()
-	a.cfg.Metrics.count(*counts)
+	a.cfg.Metrics.count(counts)
+	a.cfg.Metrics.hostStandby(a.standby != "")
 }
 
 // report says once what cannot be announced, and why.

@@ -44,3 +44,13 @@ func (w *Writer) Status() Status {
 	})
 	return s
 }
+
+// Busy tells for how long the writer has been at its present piece of work, a call and what follows from it; 0 while it waits.
+func (w *Writer) Busy() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.busySince.IsZero() {
+		return 0
+	}
+	return time.Since(w.busySince)
+}

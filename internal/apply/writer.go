@@ -72,6 +72,7 @@ type Writer struct {
 	lastErr    error
 	lastGood   time.Time
 	loggedErr  time.Time
+	busySince  time.Time // zero while nothing is being done
 
 	verification verification
 }
@@ -191,6 +192,7 @@ func (w *Writer) loop(ctx context.Context, once bool) error {
 		w.mu.Lock()
 		batch, at := w.next(now)
 		verifyAt := w.verification.next(now, w.cfg.VerifyEvery)
+		w.busySince = now
 		w.mu.Unlock()
 		switch {
 		case len(batch) > 0 && !at.After(now):
@@ -207,6 +209,9 @@ func (w *Writer) loop(ctx context.Context, once bool) error {
 		case at.IsZero() || !verifyAt.IsZero() && verifyAt.Before(at):
 			at = verifyAt
 		}
+		w.mu.Lock()
+		w.busySince = time.Time{}
+		w.mu.Unlock()
 		w.sleep(ctx, at)
 	}
 	return nil

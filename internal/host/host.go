@@ -17,6 +17,7 @@ type Identity struct {
 	Region         string
 	VPC            string // of the primary network interface
 	PrivateDNSName string // no final dot
+	EC2            bool   // EC2 metadata was asked, and answered
 }
 
 // Given is what the operator says of the host. Each field that is set wins over EC2 metadata.

@@ -49,12 +49,7 @@ func Identify(ctx context.Context, given Given) (Identity, error) {
 func (id *Identity) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()
-	client := imds.New(imds.Options{
-		// Never through a proxy: the service refuses a forwarded request for a token, and the address is this host's alone.
-		HTTPClient:     awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.Proxy = nil }),
-		Retryer:        retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = metadataAttempts }),
-		EnableFallback: aws.FalseTernary, // version 2 or nothing
-	})
+	client := metadataClient()
 	document, err := identityDocument(ctx, client)
 	if err != nil {
 		return fmt.Errorf("ask EC2 metadata who this host is (%s): %w", metadataAdvice, err)
@@ -71,6 +66,7 @@ func (id *Identity) ask(ctx context.Context) error {
 		id.Region = document.Region
 	}
 	id.Account = document.AccountID
+	id.EC2 = true
 	mac, err := read(ctx, client, "mac")
 	if err != nil {
 		return err
@@ -85,6 +81,15 @@ func (id *Identity) ask(ctx context.Context) error {
 	name, _, _ := strings.Cut(names, " ")
 	id.PrivateDNSName = strings.ToLower(strings.TrimSuffix(name, "."))
 	return err
+}
+
+func metadataClient() *imds.Client {
+	return imds.New(imds.Options{
+		// Never through a proxy: the service refuses a forwarded request for a token, and the address is this host's alone.
+		HTTPClient:     awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.Proxy = nil }),
+		Retryer:        retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = metadataAttempts }),
+		EnableFallback: aws.FalseTernary, // version 2 or nothing
+	})
 }
 
 // identityDocument gives the instance identity document, or what of it stands elsewhere in the metadata where a service that

@@ -29,7 +29,7 @@ func metadata(t *testing.T, instance sandbox.Instance) *sandbox.Server {
 
 var onEC2 = host.Identity{
 	InstanceID: "i-0123456789abcdef0", Address: netip.MustParseAddr("10.0.0.1"), Account: "123456789012",
-	Region: "eu-central-1", VPC: "vpc-sandbox", PrivateDNSName: "ip-10-0-0-1.eu-central-1.compute.internal",
+	Region: "eu-central-1", VPC: "vpc-sandbox", PrivateDNSName: "ip-10-0-0-1.eu-central-1.compute.internal", EC2: true,
 }
 
 func TestIdentify(t *testing.T) {
@@ -48,7 +48,7 @@ func TestIdentify(t *testing.T) {
 		"another instance": {
 			instance: sandbox.Instance{ID: "i-2", PrivateIP: "10.0.9.9", Region: "us-west-2", Account: "210987654321", VPC: "vpc-2"},
 			want: host.Identity{InstanceID: "i-2", Address: netip.MustParseAddr("10.0.9.9"), Account: "210987654321",
-				Region: "us-west-2", VPC: "vpc-2", PrivateDNSName: "ip-10-0-9-9.us-west-2.compute.internal"},
+				Region: "us-west-2", VPC: "vpc-2", PrivateDNSName: "ip-10-0-9-9.us-west-2.compute.internal", EC2: true},
 		},
 		"several names of a DHCP option set": {
 			instance: sandbox.Instance{Hostname: "ip-10-0-0-1.Corp.example. ip-10-0-0-1.lab.example"},
