@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"time"
@@ -72,9 +73,12 @@ type Config struct {
 
 	Resync      time.Duration // between full snapshots
 	VerifyEvery time.Duration // between readings of an own name; 0: none
-	Log         *logrus.Entry
-	Readiness   *Readiness
-	Metrics     *Metrics
+	// Luck gives random numbers in [0, 1), by which waits are spread; nil: rand.Float64.
+	Luck func() float64
+
+	Log       *logrus.Entry
+	Readiness *Readiness
+	Metrics   *Metrics
 	// Following is called once, when the agent follows the Engine's events. Alive is called each time the work has gone round,
 	// at least every 10 s unless it hangs, or waits for an answer that has a time limit of at most 30 s. Either may be nil.
 	Following, Alive func()
@@ -104,6 +108,9 @@ type Agent struct {
 
 // New gives an agent that has not looked at anything yet.
 func New(cfg Config) *Agent {
+	if cfg.Luck == nil {
+		cfg.Luck = rand.Float64
+	}
 	if cfg.Following == nil {
 		cfg.Following = func() {}
 	}
@@ -151,7 +158,7 @@ func (a *Agent) inZones(ctx context.Context) error {
 		a.cfg.Readiness.NotReady("zone", fmt.Sprintf("hosted zone %s does not exist", id))
 		a.cfg.Log.WithField("zone_id", id).Error("the hosted zone does not exist, or no longer: looking for it again")
 		_ = a.cfg.Journal.SetZoneID(a.cfg.ZoneName, "")
-		sleep(ctx, jitter(10*time.Second))
+		sleep(ctx, spread(10*time.Second, a.cfg.Luck))
 	}
 }
 
@@ -216,6 +223,7 @@ func (a *Agent) writer(id string, zone Zone, verifyEvery time.Duration) *apply.W
 		Save:        func(known plan.Known) error { return a.cfg.Journal.SetRecords(id, known) },
 		Owns:        a.owns,
 		VerifyEvery: verifyEvery,
+		Luck:        a.cfg.Luck,
 		Log:         a.cfg.Log.WithField("zone_id", id),
 		Metrics:     a.cfg.Metrics.Writer,
 	})

@@ -36,11 +36,11 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 	}
 	a.containers = nil
 	view := view{dirty: map[string]bool{}, all: true, fresh: true}
-	resync := time.Now().Add(jitter(a.cfg.Resync))
+	resync := time.Now().Add(spread(a.cfg.Resync, a.cfg.Luck))
 	for {
 		mail := a.inbox.drain()
 		if now := time.Now(); !now.Before(resync) {
-			resync = now.Add(jitter(a.cfg.Resync))
+			resync = now.Add(spread(a.cfg.Resync, a.cfg.Luck))
 			view.all, view.routine = true, true
 			a.wokenUp(writer)
 		}

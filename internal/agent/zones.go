@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -52,10 +51,10 @@ var errLargeZone = fmt.Errorf("more than %d records", listAtMost)
 
 // listOnce lists the zone where the journal may lack records of this host, until that has worked once.
 func (a *Agent) listOnce(ctx context.Context, zone Zone, writer *apply.Writer) error {
-	wait := backoff{first: time.Minute, longest: time.Hour}
+	wait := backoff{first: time.Minute, longest: time.Hour, luck: a.cfg.Luck}
 	for a.cfg.Journal.ListingDue() {
 		// Not in the first minutes, in which a host that starts has better things to ask for.
-		sleep(ctx, listWithin/4+rand.N(listWithin*3/4))
+		sleep(ctx, listWithin/4+time.Duration(a.cfg.Luck()*float64(listWithin*3/4)))
 		if ctx.Err() != nil {
 			return nil
 		}

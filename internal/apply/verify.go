@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -19,17 +18,17 @@ type verification struct {
 }
 
 // next gives the time of the next reading, the zero time where there is none.
-func (v *verification) next(now time.Time, every time.Duration) time.Time {
+func (v *verification) next(now time.Time, every time.Duration, luck func() float64) time.Time {
 	if v.at.IsZero() && every > 0 {
-		v.schedule(now, every)
+		v.schedule(now, every, luck)
 	}
 	return v.at
 }
 
 // schedule sets the next reading: spread by a quarter either way, so that hosts that started together part, and twice as
 // late for each time it was throttled.
-func (v *verification) schedule(now time.Time, every time.Duration) {
-	wait := time.Duration((0.75 + rand.Float64()/2) * float64(every))
+func (v *verification) schedule(now time.Time, every time.Duration, luck func() float64) {
+	wait := time.Duration((0.75 + luck()/2) * float64(every))
 	v.at = now.Add(wait << min(v.slow, 6))
 }
 
@@ -45,7 +44,7 @@ func (w *Writer) verify(ctx context.Context) {
 	slices.SortFunc(groups, order)
 	if len(groups) == 0 {
 		w.mu.Lock()
-		w.verification.schedule(time.Now(), w.cfg.VerifyEvery)
+		w.verification.schedule(time.Now(), w.cfg.VerifyEvery, w.cfg.Luck)
 		w.mu.Unlock()
 		return
 	}
@@ -66,7 +65,7 @@ func (w *Writer) verify(ctx context.Context) {
 	if !errors.Is(err, plan.ErrThrottled) {
 		w.verification.slow = 0
 	}
-	w.verification.schedule(time.Now(), w.cfg.VerifyEvery)
+	w.verification.schedule(time.Now(), w.cfg.VerifyEvery, w.cfg.Luck)
 	if err != nil {
 		w.cfg.Metrics.verified(0, err)
 		w.cfg.Log.WithError(err).WithField("name", g.name).Warn("verification failed")

@@ -40,7 +40,7 @@ type Wish struct {
 	Run string
 }
 
-// Config is what a Writer works with. All of it is needed but VerifyEvery.
+// Config is what a Writer works with. All of it is needed but VerifyEvery and Luck.
 type Config struct {
 	Zone  Zone
 	Known plan.Known // what the host has in the zone, from the journal
@@ -50,8 +50,10 @@ type Config struct {
 	// Owns says whether a record found in the zone is this host's.
 	Owns        func(record.Record) bool
 	VerifyEvery time.Duration // between two readings of an own name; 0: none
-	Log         *logrus.Entry
-	Metrics     *Metrics
+	// Luck gives random numbers in [0, 1), by which hosts that failed together part; nil: rand.Float64.
+	Luck    func() float64
+	Log     *logrus.Entry
+	Metrics *Metrics
 }
 
 // Writer keeps one zone in step. Its methods may be called from several goroutines; Run and Settle exclude each other.
@@ -87,6 +89,9 @@ func groupOf(r record.Record) group { return group{r.Name, r.Type} }
 
 // New gives a Writer that changes nothing until it is told what is wanted, which may be nothing.
 func New(cfg Config) *Writer {
+	if cfg.Luck == nil {
+		cfg.Luck = rand.Float64
+	}
 	known := maps.Clone(cfg.Known)
 	if known == nil {
 		known = plan.Known{}
@@ -191,7 +196,7 @@ func (w *Writer) loop(ctx context.Context, once bool) error {
 		now := time.Now()
 		w.mu.Lock()
 		batch, at := w.next(now)
-		verifyAt := w.verification.next(now, w.cfg.VerifyEvery)
+		verifyAt := w.verification.next(now, w.cfg.VerifyEvery, w.cfg.Luck)
 		w.busySince = now
 		w.mu.Unlock()
 		switch {
@@ -396,7 +401,7 @@ func (w *Writer) doubt(batch []plan.Change) {
 // failed notes a call to be made again. The caller holds mu.
 func (w *Writer) failed(err error, changes int) {
 	now := time.Now()
-	w.pace.failed(now, rand.Float64())
+	w.pace.failed(now, w.cfg.Luck())
 	if w.lastErr == nil || now.Sub(w.loggedErr) > time.Minute {
 		w.loggedErr = now
 		w.cfg.Log.WithError(err).WithField("changes", changes).Warn("Route 53 does not take changes, trying again")

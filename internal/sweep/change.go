@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/ecssd/ecssd/internal/plan"
@@ -154,7 +153,7 @@ func (c Config) send(ctx context.Context, units []unit, report *Report) error {
 			if failures++; failures == attempts {
 				return err
 			}
-			pause(ctx, failures)
+			pause(ctx, failures, c.Luck)
 		}
 	}
 	return nil
@@ -191,10 +190,10 @@ func (c Config) bisect(ctx context.Context, units []unit, refused error, report 
 }
 
 // pause waits before a call is repeated: a random part of an interval that doubles with each failure.
-func pause(ctx context.Context, failures int) {
+func pause(ctx context.Context, failures int, luck func() float64) {
 	longest := min(200*time.Millisecond<<min(failures, 10), longestBackoff)
 	select {
 	case <-ctx.Done():
-	case <-time.After(rand.N(longest)):
+	case <-time.After(time.Duration(luck() * float64(longest))):
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -36,6 +37,8 @@ type Config struct {
 	TTL    *int64 // seconds; every name whose records have another is rewritten, nil: none is
 	DryRun bool
 	Log    *logrus.Entry
+	// Luck gives random numbers in [0, 1), by which retries are spread; nil: rand.Float64.
+	Luck func() float64
 }
 
 const (
@@ -65,6 +68,9 @@ type pass struct {
 // containers if it is to, and changes what has to be changed. Where a reading fails nothing is changed. The report says what
 // was found and done, beside an error too.
 func Sweep(ctx context.Context, c Config) (report Report, err error) {
+	if c.Luck == nil {
+		c.Luck = rand.Float64
+	}
 	start := time.Now()
 	report.DryRun = c.DryRun
 	defer func() {
