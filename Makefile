@@ -1,12 +1,14 @@
-VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo '(devel)')
-BUILD   = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X 'main.version=$(VERSION)'"
-OUT     = bin
+VERSION := $(shell packaging/version)
+BUILD    = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X 'main.version=$(VERSION)'"
+OUT      = bin
+DIST     = dist
 
-.PHONY: help build lambda demo test lint go engine compiler
+.PHONY: help build lambda dist demo test lint go engine compiler
 
 help:
 	@echo 'make build   bin/ecssd and bin/ecssd-sandbox, static'
 	@echo 'make lambda  bin/sweeper-arm64.zip and bin/sweeper-amd64.zip, byte for byte the same each time'
+	@echo 'make dist    into dist/ what is released: programs, .rpm and .deb packages, the archives, SHA256SUMS; the same each time'
 	@echo 'make demo    ecssd at work: a sandbox in place of AWS, real containers, real DNS'
 	@echo 'make test    every test, with the race detector, against a real Docker Engine'
 	@echo 'make lint    gofmt, go vet, staticcheck, the modules; .ci/run is lint and test'
@@ -19,6 +21,13 @@ lambda: $(OUT)/sweeper-arm64.zip $(OUT)/sweeper-amd64.zip
 $(OUT)/sweeper-%.zip: go
 	GOOS=linux GOARCH=$* $(BUILD) -tags lambda.norpc -o $(OUT)/sweeper-$*/bootstrap ./lambda/sweeper
 	go run ./lambda/pack $@ $(OUT)/sweeper-$*/bootstrap
+
+dist: $(OUT)/linux-amd64/ecssd $(OUT)/linux-arm64/ecssd lambda
+	CGO_ENABLED=0 go -C packaging/nfpm build -o $(abspath $(OUT))/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
+	packaging/dist $(OUT) $(DIST) '$(VERSION)'
+
+$(OUT)/linux-%/ecssd: go
+	GOOS=linux GOARCH=$* $(BUILD) -o $@ ./cmd/ecssd
 
 demo: build engine
 	@CGO_ENABLED=0 go build -o bin/demo ./internal/demo

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,16 +35,19 @@ func TestREADMEListsTheFlags(t *testing.T) {
 	assert.Equal(t, want, table, "go test ./cmd/ecssd -run README -update writes it anew")
 }
 
-// flagTable gives a row for each flag of Settings.
-func flagTable(t *testing.T) string {
+// flags gives the flags of Settings.
+func flags(t *testing.T) []*kong.Flag {
 	t.Helper()
 	parser, err := kong.New(&cli{}, kong.DefaultEnvars("ECSSD"))
 	require.NoError(t, err)
+	return slices.DeleteFunc(parser.Model.Flags, func(f *kong.Flag) bool { return f.Name == "help" })
+}
+
+// flagTable gives a row for each flag.
+func flagTable(t *testing.T) string {
+	t.Helper()
 	var rows strings.Builder
-	for _, f := range parser.Model.Flags {
-		if f.Name == "help" {
-			continue
-		}
+	for _, f := range flags(t) {
 		assert.Equal(t, []string{"ECSSD_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))}, f.Envs, f.Name)
 		value := ""
 		if f.Default != "" {
