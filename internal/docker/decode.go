@@ -19,6 +19,9 @@ const (
 	maxSettingsBytes = 256 << 10 // environment and labels as given; beyond it only ECS's own labels are kept
 	maxSettings      = 1100      // labels, and variables, and exposed ports, each
 	maxECSLabel      = 4 << 10   // of ECS's own labels, beyond maxSettingsBytes; an ARN has at most 2,048 characters
+	// maxName bounds the Engine's name of a container, for which the Engine itself knows no limit. The names that the ECS agent
+	// makes have at most some 550 characters: of a family and of a container definition's name, 255 each, and a random part.
+	maxName = 600
 )
 
 // The prefixes of what names and settings are read from.
@@ -32,7 +35,8 @@ func decode(in api.InspectResponse) container.Container {
 	var c container.Container
 	if base := in.ContainerJSONBase; base != nil {
 		c.ID = base.ID
-		c.Name = strings.TrimPrefix(base.Name, "/")
+		name := strings.TrimPrefix(base.Name, "/")
+		c.Name = name[:min(len(name), maxName)]
 		if s := base.State; s != nil {
 			c.State = container.State(s.Status) // Running would be true while restarting, too
 			c.StartedAt = startedAt(s.StartedAt)
