@@ -74,13 +74,13 @@ type explanation struct {
 
 func explain(out io.Writer, e explanation) {
 	c := e.subject
-	fmt.Fprintf(out, "container  %s (%.12s), %s%s\n", c.Name, c.ID, c.State, health(c))
+	fmt.Fprintf(out, "container  %s (%.12s), %s%s\n", printable(c.Name), c.ID, c.State, health(c))
 	for _, source := range []struct {
 		kind   string
 		values map[string]string
 	}{{"label", c.Labels}, {"variable", c.Env}} {
 		for _, key := range slices.Sorted(maps.Keys(source.values)) {
-			fmt.Fprintf(out, "%-9s  %s=%.200q\n", source.kind, key, source.values[key])
+			fmt.Fprintf(out, "%-9s  %s=%.200q\n", source.kind, printable(key), source.values[key])
 		}
 	}
 	endpoints, problems := e.policy.Map(e.all)
@@ -129,7 +129,7 @@ func (e explanation) records(out io.Writer) {
 			if entry.Record.Marked() {
 				notes += ", put on standby by the sweeper"
 			}
-			fmt.Fprintf(out, "record     %s %s %q weight %d ttl %d in zone %s%s\n", entry.Record.Name, entry.Record.Type,
+			fmt.Fprintf(out, "record     %s %s %q weight %d ttl %d in zone %s%s\n", record.Escape(entry.Record.Name), entry.Record.Type,
 				strings.ReplaceAll(entry.Record.Value, "\n", " "), entry.Record.Weight, entry.Record.TTL, zone, notes)
 		}
 	}

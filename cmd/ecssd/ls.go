@@ -87,7 +87,8 @@ func tabulate(zone string, records []record.Record) []listed {
 			continue
 		}
 		row := listed{
-			Service: strings.TrimSuffix(r.Name, "."+zone), Target: target.Host, Address: addresses[target.Host],
+			// As Route 53 lists it: whoever may write to the zone may put any byte into a name.
+			Service: record.Escape(strings.TrimSuffix(r.Name, "."+zone)), Target: target.Host, Address: addresses[target.Host],
 			Port: target.Port, Weight: r.Weight, Asked: target.Weight, State: "serving", Host: id.Instance, Container: id.Container,
 		}
 		if r.Weight == 0 && target.Weight > 0 {
@@ -110,7 +111,7 @@ func printRows(out io.Writer, zone string, rows []listed) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SERVICE\tENDPOINT\tWEIGHT\tSTATE\tHOST\tCONTAINER")
 	for _, r := range rows {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", r.Service, cmp.Or(r.Address, r.Target)+":"+strconv.Itoa(int(r.Port)),
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", r.Service, printable(cmp.Or(r.Address, r.Target))+":"+strconv.Itoa(int(r.Port)),
 			r.Weight, r.State, r.Host, r.Container[:12])
 	}
 	return table.Flush()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
 	"github.com/ecssd/ecssd/internal/sweeper"
 )
@@ -71,7 +72,7 @@ func printReport(out io.Writer, r sweep.Report) {
 		case sweep.Left:
 			action = "leave"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", action, f.Name, f.Type, f.Reason, f.SetID)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", action, record.Escape(f.Name), f.Type, printable(f.Reason), f.SetID)
 	}
 	_ = table.Flush()
 	fmt.Fprintf(out, "%d records seen, %d stale, %d refused, %d unhealthy, %d left\n", r.Seen, r.Stale, r.Refused, r.Unhealthy, r.Left)

@@ -63,10 +63,11 @@ var (
 	accountID   = regexp.MustCompile(`^[0-9]{12}$`)
 	regionName  = regexp.MustCompile(`^[a-z0-9-]+$`)
 	instanceID  = regexp.MustCompile(`^[A-Za-z0-9._-]{1,45}$`)
+	hostName    = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 )
 
 // ParseSetID takes a set identifier apart. It answers false for every identifier that neither ecssd nor the original agent
-// would have written: a record of somebody else.
+// would have written: a record of somebody else. What it accepts has no character but letters, digits and ". _ - : /".
 func ParseSetID(id string) (SetID, bool) {
 	if len(id) > MaxSetID {
 		return SetID{}, false
@@ -75,7 +76,7 @@ func ParseSetID(id string) (SetID, bool) {
 		return SetID{Kind: Legacy, Container: id}, true
 	}
 	instance, rest, found := strings.Cut(id, ":")
-	if !found || instance == "" {
+	if !found || !hostName.MatchString(instance) {
 		return SetID{}, false
 	}
 	if containerID.MatchString(rest) {
