@@ -2,13 +2,15 @@ VERSION := $(shell packaging/version)
 BUILD    = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X 'main.version=$(VERSION)'"
 OUT      = bin
 DIST     = dist
+ARCH     = $(shell go env GOARCH 2>/dev/null)
 
-.PHONY: help build lambda dist demo test lint go engine compiler
+.PHONY: help build lambda dist image demo test lint go engine compiler packaging
 
 help:
 	@echo 'make build   bin/ecssd and bin/ecssd-sandbox, static'
 	@echo 'make lambda  bin/sweeper-arm64.zip and bin/sweeper-amd64.zip, byte for byte the same each time'
 	@echo 'make dist    into dist/ what is released: programs, .rpm and .deb packages, the archives, SHA256SUMS; the same each time'
+	@echo 'make image   the container image ecssd, for machines of this kind'
 	@echo 'make demo    ecssd at work: a sandbox in place of AWS, real containers, real DNS'
 	@echo 'make test    every test, with the race detector, against a real Docker Engine'
 	@echo 'make lint    gofmt, go vet, staticcheck, the modules; .ci/run is lint and test'
@@ -29,11 +31,14 @@ dist: $(OUT)/linux-amd64/ecssd $(OUT)/linux-arm64/ecssd lambda
 $(OUT)/linux-%/ecssd: go
 	GOOS=linux GOARCH=$* $(BUILD) -o $@ ./cmd/ecssd
 
+image: $(OUT)/linux-$(ARCH)/ecssd engine
+	docker build --build-arg TARGETARCH=$(ARCH) --build-arg VERSION='$(VERSION)' -t ecssd .
+
 demo: build engine
 	@CGO_ENABLED=0 go build -o bin/demo ./internal/demo
 	@bin/demo
 
-test: engine compiler
+test: engine compiler packaging
 	go test -race -timeout 15m ./...
 
 lint: go
@@ -51,3 +56,6 @@ engine: go
 
 compiler: go
 	@.ci/compiler
+
+packaging:
+	@.ci/packaging
