@@ -3,7 +3,6 @@ BUILD    = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X '
 OUT      = bin
 DIST     = dist
 ARCH     = $(shell go env GOARCH 2>/dev/null)
-ARCH     = $(shell go env GOARCH 2>/dev/null)
 
 .PHONY: help build lambda dist image demo test lint go engine compiler packaging
 
@@ -11,7 +10,6 @@ help:
 	@echo 'make build   bin/ecssd and bin/ecssd-sandbox, static'
 	@echo 'make lambda  bin/sweeper-arm64.zip and bin/sweeper-amd64.zip, byte for byte the same each time'
 	@echo 'make dist    into dist/ what is released: programs, .rpm and .deb packages, the archives, SHA256SUMS; the same each time'
-	@echo 'make image   the container image ecssd, for machines of this kind'
 	@echo 'make image   the container image ecssd, for machines of this kind'
 	@echo 'make demo    ecssd at work: a sandbox in place of AWS, real containers, real DNS'
 	@echo 'make test    every test, with the race detector, against a real Docker Engine'
@@ -32,9 +30,6 @@ dist: $(OUT)/linux-amd64/ecssd $(OUT)/linux-arm64/ecssd lambda
 
 $(OUT)/linux-%/ecssd: go
 	GOOS=linux GOARCH=$* $(BUILD) -o $@ ./cmd/ecssd
-
-image: $(OUT)/linux-$(ARCH)/ecssd engine
-	docker build --build-arg TARGETARCH=$(ARCH) --build-arg VERSION='$(VERSION)' -t ecssd .
 
 image: $(OUT)/linux-$(ARCH)/ecssd engine
 	docker build --build-arg TARGETARCH=$(ARCH) --build-arg VERSION='$(VERSION)' -t ecssd .
