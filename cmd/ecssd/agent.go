@@ -87,9 +87,9 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 	}
 	client := route53.New(awsConfig)
 	introspection := host.NewIntrospection(host.IntrospectionURL)
-	var hostStandby func(context.Context) (string, error)
+	var notices *host.Notices
 	if id.EC2 {
-		hostStandby = host.NewNotices().Leaving
+		notices = host.NewNotices()
 	}
 	p.agent = agent.New(agent.Config{
 		Owner: s.owner(id), ZoneName: s.Zone, ZoneID: s.ZoneID, TTL: s.TTL, Policy: policy,
@@ -101,7 +101,7 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 		},
 		OpenZone:  func(id string) agent.Zone { return client.Zone(id) },
 		Journal:   p.journal,
-		Suspended: host.Suspended, HostStandby: hostStandby,
+		Suspended: host.Suspended, HostStandby: hostStandby(s.StateDir, notices),
 		Resync: s.Resync, VerifyEvery: verifyEvery,
 		Log: p.log, Readiness: p.readiness, Metrics: agent.NewMetrics(p.registry),
 		Following: func() { notify(p.log, daemon.SdNotifyReady) }, Alive: func() { notify(p.log, daemon.SdNotifyWatchdog) },

@@ -22,6 +22,10 @@ const (
 )
 
 func main() {
+	if err := loadEnvironment(environmentFile); err != nil {
+		fmt.Fprintln(os.Stderr, "ecssd:", err)
+		os.Exit(exitUsage)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -47,6 +51,7 @@ type cli struct {
 	Agent       agentCommand       `cmd:"" help:"Keep the zone in step with this host's containers, until stopped."`
 	Sync        syncCommand        `cmd:"" help:"Bring the zone in step with this host's containers once."`
 	Deregister  deregisterCommand  `cmd:"" help:"Remove all records of this host."`
+	Standby     standbyCommand     `cmd:"" help:"Take this host out of traffic, or put it back."`
 	Ls          lsCommand          `cmd:"" help:"List the zone's services and where they run."`
 	Resolve     resolveCommand     `cmd:"" help:"Look a service up in DNS, as a consumer would."`
 	Explain     explainCommand     `cmd:"" help:"Say why a container is announced or not, and as what."`

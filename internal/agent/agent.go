@@ -86,8 +86,10 @@ type Config struct {
 
 // Agent keeps the zone in step with this host.
 type Agent struct {
-	cfg   Config
-	inbox inbox
+	cfg          Config
+	inbox        inbox
+	standbyKnown chan struct{} // closed when it was asked for the first time whether the host is to be on standby
+	standbyAsked func()        // closes it
 
 	// Used by the observing goroutine alone.
 	containers map[string]container.Container // live, by ID
@@ -119,9 +121,11 @@ func New(cfg Config) *Agent {
 	}
 	cfg.Readiness.NotReady("zone", "not found yet")
 	cfg.Readiness.NotReady("engine", "not connected yet")
+	known := make(chan struct{})
 	return &Agent{
-		cfg:   cfg,
-		inbox: inbox{wake: make(chan struct{}, 1)},
+		cfg:          cfg,
+		inbox:        inbox{wake: make(chan struct{}, 1)},
+		standbyKnown: known, standbyAsked: sync.OnceFunc(func() { close(known) }),
 		tasks: map[string]Task{},
 		stops: loadStops(cfg.Journal.Stops()), crashes: newCrashes(),
 		problems: map[endpoint.Problem]bool{},

@@ -66,6 +66,15 @@ func (b *inbox) add(h container.Hint) {
 	})
 }
 
+// setStandby notes why the whole host is to be on standby, and says whether that is news.
+func (b *inbox) setStandby(why string) (news bool) {
+	b.put(func() {
+		news = b.standby != why
+		b.standby = why
+	})
+	return news
+}
+
 // reconnect ends the present stream, so that a new one is opened. It says whether there was one.
 func (b *inbox) reconnect() bool {
 	b.mu.Lock()

@@ -34,6 +34,11 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 	if slept, err := a.cfg.Suspended(); err == nil {
 		a.slept = slept
 	}
+	select {
+	case <-a.standbyKnown:
+	case <-time.After(standbyWait):
+	case <-ctx.Done():
+	}
 	a.containers = nil
 	view := view{dirty: map[string]bool{}, all: true, fresh: true}
 	resync := time.Now().Add(spread(a.cfg.Resync, a.cfg.Luck))

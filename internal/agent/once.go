@@ -21,6 +21,9 @@ func (a *Agent) Sync(ctx context.Context) error {
 	}
 	zone := a.cfg.OpenZone(id)
 	writer := a.writer(id, zone, 0)
+	standbyCtx, cancel := context.WithTimeout(ctx, standbyWait)
+	a.askStandby(standbyCtx)
+	cancel()
 	followCtx, stop := context.WithCancel(ctx)
 	var following sync.WaitGroup
 	following.Go(func() { a.follow(followCtx) })

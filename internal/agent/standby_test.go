@@ -56,6 +56,40 @@ func TestHostAboutToGoIsOnStandby(t *testing.T) {
 	})
 }
 
+func TestHostOnStandbyDoesNotServeForAMomentWhenItsAgentStarts(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.config.HostStandby = func(context.Context) (string, error) {
+			time.Sleep(time.Second)
+			return "by hand", nil
+		}
+		w.engine.start(web(1))
+		w.run()
+		w.after(time.Minute)
+		assert.Equal(t, map[string]int64{"web 1": 0}, w.zone.services())
+		assert.Equal(t, 1, w.zone.count(), "written once, with weight 0")
+		w.end()
+
+		w.engine.start(web(2))
+		w.openJournal()
+		require.NoError(t, w.agent().Sync(t.Context()))
+		require.NoError(t, w.journal.Close())
+		assert.Equal(t, map[string]int64{"web 1": 0, "web 2": 0}, w.zone.services(), "sync knows of it too")
+	})
+}
+
+func TestRecordsDoNotWaitLongForNewsOfStandby(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.config.HostStandby = func(ctx context.Context) (string, error) {
+			time.Sleep(time.Hour)
+			return "", ctx.Err()
+		}
+		w.engine.start(web(1))
+		w.run()
+		w.after(standbyWait + time.Second)
+		assert.Equal(t, map[string]int64{"web 1": 1}, w.zone.services())
+	})
+}
+
 func TestStatusTellsOfStandby(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		set := w.leaving()
