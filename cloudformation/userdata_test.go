@@ -1,0 +1,362 @@
+package cloudformation
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// host is a directory that stands for a fresh container instance. User data runs as it is, in a mount namespace in which
+// /etc and /opt are directories of the host, and with commands that would reach beyond those replaced by ones that note
+// their arguments.
+type host struct {
+	dir string
+	env []string
+}
+
+// pack stands for the package: installing it runs it, so whatever ran before its digest was compared would show.
+const pack = `cat >/opt/bin/ecssd <<'END'
+#!/bin/bash
+note "$@"
+echo ecssd 1.2.3
+END
+chmod +x /opt/bin/ecssd
+mkdir /etc/ecssd
+echo '# Settings of the agent.' >/etc/ecssd/ecssd.conf
+`
+
+// commands are what a host has from the start, or once its package is installed (those of spare).
+var commands = map[string]string{
+	// Notes how the command was called, and fails if that was asked for.
+	"bin/note": `#!/bin/bash
+command=${0##*/}
+if [[ $command = note ]]; then
+    command=$(</proc/$PPID/comm)
+fi
+echo "$command $*" >>/opt/calls
+[[ ! -e /opt/failing/$command ]]
+`,
+	"bin/dnf": `#!/bin/bash
+note "$@" || exit
+for package in "$@"; do
+    case $package in
+    aws-cfn-bootstrap) mkdir -p /opt/aws/bin; cp /opt/spare/cfn-signal /opt/aws/bin ;;
+    awscli-2) cp /opt/spare/aws /opt/bin ;;
+    esac
+done
+`,
+	"bin/curl":      "#!/bin/bash\nnote \"$@\" && exec /usr/bin/curl \"$@\"\n",
+	"bin/rpm":       "#!/bin/bash\nnote \"$@\" && bash \"${!#}\"\n",
+	"bin/shutdown":  "#!/bin/bash\nnote \"$@\"\n",
+	"bin/systemctl": "#!/bin/bash\nnote \"$@\"\n",
+	"bin/systemd-run": `#!/bin/bash
+note "${@:1:4}"
+printf '%s\0' "${@:4}" >/opt/transient
+`,
+	"spare/aws":        "#!/bin/bash\nnote \"$@\" && cp /opt/package \"${!#}\"\n",
+	"spare/cfn-signal": "#!/bin/bash\nnote \"$@\"\n",
+}
+
+func newHost(t *testing.T) host {
+	t.Helper()
+	h := host{dir: t.TempDir()}
+	for _, dir := range []string{"etc/ecs", "opt/bin", "opt/spare", "opt/failing", "tmp"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(h.dir, dir), 0o755))
+	}
+	for name, script := range commands {
+		h.write(t, "opt/"+name, script)
+	}
+	h.write(t, "etc/ecs/ecs.config", "ECS_LOGLEVEL=info\n")
+	h.write(t, "opt/package", pack)
+	h.env = []string{"PATH=/opt/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=" + filepath.Join(h.dir, "tmp"), "CURL_HOME=" + h.dir}
+	return h
+}
+
+func (h host) write(t *testing.T, name, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o755))
+}
+
+// read gives a file's text; nothing where there is none.
+func (h host) read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(h.dir, name))
+	if !errors.Is(err, os.ErrNotExist) {
+		require.NoError(t, err)
+	}
+	return string(text)
+}
+
+func (h host) calls(t *testing.T) []string {
+	t.Helper()
+	return strings.Split(strings.TrimSuffix(h.read(t, "opt/calls"), "\n"), "\n")
+}
+
+// run runs a command on the host, and gives its exit status and its output.
+func (h host) run(t *testing.T, command ...string) (int, string) {
+	t.Helper()
+	unshare := []string{"unshare", "--mount"}
+	if os.Geteuid() != 0 {
+		unshare = append(unshare, "--map-root-user")
+	}
+	mount := `mount --bind "$0/etc" /etc && mount --bind "$0/opt" /opt && cd / && exec "$@"`
+	cmd := exec.Command(unshare[0], append(append(unshare[1:], "--", "/bin/sh", "-c", mount, h.dir), command...)...)
+	cmd.Env = h.env
+	out, err := cmd.CombinedOutput()
+	if !errors.As(err, new(*exec.ExitError)) {
+		require.NoError(t, err, "%s", out)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+// boot runs the user data of the stack.
+func (h host) boot(t *testing.T, s stack) (int, string) {
+	t.Helper()
+	h.write(t, "user-data", userData(t, s))
+	return h.run(t, filepath.Join(h.dir, "user-data"))
+}
+
+func userData(t *testing.T, s stack) string {
+	t.Helper()
+	return s.server(t)["UserData"].(string)
+}
+
+// packaged is the environment whose AgentSha256 is that of pack.
+func packaged(t *testing.T) stack {
+	t.Helper()
+	digest := sha256.Sum256([]byte(pack))
+	return environment(t, with(environmentParameters(), "AgentSha256", hex.EncodeToString(digest[:])))
+}
+
+const signalled = "cfn-signal --stack shop --resource ServerGroup --region eu-central-1 --exit-code "
+
+func TestUserDataInstallsTheAgentFromS3(t *testing.T) {
+	h := newHost(t)
+	status, out := h.boot(t, packaged(t))
+	require.Zero(t, status, "%s", out)
+	assert.Equal(t, []string{
+		"systemctl disable --now --no-block ecs.service",
+		"dnf install -y aws-cfn-bootstrap",
+		"dnf install -y awscli-2",
+		"aws s3 cp --only-show-errors --region eu-central-1 s3://artifacts/ecssd/ecssd-1.2.3-1.x86_64.rpm ecssd.rpm",
+		"rpm --upgrade --oldpackage --replacepkgs ecssd.rpm",
+		"ecssd version",
+		"systemd-run --no-block --collect --unit=ecssd-report /bin/bash",
+		"systemctl enable --now --no-block ecssd.service ecs.service",
+	}, h.calls(t))
+	assert.Equal(t, "# Settings of the agent.\n\nECSSD_ZONE=servicediscovery.internal\nECSSD_ZONE_ID=Z0123456789ABCDEFGHIJ\n", h.read(t, "etc/ecssd/ecssd.conf"))
+	assert.Equal(t, "ECS_LOGLEVEL=info\nECS_CLUSTER=ECSCluster\nECS_AWSVPC_BLOCK_IMDS=true\n", h.read(t, "etc/ecs/ecs.config"))
+}
+
+// web makes the host's curl reach handler at https://packages.example.com and http://packages.example.com.
+func (h host) web(t *testing.T, handler http.Handler) {
+	t.Helper()
+	secure, plain := httptest.NewTLSServer(handler), httptest.NewServer(handler)
+	t.Cleanup(secure.Close)
+	t.Cleanup(plain.Close)
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
+	h.write(t, "ca.pem", string(certificate))
+	h.write(t, ".curlrc", fmt.Sprintf("cacert = %q\nconnect-to = \"example.com:443:%s\"\nconnect-to = \"example.com:80:%s\"\n",
+		filepath.Join(h.dir, "ca.pem"), address(t, secure), address(t, plain)))
+}
+
+func address(t *testing.T, server *httptest.Server) string {
+	t.Helper()
+	at, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	return at.Host
+}
+
+func TestUserDataInstallsTheAgentFromTheWeb(t *testing.T) {
+	h := newHost(t)
+	mux := http.NewServeMux()
+	mux.Handle("GET /download/ecssd.rpm", http.RedirectHandler("https://example.com/store/1", http.StatusFound))
+	mux.HandleFunc("GET /store/1", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, pack) })
+	h.web(t, mux)
+	s := packaged(t)
+	s.parameters["AgentUrl"] = "https://example.com/download/ecssd.rpm"
+	status, out := h.boot(t, s)
+	require.Zero(t, status, "%s", out)
+	calls := strings.Join(h.calls(t), "\n")
+	assert.NotContains(t, calls, "awscli", "not needed")
+	assert.Regexp(t, `(?s)curl .*https://example.com/download/ecssd.rpm\nrpm .* ecssd.rpm\n.*systemctl enable --now --no-block ecssd.service ecs.service$`, calls)
+}
+
+// A server on which the agent cannot be installed as it was asked for never runs ECS, says so, and ends.
+func TestUserDataGivesUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare func(h host, s stack)
+		says    string
+		calls   []string // between the one that keeps ECS off and those that give up
+	}{
+		"package with another digest": {
+			func(h host, s stack) { s.parameters["AgentSha256"] = strings.Repeat("0", 64) },
+			"ecssd.rpm: FAILED",
+			[]string{"dnf", "dnf", "aws"},
+		},
+		"download fails": {
+			func(h host, _ stack) { h.write(t, "opt/failing/aws", "") },
+			"see above",
+			[]string{"dnf", "dnf", "aws"},
+		},
+		"download from the web fails": {
+			func(h host, s stack) {
+				s.parameters["AgentUrl"] = "https://example.com/ecssd.rpm"
+				h.write(t, "opt/failing/curl", "")
+			},
+			"see above",
+			[]string{"dnf", "curl"},
+		},
+		"web sends over to plain HTTP": {
+			func(h host, s stack) {
+				s.parameters["AgentUrl"] = "https://example.com/ecssd.rpm"
+				h.web(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.TLS != nil {
+						http.Redirect(w, r, "http://example.com/ecssd.rpm", http.StatusFound)
+					} else {
+						fmt.Fprint(w, pack)
+					}
+				}))
+				// Each attempt is refused alike; five more would take half a minute.
+				h.write(t, "opt/bin/curl", "#!/bin/bash\nnote \"$@\" && exec /usr/bin/curl \"$@\" --retry 0\n")
+			},
+			`Protocol "http" not supported or disabled`,
+			[]string{"dnf", "curl"},
+		},
+		"package cannot be installed": {
+			func(h host, _ stack) { h.write(t, "opt/failing/rpm", "") },
+			"see above",
+			[]string{"dnf", "dnf", "aws", "rpm"},
+		},
+		"another version in the package": {
+			func(_ host, s stack) { s.parameters["AgentVersion"] = "1.2.30" },
+			`The package holds "ecssd 1.2.3", not "ecssd 1.2.30"`,
+			[]string{"dnf", "dnf", "aws", "rpm", "ecssd"},
+		},
+		"ECS cannot be kept off": {
+			func(h host, _ stack) { h.write(t, "opt/failing/systemctl", "") },
+			"see above",
+			nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, s := newHost(t), packaged(t)
+			c.prepare(h, s)
+			status, out := h.boot(t, s)
+			assert.NotZero(t, status)
+			assert.Contains(t, out, c.says)
+			calls := h.calls(t)
+			assert.Equal(t, "systemctl disable --now --no-block ecs.service", calls[0])
+			assert.Equal(t, "shutdown -h now", calls[len(calls)-1])
+			calls = calls[1 : len(calls)-1]
+			if c.calls != nil {
+				last := len(calls) - 1
+				assert.Equal(t, signalled+"1", calls[last])
+				calls = calls[:last]
+			}
+			var names []string
+			for _, call := range calls {
+				name, _, _ := strings.Cut(call, " ")
+				names = append(names, name)
+			}
+			assert.Equal(t, c.calls, names)
+			assert.Equal(t, "ECS_LOGLEVEL=info\n", h.read(t, "etc/ecs/ecs.config"))
+		})
+	}
+}
+
+// Where the command that tells CloudFormation is missing, or fails, the server ends all the same.
+func TestUserDataGivesUpUnheard(t *testing.T) {
+	for _, broken := range []string{"dnf", "cfn-signal"} {
+		t.Run(broken, func(t *testing.T) {
+			h, s := newHost(t), packaged(t)
+			s.parameters["AgentSha256"] = strings.Repeat("0", 64)
+			h.write(t, "opt/failing/"+broken, "")
+			status, _ := h.boot(t, s)
+			assert.NotZero(t, status)
+			calls := h.calls(t)
+			assert.Equal(t, "shutdown -h now", calls[len(calls)-1])
+		})
+	}
+}
+
+// What a stack's owner may write into a parameter reaches its destination as it is, and no shell.
+func TestUserDataRunsNothingOfItsParameters(t *testing.T) {
+	h, s := newHost(t), packaged(t)
+	odd := map[string]string{
+		"AgentUrl":      "https://example.com/$(touch$IFS/opt/run)/;&/a.rpm?b=$(id)&c=*;d",
+		"AgentSettings": "ECSSD_ALLOW_NAMES=^(web|$(touch${IFS}/opt/run)|`id`)*$;&>/opt/run ECSSD_LISTEN=/*",
+	}
+	for name, value := range odd {
+		require.True(t, s.accepts(t, name, value), name)
+		s.parameters[name] = value
+	}
+	h.write(t, "opt/bin/curl", "#!/bin/bash\nnote \"$@\" && cp /opt/package ecssd.rpm\n")
+	status, out := h.boot(t, s)
+	require.Zero(t, status, "%s", out)
+	assert.NoFileExists(t, filepath.Join(h.dir, "opt/run"))
+	assert.Contains(t, h.read(t, "opt/calls"), "--output ecssd.rpm "+odd["AgentUrl"]+"\n")
+	assert.Contains(t, h.read(t, "etc/ecssd/ecssd.conf"),
+		"\nECSSD_ALLOW_NAMES=^(web|$(touch${IFS}/opt/run)|`id`)*$;&>/opt/run\nECSSD_LISTEN=/*\nECSSD_ZONE=servicediscovery.internal\n")
+}
+
+// What user data leaves behind asks both agents, and tells CloudFormation.
+func TestUserDataReportsWhenBothAgentsAreAtWork(t *testing.T) {
+	h := newHost(t)
+	status, out := h.boot(t, packaged(t))
+	require.Zero(t, status, "%s", out)
+	transient := strings.Split(strings.TrimSuffix(h.read(t, "opt/transient"), "\x00"), "\x00")
+	assert.NotRegexp(t, `\$\{|\$\$`, strings.Join(transient, "\n"), "systemd would take these for its own")
+
+	var asked atomic.Int32
+	agent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 1 {
+			http.Error(w, "zone: not found yet", http.StatusServiceUnavailable)
+		} else {
+			fmt.Fprintln(w, "ok", r.URL.Path)
+		}
+	}))
+	defer agent.Close()
+	ecs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ecs", r.URL.Path) }))
+	defer ecs.Close()
+	h.write(t, ".curlrc", fmt.Sprintf("connect-to = \"127.0.0.1:9553:%s\"\nconnect-to = \"127.0.0.1:51678:%s\"\n", address(t, agent), address(t, ecs)))
+	_, out = h.run(t, transient...)
+	calls := h.calls(t)
+	assert.Equal(t, signalled+"0", calls[len(calls)-1], "asked again after the first answer: %s", out)
+	assert.Contains(t, out, "ok /readyz")
+	assert.Contains(t, out, "ecs /v1/metadata")
+
+	// Of two servers curl says how it went with the last, unless told otherwise.
+	agent.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	h.write(t, "opt/bin/curl", "#!/bin/bash\nnote \"$@\" && exec /usr/bin/curl \"$@\" --retry 0\n")
+	h.run(t, transient...)
+	calls = h.calls(t)
+	assert.Equal(t, signalled+"22", calls[len(calls)-1])
+}
+
+func TestUserDataIsCleanShell(t *testing.T) {
+	text := userData(t, environment(t, environmentParameters()))
+	assert.LessOrEqual(t, len(text), 16384, "EC2 takes 16 KB of user data")
+	_, err := exec.LookPath("shellcheck")
+	require.NoError(t, err, "install the package shellcheck")
+	check := exec.Command("shellcheck", "--severity=warning", "-") // what is less differs between its versions
+	check.Stdin = strings.NewReader(text)
+	var out bytes.Buffer
+	check.Stdout, check.Stderr = &out, &out
+	assert.NoError(t, check.Run(), "%s", out.String())
+}
