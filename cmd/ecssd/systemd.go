@@ -43,10 +43,10 @@ func tellStatus(ctx context.Context, log *logrus.Entry, line func() string) {
 func statusLine(readiness *agent.Readiness, a *agent.Agent) string {
 	var parts []string
 	if a != nil {
-		s := a.Status()
-		parts = append(parts, fmt.Sprintf("%d endpoints serving, %d on standby", s.Serving, s.Standby))
-		if s.HostStandby != "" {
-			parts = append(parts, "the host is on standby: "+s.HostStandby)
+		counts, standby := a.Summary()
+		parts = append(parts, fmt.Sprintf("%d endpoints serving, %d on standby", counts.Serving, counts.Standby))
+		if standby != "" {
+			parts = append(parts, "the host is on standby: "+standby)
 		}
 	}
 	if missing := readiness.Missing(); len(missing) > 0 {

@@ -105,7 +105,9 @@ type Agent struct {
 
 	mu        sync.Mutex
 	announced map[string]bool // containers with an endpoint
-	status    Status
+	published published
+	zoneNow   string        // ID of the zone in which the records are kept
+	writerNow *apply.Writer // nil before there is a zone
 }
 
 // New gives an agent that has not looked at anything yet.
@@ -198,6 +200,9 @@ func (a *Agent) inZone(ctx context.Context, id string) error {
 	if a.cfg.Journal.Rebooted() {
 		writer.DoubtAll()
 	}
+	a.mu.Lock()
+	a.zoneNow, a.writerNow = id, writer
+	a.mu.Unlock()
 	a.cfg.Readiness.watch(writer, a.cfg.Journal)
 	a.cfg.Metrics.watch(writer, a.cfg.Journal)
 	a.cfg.Readiness.Ready("zone")

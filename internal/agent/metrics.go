@@ -54,7 +54,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	}
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ecssd_changes_pending", Help: "Record changes to be made, those refused not counted.",
-	}, m.gauge(func(w *apply.Writer, _ *journal.Journal) float64 { return float64(w.Status().Pending) }))
+	}, m.gauge(func(w *apply.Writer, _ *journal.Journal) float64 { return float64(len(w.Status().Pending)) }))
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ecssd_last_applied_timestamp_seconds", Help: "Unix time of the last change batch applied; 0 before the first.",
 	}, m.gauge(func(w *apply.Writer, _ *journal.Journal) float64 {

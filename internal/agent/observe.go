@@ -231,29 +231,25 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 	a.crashes.look(a.containers, now)
 	a.due = a.learnAddresses(ctx, now)
 	all := make([]container.Container, 0, len(a.containers))
-	silent := map[string]bool{}
-	var counts Counts
+	withheld := map[string]Withheld{}
 	for _, c := range a.containers {
 		all = append(all, c)
 		if a.stops.marked(c) && !a.outlived(ctx, c, now) {
-			silent[c.ID] = true
-			counts.Stopping++
-			a.due = earlier(a.due, a.stops.expires(c))
+			withheld[c.ID] = Withheld{Stopping, a.stops.expires(c)}
 		} else if until := a.crashes.held(c, now); !until.IsZero() {
-			silent[c.ID] = true
-			counts.Held++
-			a.due = earlier(a.due, until)
+			withheld[c.ID] = Withheld{CrashLoop, until}
 		}
+		a.due = earlier(a.due, withheld[c.ID].Until)
 	}
 	endpoints, problems := a.cfg.Policy.Map(all)
-	endpoints = slices.DeleteFunc(endpoints, func(e endpoint.Endpoint) bool { return silent[e.ContainerID] })
+	endpoints = slices.DeleteFunc(endpoints, func(e endpoint.Endpoint) bool { return withheld[e.ContainerID].Reason != "" })
 	if a.standby != "" {
 		for i := range endpoints {
 			endpoints[i].Standby = true
 		}
 	}
 	a.report(problems)
-	a.announce(endpoints, counts)
+	a.announce(published{containers: all, endpoints: endpoints, problems: problems, withheld: withheld, standby: a.standby})
 	writer.Want(a.wishes(writer, endpoints), since)
 }
 
@@ -276,25 +272,6 @@ func (a *Agent) wishes(writer *apply.Writer, endpoints []endpoint.Endpoint) []ap
 		}
 	}
 	return wishes
-}
-
-// announce notes which containers are announced, for telling and for recognizing records of the original agent.
-func (a *Agent) announce(endpoints []endpoint.Endpoint, counts Counts) {
-	announced := map[string]bool{}
-	for _, e := range endpoints {
-		announced[e.ContainerID] = true
-		if e.Standby {
-			counts.Standby++
-		} else {
-			counts.Serving++
-		}
-	}
-	a.mu.Lock()
-	a.announced = announced
-	a.status = Status{Counts: counts, HostStandby: a.standby}
-	a.mu.Unlock()
-	a.cfg.Metrics.count(counts)
-	a.cfg.Metrics.hostStandby(a.standby != "")
 }
 
 // report says once what cannot be announced, and why.

@@ -90,7 +90,7 @@ func TestRecordsDoNotWaitLongForNewsOfStandby(t *testing.T) {
 	})
 }
 
-func TestStatusTellsOfStandby(t *testing.T) {
+func TestSummaryTellsOfStandby(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		set := w.leaving()
 		w.openJournal()
@@ -103,10 +103,14 @@ func TestStatusTellsOfStandby(t *testing.T) {
 		paused.State = container.Paused
 		w.engine.start(paused)
 		w.after(time.Second)
-		assert.Equal(t, Status{Counts: Counts{Serving: 1, Standby: 1}}, a.Status())
+		counts, standby := a.Summary()
+		assert.Equal(t, Counts{Serving: 1, Standby: 1}, counts)
+		assert.Empty(t, standby)
 		set("scaled in", nil)
 		w.after(5 * time.Second)
-		assert.Equal(t, Status{Counts: Counts{Standby: 2}, HostStandby: "scaled in"}, a.Status())
+		counts, standby = a.Summary()
+		assert.Equal(t, Counts{Standby: 2}, counts)
+		assert.Equal(t, "scaled in", standby)
 		cancel()
 		require.NoError(t, <-done)
 		require.NoError(t, w.journal.Close())

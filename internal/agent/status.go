@@ -1,9 +1,22 @@
 package agent
 
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/endpoint"
+)
+
 // Status is how an agent stands.
 type Status struct {
 	Counts
 	HostStandby string // why the whole host is on standby; empty where it is not
+	Containers  []Container
+	ZoneID      string // empty where the zone has not been found yet
+	Zone        apply.Status
 }
 
 // Counts says how many endpoints of this host are in which state, and how many containers are withheld.
@@ -12,9 +25,100 @@ type Counts struct {
 	Stopping, Held   int // containers: asked to stop; in a crash loop
 }
 
-// Status tells how the agent stands now.
-func (a *Agent) Status() Status {
+// Container is a live container of this host and what is announced of it.
+type Container struct {
+	container.Container
+	Endpoints []endpoint.Endpoint
+	Problems  []endpoint.Problem
+	Withheld  Withheld
+}
+
+// Withheld is why a live container is not announced for a while, whatever its settings; the zero value where it is.
+type Withheld struct {
+	Reason WithheldReason
+	Until  time.Time // when it will be, if it lives
+}
+
+// WithheldReason is why a live container is not announced for a while.
+type WithheldReason string
+
+// The reasons.
+const (
+	Stopping  WithheldReason = "stopping"   // it was asked to stop
+	CrashLoop WithheldReason = "crash_loop" // others of its service have died soon after their start
+)
+
+// published is what the last wishes were made of. It is never changed.
+type published struct {
+	containers []container.Container
+	endpoints  []endpoint.Endpoint
+	problems   []endpoint.Problem
+	withheld   map[string]Withheld
+	standby    string
+}
+
+func (p published) counts() Counts {
+	var counts Counts
+	for _, e := range p.endpoints {
+		if e.Standby {
+			counts.Standby++
+		} else {
+			counts.Serving++
+		}
+	}
+	for _, w := range p.withheld {
+		if w.Reason == Stopping {
+			counts.Stopping++
+		} else {
+			counts.Held++
+		}
+	}
+	return counts
+}
+
+// announce notes what is announced, for telling and for recognizing records of the original agent.
+func (a *Agent) announce(p published) {
+	announced := map[string]bool{}
+	for _, e := range p.endpoints {
+		announced[e.ContainerID] = true
+	}
+	a.mu.Lock()
+	a.announced, a.published = announced, p
+	a.mu.Unlock()
+	a.cfg.Metrics.count(p.counts())
+	a.cfg.Metrics.hostStandby(p.standby != "")
+}
+
+// Summary tells how many of what the agent announces, and why the whole host is on standby, if it is.
+func (a *Agent) Summary() (counts Counts, hostStandby string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.status
+	return a.published.counts(), a.published.standby
+}
+
+// Status tells how the agent stands now, containers by name.
+func (a *Agent) Status() Status {
+	a.mu.Lock()
+	p, s, writer := a.published, Status{ZoneID: a.zoneNow}, a.writerNow
+	a.mu.Unlock()
+	s.Counts, s.HostStandby = p.counts(), p.standby
+	if writer != nil {
+		s.Zone = writer.Status()
+	}
+	for _, c := range p.containers {
+		told := Container{Container: c, Withheld: p.withheld[c.ID]}
+		for _, e := range p.endpoints {
+			if e.ContainerID == c.ID {
+				told.Endpoints = append(told.Endpoints, e)
+			}
+		}
+		for _, problem := range p.problems {
+			if problem.ContainerID == c.ID {
+				told.Problems = append(told.Problems, problem)
+			}
+		}
+		s.Containers = append(s.Containers, told)
+	}
+	slices.SortFunc(s.Containers, func(a, b Container) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return s
 }

@@ -181,7 +181,7 @@ func TestNameFull(t *testing.T) {
 			Change: upsert(srv("web", 1)), Reason: plan.NameFull, Message: "refused", Times: 1, Retry: z.start.Add(15 * time.Second),
 			Advice: "Route 53 holds at most 100 weighted records of one name and type: run fewer containers of the service or split it by name",
 		}}, w.Status().Refused)
-		assert.Zero(t, w.Status().Pending)
+		assert.Empty(t, w.Status().Pending)
 		z.pass(2 * time.Minute)
 		times, _ := z.times()
 		assert.Equal(t, []time.Duration{0, 0, 15 * time.Second, 30 * time.Second, 45 * time.Second}, times[:5])

@@ -10,10 +10,21 @@ import (
 
 // Status is how a Writer stands.
 type Status struct {
-	Pending  int // changes to be made, those refused not counted
+	Pending  []plan.Change // to be made, those refused left out
 	Refused  []Refused
 	Err      error     // why the last call failed; nil where it did not
+	Retry    time.Time // the next call after a failed one
 	LastGood time.Time // the last call that was applied; zero if none was
+	Recent   []Applied // the last changes, newest first
+}
+
+// mostRecent is how many changes are remembered: those of a deployment on a full host.
+const mostRecent = 100
+
+// Applied is a change that Route 53 has taken.
+type Applied struct {
+	At     time.Time
+	Change plan.Change
 }
 
 // Refused is a change that Route 53 refuses.
@@ -30,9 +41,16 @@ type Refused struct {
 func (w *Writer) Status() Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := Status{Err: w.lastErr, LastGood: w.lastGood}
+	s := Status{Err: w.lastErr, LastGood: w.lastGood, Recent: slices.Clone(w.recent)}
+	slices.Reverse(s.Recent)
+	if w.lastErr != nil {
+		s.Retry = w.pace.blocked
+	}
 	if w.wishes != nil {
-		s.Pending = max(0, len(plan.Diff(w.known, w.desired()))-len(w.quarantine))
+		s.Pending = slices.DeleteFunc(plan.Diff(w.known, w.desired()), func(c plan.Change) bool {
+			_, held := w.quarantine[c.Record.Key()]
+			return held
+		})
 	}
 	for _, r := range w.quarantine {
 		s.Refused = append(s.Refused, Refused{

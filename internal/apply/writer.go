@@ -75,6 +75,7 @@ type Writer struct {
 	lastGood   time.Time
 	loggedErr  time.Time
 	busySince  time.Time // zero while nothing is being done
+	recent     []Applied // oldest first
 
 	verification verification
 }
@@ -180,8 +181,8 @@ func (w *Writer) Settle(ctx context.Context) error {
 		return err
 	}
 	status := w.Status()
-	if ctx.Err() != nil && status.Pending > 0 {
-		return fmt.Errorf("change records: gave up with %d changes to make: %w", status.Pending, errors.Join(ctx.Err(), status.Err))
+	if pending := len(status.Pending); ctx.Err() != nil && pending > 0 {
+		return fmt.Errorf("change records: gave up with %d changes to make: %w", pending, errors.Join(ctx.Err(), status.Err))
 	}
 	if len(status.Refused) > 0 {
 		first := status.Refused[0]
@@ -360,7 +361,9 @@ func (w *Writer) applied(batch []plan.Change, since time.Time) {
 		}
 		w.quarantine.passed(key)
 		w.cfg.Metrics.applied(c)
+		w.recent = append(w.recent, Applied{now, c})
 	}
+	w.recent = slices.Delete(w.recent, 0, max(0, len(w.recent)-mostRecent))
 	w.cfg.Metrics.call(nil, now.Sub(w.pace.last))
 	if !since.IsZero() {
 		w.cfg.Metrics.delay(now.Sub(since))
