@@ -36,6 +36,8 @@ type Options struct {
 	Restart     api.RestartPolicyMode
 	StopSignal  string
 	StopTimeout *int // seconds
+	AutoRemove  bool // as docker run --rm
+	Engine      *Own // nil: the one of this machine
 }
 
 // Container is a container that was started for a test and goes with it.
@@ -85,7 +87,13 @@ func Run(t testing.TB, o Options) *Container {
 // Create is Run without the start.
 func Create(t testing.TB, o Options) *Container {
 	t.Helper()
-	image := Image(t)
+	var cli *client.Client
+	var image string
+	if o.Engine != nil {
+		cli, image = o.Engine.cli, o.Engine.image
+	} else {
+		cli, image = Client(t), Image(t)
+	}
 	if o.Name == "" {
 		o.Name = fmt.Sprintf("ecssd-test-%d-%d", os.Getpid(), time.Now().UnixNano())
 	}
@@ -96,7 +104,7 @@ func Create(t testing.TB, o Options) *Container {
 	}
 	labels := map[string]string{ownerLabel: strconv.Itoa(os.Getpid())}
 	maps.Copy(labels, o.Labels)
-	c := &Container{Name: o.Name, t: t, cli: Client(t)}
+	c := &Container{Name: o.Name, t: t, cli: cli}
 	created, err := c.cli.ContainerCreate(context.Background(), &api.Config{
 		Image:        image,
 		Cmd:          o.Args,
@@ -110,10 +118,13 @@ func Create(t testing.TB, o Options) *Container {
 		NetworkMode:   api.NetworkMode(o.Network),
 		PortBindings:  bindings,
 		RestartPolicy: api.RestartPolicy{Name: o.Restart},
+		AutoRemove:    o.AutoRemove,
 	}, nil, nil, o.Name)
 	require.NoError(t, err)
 	c.ID = created.ID
-	t.Cleanup(c.Remove)
+	if o.Engine == nil { // which else goes as a whole
+		t.Cleanup(c.Remove)
+	}
 	return c
 }
 

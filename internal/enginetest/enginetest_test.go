@@ -107,3 +107,30 @@ func TestProxyCountsHoldsAndCuts(t *testing.T) {
 	proxy.Mend()
 	assert.NoError(t, list(time.Minute))
 }
+
+func TestOwnEngineCrashesAloneAndComesBack(t *testing.T) {
+	own := enginetest.NewOwn(t, "--live-restore")
+	stays := enginetest.Run(t, enginetest.Options{Engine: own, Publish: []string{"8080"}})
+	dies := enginetest.Run(t, enginetest.Options{Engine: own})
+	process := own.Process(dies)
+	own.Crash()
+	_, err := own.Client().Ping(context.Background())
+	assert.Error(t, err)
+	own.KillProcess(process)
+	own.Start()
+	running := func(c *enginetest.Container) bool {
+		in, err := own.Client().ContainerInspect(context.Background(), c.ID)
+		require.NoError(t, err)
+		return in.State.Running
+	}
+	assert.True(t, running(stays))
+	assert.False(t, running(dies))
+	assert.NotZero(t, stays.HostPort("8080/tcp"))
+	own.Stop()
+
+	other := enginetest.Run(t, enginetest.Options{Publish: []string{"127.0.0.1::8080"}})
+	eventually(t, func() bool { // the first Engine has its bridge yet
+		_, _, err := get(fmt.Sprintf("http://127.0.0.1:%d/", other.HostPort("8080/tcp")))
+		return err == nil
+	})
+}
