@@ -48,6 +48,7 @@ func New(config aws.Config) *Client {
 			o.HTTPClient = client.WithTimeout(callTimeout).
 				WithTransportOptions(func(t *http.Transport) { t.IdleConnTimeout = idleTimeout }).Freeze()
 		}
+		o.HTTPClient = bounded{o.HTTPClient}
 	})
 	return &Client{api{
 		change: client.ChangeResourceRecordSets, list: client.ListResourceRecordSets,

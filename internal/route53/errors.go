@@ -39,11 +39,14 @@ func classify(err error) error {
 	case "NoSuchHostedZone":
 		class = plan.ErrNoSuchZone
 	default:
+		if len(err.Error()) > maxWords {
+			return brief{err}
+		}
 		return err
 	}
 	var answer smithy.APIError
 	errors.As(err, &answer)
-	return fmt.Errorf("%w: %s: %s", class, answer.ErrorCode(), answer.ErrorMessage())
+	return fmt.Errorf("%w: %s: %s", class, answer.ErrorCode(), words(answer.ErrorMessage()))
 }
 
 // classifyChange does the same for a change batch, where Route 53 may also refuse for good.
@@ -60,18 +63,18 @@ func classifyChange(err error, changes []plan.Change) error {
 		}
 		return refusal(messages, changes)
 	case "InvalidInput", "InvalidArgument", "InvalidDomainName":
-		return &plan.Refusal{Reason: plan.Invalid, Message: answer.ErrorCode() + ": " + answer.ErrorMessage()}
+		return &plan.Refusal{Reason: plan.Invalid, Message: answer.ErrorCode() + ": " + words(answer.ErrorMessage())}
 	case "LimitsExceeded":
-		return &plan.Refusal{Reason: plan.ZoneFull, Message: answer.ErrorCode() + ": " + answer.ErrorMessage()}
+		return &plan.Refusal{Reason: plan.ZoneFull, Message: answer.ErrorCode() + ": " + words(answer.ErrorMessage())}
 	case accessDenied, "AccessDeniedException", "NotAuthorizedException":
-		return &plan.Refusal{Reason: plan.Denied, Message: answer.ErrorMessage()}
+		return &plan.Refusal{Reason: plan.Denied, Message: words(answer.ErrorMessage())}
 	}
 	return classify(err)
 }
 
 // refusal reads the messages of InvalidChangeBatch, which has no codes of its own: which changes they name, and why.
 func refusal(messages []string, changes []plan.Change) *plan.Refusal {
-	r := &plan.Refusal{Reason: plan.Invalid, Message: strings.Join(messages, ", "), Named: map[plan.Change]plan.Reason{}}
+	r := &plan.Refusal{Reason: plan.Invalid, Message: words(strings.Join(messages, ", ")), Named: map[plan.Change]plan.Reason{}}
 	for _, whole := range messages {
 		for _, message := range split(whole) {
 			reason := reasonOf(message)

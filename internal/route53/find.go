@@ -56,12 +56,16 @@ func (c *Client) findZone(ctx context.Context, name, vpc string) (types.HostedZo
 func (c *Client) zonesNamed(ctx context.Context, name string) ([]types.HostedZone, error) {
 	var found []types.HostedZone
 	input := &sdk.ListHostedZonesByNameInput{DNSName: aws.String(name), MaxItems: aws.Int32(zonePage)}
+	visited := trail{}
 	for {
 		page, err := c.api.listZones(ctx, input)
 		if code(err) == accessDenied {
 			return nil, fmt.Errorf("allow route53:ListHostedZonesByName, or give the zone by --zone-id: %w", err)
 		} else if err != nil {
 			return nil, classify(err)
+		}
+		if page.MaxItems == nil {
+			return nil, errForeign
 		}
 		for _, zone := range page.HostedZones {
 			if plain(aws.ToString(zone.Name)) != name {
@@ -73,6 +77,9 @@ func (c *Client) zonesNamed(ctx context.Context, name string) ([]types.HostedZon
 			return found, nil
 		}
 		input.DNSName, input.HostedZoneId = page.NextDNSName, page.NextHostedZoneId
+		if err := visited.next(page.NextDNSName, page.NextHostedZoneId); err != nil {
+			return nil, err
+		}
 	}
 }
 

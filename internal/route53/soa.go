@@ -16,11 +16,11 @@ import (
 // LowerNegativeTTL lowers for how long resolvers keep the answer that a name does not exist: the lesser of the SOA record's TTL
 // and its last field (RFC 2308), 900 s as Route 53 makes a zone. Both become seconds, where they are more.
 func (z *Zone) LowerNegativeTTL(ctx context.Context, name string, seconds int64) error {
-	page, err := z.api.list(ctx, &sdk.ListResourceRecordSetsInput{
+	page, err := z.page(ctx, &sdk.ListResourceRecordSetsInput{
 		HostedZoneId: &z.ID, MaxItems: aws.Int32(1), StartRecordName: aws.String(record.Escape(name)), StartRecordType: types.RRTypeSoa,
 	})
 	if err != nil {
-		return fmt.Errorf("read the SOA record of %s: %w", name, classify(err))
+		return fmt.Errorf("read the SOA record of %s: %w", name, err)
 	}
 	if len(page.ResourceRecordSets) != 1 || page.ResourceRecordSets[0].Type != types.RRTypeSoa || plain(aws.ToString(page.ResourceRecordSets[0].Name)) != name {
 		return fmt.Errorf("read the SOA record of %s: zone %s has none of this name: is it a zone of another name?", name, z.ID)

@@ -33,7 +33,10 @@ func (z *Zone) Change(ctx context.Context, changes []plan.Change) error {
 			Action: types.ChangeAction(c.Action), ResourceRecordSet: encode(c.Record),
 		})
 	}
-	_, err := z.api.change(ctx, &sdk.ChangeResourceRecordSetsInput{HostedZoneId: &z.ID, ChangeBatch: batch})
+	answer, err := z.api.change(ctx, &sdk.ChangeResourceRecordSetsInput{HostedZoneId: &z.ID, ChangeBatch: batch})
+	if err == nil && (answer.ChangeInfo == nil || aws.ToString(answer.ChangeInfo.Id) == "") {
+		err = errForeign
+	}
 	if err != nil {
 		return fmt.Errorf("change records in zone %s: %w", z.ID, classifyChange(err, changes))
 	}
@@ -43,16 +46,19 @@ func (z *Zone) Change(ctx context.Context, changes []plan.Change) error {
 // Group gives all records of one name and type, in one call: at most 100 weighted ones, or a few of another routing policy.
 // What is not a weighted record with values of its own comes with an empty SetID, so that it is nobody's.
 func (z *Zone) Group(ctx context.Context, name string, t record.Type) ([]record.Record, error) {
-	page, err := z.api.list(ctx, &sdk.ListResourceRecordSetsInput{
+	page, err := z.page(ctx, &sdk.ListResourceRecordSetsInput{
 		HostedZoneId: &z.ID, MaxItems: aws.Int32(recordPage),
 		StartRecordName: aws.String(record.Escape(name)), StartRecordType: types.RRType(t),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list %s records of %s in zone %s: %w", t, name, z.ID, classify(err))
+		return nil, fmt.Errorf("list %s records of %s in zone %s: %w", t, name, z.ID, err)
 	}
 	var group []record.Record
 	for _, set := range page.ResourceRecordSets {
 		r := decode(set)
+		if err := check(r); err != nil {
+			return nil, fmt.Errorf("list %s records of %s in zone %s: %w", t, name, z.ID, err)
+		}
 		if r.Name != name || r.Type != t { // name and type are where the listing starts, not a filter
 			break
 		}
@@ -72,14 +78,19 @@ func patiently(o *sdk.Options) {
 // What changes meanwhile may be listed or not.
 func (z *Zone) Each(ctx context.Context, visit func(page []record.Record, listed int) error) error {
 	input := &sdk.ListResourceRecordSetsInput{HostedZoneId: &z.ID, MaxItems: aws.Int32(recordPage)}
+	visited := trail{}
 	for {
-		page, err := z.api.list(ctx, input, patiently)
+		page, err := z.page(ctx, input, patiently)
 		if err != nil {
-			return fmt.Errorf("list records in zone %s: %w", z.ID, classify(err))
+			return fmt.Errorf("list records in zone %s: %w", z.ID, err)
 		}
 		var records []record.Record
 		for _, set := range page.ResourceRecordSets {
-			if r := decode(set); r.SetID != "" && (r.Type == record.SRV || r.Type == record.A) {
+			r := decode(set)
+			if err := check(r); err != nil {
+				return fmt.Errorf("list records in zone %s: %w", z.ID, err)
+			}
+			if r.SetID != "" && (r.Type == record.SRV || r.Type == record.A) {
 				records = append(records, r)
 			}
 		}
@@ -92,7 +103,22 @@ func (z *Zone) Each(ctx context.Context, visit func(page []record.Record, listed
 		// All three are needed: a page may end between two records of one name and type.
 		input.StartRecordName, input.StartRecordType, input.StartRecordIdentifier =
 			page.NextRecordName, page.NextRecordType, page.NextRecordIdentifier
+		if err := visited.next(page.NextRecordName, aws.String(string(page.NextRecordType)), page.NextRecordIdentifier); err != nil {
+			return fmt.Errorf("list records in zone %s: %w", z.ID, err)
+		}
 	}
+}
+
+// page gives one page of a listing.
+func (z *Zone) page(ctx context.Context, input *sdk.ListResourceRecordSetsInput, options ...func(*sdk.Options)) (*sdk.ListResourceRecordSetsOutput, error) {
+	page, err := z.api.list(ctx, input, options...)
+	switch {
+	case err != nil:
+		return nil, classify(err)
+	case page.MaxItems == nil:
+		return nil, errForeign
+	}
+	return page, nil
 }
 
 func encode(r record.Record) *types.ResourceRecordSet {
