@@ -297,6 +297,7 @@ func TestImage(t *testing.T) {
 		require.NoError(t, err)
 		t.Logf("the image has %d bytes", in.Size)
 		assert.Equal(t, "v1.2.3", in.Config.Labels["org.opencontainers.image.version"])
+		require.NotNil(t, in.Config.Healthcheck)
 		assert.Equal(t, taskDefinition(t).ContainerDefinitions[0].HealthCheck.Command, in.Config.Healthcheck.Test)
 	})
 }
