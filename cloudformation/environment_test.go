@@ -18,8 +18,8 @@ import (
 func environmentParameters() map[string]any {
 	return map[string]any{
 		"ZoneId":       "Z0123456789ABCDEFGHIJ",
-		"AgentUrl":     "s3://artifacts/ecssd/ecssd-1.2.3-1.x86_64.rpm",
-		"AgentVersion": "1.2.3",
+		"AgentUrl":     "s3://artifacts/ecssd/ecssd-1.2.30-1.x86_64.rpm",
+		"AgentVersion": "1.2.30",
 		"AgentSha256":  strings.Repeat("0f", 32),
 		"Subnets":      []any{"subnet-0a", "subnet-0b"},
 		"VpcId":        "vpc-0123456789abcdef0",
@@ -49,7 +49,7 @@ func environment(t *testing.T, parameters map[string]any) stack {
 	var document yaml.Node
 	require.NoError(t, yaml.Unmarshal(text, &document))
 	s := stack{longForm(t, document.Content[0]).(map[string]any), map[string]any{
-		"AWS::NoValue": absent{}, "AWS::Partition": "aws", "AWS::Region": "eu-central-1", "AWS::StackName": "shop", "AWS::URLSuffix": "amazonaws.com",
+		"AWS::NoValue": absent{}, "AWS::Partition": "aws", "AWS::Region": "eu-central-1", "AWS::StackName": "ecs-shop", "AWS::URLSuffix": "amazonaws.com",
 	}}
 	for name, declared := range s.template["Parameters"].(map[string]any) {
 		if value, ok := declared.(map[string]any)["Default"]; ok {
@@ -280,14 +280,14 @@ func TestRoleMayChangeOnlyServiceRecordsOfTheZone(t *testing.T) {
 	packages := map[string]any{"PolicyName": "agent-package", "PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
 		map[string]any{
 			"Sid": "GetAgentPackage", "Effect": "Allow", "Action": "s3:GetObject",
-			"Resource": "arn:aws:s3:::artifacts/ecssd/ecssd-1.2.3-1.x86_64.rpm",
+			"Resource": "arn:aws:s3:::artifacts/ecssd/ecssd-1.2.30-1.x86_64.rpm",
 		},
 	}}}
 	ecs := "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
 	assert.Equal(t, []any{records, packages}, role["Policies"])
 	assert.Equal(t, []any{ecs}, role["ManagedPolicyArns"])
 
-	s.parameters["AgentUrl"] = "https://example.com/ecssd-1.2.3-1.x86_64.rpm"
+	s.parameters["AgentUrl"] = "https://example.com/ecssd-1.2.30-1.x86_64.rpm"
 	s.parameters["SessionManager"] = "true"
 	role = s.resources(t)["InstanceRole"]
 	assert.Equal(t, []any{records}, role["Policies"], "a package that is not in S3 needs no permission")
@@ -396,7 +396,7 @@ func TestUpdateReplacesServersOneByOne(t *testing.T) {
 
 	before := s.server(t)["UserData"]
 	for name, value := range map[string]string{
-		"AgentUrl": "https://example.com/ecssd.rpm", "AgentVersion": "1.2.4", "AgentSha256": strings.Repeat("1f", 32), "AgentSettings": "ECSSD_TTL=5",
+		"AgentUrl": "https://example.com/ecssd.rpm", "AgentVersion": "1.2.31", "AgentSha256": strings.Repeat("1f", 32), "AgentSettings": "ECSSD_TTL=5",
 		"ZoneId": "Z1", "ZoneName": "example.com",
 	} {
 		changed := environment(t, with(environmentParameters(), name, value)).server(t)["UserData"]

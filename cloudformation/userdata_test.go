@@ -33,7 +33,7 @@ type host struct {
 const pack = `cat >/opt/bin/ecssd <<'END'
 #!/bin/bash
 note "$@"
-echo ecssd 1.2.3
+echo ecssd 1.2.30
 END
 chmod +x /opt/bin/ecssd
 mkdir /etc/ecssd
@@ -143,7 +143,7 @@ func packaged(t *testing.T) stack {
 	return environment(t, with(environmentParameters(), "AgentSha256", hex.EncodeToString(digest[:])))
 }
 
-const signalled = "cfn-signal --stack shop --resource ServerGroup --region eu-central-1 --exit-code "
+const signalled = "cfn-signal --stack ecs-shop --resource ServerGroup --region eu-central-1 --exit-code "
 
 func TestUserDataInstallsTheAgentFromS3(t *testing.T) {
 	h := newHost(t)
@@ -153,7 +153,7 @@ func TestUserDataInstallsTheAgentFromS3(t *testing.T) {
 		"systemctl disable --now --no-block ecs.service",
 		"dnf install -y aws-cfn-bootstrap",
 		"dnf install -y awscli-2",
-		"aws s3 cp --only-show-errors --region eu-central-1 s3://artifacts/ecssd/ecssd-1.2.3-1.x86_64.rpm ecssd.rpm",
+		"aws s3 cp --only-show-errors --region eu-central-1 s3://artifacts/ecssd/ecssd-1.2.30-1.x86_64.rpm ecssd.rpm",
 		"rpm --upgrade --oldpackage --replacepkgs ecssd.rpm",
 		"ecssd version",
 		"systemd-run --no-block --collect --unit=ecssd-report /bin/bash",
@@ -244,8 +244,8 @@ func TestUserDataGivesUp(t *testing.T) {
 			[]string{"dnf", "dnf", "aws", "rpm"},
 		},
 		"another version in the package": {
-			func(_ host, s stack) { s.parameters["AgentVersion"] = "1.2.30" },
-			`The package holds "ecssd 1.2.3", not "ecssd 1.2.30"`,
+			func(_ host, s stack) { s.parameters["AgentVersion"] = "1.2.3" },
+			`The package holds "ecssd 1.2.30", not "ecssd 1.2.3"`,
 			[]string{"dnf", "dnf", "aws", "rpm", "ecssd"},
 		},
 		"ECS cannot be kept off": {
@@ -356,7 +356,8 @@ func TestUserDataIsCleanShell(t *testing.T) {
 	assert.LessOrEqual(t, len(text), 16384, "EC2 takes 16 KB of user data")
 	_, err := exec.LookPath("shellcheck")
 	require.NoError(t, err, "install the package shellcheck")
-	check := exec.Command("shellcheck", "--severity=warning", "-") // what is less differs between its versions
+	// Excluded: functions that are never called; these are called by a trap and by another shell.
+	check := exec.Command("shellcheck", "--severity=info", "--exclude=SC2317,SC2329", "-")
 	check.Stdin = strings.NewReader(text)
 	var out bytes.Buffer
 	check.Stdout, check.Stderr = &out, &out
