@@ -162,11 +162,13 @@ func TestEndlessAnswers(t *testing.T) {
 	}
 }
 
+// The texts here are short enough to come in one piece with the header: the SDK's client closes a connection whose answer begins
+// before its own request has quite ended, as an answer may that comes from the same machine.
 func TestLongWordsAreCutShort(t *testing.T) {
 	for _, code := range []string{"InvalidInput", "InvalidChangeBatch", "Throttling", "AccessDenied", "LimitsExceeded", "NoSuchHostedZone", "Whatever"} {
 		t.Run(code, func(t *testing.T) {
 			client := impostor(t, says(http.StatusBadRequest, "<ErrorResponse><Error><Type>Sender</Type><Code>"+code+"</Code><Message>"+
-				strings.Repeat("é", 1<<17)+"</Message></Error></ErrorResponse>"))
+				strings.Repeat("é", 1500)+"</Message></Error></ErrorResponse>"))
 			err := client.Zone("Z1").Change(t.Context(), upsert(web(1)))
 			require.ErrorContains(t, err, "…")
 			assert.Less(t, len(err.Error()), 2300)
