@@ -13,7 +13,7 @@ const (
 	removalWait = 500 * time.Millisecond
 
 	firstBackoff   = 200 * time.Millisecond
-	longestBackoff = 20 * time.Second
+	longestBackoff = 10 * time.Second
 )
 
 // pace says when the next call may be made. The zero value is ready.
