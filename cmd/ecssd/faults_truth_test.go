@@ -40,11 +40,11 @@ func (w *world) truth(cli *client.Client) []string {
 	return want
 }
 
-// told is what the zone says of this world's containers, in the same form.
+// told is what the zone says of this world's containers on this host, in the same form.
 func (w *world) told() []string {
 	said := []string{}
-	for _, s := range w.sandbox.Records(w.zone) {
-		if s.Type == "SRV" && strings.HasPrefix(s.Name, w.prefix) {
+	for _, s := range w.own() {
+		if s.Type == "SRV" {
 			said = append(said, s.Name+" "+s.SetIdentifier+" "+strings.Join(s.Values, ","))
 		}
 	}
