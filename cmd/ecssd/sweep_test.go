@@ -82,7 +82,7 @@ func TestSweepPrintsItsReportAsJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &report))
 	assert.Len(t, report.Findings, 2)
 	report.Seconds, report.Findings = 0, nil
-	assert.Equal(t, sweep.Report{DryRun: true, Seen: 4, Stale: 2}, report)
+	assert.Equal(t, sweep.Report{DryRun: true, Seen: 4, Stale: 2, ZoneRecords: 6, ZoneQuota: 10_000}, report)
 }
 
 func TestSweepThatCannotReadSaysWhyAndChangesNothing(t *testing.T) {

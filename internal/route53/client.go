@@ -37,6 +37,7 @@ type api struct {
 	list      func(context.Context, *sdk.ListResourceRecordSetsInput, ...func(*sdk.Options)) (*sdk.ListResourceRecordSetsOutput, error)
 	listZones func(context.Context, *sdk.ListHostedZonesByNameInput, ...func(*sdk.Options)) (*sdk.ListHostedZonesByNameOutput, error)
 	getZone   func(context.Context, *sdk.GetHostedZoneInput, ...func(*sdk.Options)) (*sdk.GetHostedZoneOutput, error)
+	getLimit  func(context.Context, *sdk.GetHostedZoneLimitInput, ...func(*sdk.Options)) (*sdk.GetHostedZoneLimitOutput, error)
 }
 
 // New gives a Client with its own connections.
@@ -52,7 +53,7 @@ func New(config aws.Config) *Client {
 	})
 	return &Client{api{
 		change: client.ChangeResourceRecordSets, list: client.ListResourceRecordSets,
-		listZones: client.ListHostedZonesByName, getZone: client.GetHostedZone,
+		listZones: client.ListHostedZonesByName, getZone: client.GetHostedZone, getLimit: client.GetHostedZoneLimit,
 	}}
 }
 

@@ -18,6 +18,10 @@ type Report struct {
 	NotDone      int `json:"notDone"`   // changes there was no time for, or that failed
 	TasksStopped int `json:"tasksStopped"`
 
+	// The zone's records of any kind, before the pass, and how many it may have; 0 where that was not to be learnt.
+	ZoneRecords int64 `json:"zoneRecords,omitempty"`
+	ZoneQuota   int64 `json:"zoneQuota,omitempty"`
+
 	Seconds float64 `json:"seconds"`
 	Error   string  `json:"error,omitempty"`
 	// Findings are the records that are not as they should be, the first maxFindings of them.

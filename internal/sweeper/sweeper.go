@@ -116,7 +116,12 @@ func Sweep(ctx context.Context, config aws.Config, p Parameters, log *logrus.Ent
 	if p.UnhealthyAction == "stop-task" {
 		c.Stop = source.StopTask
 	}
+	quota, quotaErr := zone.Quota(ctx)
+	if quotaErr != nil {
+		log.WithError(quotaErr).Warn("how full the zone is cannot be told")
+	}
 	report, err := sweep.Sweep(ctx, c)
+	report.ZoneRecords, report.ZoneQuota = quota.Records, quota.Limit
 	if err == nil && p.NegativeTTL > 0 && !p.DryRun {
 		if err = zone.LowerNegativeTTL(ctx, p.Zone, p.NegativeTTL); err != nil {
 			report.Error = err.Error()

@@ -125,12 +125,12 @@ func TestFunction(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			f := start(t, s)
-			want := outcome{Report: sweep.Report{Seen: 4, Stale: 2, Deleted: 2, Findings: findings()}}
+			want := outcome{Report: sweep.Report{Seen: 4, Stale: 2, Deleted: 2, ZoneRecords: 6, ZoneQuota: 10_000, Findings: findings()}}
 			assert.Equal(t, want, f.invoke(payload, plenty))
 			assert.Len(t, s.of(living), 2)
 			assert.Empty(t, s.of(dead))
 			assert.Equal(t, 1, s.changes())
-			assert.Equal(t, outcome{Report: sweep.Report{Seen: 2}}, f.invoke(payload, plenty), "the same process again")
+			assert.Equal(t, outcome{Report: sweep.Report{Seen: 2, ZoneRecords: 4, ZoneQuota: 10_000}}, f.invoke(payload, plenty), "the same process again")
 			assert.Equal(t, 1, s.changes())
 		})
 	}
@@ -143,7 +143,7 @@ func TestFunction(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			before := s.Records(s.zone)
-			want := outcome{Report: sweep.Report{DryRun: true, Seen: 4, Stale: 2, Findings: findings()}}
+			want := outcome{Report: sweep.Report{DryRun: true, Seen: 4, Stale: 2, ZoneRecords: 6, ZoneQuota: 10_000, Findings: findings()}}
 			assert.Equal(t, want, start(t, s, run.variable, "NEGATIVE_TTL=60", "TTL=30").invoke(run.payload, plenty))
 			assert.Equal(t, before, s.Records(s.zone))
 			assert.Zero(t, s.changes())
@@ -158,8 +158,8 @@ func TestFunction(t *testing.T) {
 		require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDeniedException", Operation: "ecs:ListTasks"}))
 		f.invoke(scheduled, plenty)
 		want := []map[string]any{
-			{"Seen": 4., "Stale": 2., "Deleted": 2., "Refused": 0., "Unhealthy": 0., "Standby": 0., "Restored": 0., "Left": 0., "NotDone": 0., "Failed": 0.},
-			{"Seen": 0., "Stale": 0., "Deleted": 0., "Refused": 0., "Unhealthy": 0., "Standby": 0., "Restored": 0., "Left": 0., "NotDone": 0., "Failed": 1.},
+			{"Seen": 4., "Stale": 2., "Deleted": 2., "Refused": 0., "Unhealthy": 0., "Standby": 0., "Restored": 0., "Left": 0., "NotDone": 0., "Failed": 0., "QuotaUsed": 0.06},
+			{"Seen": 0., "Stale": 0., "Deleted": 0., "Refused": 0., "Unhealthy": 0., "Standby": 0., "Restored": 0., "Left": 0., "NotDone": 0., "Failed": 1., "QuotaUsed": 0.04},
 		}
 		var got []map[string]any
 		for _, line := range f.end() {
@@ -168,6 +168,20 @@ func TestFunction(t *testing.T) {
 			}
 		}
 		assert.Equal(t, want, got)
+	})
+
+	t.Run("the quota may not be asked for", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t)
+		require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDenied", Status: 403, Operation: "GetHostedZoneLimit"}))
+		f := start(t, s)
+		got := f.invoke(scheduled, plenty)
+		assert.Equal(t, outcome{Report: sweep.Report{Seen: 4, Stale: 2, Deleted: 2, Findings: findings()}}, got)
+		for _, line := range f.end() {
+			if line["_aws"] != nil {
+				assert.NotContains(t, numbers(t, line), "QuotaUsed", "0 would say that the zone is empty")
+			}
+		}
 	})
 
 	t.Run("a read fails on its second page", func(t *testing.T) {
@@ -221,7 +235,7 @@ func TestFunction(t *testing.T) {
 		s := newSite(t)
 		s.announce(living, "4", 32770) // no task has it
 		got := start(t, s).invoke(scheduled, time.Minute)
-		want := sweep.Report{Seen: 5, Stale: 2, Deleted: 2, Left: 1, Findings: append(findings(), sweep.Finding{
+		want := sweep.Report{Seen: 5, Stale: 2, Deleted: 2, Left: 1, ZoneRecords: 7, ZoneQuota: 10_000, Findings: append(findings(), sweep.Finding{
 			Verdict: sweep.Left, Name: "web." + zone, Type: "SRV", SetID: living + ":ecs:" + hex("4", 64) + ":80/tcp",
 			Reason: "no time was left to look twice (ECS runs no container 444444444444 on instance " + living + ")",
 		})}
@@ -303,7 +317,11 @@ func numbers(t *testing.T, line map[string]any) map[string]any {
 			assert.Positive(t, line["Duration"])
 			continue
 		}
-		assert.Equal(t, "Count", metric.Unit, metric.Name)
+		unit := "Count"
+		if metric.Name == "QuotaUsed" {
+			unit = "Percent"
+		}
+		assert.Equal(t, unit, metric.Unit, metric.Name)
 		found[metric.Name] = line[metric.Name]
 	}
 	return found

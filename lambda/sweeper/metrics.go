@@ -31,6 +31,10 @@ func emit(out io.Writer, zone string, r sweep.Report) error {
 		metrics = append(metrics, metric{name, "Count"})
 		line[name] = counts[name]
 	}
+	if r.ZoneQuota > 0 {
+		metrics = append(metrics, metric{"QuotaUsed", "Percent"})
+		line["QuotaUsed"] = 100 * float64(r.ZoneRecords) / float64(r.ZoneQuota)
+	}
 	type directive struct {
 		Namespace  string
 		Dimensions [][]string
