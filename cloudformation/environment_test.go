@@ -283,14 +283,17 @@ func TestRoleMayChangeOnlyServiceRecordsOfTheZone(t *testing.T) {
 			"Resource": "arn:aws:s3:::artifacts/ecssd/ecssd-1.2.30-1.x86_64.rpm",
 		},
 	}}}
+	provider := map[string]any{"PolicyName": "capacity-provider", "PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
+		map[string]any{"Sid": "SeeCapacityProvider", "Effect": "Allow", "Action": "ecs:DescribeClusters", "Resource": "ECSCluster.Arn"},
+	}}}
 	ecs := "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
-	assert.Equal(t, []any{records, packages}, role["Policies"])
+	assert.Equal(t, []any{records, provider, packages}, role["Policies"])
 	assert.Equal(t, []any{ecs}, role["ManagedPolicyArns"])
 
 	s.parameters["AgentUrl"] = "https://example.com/ecssd-1.2.30-1.x86_64.rpm"
 	s.parameters["SessionManager"] = "true"
 	role = s.resources(t)["InstanceRole"]
-	assert.Equal(t, []any{records}, role["Policies"], "a package that is not in S3 needs no permission")
+	assert.Equal(t, []any{records, provider}, role["Policies"], "a package that is not in S3 needs no permission")
 	assert.Equal(t, []any{ecs, "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}, role["ManagedPolicyArns"])
 }
 

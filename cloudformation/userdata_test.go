@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -68,7 +69,18 @@ done
 note "${@:1:4}"
 printf '%s\0' "${@:4}" >/opt/transient
 `,
-	"spare/aws":        "#!/bin/bash\nnote \"$@\" && cp /opt/package \"${!#}\"\n",
+	// The cluster has its capacity provider, or gets it while this server sleeps.
+	"bin/sleep": `#!/bin/bash
+note "$@"
+echo servers-ecs-shop >/opt/providers
+`,
+	"spare/aws": `#!/bin/bash
+note "$@" || exit
+case $1 in
+s3) cp /opt/package "${!#}" ;;
+ecs) cat /opt/providers ;;
+esac
+`,
 	"spare/cfn-signal": "#!/bin/bash\nnote \"$@\"\n",
 }
 
@@ -83,6 +95,7 @@ func newHost(t *testing.T) host {
 	}
 	h.write(t, "etc/ecs/ecs.config", "ECS_LOGLEVEL=info\n")
 	h.write(t, "opt/package", pack)
+	h.write(t, "opt/providers", "servers-ecs-shop\n")
 	h.env = []string{"PATH=/opt/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=" + filepath.Join(h.dir, "tmp"), "CURL_HOME=" + h.dir}
 	return h
 }
@@ -151,13 +164,12 @@ func TestUserDataInstallsTheAgentFromS3(t *testing.T) {
 	require.Zero(t, status, "%s", out)
 	assert.Equal(t, []string{
 		"systemctl disable --now --no-block ecs.service",
-		"dnf install -y aws-cfn-bootstrap",
-		"dnf install -y awscli-2",
+		"dnf install -y aws-cfn-bootstrap awscli-2",
 		"aws s3 cp --only-show-errors --region eu-central-1 s3://artifacts/ecssd/ecssd-1.2.30-1.x86_64.rpm ecssd.rpm",
 		"rpm --upgrade --oldpackage --replacepkgs ecssd.rpm",
 		"ecssd version",
-		"systemd-run --no-block --collect --unit=ecssd-report /bin/bash",
-		"systemctl enable --now --no-block ecssd.service ecs.service",
+		"systemd-run --no-block --collect --unit=ecssd-join /bin/bash",
+		"systemctl enable --now --no-block ecssd.service",
 	}, h.calls(t))
 	assert.Equal(t, "# Settings of the agent.\n\nECSSD_ZONE=servicediscovery.internal\nECSSD_ZONE_ID=Z0123456789ABCDEFGHIJ\n", h.read(t, "etc/ecssd/ecssd.conf"))
 	assert.Equal(t, "ECS_LOGLEVEL=info\nECS_CLUSTER=ECSCluster\nECS_AWSVPC_BLOCK_IMDS=true\n", h.read(t, "etc/ecs/ecs.config"))
@@ -193,8 +205,7 @@ func TestUserDataInstallsTheAgentFromTheWeb(t *testing.T) {
 	status, out := h.boot(t, s)
 	require.Zero(t, status, "%s", out)
 	calls := strings.Join(h.calls(t), "\n")
-	assert.NotContains(t, calls, "awscli", "not needed")
-	assert.Regexp(t, `(?s)curl .*https://example.com/download/ecssd.rpm\nrpm .* ecssd.rpm\n.*systemctl enable --now --no-block ecssd.service ecs.service$`, calls)
+	assert.Regexp(t, `(?s)curl .*https://example.com/download/ecssd.rpm\nrpm .* ecssd.rpm\n.*systemctl enable --now --no-block ecssd.service$`, calls)
 }
 
 // A server on which the agent cannot be installed as it was asked for never runs ECS, says so, and ends.
@@ -207,12 +218,12 @@ func TestUserDataGivesUp(t *testing.T) {
 		"package with another digest": {
 			func(h host, s stack) { s.parameters["AgentSha256"] = strings.Repeat("0", 64) },
 			"ecssd.rpm: FAILED",
-			[]string{"dnf", "dnf", "aws"},
+			[]string{"dnf", "aws"},
 		},
 		"download fails": {
 			func(h host, _ stack) { h.write(t, "opt/failing/aws", "") },
 			"see above",
-			[]string{"dnf", "dnf", "aws"},
+			[]string{"dnf", "aws"},
 		},
 		"download from the web fails": {
 			func(h host, s stack) {
@@ -241,12 +252,12 @@ func TestUserDataGivesUp(t *testing.T) {
 		"package cannot be installed": {
 			func(h host, _ stack) { h.write(t, "opt/failing/rpm", "") },
 			"see above",
-			[]string{"dnf", "dnf", "aws", "rpm"},
+			[]string{"dnf", "aws", "rpm"},
 		},
 		"another version in the package": {
 			func(_ host, s stack) { s.parameters["AgentVersion"] = "1.2.3" },
 			`The package holds "ecssd 1.2.30", not "ecssd 1.2.3"`,
-			[]string{"dnf", "dnf", "aws", "rpm", "ecssd"},
+			[]string{"dnf", "aws", "rpm", "ecssd"},
 		},
 		"ECS cannot be kept off": {
 			func(h host, _ stack) { h.write(t, "opt/failing/systemctl", "") },
@@ -315,40 +326,77 @@ func TestUserDataRunsNothingOfItsParameters(t *testing.T) {
 		"\nECSSD_ALLOW_NAMES=^(web|$(touch${IFS}/opt/run)|`id`)*$;&>/opt/run\nECSSD_LISTEN=/*\nECSSD_ZONE=servicediscovery.internal\n")
 }
 
-// What user data leaves behind asks both agents, and tells CloudFormation.
-func TestUserDataReportsWhenBothAgentsAreAtWork(t *testing.T) {
-	h := newHost(t)
+// joins boots a host, runs what user data leaves behind, and gives what that called, but for its asking for the capacity provider.
+// The agents are servers at two addresses.
+func (h host) joins(t *testing.T, agent, ecs http.HandlerFunc) []string {
+	t.Helper()
 	status, out := h.boot(t, packaged(t))
 	require.Zero(t, status, "%s", out)
-	transient := strings.Split(strings.TrimSuffix(h.read(t, "opt/transient"), "\x00"), "\x00")
-	for _, argument := range transient {
+	before := len(h.calls(t))
+	command := strings.Split(strings.TrimSuffix(h.read(t, "opt/transient"), "\x00"), "\x00")
+	for _, argument := range command {
 		assert.Regexp(t, `^[\w./-]+$`, argument, "a reload of systemd spoils other characters in the command of a transient unit")
 	}
+	agentAt, ecsAt := httptest.NewServer(agent), httptest.NewServer(ecs)
+	defer agentAt.Close()
+	defer ecsAt.Close()
+	h.write(t, ".curlrc", fmt.Sprintf("connect-to = \"127.0.0.1:9553:%s\"\nconnect-to = \"127.0.0.1:51678:%s\"\n", address(t, agentAt), address(t, ecsAt)))
+	_, out = h.run(t, command...)
+	t.Log(out)
+	return slices.DeleteFunc(h.calls(t)[before:], func(call string) bool {
+		return call == "aws ecs describe-clusters --region eu-central-1 --clusters ECSCluster --query clusters[0].capacityProviders --output text"
+	})
+}
 
+func ok(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
+
+func notReady(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "zone: not found yet", http.StatusServiceUnavailable)
+}
+
+// Curl's patience is that of user data, unless told otherwise: then it asks once.
+const impatient = "#!/bin/bash\nnote \"$@\" && exec /usr/bin/curl \"$@\" --retry 0\n"
+
+const (
+	asksAgent = "curl --silent --show-error --fail --fail-early --retry 120 --retry-delay 5 --retry-max-time 600 --retry-all-errors http://127.0.0.1:9553/readyz"
+	asksBoth  = asksAgent + " http://127.0.0.1:51678/v1/metadata"
+	startsECS = "systemctl enable --now ecs.service"
+)
+
+func TestServerJoinsAndReportsWhenBothAgentsAreAtWork(t *testing.T) {
 	var asked atomic.Int32
-	agent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	second := func(w http.ResponseWriter, r *http.Request) {
 		if asked.Add(1) == 1 {
-			http.Error(w, "zone: not found yet", http.StatusServiceUnavailable)
+			notReady(w, r)
 		} else {
-			fmt.Fprintln(w, "ok", r.URL.Path)
+			ok(w, r)
 		}
-	}))
-	defer agent.Close()
-	ecs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ecs", r.URL.Path) }))
-	defer ecs.Close()
-	h.write(t, ".curlrc", fmt.Sprintf("connect-to = \"127.0.0.1:9553:%s\"\nconnect-to = \"127.0.0.1:51678:%s\"\n", address(t, agent), address(t, ecs)))
-	_, out = h.run(t, transient...)
-	calls := h.calls(t)
-	assert.Equal(t, signalled+"0", calls[len(calls)-1], "asked again after the first answer: %s", out)
-	assert.Contains(t, out, "ok /readyz")
-	assert.Contains(t, out, "ecs /v1/metadata")
+	}
+	assert.Equal(t, []string{startsECS, asksBoth, signalled + "0"}, newHost(t).joins(t, second, ok))
+	assert.Equal(t, int32(2), asked.Load())
+}
 
-	// Of two servers curl says how it went with the last, unless told otherwise.
-	agent.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
-	h.write(t, "opt/bin/curl", "#!/bin/bash\nnote \"$@\" && exec /usr/bin/curl \"$@\" --retry 0\n")
-	h.run(t, transient...)
-	calls = h.calls(t)
-	assert.Equal(t, signalled+"22", calls[len(calls)-1])
+func TestServerReportsThatAnAgentIsNotAtWork(t *testing.T) {
+	for name, c := range map[string]struct{ agent, ecs http.HandlerFunc }{"ecssd": {notReady, ok}, "ECS": {ok, notReady}} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			h.write(t, "opt/bin/curl", impatient)
+			assert.Equal(t, []string{startsECS, asksBoth, signalled + "22"}, h.joins(t, c.agent, c.ecs))
+		})
+	}
+}
+
+// While the stack is made the capacity provider waits for the group, the group for the server's report, and the server, with
+// its registration, for the capacity provider.
+func TestServerOfANewStackRegistersAfterTheCapacityProvider(t *testing.T) {
+	h := newHost(t)
+	h.write(t, "opt/providers", "None\n")
+	assert.Equal(t, []string{asksAgent, signalled + "0", "sleep 5", startsECS, asksBoth, signalled + "0"}, h.joins(t, ok, ok))
+
+	h = newHost(t)
+	h.write(t, "opt/providers", "None\n")
+	h.write(t, "opt/bin/curl", impatient)
+	assert.Equal(t, []string{asksAgent, signalled + "22"}, h.joins(t, notReady, ok)[:2])
 }
 
 func TestUserDataIsCleanShell(t *testing.T) {
