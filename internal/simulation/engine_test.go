@@ -63,7 +63,8 @@ type box struct {
 	c       container.Container
 	removed bool
 
-	told told
+	told  told
+	names []announcement // see records
 }
 
 func (e *engine) now() time.Time { return time.Now().Add(e.offset) }
@@ -208,7 +209,15 @@ type connection struct {
 // seen is a container as it was last inspected, and what the listing then said.
 type seen struct {
 	container container.Container
-	listing   string
+	listing   listing
+}
+
+// listing is what the list of containers tells of one. Of the time at which a run began, which is not listed, new network
+// endpoints tell, and of other ports that time.
+type listing struct {
+	state   container.State
+	health  container.Health
+	started time.Time
 }
 
 func (c *connection) Follow(ctx context.Context, connected func(), hint func(container.Hint)) error {
@@ -275,12 +284,11 @@ func (c *connection) Snapshot(ctx context.Context, dirty map[string]bool, all bo
 		return nil, err
 	}
 	w.mu.Lock()
-	listing := map[string]string{}
+	listed := map[string]listing{}
 	refused := !e.up
 	for _, b := range e.boxes {
 		if b.listed() {
-			// Of the time at which a run began only new network endpoints tell.
-			listing[b.c.ID] = fmt.Sprint(b.c.State, b.c.Health, b.c.Published, b.c.StartedAt.UnixNano())
+			listed[b.c.ID] = listing{b.c.State, b.c.Health, b.c.StartedAt}
 		}
 	}
 	w.mu.Unlock()
@@ -298,8 +306,8 @@ func (c *connection) Snapshot(ctx context.Context, dirty map[string]bool, all bo
 	cache := map[string]seen{}
 	for _, b := range e.boxes {
 		id := b.c.ID
-		said, listed := listing[id]
-		if !listed {
+		said, ok := listed[id]
+		if !ok {
 			continue
 		}
 		if known, ok := c.cache[id]; ok && known.listing == said && !dirty[id] && !all {

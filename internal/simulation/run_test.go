@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"testing"
 	"testing/synctest"
 
@@ -16,6 +17,12 @@ var (
 	seeds   = flag.Uint64("seeds", 2000, "how many days are played")
 	from    = flag.Uint64("from", 1, "the first seed")
 )
+
+// TestMain lets garbage lie for longer than usual: days are short, and there are many.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	m.Run()
+}
 
 // TestSimulation plays many days. One that goes wrong prints what happened and the command that plays it again.
 func TestSimulation(t *testing.T) {

@@ -57,15 +57,17 @@ func ttlOf(w *world, service string, other int64) int64 {
 // troubles is the part of the day in which things change and fail.
 func (w *world) troubles() {
 	r := rand.New(rand.NewPCG(w.seed, 101))
-	ends := time.Duration(40+r.IntN(80)) * time.Second
+	ends := time.Duration(15+r.IntN(45)) * time.Second
 	ctx, cancel := context.WithTimeout(w.t.Context(), ends)
 	defer cancel()
 	act := func(salt uint64, mean time.Duration, do func(r *rand.Rand)) {
 		own := rand.New(rand.NewPCG(w.seed, salt))
 		w.actors.Go(func() {
-			for pause(ctx, time.Duration(own.ExpFloat64()*float64(mean))) {
+			wait := func() time.Duration { return time.Duration(own.ExpFloat64() * float64(mean)) }
+			for next := wait(); pause(ctx, next); {
 				w.mu.Lock()
 				do(own)
+				next = wait()
 				w.mu.Unlock()
 			}
 		})

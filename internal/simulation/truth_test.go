@@ -3,7 +3,7 @@ package simulation
 import (
 	"errors"
 	"fmt"
-	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -191,37 +191,45 @@ func (h *host) possible(service string, now time.Time) (n int) {
 
 // records gives what announces a container. It is written down here once more, from what the README and the record format
 // say, and asks nothing of the packages that do it in the product.
-func (b *box) records() map[record.Key]record.Record {
-	found := map[record.Key]record.Record{}
-	kind := map[bool]string{true: "ecs", false: "docker"}[b.ecs]
+func (b *box) records() []record.Record {
+	h := b.e.h
 	weight := b.weight
-	if b.c.State == container.Paused || b.c.Health == container.Starting || b.c.Health == container.Unhealthy || b.e.h.notices != "" {
+	if b.c.State == container.Paused || b.c.Health == container.Starting || b.c.Health == container.Unhealthy || h.notices != "" {
 		weight = 0
 	}
-	add := func(name string, number uint16) {
-		port := uint16(0)
+	if b.names == nil {
+		kind := map[bool]string{true: "ecs", false: "docker"}[b.ecs]
+		add := func(name string, port int) {
+			b.names = append(b.names, announcement{
+				record.Key{Name: name + "." + zoneName, Type: "SRV", SetID: fmt.Sprintf("%s:%s:%s:%d/tcp", h.id, kind, b.c.ID, port)}, port,
+			})
+		}
+		add(b.service, 80)
+		if b.second {
+			add(b.service+"-80", 80)
+			add(b.service+"-9000", 9000)
+		}
+	}
+	found := make([]record.Record, 0, 3)
+	for _, n := range b.names {
+		value := ""
 		for _, p := range b.c.Published {
-			if p.Port.Number == number {
-				port = p.HostPort
+			if int(p.Port.Number) == n.port {
+				value = "1 " + strconv.FormatInt(b.weight, 10) + " " + strconv.Itoa(int(p.HostPort)) + " " + h.hostName()
 			}
 		}
-		r := record.Record{
-			Name: name + "." + zoneName, Type: "SRV", SetID: fmt.Sprintf("%s:%s:%s:%d/tcp", b.e.h.id, kind, b.c.ID, number),
-			Weight: weight, Value: fmt.Sprintf("1 %d %d %s", b.weight, port, b.e.h.hostName()),
-		}
-		found[record.Key{Name: r.Name, Type: r.Type, SetID: r.SetID}] = r
-	}
-	add(b.service, 80)
-	if b.second {
-		add(b.service+"-80", 80)
-		add(b.service+"-9000", 9000)
+		found = append(found, record.Record{Name: n.key.Name, Type: n.key.Type, SetID: n.key.SetID, Weight: weight, Value: value})
 	}
 	return found
 }
 
-func (h *host) hostName() string {
-	return "ip-" + strings.ReplaceAll(h.addr.String(), ".", "-") + "." + zoneName
+// announcement is one name of one port of a container.
+type announcement struct {
+	key  record.Key
+	port int
 }
+
+func (h *host) hostName() string { return "ip-10-0-0-" + strconv.Itoa(h.index+1) + "." + zoneName }
 
 func (h *host) address() record.Record {
 	return record.Record{
@@ -255,7 +263,8 @@ func (h *host) check(now time.Time) {
 		if settled && !b.c.Live() || immediately && h.proc != nil {
 			continue
 		}
-		for key, r := range b.records() {
+		for _, r := range b.records() {
+			key := r.Key()
 			switch {
 			case w.zone.other[record.Key{Name: key.Name, Type: key.Type}]:
 				allowed[key] = record.Record{}
@@ -347,8 +356,8 @@ func (h *host) starting() {
 			}
 		}
 		for _, b := range h.engine.boxes {
-			for key := range b.records() {
-				h.exempt[key] = "the journal was old"
+			for _, r := range b.records() {
+				h.exempt[r.Key()] = "the journal was old"
 			}
 		}
 	}
@@ -501,7 +510,7 @@ func (w *world) swept(before map[record.Key]record.Record, changes []plan.Change
 				w.violated("sweeper: deletes the address of %s, which lives", h.name)
 			}
 			for _, b := range h.engine.boxes {
-				if _, its := b.records()[key]; its && b.c.Live() && !b.told.stopped() {
+				if strings.Contains(key.SetID, b.c.ID) && b.c.Live() && !b.told.stopped() {
 					w.violated("sweeper: deletes %s %s of %s, which lives", key.Name, key.SetID, b.name)
 				}
 			}
@@ -529,6 +538,3 @@ func (w *world) others() {
 		}
 	}
 }
-
-// copies gives the zone as it is.
-func (z *zone) copies() map[record.Key]record.Record { return maps.Clone(z.records) }

@@ -100,18 +100,18 @@ func newWorld(t *testing.T, seed uint64, dir string, verbose bool) *world {
 			on = append(on, string(f))
 		}
 	}
-	w.verifyEvery = []time.Duration{15 * time.Minute, 15 * time.Second}[r.IntN(2)]
+	w.verifyEvery = []time.Duration{15 * time.Minute, 15 * time.Minute, 15 * time.Second}[r.IntN(3)]
 	if w.features[people] {
 		w.verifyEvery = 15 * time.Second // what a person does is found by reading back
 	}
 	w.note("world", "seed %d: %s", seed, strings.Join(on, ", "))
 	// The IDs of two hosts begin alike.
-	for i, id := range []string{"i-12345678", "i-12345678000000001", "i-0000000000000000f"}[:2+r.IntN(2)] {
+	for i, id := range []string{"i-12345678", "i-12345678000000001", "i-0000000000000000f"}[:1+r.IntN(3)] {
 		h := &host{
 			w: w, index: i, name: fmt.Sprint("h", i), id: id, addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}),
 			rand: rand.New(rand.NewPCG(seed, uint64(i+1))), ecs: map[string]bool{}, exempt: map[record.Key]string{},
 		}
-		if r.IntN(8) > 0 { // else it is the first start of all
+		if r.IntN(30) > 0 { // else it is the first start of all
 			h.disk.content = []byte(`{"Version":1,"Instance":"` + id + `","Boot":"boot-0","Records":[]}`)
 		}
 		h.engine = &engine{w: w, h: h, up: true, streams: map[*stream]bool{}}
@@ -225,7 +225,7 @@ func (w *world) play() {
 
 // watch holds the zone against the truth all day long.
 func (w *world) watch(ctx context.Context) {
-	every := time.Second + 7919*time.Nanosecond
+	every := 2*time.Second + 7919*time.Nanosecond
 	for pause(ctx, every) {
 		w.mu.Lock()
 		w.look()
