@@ -22,9 +22,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// epoch is the time of the commit that is released, here.
-const epoch = "1700000000"
-
 // rpmArch names what Go calls an architecture.
 var rpmArch = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -32,22 +29,27 @@ var rpmArch = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
 // name and time zone, for a user with another umask. The copy then becomes the next version, with other settings in its packages.
 func TestPackages(t *testing.T) {
 	require.Zero(t, os.Getuid(), "packages are tested by installing them: run this as root")
+	epoch := "0" // outside of git
+	if out, err := exec.Command("git", "log", "-1", "--format=%ct").Output(); err == nil {
+		epoch = strings.TrimSpace(string(out))
+	}
 	first := build(t, "..", "1.2.3")
 	elsewhere := copySource(t)
-	second := build(t, elsewhere, "1.2.3", "unshare", "--uts", "sh", "-c", `umask 077 && hostname elsewhere && TZ=Pacific/Auckland exec "$@"`, "sh")
+	second := build(t, elsewhere, "1.2.3", "env", "SOURCE_DATE_EPOCH="+epoch, "TZ=Pacific/Auckland",
+		"unshare", "--uts", "sh", "-c", `umask 077 && hostname elsewhere && exec "$@"`, "sh")
 	change(t, filepath.Join(elsewhere, "packaging/ecssd.conf"), "# A line of the next version.\n")
 	next := t.TempDir()
-	run(t, elsewhere, []string{"SOURCE_DATE_EPOCH=" + epoch}, filepath.Join(elsewhere, "packaging/dist"), filepath.Join(elsewhere, "bin"), next, "1.2.4")
+	run(t, elsewhere, filepath.Join(elsewhere, "packaging/dist"), filepath.Join(elsewhere, "bin"), next, "1.2.4")
 
 	t.Run("bytes", func(t *testing.T) { sameBytes(t, first, second) })
 	t.Run("sums", func(t *testing.T) { trueSums(t, first) })
 	for arch, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
 		t.Run("program "+arch, func(t *testing.T) { static(t, filepath.Join(first, "ecssd-1.2.3-linux-"+arch), machine) })
-		t.Run("deb "+arch, func(t *testing.T) { debContent(t, first, arch) })
-		t.Run("rpm "+arch, func(t *testing.T) { rpmContent(t, first, arch) })
+		t.Run("deb "+arch, func(t *testing.T) { debContent(t, first, arch, epoch) })
+		t.Run("rpm "+arch, func(t *testing.T) { rpmContent(t, first, arch, epoch) })
 	}
 	t.Run("one version", func(t *testing.T) {
-		assert.Equal(t, "ecssd 1.2.3", run(t, ".", nil, filepath.Join(first, "ecssd-1.2.3-linux-"+runtime.GOARCH), "version"))
+		assert.Equal(t, "ecssd 1.2.3", run(t, ".", filepath.Join(first, "ecssd-1.2.3-linux-"+runtime.GOARCH), "version"))
 	})
 	t.Run("licences", func(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(first, "LICENSES"))
@@ -67,11 +69,13 @@ func TestPackages(t *testing.T) {
 }
 
 // run runs a command and gives what it prints. A make that runs this test does not count for one that is run.
-func run(t *testing.T, dir string, env []string, command ...string) string {
+func run(t *testing.T, dir string, command ...string) string {
 	t.Helper()
 	c := exec.Command(command[0], command[1:]...)
 	c.Dir = dir
-	c.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS") }), env...)
+	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS=") || strings.HasPrefix(v, "SOURCE_DATE_EPOCH=")
+	})
 	out, err := c.CombinedOutput()
 	require.NoError(t, err, "%s: %s", strings.Join(command, " "), out)
 	return strings.TrimSpace(string(out))
@@ -85,8 +89,7 @@ func build(t *testing.T, source, version string, before ...string) string {
 	if source == ".." {
 		out = t.TempDir()
 	}
-	run(t, source, []string{"SOURCE_DATE_EPOCH=" + epoch},
-		append(before, "make", "dist", "OUT="+out, "DIST="+dir, "VERSION="+version)...)
+	run(t, source, append(before, "make", "dist", "OUT="+out, "DIST="+dir, "VERSION="+version)...)
 	return dir
 }
 
@@ -94,7 +97,7 @@ func build(t *testing.T, source, version string, before ...string) string {
 func copySource(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	run(t, "..", nil, "sh", "-c", `git ls-files -z -co --exclude-standard --deduplicate | tar --null --ignore-failed-read -cT - | tar -xC "$1"`, "sh", dir)
+	run(t, "..", "sh", "-c", `git ls-files -z -co --exclude-standard --deduplicate | tar --null --ignore-failed-read -cT - | tar -xC "$1"`, "sh", dir)
 	return dir
 }
 
@@ -176,7 +179,7 @@ func script(t *testing.T, name string) string {
 	return strings.TrimSpace(string(text))
 }
 
-func debContent(t *testing.T, dir, arch string) {
+func debContent(t *testing.T, dir, arch, epoch string) {
 	path := filepath.Join(dir, "ecssd_1.2.3-1_"+arch+".deb")
 	var files []string
 	content := tar.NewReader(bytes.NewReader(output(t, "dpkg-deb", "--fsys-tarfile", path)))
@@ -195,18 +198,18 @@ func debContent(t *testing.T, dir, arch string) {
 	}
 	assert.ElementsMatch(t, append(slices.Clone(installed), "-rw-r--r-- root root /usr/share/doc/ecssd/copyright"), files)
 	assert.Equal(t, "Package: ecssd\nVersion: 1.2.3-1\nArchitecture: "+arch+"\nRecommends: systemd",
-		run(t, ".", nil, "dpkg-deb", "--field", path, "Package", "Version", "Architecture", "Depends", "Pre-Depends", "Recommends"))
-	info := func(part string) string { return run(t, ".", nil, "dpkg-deb", "--info", path, part) }
+		run(t, ".", "dpkg-deb", "--field", path, "Package", "Version", "Architecture", "Depends", "Pre-Depends", "Recommends"))
+	info := func(part string) string { return run(t, ".", "dpkg-deb", "--info", path, part) }
 	assert.Equal(t, "/etc/ecssd/ecssd.conf", info("conffiles"))
 	assert.Equal(t, script(t, "postinstall"), info("postinst"))
 	assert.Equal(t, script(t, "preremove"), info("prerm"))
 	assert.Equal(t, script(t, "postremove"), info("postrm"))
 }
 
-func rpmContent(t *testing.T, dir, arch string) {
+func rpmContent(t *testing.T, dir, arch, epoch string) {
 	path := filepath.Join(dir, "ecssd-1.2.3-1."+rpmArch[arch]+".rpm")
-	run(t, ".", nil, "rpm", "--checksig", "--nosignature", path)
-	query := func(format string) string { return run(t, ".", nil, "rpm", "-qp", "--queryformat", format, path) }
+	run(t, ".", "rpm", "--checksig", "--nosignature", path)
+	query := func(format string) string { return run(t, ".", "rpm", "-qp", "--queryformat", format, path) }
 	assert.ElementsMatch(t, append(slices.Clone(installed),
 		"drwxr-xr-x root root /etc/ecssd", "drwxr-xr-x root root /usr/share/licenses/ecssd", "-rw-r--r-- root root /usr/share/licenses/ecssd/LICENSE",
 	), strings.Split(query(`[%{FILEMODES:perms} %{FILEUSERNAME} %{FILEGROUPNAME} %{FILENAMES}\n]`), "\n"))
@@ -240,7 +243,7 @@ type host struct {
 func newHost(t *testing.T) host {
 	t.Helper()
 	h := host{t, t.TempDir()}
-	run(t, ".", nil, "tar", "-C", h.root, "-xpf", tree(t))
+	run(t, ".", "tar", "-C", h.root, "-xpf", tree(t))
 	require.NoError(t, os.Mkdir(h.path("packages"), 0o755))
 	return h
 }
@@ -250,7 +253,7 @@ func (h host) path(name string) string { return filepath.Join(h.root, name) }
 // in runs a command there.
 func (h host) in(command ...string) string {
 	h.t.Helper()
-	return run(h.t, ".", []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive"}, append([]string{"chroot", h.root}, command...)...)
+	return run(h.t, ".", append([]string{"env", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "chroot", h.root}, command...)...)
 }
 
 // offer puts a package there and gives its path.
@@ -415,7 +418,7 @@ type fedora struct{ host }
 // rpm is this machine's. Debian's would keep the database elsewhere.
 func (h fedora) rpm(args ...string) string {
 	h.t.Helper()
-	return run(h.t, ".", nil, append([]string{"rpm", "--root", h.root, "--dbpath", "/var/lib/rpm"}, args...)...)
+	return run(h.t, ".", append([]string{"rpm", "--root", h.root, "--dbpath", "/var/lib/rpm"}, args...)...)
 }
 
 func (h fedora) live(t *testing.T, first, next string) {
@@ -449,6 +452,8 @@ func (h fedora) live(t *testing.T, first, next string) {
 	assert.Equal(t, []string{"daemon-reload", "try-restart --no-block ecssd.service"}, h.calls())
 	h.rpm("-U", "--oldpackage", first)
 	assert.Equal(t, []string{"daemon-reload", "try-restart --no-block ecssd.service"}, h.calls(), "back")
+	h.rpm("-U", "--replacepkgs", first)
+	assert.Equal(t, []string{"daemon-reload", "try-restart --no-block ecssd.service"}, h.calls(), "the same again")
 	h.rpm("-e", "ecssd")
 	assert.Equal(t, []string{"stop ecssd.service", "--no-reload disable ecssd.service", "daemon-reload"}, h.calls())
 	h.same(before)
@@ -465,5 +470,5 @@ func TestScriptsAreSound(t *testing.T) {
 	scripts, err := filepath.Glob("scripts/*")
 	require.NoError(t, err)
 	require.Len(t, scripts, 3)
-	run(t, ".", nil, append([]string{"shellcheck", "--enable=all"}, scripts...)...)
+	run(t, ".", append([]string{"shellcheck", "--enable=all"}, scripts...)...)
 }
