@@ -358,7 +358,7 @@ func notReady(w http.ResponseWriter, _ *http.Request) {
 const impatient = "#!/bin/bash\nnote \"$@\" && exec /usr/bin/curl \"$@\" --retry 0\n"
 
 const (
-	asksAgent = "curl --silent --show-error --fail --fail-early --retry 120 --retry-delay 5 --retry-max-time 600 --retry-all-errors http://127.0.0.1:9553/readyz"
+	asksAgent = "curl --silent --show-error --fail --fail-early --max-time 5 --retry 120 --retry-delay 5 --retry-max-time 600 --retry-all-errors http://127.0.0.1:9553/readyz"
 	asksBoth  = asksAgent + " http://127.0.0.1:51678/v1/metadata"
 	startsECS = "systemctl enable --now ecs.service"
 )
