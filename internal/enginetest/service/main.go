@@ -5,7 +5,7 @@
 //	service [flags] probe   exit 0 if the service with these flags says it is healthy, else 1
 //
 // GET / answers "<name> <hostname>". GET /health answers 200 or 503; POST /health?status=unhealthy (or healthy) sets
-// which. SIGTERM ends it after -drain, during which it serves on; SIGHUP and SIGINT are ignored. From the time when
+// which. POST /exit is the end of it, as by a fault of its own. SIGTERM ends it after -drain, during which it serves on; SIGHUP and SIGINT are ignored. From the time when
 // signals have these effects, and not death, its log says "ready".
 package main
 
@@ -103,6 +103,9 @@ type handler struct {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/exit" && r.Method == http.MethodPost {
+		os.Exit(1)
+	}
 	if r.URL.Path != "/health" {
 		io.WriteString(w, h.greeting)
 		return
