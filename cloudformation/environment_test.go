@@ -302,7 +302,7 @@ func TestParametersOf2016(t *testing.T) {
 	s := environment(t, nil)
 	for name, value := range map[string]string{
 		"ImageId": "ami-9c9819ef", "InstanceSecurityGroup": "sg-1a2b3c4d", "KeyName": "admin@example.com (2016)", "InstanceType": "t2.medium",
-		"Subnets": "subnet-1a2b3c4d", "MinSize": "0", "MaxSize": "4", "DesiredCapacity": "1",
+		"Subnets": "subnet-1a2b3c4d", "MinSize": "0", "MaxSize": "4", "DesiredCapacity": "0",
 	} {
 		assert.True(t, s.accepts(t, name, value), "%s=%s", name, value)
 	}
@@ -363,7 +363,7 @@ func TestParametersThatAreRefused(t *testing.T) {
 		"ImageId":         {"ami-9C9819EF", "resolve:ssm:/image"},
 		"Architecture":    {"amd64", "aarch64"},
 		"VolumeSize":      {"29", "16385"},
-		"DesiredCapacity": {"0"},
+		"DesiredCapacity": {"-1"},
 		"MaxSize":         {"1"},
 		"DrainSeconds":    {"0", "7201"},
 	} {
