@@ -16,6 +16,7 @@ var (
 	oneSeed = flag.Uint64("seed", 0, "play the day of this seed alone, and print what happens")
 	seeds   = flag.Uint64("seeds", 2000, "how many days are played")
 	from    = flag.Uint64("from", 1, "the first seed")
+	hunt    = flag.Bool("hunt", false, "play one day after the other, and end with the first that goes wrong")
 )
 
 // TestMain lets garbage lie for longer than usual: days are short, and there are many.
@@ -30,7 +31,12 @@ func TestSimulation(t *testing.T) {
 	if *oneSeed != 0 {
 		first, last = *oneSeed, *oneSeed
 	}
-	for seed := first; seed <= last; seed++ {
+	for seed := first; *hunt && seed <= last; seed++ {
+		if w := day(t, seed, false); len(w.violations) > 0 {
+			t.Fatalf("%sfound by seed %d", w.summary(), seed)
+		}
+	}
+	for seed := first; !*hunt && seed <= last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			w := day(t, seed, *oneSeed != 0)
