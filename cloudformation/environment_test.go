@@ -1,6 +1,7 @@
 package cloudformation
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"regexp"
@@ -44,15 +45,23 @@ type absent struct{}
 
 func environment(t *testing.T, parameters map[string]any) stack {
 	t.Helper()
-	text, err := os.ReadFile("environment.cform")
+	return load(t, "environment.cform", parameters)
+}
+
+func load(t *testing.T, file string, parameters map[string]any) stack {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	var document yaml.Node
 	require.NoError(t, yaml.Unmarshal(text, &document))
 	s := stack{longForm(t, document.Content[0]).(map[string]any), map[string]any{
-		"AWS::NoValue": absent{}, "AWS::Partition": "aws", "AWS::Region": "eu-central-1", "AWS::StackName": "ecs-shop", "AWS::URLSuffix": "amazonaws.com",
+		"AWS::NoValue": absent{}, "AWS::AccountId": "123456789012", "AWS::Partition": "aws", "AWS::Region": "eu-central-1", "AWS::StackName": "ecs-shop", "AWS::URLSuffix": "amazonaws.com",
 	}}
 	for name, declared := range s.template["Parameters"].(map[string]any) {
 		if value, ok := declared.(map[string]any)["Default"]; ok {
+			if kind := declared.(map[string]any)["Type"]; kind == "CommaDelimitedList" {
+				value = []any{value}
+			}
 			s.parameters[name] = value
 		}
 	}
@@ -154,7 +163,15 @@ func (s stack) call(t *testing.T, function string, argument any) any {
 	case "Fn::Base64":
 		return resolved
 	case "Fn::Equals":
-		return list[0] == list[1]
+		return fmt.Sprint(list[0]) == fmt.Sprint(list[1])
+	case "Fn::EachMemberEquals":
+		return !slices.ContainsFunc(list[0].([]any), func(item any) bool { return item != list[1] })
+	case "Fn::Join":
+		var parts []string
+		for _, part := range list[1].([]any) {
+			parts = append(parts, part.(string))
+		}
+		return strings.Join(parts, list[0].(string))
 	case "Fn::Not":
 		return !list[0].(bool)
 	case "Fn::Split":
