@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
@@ -55,6 +56,7 @@ type world struct {
 	listen  string
 	// environment is what the agent's has beside the sandbox's and its own.
 	environment []string
+	program     string // that is run; empty: this test binary
 
 	agent *exec.Cmd
 	ended chan struct{} // closed when the agent has
@@ -127,7 +129,7 @@ func (w *world) launch() {
 
 // command gives the command with the sandbox in place of AWS.
 func (w *world) command(args ...string) *exec.Cmd {
-	command := exec.Command(os.Args[0], args...)
+	command := exec.Command(cmp.Or(w.program, os.Args[0]), args...)
 	command.Env = append(os.Environ(), append(w.sandbox.Environment(), asCommand+"=1")...)
 	return command
 }

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecssd/ecssd/internal/enginetest"
+)
+
+// cycles is for those who want to know it better: go test ./cmd/ecssd -run Leak -v -args -cycles 2000
+var cycles = flag.Int("cycles", 250, "how many containers come and go in TestNothingLeaks")
+
+// holding is what a process has taken.
+type holding struct {
+	goroutines, files, rss int // rss in KiB
+	cpu                    float64
+}
+
+// holding reads what the agent has taken, of which idle connections to the Engine are a part.
+func (w *world) holding() (h holding) {
+	w.t.Helper()
+	response, err := http.Get("http://" + w.listen + "/metrics")
+	require.NoError(w.t, err)
+	defer response.Body.Close()
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		_, _ = fmt.Sscanf(lines.Text(), "go_goroutines %d", &h.goroutines)
+		_, _ = fmt.Sscanf(lines.Text(), "process_cpu_seconds_total %g", &h.cpu)
+	}
+	proc := fmt.Sprintf("/proc/%d/", w.agent.Process.Pid)
+	files, err := os.ReadDir(proc + "fd")
+	require.NoError(w.t, err)
+	h.files = len(files)
+	status, err := os.ReadFile(proc + "status")
+	require.NoError(w.t, err)
+	_, rest, _ := strings.Cut(string(status), "\nVmRSS:")
+	_, err = fmt.Sscanf(rest, "%d kB", &h.rss)
+	require.NoError(w.t, err)
+	require.NotZero(w.t, h.goroutines)
+	return h
+}
+
+// cycle lets n containers come and go, some at a time; each stays until it is announced.
+func (w *world) cycle(n int) {
+	var left atomic.Int64
+	left.Store(int64(n))
+	var working sync.WaitGroup
+	for worker := range 16 {
+		name := fmt.Sprintf("web%d", worker)
+		working.Go(func() {
+			for left.Add(-1) >= 0 {
+				// On the host's network, where it listens on nothing: to make networks is most of what takes the Engine time.
+				c := enginetest.Create(w.t, enginetest.Options{
+					Labels: enginetest.ECSLabels(w.prefix + name), Network: "host", Expose: []string{"8080/tcp"},
+					Args: []string{"-tcp", ""}, AutoRemove: true,
+				})
+				c.Start()
+				w.has(name, 1, time.Minute)
+				c.Kill("KILL")
+				w.has(name, 0, time.Minute)
+			}
+		})
+	}
+	working.Wait()
+}
+
+func TestNothingLeaks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.program = filepath.Join(t.TempDir(), "ecssd") // not this binary, of which the race detector is a part
+	out, err := exec.Command("go", "build", "-o", w.program, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	w.start()
+	warmUp := 50
+	w.cycle(warmUp)
+	before := w.holding()
+	begun := time.Now()
+	w.cycle(*cycles - warmUp)
+	after := w.holding()
+	t.Logf("after %d containers: %+v; after %d, in %s: %+v", warmUp, before, *cycles, time.Since(begun), after)
+	few := (*cycles - warmUp) / 10 // of connections there are now more, now fewer
+	assert.LessOrEqual(t, after.goroutines, before.goroutines+few)
+	assert.LessOrEqual(t, after.files, before.files+few)
+	assert.LessOrEqual(t, after.rss, before.rss+8<<10)
+	assert.Empty(t, w.told())
+}
