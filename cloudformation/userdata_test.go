@@ -389,6 +389,7 @@ func TestServerReportsThatAnAgentIsNotAtWork(t *testing.T) {
 // While the stack is made the capacity provider waits for the group, the group for the server's report, and the server, with
 // its registration, for the capacity provider.
 func TestServerOfANewStackRegistersAfterTheCapacityProvider(t *testing.T) {
+	require.Equal(t, "servers-ecs-shop", packaged(t).resources(t)["CapacityProvider"]["Name"], "the name that hosts look for")
 	h := newHost(t)
 	h.write(t, "opt/providers", "None\n")
 	assert.Equal(t, []string{asksAgent, signalled + "0", "sleep 5", startsECS, asksBoth, signalled + "0"}, h.joins(t, ok, ok))
