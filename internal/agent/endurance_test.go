@@ -1,0 +1,151 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecssd/ecssd/internal/container"
+)
+
+// cycle lets n containers come, be announced, and go, some at a time, which costs fewer writes to the disk. Some die of
+// themselves, some lose the event of their death, some have addresses of their own, some cannot be announced, some outlive
+// their signal.
+func (w *world) cycle(from, n int) {
+	const together = 25
+	for first := from; first < from+n; first += together {
+		var all []container.Container
+		for i := first; i < first+together; i++ {
+			c := web(i)
+			c.Labels[container.LabelName] = fmt.Sprintf("web%d", i%500)
+			switch {
+			case i%7 == 0:
+				pause := web(1_000_000 + i)
+				pause.Labels = map[string]string{container.LabelName: "~internal~ecs~pause", container.LabelTaskARN: "arn"}
+				pause.Mode, pause.Published = container.None, nil
+				w.engine.start(pause)
+				all = append(all, pause)
+				c.Mode, c.SharedWith, c.Published = container.Shared, pause.ID, nil
+				ports := []container.Port{{Number: 80, Proto: container.TCP}}
+				w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next(), Ports: ports} })
+			case i%11 == 0:
+				c.Labels["SERVICE_NAME"] = fmt.Sprintf("not a name %d", i)
+			}
+			w.engine.start(c)
+			all = append(all, c)
+		}
+		w.after(3 * time.Second)
+		for i, c := range all {
+			if i%3 != 0 {
+				w.engine.kill(c, 15)
+			}
+		}
+		w.after(time.Second)
+		if first/together%20 == 0 {
+			w.after(11 * time.Minute)
+		}
+		for i, c := range all {
+			if i%5 == 0 {
+				w.engine.set(func(live map[string]container.Container) { delete(live, c.ID) })
+			} else {
+				w.engine.die(c)
+			}
+			w.with(func() { delete(w.tasks, c.ID) })
+		}
+	}
+}
+
+// heap gives the bytes in use, without what the world itself remembers.
+func (w *world) heap() uint64 {
+	w.engine.make(func() { w.engine.events = nil })
+	w.engine.interrupt() // the stream begins anew, with no past
+	w.zone.mu.Lock()
+	w.zone.batches = nil
+	w.zone.mu.Unlock()
+	w.log.Reset()
+	w.after(10 * time.Second)
+	w.zone.mu.Lock()
+	w.zone.batches = nil
+	w.zone.mu.Unlock()
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func TestNothingIsLeftOfFiveThousandContainers(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.openJournal()
+		require.NoError(t, w.journal.Listed())
+		a := w.agent()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- a.Run(ctx) }()
+		w.stop = func() {
+			cancel()
+			require.NoError(t, <-done)
+			require.NoError(t, w.journal.Close())
+		}
+		rest := func() (goroutines int, heap uint64) {
+			w.after(2 * time.Hour) // the longest that anything is remembered
+			return runtime.NumGoroutine(), w.heap()
+		}
+		w.cycle(1, 500)
+		goroutines, heap := rest()
+		w.cycle(501, 4500)
+		goroutinesNow, heapNow := rest()
+		t.Logf("goroutines %d and %d, heap %d and %d kB", goroutines, goroutinesNow, heap>>10, heapNow>>10)
+		assert.Equal(t, goroutines, goroutinesNow)
+		assert.Less(t, heapNow, heap+512<<10, "bytes; 4,500 containers have come and gone since")
+
+		assert.Empty(t, a.containers)
+		assert.Empty(t, a.tasks)
+		assert.Empty(t, a.stops)
+		assert.Empty(t, a.crashes.deaths)
+		assert.Empty(t, a.crashes.asked)
+		assert.Empty(t, a.crashes.first)
+		assert.Empty(t, a.problems)
+		assert.Empty(t, a.announced)
+		assert.Empty(t, w.journal.Stops())
+		assert.Len(t, w.journal.Records("Z1"), 1, "the host's name")
+		assert.Len(t, w.zone.records, 1)
+	})
+}
+
+// What is missing at boot may come two minutes later.
+func TestWhatIsMissingForTwoMinutesIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, hook := logtest.NewNullLogger()
+		readiness := &Readiness{}
+		began := time.Now()
+		tries := 0
+		err := Await(t.Context(), logrus.NewEntry(logger), readiness, "identity", func(context.Context) error {
+			tries++
+			if time.Since(began) < 2*time.Minute {
+				return errors.New("no answer")
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		assert.Less(t, time.Since(began), 2*time.Minute+15*time.Second)
+		assert.Less(t, tries, 30, "it does not hurry")
+		said := []string{}
+		for _, e := range hook.AllEntries() {
+			said = append(said, e.Message)
+		}
+		assert.Equal(t, []string{
+			"something is missing, waiting for it", "something is missing, waiting for it", "found what was missing",
+		}, said, "once, then every minute")
+		assert.NotContains(t, fmt.Sprint(readiness.Missing()), "identity")
+	})
+}
