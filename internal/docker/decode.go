@@ -22,6 +22,8 @@ const (
 	// maxName bounds the Engine's name of a container, for which the Engine itself knows no limit. The names that the ECS agent
 	// makes have at most some 550 characters: of a family and of a container definition's name, 255 each, and a random part.
 	maxName = 600
+	// longestStop is the longest time to stop that is believed, in seconds: a day. The Engine takes any number for it.
+	longestStop = 86400
 )
 
 // The prefixes of what names and settings are read from.
@@ -52,7 +54,7 @@ func decode(in api.InspectResponse) container.Container {
 	if config := in.Config; config != nil {
 		c.StopSignal = stopSignal(config.StopSignal)
 		if config.StopTimeout != nil {
-			c.StopTimeout = time.Duration(*config.StopTimeout) * time.Second
+			c.StopTimeout = time.Duration(min(max(*config.StopTimeout, 0), longestStop)) * time.Second
 		}
 		c.Labels, c.Env, c.SettingsBytes = settings(config.Labels, config.Env)
 		c.Exposed = exposed(config)
