@@ -294,7 +294,7 @@ func TestRoleMayChangeOnlyServiceRecordsOfTheZone(t *testing.T) {
 		},
 		map[string]any{"Sid": "ReadServiceRecords", "Effect": "Allow", "Action": "route53:ListResourceRecordSets", "Resource": zone},
 	}}}
-	packages := map[string]any{"PolicyName": "agent-package", "PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
+	packages := map[string]any{"PolicyName": "agent-package", "Roles": []any{"InstanceRole"}, "PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
 		map[string]any{
 			"Sid": "GetAgentPackage", "Effect": "Allow", "Action": "s3:GetObject",
 			"Resource": "arn:aws:s3:::artifacts/ecssd/ecssd-1.2.30-1.x86_64.rpm",
@@ -304,13 +304,14 @@ func TestRoleMayChangeOnlyServiceRecordsOfTheZone(t *testing.T) {
 		map[string]any{"Sid": "SeeCapacityProvider", "Effect": "Allow", "Action": "ecs:DescribeClusters", "Resource": "ECSCluster.Arn"},
 	}}}
 	ecs := "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
-	assert.Equal(t, []any{records, provider, packages}, role["Policies"])
+	assert.Equal(t, []any{records, provider}, role["Policies"])
+	assert.Equal(t, packages, s.resources(t)["PackagePolicy"])
 	assert.Equal(t, []any{ecs}, role["ManagedPolicyArns"])
 
 	s.parameters["AgentUrl"] = "https://example.com/ecssd-1.2.30-1.x86_64.rpm"
 	s.parameters["SessionManager"] = "true"
 	role = s.resources(t)["InstanceRole"]
-	assert.Equal(t, []any{records, provider}, role["Policies"], "a package that is not in S3 needs no permission")
+	assert.NotContains(t, s.resources(t), "PackagePolicy", "a package that is not in S3 needs no permission")
 	assert.Equal(t, []any{ecs, "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}, role["ManagedPolicyArns"])
 }
 

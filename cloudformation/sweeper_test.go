@@ -1,6 +1,7 @@
 package cloudformation
 
 import (
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -26,7 +27,14 @@ func sweeperStack(t *testing.T, more map[string]any) stack {
 // statements gives what a role allows.
 func statements(t *testing.T, s stack, role string) (all []map[string]any) {
 	t.Helper()
-	for _, policy := range s.resources(t)[role]["Policies"].([]any) {
+	resources := s.resources(t)
+	policies := resources[role]["Policies"].([]any)
+	for _, name := range slices.Sorted(maps.Keys(resources)) {
+		if roles, ok := resources[name]["Roles"].([]any); ok && slices.Contains(roles, any(role)) {
+			policies = append(policies, resources[name])
+		}
+	}
+	for _, policy := range policies {
 		for _, statement := range policy.(map[string]any)["PolicyDocument"].(map[string]any)["Statement"].([]any) {
 			all = append(all, statement.(map[string]any))
 		}
@@ -108,18 +116,27 @@ func TestSweeperMayDoWhatItDoesAndNoMore(t *testing.T) {
 }
 
 func TestSweeperSeesOnlyGivenClusters(t *testing.T) {
-	condition := func(s stack) any {
-		for _, statement := range statements(t, s, "Role") {
-			if slices.Contains(list(statement["Action"]), any("ecs:ListTasks")) {
-				return statement["Condition"]
+	for name, c := range map[string]struct {
+		clusters []any
+		want     []any
+	}{
+		"given": {[]any{"shop", "office"}, []any{"arn:*:ecs:*:*:cluster/shop", "arn:*:ecs:*:*:cluster/office"}},
+		"all":   {[]any{""}, []any{"arn:*:ecs:*:*:cluster/*"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := sweeperStack(t, map[string]any{"EcsClusters": c.clusters, "CheckHealth": "true", "UnhealthyAction": "stop-task"})
+			bounded := 0
+			for _, statement := range statements(t, s, "Role") {
+				for _, action := range []any{"ecs:ListTasks", "ecs:StopTask"} {
+					if slices.Contains(list(statement["Action"]), action) {
+						bounded++
+						assert.Equal(t, map[string]any{"ArnLike": map[string]any{"ecs:cluster": c.want}}, statement["Condition"], action)
+					}
+				}
 			}
-		}
-		return "no statement"
+			assert.Equal(t, 2, bounded)
+		})
 	}
-	assert.Equal(t, map[string]any{"ArnLike": map[string]any{
-		"ecs:cluster": []any{"arn:*:ecs:*:*:cluster/shop", "arn:*:ecs:*:*:cluster/office"},
-	}}, condition(sweeperStack(t, map[string]any{"EcsClusters": []any{"shop", "office"}})))
-	assert.Nil(t, condition(sweeperStack(t, nil)))
 }
 
 func TestSweeperChangesOnlyServiceRecordsAndWhereAskedTheSOARecord(t *testing.T) {

@@ -35,6 +35,7 @@ var resourceTypes = map[string]resourceType{
 	"AWS::ECS::Cluster":              {properties: words("ClusterName CapacityProviders Tags"), attributes: words("Arn")},
 	"AWS::ECS::ClusterCapacityProviderAssociations": {
 		properties: words("Cluster! CapacityProviders! DefaultCapacityProviderStrategy!")},
+	"AWS::IAM::Policy":          {properties: words("PolicyDocument! PolicyName! Roles")},
 	"AWS::IAM::InstanceProfile": {properties: words("Roles!"), attributes: words("Arn")},
 	"AWS::IAM::Role": {properties: words("AssumeRolePolicyDocument! ManagedPolicyArns Policies Description"),
 		attributes: words("Arn RoleId")},
@@ -52,26 +53,31 @@ var resourceTypes = map[string]resourceType{
 // wildcards are the resources and actions with a * in them, by template and statement, with the reason.
 var wildcards = map[string]map[string]string{
 	"sweeper.cform": {
-		"Role fleet ec2:DescribeInstances *":        "knows no resource",
-		"Role fleet ec2:DescribeInstanceStatus *":   "knows no resource",
-		"Role fleet ecs:ListClusters *":             "knows no resource",
-		"Role fleet ecs:DescribeTaskDefinition *":   "knows no resource",
-		"Role vpc ec2:CreateNetworkInterface *":     "Lambda takes no other role for a function in a VPC",
-		"Role vpc ec2:DescribeNetworkInterfaces *":  "Lambda takes no other role for a function in a VPC",
-		"Role vpc ec2:DescribeSubnets *":            "Lambda takes no other role for a function in a VPC",
-		"Role vpc ec2:DeleteNetworkInterface *":     "Lambda takes no other role for a function in a VPC",
-		"Role vpc ec2:AssignPrivateIpAddresses *":   "Lambda takes no other role for a function in a VPC",
-		"Role vpc ec2:UnassignPrivateIpAddresses *": "Lambda takes no other role for a function in a VPC",
-		"Role fleet ecs:ListContainerInstances arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:cluster/*":                "any cluster",
-		"Role fleet ecs:DescribeContainerInstances arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:container-instance/*": "finds them",
-		"Role fleet ecs:DescribeContainerInstances arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task/*":               "finds them",
-		"Role fleet ecs:ListTasks arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:container-instance/*":                  "finds them",
-		"Role fleet ecs:ListTasks arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task/*":                                "finds them",
-		"Role fleet ecs:DescribeTasks arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:container-instance/*":              "finds them",
-		"Role fleet ecs:DescribeTasks arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task/*":                            "finds them",
-		"Role fleet ecs:StopTask arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:container-instance/*":                   "only with stop-task",
-		"Role fleet ecs:StopTask arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task/*":                                 "only with stop-task",
+		"Role fleet ec2:DescribeInstances *":                        "knows no resource",
+		"Role fleet ec2:DescribeInstanceStatus *":                   "knows no resource",
+		"AllClustersPolicy ecs:ListClusters *":                      "knows no resource",
+		"CheckPolicy ecs:DescribeTaskDefinition *":                  "knows no resource",
+		"VpcPolicy ec2:CreateNetworkInterface *":                    "Lambda takes no other role for a function in a VPC",
+		"VpcPolicy ec2:DescribeNetworkInterfaces *":                 "Lambda takes no other role for a function in a VPC",
+		"VpcPolicy ec2:DescribeSubnets *":                           "Lambda takes no other role for a function in a VPC",
+		"VpcPolicy ec2:DeleteNetworkInterface *":                    "Lambda takes no other role for a function in a VPC",
+		"VpcPolicy ec2:AssignPrivateIpAddresses *":                  "Lambda takes no other role for a function in a VPC",
+		"VpcPolicy ec2:UnassignPrivateIpAddresses *":                "Lambda takes no other role for a function in a VPC",
+		"Role fleet ecs:ListContainerInstances " + ofAny("cluster"): "clusters are found out, or named by their condition key",
+
+		"Role fleet ecs:DescribeContainerInstances " + ofAny("container-instance"): "what there is is found out",
+		"Role fleet ecs:DescribeContainerInstances " + ofAny("task"):               "what there is is found out",
+		"Role fleet ecs:ListTasks " + ofAny("container-instance"):                  "what there is is found out",
+		"Role fleet ecs:ListTasks " + ofAny("task"):                                "what there is is found out",
+		"Role fleet ecs:DescribeTasks " + ofAny("container-instance"):              "what there is is found out",
+		"Role fleet ecs:DescribeTasks " + ofAny("task"):                            "what there is is found out",
+		"StopTaskPolicy ecs:StopTask " + ofAny("task"):                             "which task fails is found out",
 	},
+}
+
+// ofAny is everything of a kind in the stack's region and account.
+func ofAny(kind string) string {
+	return "arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:" + kind + "/*"
 }
 
 func words(s string) []string { return strings.Fields(s) }
@@ -308,6 +314,9 @@ func (c *checker) resource(name string, resource map[string]any) {
 		if _, given := properties[required]; ok && !given {
 			c.problem("resource %s: property %s is missing", name, required)
 		}
+	}
+	if kind == "AWS::IAM::Policy" {
+		c.statements(name, properties["PolicyDocument"].(map[string]any)["Statement"])
 	}
 	if kind == "AWS::IAM::Role" {
 		for _, policy := range alternatives(properties["Policies"]) {
