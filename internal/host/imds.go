@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -63,9 +64,13 @@ func (id *Identity) ask(ctx context.Context) error {
 		}
 	}
 	if id.Region == "" {
-		id.Region = document.Region
+		if id.Region = document.Region; id.Region != "" && !regionName.MatchString(id.Region) {
+			return fmt.Errorf("read the region from EC2 metadata: %.60q is none", id.Region)
+		}
 	}
-	id.Account = document.AccountID
+	if accountID.MatchString(document.AccountID) { // what plays EC2's metadata may have other ones
+		id.Account = document.AccountID
+	}
 	id.EC2 = true
 	mac, err := read(ctx, client, "mac")
 	if err != nil {
@@ -77,11 +82,27 @@ func (id *Identity) ask(ctx context.Context) error {
 		}
 	}
 	names, err := read(ctx, client, "local-hostname")
-	// A DHCP option set with several domains makes several names of it.
-	name, _, _ := strings.Cut(names, " ")
-	id.PrivateDNSName = strings.ToLower(strings.TrimSuffix(name, "."))
+	id.PrivateDNSName = hostName(names)
 	return err
 }
+
+// hostName gives the first name of local-hostname, of which a DHCP option set with several domains makes several; empty where it
+// is no name in DNS.
+func hostName(names string) string {
+	first, _, _ := strings.Cut(names, " ")
+	name := strings.ToLower(strings.TrimSuffix(first, "."))
+	if len(name) > 253 || !dnsName.MatchString(name) {
+		return ""
+	}
+	return name
+}
+
+// What goes into records has to have the form that is read from them again.
+var (
+	accountID  = regexp.MustCompile(`^[0-9]{12}$`)
+	regionName = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+	dnsName    = regexp.MustCompile(`^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$`)
+)
 
 func metadataClient() *imds.Client {
 	return imds.New(imds.Options{
