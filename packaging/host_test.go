@@ -135,5 +135,5 @@ func confined(t *testing.T, m *machine) {
 			assert.NotRegexp(t, `level=(warning|error)`, line, "something that it needs is denied to it")
 		}
 	}
-	assert.Contains(t, m.property("StatusText"), "1 endpoints serving")
+	m.eventually(10*time.Second, "the agent says what it does", func() bool { return strings.HasPrefix(m.property("StatusText"), "1 endpoints serving") })
 }

@@ -173,10 +173,13 @@ func (m *machine) write(files map[string]string) {
 	require.NoError(m.t, m.cli.CopyToContainer(m.t.Context(), m.id, "/", &archive, api.CopyToContainerOptions{}))
 }
 
-// try runs a command on the machine as root, and gives what it prints, and an error where it could not be run or did not exit with 0.
+// try runs a command on the machine as root, for a minute at most, and gives what it prints, and an error where it could not be run
+// or did not exit with 0.
 func (m *machine) try(command ...string) (string, error) {
 	ctx := context.Background() // it serves clean-up too
-	created, err := m.cli.ContainerExecCreate(ctx, m.id, api.ExecOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
+	created, err := m.cli.ContainerExecCreate(ctx, m.id, api.ExecOptions{
+		Cmd: append([]string{"timeout", "60"}, command...), AttachStdout: true, AttachStderr: true,
+	})
 	if err != nil {
 		return "", err
 	}
