@@ -39,7 +39,7 @@ demo: build engine
 	@bin/demo
 
 test: engine compiler packaging
-	go test -race -timeout 15m ./...
+	go test -race -count=1 -timeout 15m ./...
 
 lint: go
 	@unformatted=$$("$$(go env GOROOT)/bin/gofmt" -l .) && echo "gofmt -l: $${unformatted:-nothing}" && test -z "$$unformatted"
