@@ -132,6 +132,13 @@ func sameBytes(t *testing.T, first, second string) {
 		after, err := os.ReadFile(filepath.Join(second, name))
 		require.NoError(t, err)
 		assert.True(t, bytes.Equal(before, after), "%s is another each time", name)
+		info, err := os.Stat(filepath.Join(second, name))
+		require.NoError(t, err)
+		mode := "-rw-r--r--"
+		if strings.Contains(name, "-linux-") {
+			mode = "-rwxr-xr-x"
+		}
+		assert.Equal(t, mode, info.Mode().String(), name)
 	}
 }
 
