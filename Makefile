@@ -45,8 +45,7 @@ lint: go
 	@unformatted=$$("$$(go env GOROOT)/bin/gofmt" -l .) && echo "gofmt -l: $${unformatted:-nothing}" && test -z "$$unformatted"
 	go vet ./...
 	go tool staticcheck ./...
-	go mod tidy -diff
-	go mod verify
+	for module in . packaging/nfpm; do go -C $$module mod tidy -diff && go -C $$module mod verify || exit; done
 
 go:
 	@command -v go >/dev/null || { echo 'Go is missing: install the version that go.mod names, or a later one, from https://go.dev/dl/' >&2; exit 1; }
