@@ -86,6 +86,23 @@ func TestEngineStopsInOrder(t *testing.T) {
 	w.settles(engine.Client(), 15*time.Second)
 }
 
+func TestEngineIsReplacedUnderItsContainers(t *testing.T) {
+	t.Parallel()
+	w, engine := ownEngine(t, "--live-restore")
+	w.apart(engine, 3, 0)
+	w.settles(engine.Client(), 10*time.Second)
+	before := w.told()
+	w.sandbox.ClearCalls()
+
+	engine.Stop()
+	w.eventually(5*time.Second, "not ready without the Engine", func() bool { return !w.ready() })
+	engine.Start()
+	w.container("witness", enginetest.Options{Engine: engine})
+	w.has("witness", 1, 15*time.Second)
+	assert.Len(t, w.changes(), 1, "that of the witness")
+	assert.Subset(t, w.told(), before)
+}
+
 func TestEngineCrashesAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	w, engine := ownEngine(t, "--live-restore")
