@@ -372,6 +372,10 @@ func (j *Journal) replace() error {
 		return fmt.Errorf("write journal %s: %w", j.path(), err)
 	}
 	defer file.Cleanup()
+	if info, err := os.Stat(j.dir); err == nil && os.Geteuid() == 0 {
+		// A command that root runs leaves to the service's own user what that has to read. Root in a container may not.
+		_ = file.Chown(ownerOf(info), -1)
+	}
 	if _, err := file.Write(content); err != nil {
 		return fmt.Errorf("write journal %s: %w", j.path(), err)
 	}
