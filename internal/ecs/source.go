@@ -151,6 +151,7 @@ func each[T any](ctx context.Context, items []T, work func(context.Context, T) e
 // pages makes a call for each page of a listing. The call gives the token of the next page.
 func pages(call func(token *string) (next *string, err error)) error {
 	var token *string
+	seen := map[string]bool{}
 	for {
 		next, err := call(token)
 		switch {
@@ -158,9 +159,10 @@ func pages(call func(token *string) (next *string, err error)) error {
 			return err
 		case aws.ToString(next) == "":
 			return nil
-		case token != nil && *token == *next:
-			return fmt.Errorf("a page names itself as the next")
+		case seen[*next]:
+			return fmt.Errorf("the listing goes round in a circle: a page names an earlier one as the next")
 		}
+		seen[*next] = true
 		token = next
 	}
 }

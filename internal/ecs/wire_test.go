@@ -97,7 +97,7 @@ func TestWhatIsNotDescribed(t *testing.T) {
 		"nothing is said of an instance": {
 			wire{"DescribeContainerInstances": says(`{}`)}, "describe container instances of cluster main: nothing is said of 1 out of 1"},
 		"a listing that does not end": {
-			wire{"ListTasks": says(`{"taskArns": ["task"], "nextToken": "again"}`)}, "a page names itself as the next"},
+			wire{"ListTasks": says(`{"taskArns": ["task"], "nextToken": "again"}`)}, "a page names an earlier one as the next"},
 		"a task definition without one": {
 			wire{"DescribeTaskDefinition": says(`{}`)}, "describe task definition web:1: the answer holds none"},
 	} {

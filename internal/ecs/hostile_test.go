@@ -1,0 +1,37 @@
+package ecs
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A sweep has a deadline; a reading that goes round for ever would use all of its time, and its memory.
+func TestListingThatGoesRoundInACircle(t *testing.T) {
+	for name, tokens := range map[string][]string{"of one page": {"a"}, "of two": {"a", "b"}, "of three, entered late": {"x", "a", "b", "c"}} {
+		t.Run(name, func(t *testing.T) {
+			calls := 0
+			err := pages(func(*string) (*string, error) {
+				calls++
+				require.Less(t, calls, 10, "it never ends")
+				if calls > len(tokens) {
+					return aws.String(tokens[len(tokens)-1]), nil
+				}
+				return aws.String(tokens[calls-1]), nil
+			})
+			assert.ErrorContains(t, err, "in a circle")
+		})
+	}
+	t.Run("there and back", func(t *testing.T) {
+		calls := 0
+		err := pages(func(*string) (*string, error) {
+			calls++
+			require.Less(t, calls, 10, "it never ends")
+			return aws.String([]string{"a", "b"}[calls%2]), nil
+		})
+		assert.ErrorContains(t, err, "in a circle")
+		assert.Equal(t, 3, calls)
+	})
+}
