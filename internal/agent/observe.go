@@ -130,6 +130,7 @@ func (a *Agent) look(ctx context.Context, writer *apply.Writer, m mail, v *view)
 
 // takeHints notes what hints say, and says whether a container known to serve has been asked to stop.
 func (a *Agent) takeHints(m mail, v *view) (stopping bool) {
+	fallen := false
 	past := m.connected.IsZero() || time.Since(m.connected) < replaying
 	for _, h := range m.hints {
 		c, known := a.containers[h.ContainerID]
@@ -145,6 +146,7 @@ func (a *Agent) takeHints(m mail, v *view) (stopping bool) {
 			// Signals before it were for an earlier run.
 			v.kills = slices.DeleteFunc(v.kills, func(k container.Hint) bool { return k.ContainerID == h.ContainerID })
 			delete(v.deaths, h.ContainerID)
+			fallen = a.stops.started(h.ContainerID, h.Time) || fallen
 		case container.Die:
 			if v.deaths == nil {
 				v.deaths = map[string]container.Hint{}
@@ -153,7 +155,7 @@ func (a *Agent) takeHints(m mail, v *view) (stopping bool) {
 		}
 		v.dirty[h.ContainerID] = true
 	}
-	if stopping {
+	if stopping || fallen {
 		a.cfg.Journal.SetStops(a.stops.saved())
 	}
 	return stopping
@@ -235,9 +237,9 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 	for _, c := range a.containers {
 		all = append(all, c)
 		if a.stops.marked(c) && !a.outlived(ctx, c, now) {
-			withheld[c.ID] = Withheld{Stopping, a.stops.expires(c)}
+			withheld[c.ID] = Withheld{Reason: Stopping, Until: a.stops.expires(c), Since: a.stops[c.ID].At}
 		} else if until := a.crashes.held(c, now); !until.IsZero() {
-			withheld[c.ID] = Withheld{CrashLoop, until}
+			withheld[c.ID] = Withheld{Reason: CrashLoop, Until: until}
 		}
 		a.due = earlier(a.due, withheld[c.ID].Until)
 	}
@@ -255,10 +257,9 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 
 // wishes gives the records that announce the endpoints.
 func (a *Agent) wishes(writer *apply.Writer, endpoints []endpoint.Endpoint) []apply.Wish {
-	zone := record.Zone{Name: a.cfg.ZoneName, TTL: a.cfg.TTL}
-	records := record.Desired(zone, a.cfg.Owner, endpoints)
+	records := a.records(endpoints)
 	if a.cfg.Owner.DNSName == "" {
-		host := zone.HostRecord(a.cfg.Owner)
+		host := a.zone().HostRecord(a.cfg.Owner)
 		if writer.Knows(host.Key()) && !slices.Contains(records, host) {
 			records = append(records, host)
 		}
@@ -273,6 +274,13 @@ func (a *Agent) wishes(writer *apply.Writer, endpoints []endpoint.Endpoint) []ap
 	}
 	return wishes
 }
+
+// records gives an SRV record for each endpoint, in their order, and the A records that those need.
+func (a *Agent) records(endpoints []endpoint.Endpoint) []record.Record {
+	return record.Desired(a.zone(), a.cfg.Owner, endpoints)
+}
+
+func (a *Agent) zone() record.Zone { return record.Zone{Name: a.cfg.ZoneName, TTL: a.cfg.TTL} }
 
 // report says once what cannot be announced, and why.
 func (a *Agent) report(problems []endpoint.Problem) {

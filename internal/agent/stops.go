@@ -70,6 +70,17 @@ func (s stops) expires(c container.Container) time.Time {
 	return s[c.ID].seen.Add(max(outlived, c.StopTimeout))
 }
 
+// started drops the mark of a signal that was sent before a run began, and says whether there was one. A snapshot may have shown
+// the run before the signal was heard of, which then seemed to be for it.
+func (s stops) started(id string, at time.Time) bool {
+	mark, ok := s[id]
+	if !ok || !mark.At.Before(at) {
+		return false
+	}
+	delete(s, id)
+	return true
+}
+
 // renew believes a mark anew; end gives up on it.
 func (s stops) renew(id string) {
 	mark := s[id]
