@@ -45,6 +45,9 @@ func FuzzIdentify(f *testing.F) {
 	f.Add(`{"instanceId":"i-1","privateIp":"::ffff:10.0.0.1","region":"../x","accountId":"1"}`, "ip\x1b[31m", "\n", "i-2")
 	f.Add(`{"instanceId":"i-1","privateIp":"10.0.0.1","region":"eu:west"}`, strings.Repeat("a.", 200), "v", "i")
 	f.Add(`{"instanceId":"i-1","privateIp":"10.0.0.1%eth0"}`, "..", "v", "i")
+	for _, name := range []string{"ip\x1b[31m", "..", "a\tb", strings.Repeat("a.", 200) + "a", "-a_.b."} {
+		f.Add(`{"instanceId":"i-1","privateIp":"10.0.0.1","region":"eu-central-1","accountId":"0123456789"}`, name, "vpc-1", "")
+	}
 	f.Add(`null`, "", "", "")
 	f.Add(`[`, "", "", "")
 	service := &answers{}
