@@ -87,6 +87,7 @@ func FuzzIdentify(f *testing.F) {
 func FuzzTasks(f *testing.F) {
 	f.Add([]byte(`{"Tasks":[{"Arn":"a","DesiredStatus":"STOPPED","Containers":[{"DockerId":"x","Ports":[{"ContainerPort":80,"Protocol":"tcp"}],"Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0.1"],"IPv6Addresses":["2001:db8::4"]}]}]}]}`))
 	f.Add([]byte(`{"Tasks":[{"Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["", "10.0.0", "10.0.0.1"]},{"NetworkMode":"bridge","IPv4Addresses":["172.17.0.2"]}]}]}]}`))
+	f.Add([]byte(`{"Tasks":[{"Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"bridge","IPv4Addresses":["172.17.0.2"]},{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0.1"]}]}]}]}`))
 	f.Add([]byte(`{"tasks":[{"containers":[{"dockerid":"x","ports":[{"containerport":65536}]}]}]}`))
 	f.Add([]byte(`{"Tasks":[null,{"Containers":[null]}]}{"Tasks":[]}`))
 	var mu sync.Mutex
