@@ -17,6 +17,7 @@ type Metrics struct {
 	delays    prometheus.Histogram
 	readBacks *prometheus.CounterVec
 	mended    prometheus.Counter
+	tally     tally
 }
 
 // NewMetrics registers the metrics of writers.
@@ -56,13 +57,17 @@ func (m *Metrics) call(err error, took time.Duration) {
 		outcome = "refused"
 	}
 	m.calls.WithLabelValues(outcome).Observe(took.Seconds())
+	m.tally.call(outcome, took, time.Now())
 }
 
 func (m *Metrics) applied(c plan.Change) {
 	m.changes.WithLabelValues(string(c.Action), string(c.Record.Type)).Inc()
 }
 
-func (m *Metrics) delay(d time.Duration) { m.delays.Observe(d.Seconds()) }
+func (m *Metrics) delay(d time.Duration) {
+	m.delays.Observe(d.Seconds())
+	m.tally.delay(d)
+}
 
 func (m *Metrics) verified(differences int, err error) {
 	outcome := "right"

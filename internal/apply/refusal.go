@@ -114,6 +114,9 @@ func (w *Writer) hold(c plan.Change, reason plan.Reason, message string) {
 			"action": c.Action, "name": c.Record.Name, "type": c.Record.Type, "set_id": c.Record.SetID,
 			"reason": reason, "message": message, "advice": advice[reason],
 		}).Error("Route 53 refuses a change, the others go on")
+		if w.cfg.Told != nil && c.Record.Type == record.SRV {
+			w.cfg.Told(Outcome{Kind: WasRefused, Record: c.Record, Message: message})
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -61,6 +62,13 @@ func (w *Writer) Status() Status {
 		return cmp.Or(cmp.Compare(a.Change.Record.Name, b.Change.Record.Name), cmp.Compare(a.Change.Record.SetID, b.Change.Record.SetID))
 	})
 	return s
+}
+
+// Known gives what the host believes to have in the zone.
+func (w *Writer) Known() plan.Known {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.known)
 }
 
 // Busy tells for how long the writer has been at its present piece of work, a call and what follows from it; 0 while it waits.

@@ -72,6 +72,7 @@ func (w *Writer) verify(ctx context.Context) {
 		return
 	}
 	differences := w.learn(g, found, false)
+	w.tell()
 	w.cfg.Metrics.verified(differences, nil)
 	if differences > 0 {
 		w.cfg.Log.WithField("name", g.name).WithField("differences", differences).

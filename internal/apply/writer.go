@@ -51,7 +51,9 @@ type Config struct {
 	Owns        func(record.Record) bool
 	VerifyEvery time.Duration // between two readings of an own name; 0: none
 	// Luck gives random numbers in [0, 1), by which hosts that failed together part; nil: rand.Float64.
-	Luck    func() float64
+	Luck func() float64
+	// Told is called with each Outcome, in their order. It must be quick and not call the Writer. Nil: nobody is told.
+	Told    func(Outcome)
 	Log     *logrus.Entry
 	Metrics *Metrics
 }
@@ -74,8 +76,9 @@ type Writer struct {
 	lastErr    error
 	lastGood   time.Time
 	loggedErr  time.Time
-	busySince  time.Time // zero while nothing is being done
-	recent     []Applied // oldest first
+	busySince  time.Time                    // zero while nothing is being done
+	recent     []Applied                    // oldest first
+	told       map[record.Key]record.Record // SRV records, as was told of them last
 
 	verification verification
 }
@@ -99,7 +102,7 @@ func New(cfg Config) *Writer {
 	}
 	return &Writer{
 		cfg: cfg, wake: make(chan struct{}, 1), known: known, ttls: map[group]int64{},
-		quarantine: quarantine{},
+		quarantine: quarantine{}, told: assumeTold(known),
 	}
 }
 
@@ -124,6 +127,9 @@ func (w *Writer) Adopt(found []record.Record) (adopted int) {
 	for _, r := range found {
 		if _, ok := w.known[r.Key()]; !ok && w.cfg.Owns(r) {
 			w.known[r.Key()] = w.entry(r)
+			if r.Type == record.SRV {
+				w.told[r.Key()] = r
+			}
 			adopted++
 		}
 	}
@@ -341,6 +347,9 @@ func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
 	if refusal != nil {
 		w.refused(ctx, batch, refusal)
 	}
+	w.mu.Lock()
+	w.tell()
+	w.mu.Unlock()
 	w.save()
 	if errors.Is(err, plan.ErrNoSuchZone) {
 		return err

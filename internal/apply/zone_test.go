@@ -40,6 +40,7 @@ type zone struct {
 	fault    func() (err error, applied bool) // before a call; nil: none
 	saved    plan.Known
 	calls    []call
+	told     []string // outcomes, "registered i-1:…"
 	groups   []reading
 	groupErr error
 }
@@ -63,6 +64,12 @@ func newZone(t *testing.T, records ...record.Record) *zone {
 	}
 	z.put(records...)
 	return z
+}
+
+func (z *zone) tell(o apply.Outcome) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.told = append(z.told, string(o.Kind)+" "+o.Record.SetID)
 }
 
 // put writes as another hand would.
@@ -339,7 +346,7 @@ func newWriter(z *zone, has plan.Known, verifyEvery time.Duration) writer {
 	z.saved = has
 	return writer{apply.New(apply.Config{
 		Zone: z, Known: has, Save: z.save, Owns: owns, VerifyEvery: verifyEvery, Log: logrus.NewEntry(log),
-		Metrics: apply.NewMetrics(registry),
+		Metrics: apply.NewMetrics(registry), Told: z.tell,
 	}), z, hook, registry}
 }
 

@@ -1,0 +1,68 @@
+package apply
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// Outcome is what has become of an SRV record of this host.
+type Outcome struct {
+	Kind    OutcomeKind
+	Record  record.Record
+	Message string // of a refusal: Route 53's own words
+}
+
+// OutcomeKind is a kind of Outcome.
+type OutcomeKind string
+
+// The kinds.
+const (
+	BecameServing OutcomeKind = "registered"   // it serves, for the first time or again
+	BecameStandby OutcomeKind = "standby"      // it has weight 0 now
+	BecameAbsent  OutcomeKind = "deregistered" // it is removed
+	WasRefused    OutcomeKind = "refused"      // Route 53 refuses to change it
+)
+
+// tell tells what has become of the host's SRV records, as far as Route 53 has confirmed it, since it was told last. A record
+// whose change may or may not have been made is not told of before that is known. The caller holds mu.
+func (w *Writer) tell() {
+	if w.cfg.Told == nil {
+		return
+	}
+	byKey := func(a, b record.Key) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.SetID, b.SetID)) }
+	for _, key := range slices.SortedFunc(maps.Keys(w.told), byKey) {
+		if _, ok := w.known[key]; !ok {
+			w.cfg.Told(Outcome{Kind: BecameAbsent, Record: w.told[key]})
+			delete(w.told, key)
+		}
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(w.known), byKey) {
+		e := w.known[key]
+		if e.Doubt || key.Type != record.SRV {
+			continue
+		}
+		before, there := w.told[key]
+		w.told[key] = e.Record
+		switch {
+		case e.Record.Weight > 0 && (!there || before.Weight == 0):
+			w.cfg.Told(Outcome{Kind: BecameServing, Record: e.Record})
+		case e.Record.Weight == 0 && (!there || before.Weight > 0):
+			w.cfg.Told(Outcome{Kind: BecameStandby, Record: e.Record})
+		}
+	}
+}
+
+// assumeTold takes what is known for told: what the journal says is written was told of by the agent that wrote it.
+func assumeTold(known plan.Known) map[record.Key]record.Record {
+	told := map[record.Key]record.Record{}
+	for key, e := range known {
+		if key.Type == record.SRV && !e.Doubt {
+			told[key] = e.Record
+		}
+	}
+	return told
+}
