@@ -82,6 +82,8 @@ type Config struct {
 	// Following is called once, when the agent follows the Engine's events. Alive is called each time the work has gone round,
 	// at least every 10 s unless it hangs, or waits for an answer that has a time limit of at most 30 s. Either may be nil.
 	Following, Alive func()
+	// Tell is called with each Event; it must be quick. Nil: nobody is told.
+	Tell func(Event)
 }
 
 // Agent keeps the zone in step with this host.
@@ -106,8 +108,9 @@ type Agent struct {
 	mu        sync.Mutex
 	announced map[string]bool // containers with an endpoint
 	published published
-	zoneNow   string        // ID of the zone in which the records are kept
-	writerNow *apply.Writer // nil before there is a zone
+	subjects  map[string]subject // containers by ID; only where events are told
+	zoneNow   string             // ID of the zone in which the records are kept
+	writerNow *apply.Writer      // nil before there is a zone
 }
 
 // New gives an agent that has not looked at anything yet.
@@ -130,7 +133,7 @@ func New(cfg Config) *Agent {
 		standbyKnown: known, standbyAsked: sync.OnceFunc(func() { close(known) }),
 		tasks: map[string]Task{},
 		stops: loadStops(cfg.Journal.Stops()), crashes: newCrashes(),
-		problems: map[endpoint.Problem]bool{},
+		problems: map[endpoint.Problem]bool{}, subjects: map[string]subject{},
 	}
 }
 
@@ -226,6 +229,10 @@ func (a *Agent) writer(id string, zone Zone, verifyEvery time.Duration) *apply.W
 		setID, ok := record.ParseSetID(key.SetID)
 		return !e.Record.Owned(a.cfg.Owner.InstanceID) && !(ok && setID.Kind == record.Legacy)
 	})
+	var told func(apply.Outcome)
+	if a.cfg.Tell != nil {
+		told = func(o apply.Outcome) { a.tell(id, o) }
+	}
 	return apply.New(apply.Config{
 		Zone:        zone,
 		Known:       known,
@@ -233,6 +240,7 @@ func (a *Agent) writer(id string, zone Zone, verifyEvery time.Duration) *apply.W
 		Owns:        a.owns,
 		VerifyEvery: verifyEvery,
 		Luck:        a.cfg.Luck,
+		Told:        told,
 		Log:         a.cfg.Log.WithField("zone_id", id),
 		Metrics:     a.cfg.Metrics.Writer,
 	})

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,6 +12,7 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
 )
 
 // Metrics shows what an agent does.
@@ -21,6 +24,7 @@ type Metrics struct {
 	engine     prometheus.Gauge
 	endpoints  *prometheus.GaugeVec
 	containers *prometheus.GaugeVec
+	problems   prometheus.Gauge
 	standby    prometheus.Gauge
 
 	mu      sync.Mutex
@@ -48,10 +52,21 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		containers: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ecssd_containers_withheld", Help: "Live containers that are not announced, by reason: stopping, crash_loop.",
 		}, []string{"reason"}),
+		problems: auto.NewGauge(prometheus.GaugeOpts{
+			Name: "ecssd_announcement_problems", Help: "Faults in what live containers ask to be announced as: names, ports, settings.",
+		}),
 		standby: auto.NewGauge(prometheus.GaugeOpts{
-			Name: "ecssd_host_standby", Help: "1 while the whole host is on standby, since it is about to go.",
+			Name: "ecssd_host_standby", Help: "1 while the whole host is on standby, since it is about to go or by hand.",
 		}),
 	}
+	// A series that begins only with its first event hides that event from rate().
+	for _, action := range []container.Action{container.Start, container.Kill, container.Die, container.Other} {
+		m.events.WithLabelValues(string(action))
+	}
+	for _, outcome := range []string{"ok", "failed"} {
+		m.snapshots.WithLabelValues(outcome)
+	}
+	m.count(Counts{})
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ecssd_changes_pending", Help: "Record changes to be made, those refused not counted.",
 	}, m.gauge(func(w *apply.Writer, _ *journal.Journal) float64 { return float64(len(w.Status().Pending)) }))
@@ -68,10 +83,27 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	}, m.gauge(func(_ *apply.Writer, j *journal.Journal) float64 {
 		return oneIf(j.Err() != nil)
 	}))
+	for _, t := range []record.Type{record.SRV, record.A} {
+		auto.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ecssd_records", Help: "Records of this host in Route 53, as far as it knows, by type: SRV, A.",
+			ConstLabels: prometheus.Labels{"type": string(t)},
+		}, m.gauge(func(_ *apply.Writer, j *journal.Journal) float64 {
+			n := 0
+			for _, zone := range j.ZonesWithRecords() {
+				for key := range j.Records(zone) {
+					if key.Type == t {
+						n++
+					}
+				}
+			}
+			return float64(n)
+		}))
+	}
 	for _, reason := range []plan.Reason{plan.NameFull, plan.ZoneFull, plan.Conflict, plan.Denied, plan.Invalid} {
 		auto.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "ecssd_changes_refused", Help: "Record changes that Route 53 refuses and that are held back, by reason.",
-			ConstLabels: prometheus.Labels{"reason": string(reason)},
+			Name:        "ecssd_changes_refused",
+			Help:        "Record changes that Route 53 refuses and that are held back, by reason: name_full, zone_full, other_record_kind, denied, invalid.",
+			ConstLabels: prometheus.Labels{"reason": strings.ReplaceAll(string(reason), " ", "_")},
 		}, m.gauge(func(w *apply.Writer, _ *journal.Journal) float64 {
 			n := 0.0
 			for _, r := range w.Status().Refused {
@@ -115,6 +147,8 @@ func (m *Metrics) snapshot(err error) {
 
 func (m *Metrics) connected(yes bool) { m.engine.Set(oneIf(yes)) }
 
+func (m *Metrics) problem(n int) { m.problems.Set(float64(n)) }
+
 func (m *Metrics) hostStandby(yes bool) { m.standby.Set(oneIf(yes)) }
 
 func oneIf(yes bool) float64 {
@@ -129,4 +163,21 @@ func (m *Metrics) count(c Counts) {
 	m.endpoints.WithLabelValues("standby").Set(float64(c.Standby))
 	m.containers.WithLabelValues("stopping").Set(float64(c.Stopping))
 	m.containers.WithLabelValues("crash_loop").Set(float64(c.Held))
+}
+
+// Register shows by metrics what Missing tells in words, from the start of the program on.
+func (r *Readiness) Register(registry prometheus.Registerer) {
+	auto := promauto.With(registry)
+	auto.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ecssd_ready", Help: "1 while nothing keeps the agent from its work, as /readyz says.",
+	}, func() float64 { return oneIf(len(r.missingParts()) == 0) })
+	for _, part := range parts {
+		auto.NewGaugeFunc(prometheus.GaugeOpts{
+			Name:        "ecssd_missing",
+			Help:        "1 while this part of what the agent needs is missing, and /readyz says why: " + strings.Join(parts, ", ") + ".",
+			ConstLabels: prometheus.Labels{"part": part},
+		}, func() float64 {
+			return oneIf(slices.ContainsFunc(r.missingParts(), func(m missing) bool { return m.part == part }))
+		})
+	}
 }

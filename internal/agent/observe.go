@@ -285,7 +285,11 @@ func (a *Agent) zone() record.Zone { return record.Zone{Name: a.cfg.ZoneName, TT
 // report says once what cannot be announced, and why.
 func (a *Agent) report(problems []endpoint.Problem) {
 	present := make(map[endpoint.Problem]bool, len(problems))
+	faults := 0
 	for _, p := range problems {
+		if !p.Chosen {
+			faults++
+		}
 		known := p
 		known.ContainerName = "" // it can be renamed
 		present[known] = true
@@ -297,6 +301,7 @@ func (a *Agent) report(problems []endpoint.Problem) {
 		}).Warn("not announced as asked")
 	}
 	a.problems = present
+	a.cfg.Metrics.problem(faults)
 }
 
 // wokenUp has everything written once more after the host has slept: others may have taken it for gone.

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -46,19 +45,33 @@ func (r *Readiness) watch(writer *apply.Writer, journal *journal.Journal) {
 	r.writer, r.journal, r.since = writer, journal, time.Now()
 }
 
+// parts are all that can be missing.
+var parts = []string{"agent", "engine", "identity", "journal", "listen", "route53", "zone"}
+
+// missing is a part that is missing, and why.
+type missing struct{ part, why string }
+
 // Missing gives a line for each thing that keeps the agent from its work, sorted; none where it is ready.
 func (r *Readiness) Missing() []string {
+	var lines []string
+	for _, m := range r.missingParts() {
+		lines = append(lines, m.part+": "+m.why)
+	}
+	return lines
+}
+
+func (r *Readiness) missingParts() []missing {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var lines []string
+	var found []missing
 	for _, part := range slices.Sorted(maps.Keys(r.missing)) {
-		lines = append(lines, part+": "+r.missing[part])
+		found = append(found, missing{part, r.missing[part]})
 	}
 	if r.writer == nil {
-		return append(lines, "agent: starting")
+		return append(found, missing{"agent", "starting"})
 	}
 	if err := r.journal.Err(); err != nil {
-		lines = append(lines, fmt.Sprintf("journal: %v", err))
+		found = append(found, missing{"journal", err.Error()})
 	}
 	last := r.since
 	status := r.writer.Status()
@@ -66,7 +79,7 @@ func (r *Readiness) Missing() []string {
 		last = status.LastGood
 	}
 	if status.Err != nil && (status.LastGood.IsZero() || time.Since(last) > patience) {
-		lines = append(lines, fmt.Sprintf("route53: %v", status.Err))
+		found = append(found, missing{"route53", status.Err.Error()})
 	}
-	return lines
+	return found
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/ecssd/ecssd/internal/apply"
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/endpoint"
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
 )
 
 // Status is how an agent stands.
@@ -17,6 +19,7 @@ type Status struct {
 	Containers  []Container
 	ZoneID      string // empty where the zone has not been found yet
 	Zone        apply.Status
+	Calls       apply.Calls
 }
 
 // Counts says how many endpoints of this host are in which state, and how many containers are withheld.
@@ -28,15 +31,23 @@ type Counts struct {
 // Container is a live container of this host and what is announced of it.
 type Container struct {
 	container.Container
-	Endpoints []endpoint.Endpoint
+	Endpoints []Endpoint
 	Problems  []endpoint.Problem
 	Withheld  Withheld
+}
+
+// Endpoint is one name for one port of a container, and its record.
+type Endpoint struct {
+	endpoint.Endpoint
+	Wanted record.Record
+	Known  plan.Entry // what the host believes to have in the zone; the zero Entry where that is nothing
 }
 
 // Withheld is why a live container is not announced for a while, whatever its settings; the zero value where it is.
 type Withheld struct {
 	Reason WithheldReason
 	Until  time.Time // when it will be, if it lives
+	Since  time.Time // of the stop signal; the zero time in a crash loop
 }
 
 // WithheldReason is why a live container is not announced for a while.
@@ -84,6 +95,9 @@ func (a *Agent) announce(p published) {
 	}
 	a.mu.Lock()
 	a.announced, a.published = announced, p
+	if a.cfg.Tell != nil {
+		a.remember(p.containers, time.Now())
+	}
 	a.mu.Unlock()
 	a.cfg.Metrics.count(p.counts())
 	a.cfg.Metrics.hostStandby(p.standby != "")
@@ -96,28 +110,35 @@ func (a *Agent) Summary() (counts Counts, hostStandby string) {
 	return a.published.counts(), a.published.standby
 }
 
+// Owner gives the host that the agent works for.
+func (a *Agent) Owner() record.Owner { return a.cfg.Owner }
+
 // Status tells how the agent stands now, containers by name.
 func (a *Agent) Status() Status {
 	a.mu.Lock()
 	p, s, writer := a.published, Status{ZoneID: a.zoneNow}, a.writerNow
 	a.mu.Unlock()
 	s.Counts, s.HostStandby = p.counts(), p.standby
+	s.Calls = a.cfg.Metrics.Writer.Calls()
+	var known plan.Known
 	if writer != nil {
-		s.Zone = writer.Status()
+		s.Zone, known = writer.Status(), writer.Known()
 	}
+	byID := make(map[string]*Container, len(p.containers))
 	for _, c := range p.containers {
-		told := Container{Container: c, Withheld: p.withheld[c.ID]}
-		for _, e := range p.endpoints {
-			if e.ContainerID == c.ID {
-				told.Endpoints = append(told.Endpoints, e)
-			}
-		}
-		for _, problem := range p.problems {
-			if problem.ContainerID == c.ID {
-				told.Problems = append(told.Problems, problem)
-			}
-		}
-		s.Containers = append(s.Containers, told)
+		byID[c.ID] = &Container{Container: c, Withheld: p.withheld[c.ID]}
+	}
+	wanted := slices.DeleteFunc(a.records(p.endpoints), func(r record.Record) bool { return r.Type != record.SRV })
+	for i, e := range p.endpoints {
+		told := byID[e.ContainerID]
+		told.Endpoints = append(told.Endpoints, Endpoint{e, wanted[i], known[wanted[i].Key()]})
+	}
+	for _, problem := range p.problems {
+		told := byID[problem.ContainerID]
+		told.Problems = append(told.Problems, problem)
+	}
+	for _, told := range byID {
+		s.Containers = append(s.Containers, *told)
 	}
 	slices.SortFunc(s.Containers, func(a, b Container) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return s
