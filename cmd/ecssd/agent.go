@@ -35,6 +35,7 @@ type parts struct {
 	log       *logrus.Entry
 	registry  *prometheus.Registry
 	readiness *agent.Readiness
+	metrics   *agent.Metrics
 	engine    *docker.Engine
 	journal   *journal.Journal
 	agent     *agent.Agent
@@ -47,8 +48,20 @@ func prepare(s *Settings, std streams) (*parts, error) {
 		return nil, usageError{fmt.Errorf("--docker-host: %w", err)}
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return &parts{log: s.logger(std.Err), registry: registry, readiness: &agent.Readiness{}, engine: engine}, nil
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	readiness := &agent.Readiness{}
+	readiness.Register(registry)
+	return &parts{
+		log: s.logger(std.Err), registry: registry, readiness: readiness, metrics: agent.NewMetrics(registry), engine: engine,
+	}, nil
+}
+
+// buildInfo is a metric that says which version this is, by its label.
+func buildInfo() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ecssd_build_info", Help: "Always 1; the label is the version of ecssd.",
+		ConstLabels: prometheus.Labels{"version": versionString()},
+	}, func() float64 { return 1 })
 }
 
 // assemble waits for what the agent cannot be without, who this host is, and makes the agent.
@@ -103,7 +116,7 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 		Journal:   p.journal,
 		Suspended: host.Suspended, HostStandby: hostStandby(s.StateDir, notices),
 		Resync: s.Resync, VerifyEvery: verifyEvery,
-		Log: p.log, Readiness: p.readiness, Metrics: agent.NewMetrics(p.registry),
+		Log: p.log, Readiness: p.readiness, Metrics: p.metrics,
 		Following: func() { notify(p.log, daemon.SdNotifyReady) }, Alive: func() { notify(p.log, daemon.SdNotifyWatchdog) },
 	})
 	p.log.WithFields(logrus.Fields{
@@ -179,8 +192,9 @@ func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err erro
 	defer serving.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	serving.Go(func() { serve(ctx, s.Listen, p.registry, p.readiness, p.log) })
 	var running atomic.Pointer[agent.Agent]
+	now := func() state { return tell(s.Zone, p.readiness, running.Load(), time.Now()) }
+	serving.Go(func() { serve(ctx, s.Listen, p.registry, p.readiness, now, p.log) })
 	serving.Go(func() { tellStatus(ctx, p.log, func() string { return statusLine(p.readiness, running.Load()) }) })
 	if err := p.assemble(ctx, s); err != nil {
 		if ctx.Err() != nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// healthcheckTimeout is how long the agent may take to answer.
-const healthcheckTimeout = 2 * time.Second
+// answerTimeout is how long the agent may take to answer a command.
+const answerTimeout = 2 * time.Second
 
 type healthcheckCommand struct{}
 
@@ -22,24 +22,38 @@ It does not ask /readyz: an agent that waits for AWS or for the Engine does what
 }
 
 func (healthcheckCommand) Run(ctx context.Context, s *Settings) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, healthcheckTimeout, fmt.Errorf("no answer within %s", healthcheckTimeout))
+	err := askAgent(ctx, s, "/healthz", func(response *http.Response) error {
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("it answers %s", response.Status)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("ask the agent at %s for its health: %w", s.Listen, err)
+	}
+	return nil
+}
+
+// askAgent passes on what the agent at --listen answers to GET path.
+func askAgent(ctx context.Context, s *Settings, path string, take func(*http.Response) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, fmt.Errorf("no answer within %s", answerTimeout))
 	defer cancel()
 	// The listener's address is dialled whatever the URL says. Where it names no host, or all of the host's addresses, Dial takes
 	// the loopback one (package net).
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, s.Listen)
-	}}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/healthz", nil)
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, s.Listen)
+		},
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
 	if err != nil {
 		return err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask the agent at %s for its health: %w", s.Listen, err)
+		return err
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask the agent at %s for its health: it answers %s", s.Listen, response.Status)
-	}
-	return nil
+	return take(response)
 }

@@ -36,7 +36,7 @@ func TestHealthcheckOfAnAgentThatIsNotReady(t *testing.T) {
 			require.NoError(t, err)
 			address := net.JoinHostPort(host, port)
 			log, _ := logtest.NewNullLogger()
-			go serve(t.Context(), address, prometheus.NewRegistry(), &agent.Readiness{}, logrus.NewEntry(log))
+			go serve(t.Context(), address, prometheus.NewRegistry(), &agent.Readiness{}, nil, logrus.NewEntry(log))
 			assert.EventuallyWithT(t, func(c *assert.CollectT) { assert.NoError(c, healthcheck(t, address)) }, 10*time.Second, 10*time.Millisecond)
 		})
 	}

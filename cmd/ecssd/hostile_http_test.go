@@ -26,7 +26,7 @@ func ask(listen, host string, header map[string]string) *httptest.ResponseRecord
 		request.Header.Set(key, value)
 	}
 	answer := httptest.NewRecorder()
-	guarded(listen, handler(prometheus.NewRegistry(), &agent.Readiness{})).Handler.ServeHTTP(answer, request)
+	guarded(listen, handler(prometheus.NewRegistry(), &agent.Readiness{}, nil)).Handler.ServeHTTP(answer, request)
 	return answer
 }
 
@@ -135,7 +135,7 @@ func (pipes) Addr() net.Addr { return &net.TCPAddr{} }
 func TestListenerDropsWhoIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := pipes{make(chan net.Conn)}
-		server := guarded("127.0.0.1:9553", handler(prometheus.NewRegistry(), &agent.Readiness{}))
+		server := guarded("127.0.0.1:9553", handler(prometheus.NewRegistry(), &agent.Readiness{}, nil))
 		go func() { _ = server.Serve(few(listener)) }()
 		defer server.Close()
 

@@ -13,9 +13,9 @@ import (
 	"github.com/ecssd/ecssd/internal/agent"
 )
 
-// serve answers /healthz, /readyz and /metrics until ctx ends. An address that is taken is waited for: it must not keep
+// serve answers /, /state, /healthz, /readyz and /metrics until ctx ends. An address that is taken is waited for: it must not keep
 // services out of DNS.
-func serve(ctx context.Context, address string, registry *prometheus.Registry, readiness *agent.Readiness, log *logrus.Entry) {
+func serve(ctx context.Context, address string, registry *prometheus.Registry, readiness *agent.Readiness, tell func() state, log *logrus.Entry) {
 	var listener net.Listener
 	err := agent.Await(ctx, log, readiness, "listen", func(ctx context.Context) (err error) {
 		listener, err = new(net.ListenConfig).Listen(ctx, "tcp", address)
@@ -24,14 +24,14 @@ func serve(ctx context.Context, address string, registry *prometheus.Registry, r
 	if err != nil {
 		return
 	}
-	log.WithField("address", listener.Addr().String()).Info("serving /healthz, /readyz and /metrics")
-	server := guarded(address, handler(registry, readiness))
+	log.WithField("address", listener.Addr().String()).Info("serving /, /state, /healthz, /readyz and /metrics")
+	server := guarded(address, handler(registry, readiness, tell))
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	_ = server.Serve(few(listener)) // returns when it is closed
 }
 
-func handler(registry *prometheus.Registry, readiness *agent.Readiness) http.Handler {
+func handler(registry *prometheus.Registry, readiness *agent.Readiness, tell func() state) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -46,5 +46,6 @@ func handler(registry *prometheus.Registry, readiness *agent.Readiness) http.Han
 		}
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /state", serveState(tell))
 	return mux
 }
