@@ -68,6 +68,20 @@ func (e *Engine) renew() (*client.Client, error) {
 // Close lets go of idle connections. A Follow ends by its context.
 func (e *Engine) Close() error { return e.cli.Load().Close() }
 
+// Version tells what Engine this is, and the newest version of the API that it speaks.
+func (e *Engine) Version(ctx context.Context) (engine, api string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	found, err := e.cli.Load().ServerVersion(ctx)
+	if err != nil {
+		return "", "", fmt.Errorf("ask the Docker Engine at %s for its version: %w", e.Host(), err)
+	}
+	return found.Version, found.APIVersion, nil
+}
+
+// Host is where the Engine is, in the form of DOCKER_HOST.
+func (e *Engine) Host() string { return e.cli.Load().DaemonHost() }
+
 // negotiate settles the API version and so proves that the Engine answers.
 func negotiate(ctx context.Context, cli *client.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

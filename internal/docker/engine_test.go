@@ -209,6 +209,17 @@ func TestInspectOfNothing(t *testing.T) {
 	assert.ErrorContains(t, err, `inspect container "nobody": `)
 }
 
+func TestVersion(t *testing.T) {
+	engine := newEngine(t, "")
+	version, api, err := engine.Version(t.Context())
+	require.NoError(t, err)
+	want, err := enginetest.Client(t).ServerVersion(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{want.Version, want.APIVersion}, []string{version, api})
+	_, _, err = newEngine(t, "unix:///nowhere.sock").Version(t.Context())
+	assert.ErrorContains(t, err, "ask the Docker Engine at unix:///nowhere.sock for its version")
+}
+
 func TestSnapshotSparesInspections(t *testing.T) {
 	proxy := enginetest.NewProxy(t)
 	engine := newEngine(t, proxy.Host())

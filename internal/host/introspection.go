@@ -50,23 +50,55 @@ func NewIntrospection(url string) *Introspection {
 
 // Tasks gives all tasks that the ECS agent knows.
 func (i *Introspection) Tasks(ctx context.Context) ([]Task, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, i.url+"/v1/tasks", nil)
+	body, err := i.get(ctx, "/v1/tasks")
 	if err != nil {
 		return nil, fmt.Errorf("ask the ECS agent for its tasks: %w", err)
 	}
-	response, err := i.client.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("ask the ECS agent for its tasks: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("ask the ECS agent for its tasks: it answers %s", response.Status)
-	}
-	tasks, err := decodeTasks(io.LimitReader(response.Body, maxIntrospection))
+	defer body.Close()
+	tasks, err := decodeTasks(io.LimitReader(body, maxIntrospection))
 	if err != nil {
 		return nil, fmt.Errorf("read the ECS agent's tasks: %w", err)
 	}
 	return tasks, nil
+}
+
+// ECSAgent is what the ECS agent of this host says of itself.
+type ECSAgent struct {
+	Version string // "Amazon ECS Agent - v1.106.1 (…)"
+	Cluster string
+	// ContainerInstanceArn is empty until the agent has registered the host in its cluster.
+	ContainerInstanceArn string
+}
+
+// Agent asks the ECS agent for itself.
+func (i *Introspection) Agent(ctx context.Context) (ECSAgent, error) {
+	body, err := i.get(ctx, "/v1/metadata")
+	if err != nil {
+		return ECSAgent{}, fmt.Errorf("ask the ECS agent for its version: %w", err)
+	}
+	defer body.Close()
+	var agent ECSAgent
+	if err := json.NewDecoder(io.LimitReader(body, maxIntrospection)).Decode(&agent); err != nil {
+		return ECSAgent{}, fmt.Errorf("read the ECS agent's version: %w", err)
+	}
+	return agent, nil
+}
+
+// get gives the body of an answer, to be closed.
+func (i *Introspection) get(ctx context.Context, path string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, i.url+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := i.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return nil, fmt.Errorf("it answers %s", response.Status)
+	}
+	return response.Body, nil
 }
 
 // decodeTasks reads the answer to /v1/tasks. Only awsvpc tasks have Networks; an address that cannot be read counts as none.

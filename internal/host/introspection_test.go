@@ -59,6 +59,16 @@ func TestTasks(t *testing.T) {
 	assert.Equal(t, 2, server.Calls())
 }
 
+func TestECSAgent(t *testing.T) {
+	client, server := ask(t)
+	got, err := client.Agent(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, ECSAgent{Version: "Amazon ECS Agent - v1.106.1", Cluster: "default"}, got)
+	server.Close()
+	_, err = client.Agent(t.Context())
+	assert.ErrorContains(t, err, "ask the ECS agent for its version")
+}
+
 func TestIntrospectionFailures(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc

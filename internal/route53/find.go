@@ -2,7 +2,6 @@ package route53
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +16,11 @@ import (
 // zonePage is the most hosted zones that Route 53 lists at once.
 const zonePage = 100
 
+// Unfit is the error of FindZone where there are zones of the name, and a person has to do something before one of them will do.
+type Unfit struct{ Why, Mend string }
+
+func (u Unfit) Error() string { return u.Why + ": " + u.Mend }
+
 // FindZone finds the private hosted zone of a name (no final dot); where several have it, the one associated with the VPC.
 // Its error wraps plan.ErrNoSuchZone where no private zone has the name, which time may mend; of the others those that call
 // for a person say what to do.
@@ -26,8 +30,10 @@ func (c *Client) FindZone(ctx context.Context, name, vpc string) (Zone, error) {
 		return Zone{}, fmt.Errorf("find hosted zone %s: %w", name, err)
 	}
 	if owner := zone.LinkedService; owner != nil {
-		return Zone{}, fmt.Errorf("find hosted zone %s: %s belongs to %s, which alone may change it: make a zone of another name "+
-			"for ecssd, or remove the Cloud Map namespace", name, zoneID(zone), aws.ToString(owner.ServicePrincipal))
+		return Zone{}, fmt.Errorf("find hosted zone %s: %w", name, Unfit{
+			Why:  zoneID(zone) + " belongs to " + aws.ToString(owner.ServicePrincipal) + ", which alone may change it",
+			Mend: "make a zone of another name for ecssd, or remove the Cloud Map namespace",
+		})
 	}
 	return Zone{ID: zoneID(zone), api: c.api}, nil
 }
@@ -111,8 +117,9 @@ func (c *Client) associated(ctx context.Context, zones []types.HostedZone, vpc s
 	if vpc == "" {
 		which = "the VPC of this host is not known"
 	}
-	return types.HostedZone{}, errors.New("several private zones have this name and " + which +
-		": choose one by --zone-id: " + strings.Join(listed, ", "))
+	return types.HostedZone{}, Unfit{
+		Why: "several private zones have this name and " + which, Mend: "choose one by --zone-id: " + strings.Join(listed, ", "),
+	}
 }
 
 // zoneID gives the ID of a zone without the path that the API puts before it.

@@ -264,6 +264,27 @@ func TestEC2Refuses(t *testing.T) {
 	}
 }
 
+func TestDescribeVPCAttribute(t *testing.T) {
+	s, _, _ := start(t, sandbox.Config{})
+	require.NoError(t, s.Fleet().Put(fleet.State{VPCs: []fleet.VPC{{ID: "vpc-1", NoDNSHostnames: true}}}))
+	ask := func(vpc string, attribute types.VpcAttributeName) (*ec2.DescribeVpcAttributeOutput, error) {
+		return ec2Client(s).DescribeVpcAttribute(t.Context(), &ec2.DescribeVpcAttributeInput{VpcId: &vpc, Attribute: attribute})
+	}
+	for vpc, hostnames := range map[string]bool{sandbox.DefaultVPC: true, "vpc-1": false} {
+		out, err := ask(vpc, types.VpcAttributeNameEnableDnsSupport)
+		require.NoError(t, err)
+		assert.True(t, *out.EnableDnsSupport.Value)
+		assert.Nil(t, out.EnableDnsHostnames, "one attribute a call")
+		out, err = ask(vpc, types.VpcAttributeNameEnableDnsHostnames)
+		require.NoError(t, err)
+		assert.Equal(t, hostnames, *out.EnableDnsHostnames.Value, vpc)
+		assert.Equal(t, vpc, *out.VpcId)
+	}
+	_, err := ask("vpc-2", types.VpcAttributeNameEnableDnsSupport)
+	code, _ := codeOf(t, err)
+	assert.Equal(t, "InvalidVpcID.NotFound", code)
+}
+
 func TestEC2Faults(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{})
 	c := ec2Client(s)

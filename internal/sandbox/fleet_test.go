@@ -103,7 +103,9 @@ func TestEC2OnTheWire(t *testing.T) {
 		`<instanceId>i-0123456789abcdef0</instanceId><instanceState><code>16</code><name>running</name></instanceState>`+
 		`<privateDnsName>ip-10-0-0-1.eu-central-1.compute.internal</privateDnsName><privateIpAddress>10.0.0.1</privateIpAddress>`+
 		`<vpcId>vpc-sandbox</vpcId><instanceType>t3.small</instanceType><launchTime>2026-01-02T03:04:05.000Z</launchTime><placement>`+
-		`<availabilityZone>eu-central-1a</availabilityZone></placement></item></instancesSet></item></reservationSet></DescribeInstancesResponse>`, body)
+		`<availabilityZone>eu-central-1a</availabilityZone></placement><metadataOptions><state>applied</state><httpTokens>required</httpTokens>`+
+		`<httpPutResponseHopLimit>1</httpPutResponseHopLimit><httpEndpoint>enabled</httpEndpoint></metadataOptions></item></instancesSet></item>`+
+		`</reservationSet></DescribeInstancesResponse>`, body)
 	status, body = request("ec2", "Version=2016-11-15&Action=DescribeInstances&InstanceId.1=i-00000000")
 	assert.Equal(t, 400, status)
 	assert.Equal(t, head+`<Response><Errors><Error><Code>InvalidInstanceID.NotFound</Code><Message>The instance ID &#39;i-00000000&#39; does not `+

@@ -137,7 +137,8 @@ POST   /fleet                these more, or instead of those of the same ID; tho
                                 "bindings": [{"containerPort": 80, "hostPort": 32768}]}]}]}
 PUT    /fleet                the same instead of all that there is
 DELETE /fleet                {"instances": ["i-..."], "tasks": ["..."]}
-PATCH  /fleet/instances/ID   {"state": "terminated"} {"instanceStatus": "impaired"}
+                             {"vpcs": [{"id": "vpc-sandbox", "noDnsHostnames": true}]}
+PATCH  /fleet/instances/ID   {"state": "terminated"} {"instanceStatus": "impaired"} {"metadataHopLimit": 2}
 PATCH  /fleet/containerInstances/ID  {"status": "DRAINING", "agentDisconnected": true}
 PATCH  /fleet/tasks/ID       {"desiredStatus": "STOPPED"}
 

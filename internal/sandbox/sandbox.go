@@ -10,8 +10,8 @@
 //   - signatures: a call must carry one of version 4 for its service, but any key and any region will do.
 //   - IAM: everything is allowed unless a fault denies it. One account, one region, one VPC that DNS is asked from.
 //   - ECS but for ListClusters, DescribeClusters, ListContainerInstances, DescribeContainerInstances, ListTasks, DescribeTasks,
-//     DescribeTaskDefinition and StopTask; EC2 but for DescribeInstances and DescribeInstanceStatus; STS but for
-//     GetCallerIdentity. The cluster query language, tags, services as such (an unknown one has no tasks), daemons.
+//     DescribeTaskDefinition and StopTask; EC2 but for DescribeInstances, DescribeInstanceStatus and DescribeVpcAttribute; STS
+//     but for GetCallerIdentity. The cluster query language, tags, services as such (an unknown one has no tasks), daemons.
 //   - a scheduler, or time: tasks and instances are what they are put to be. StopTask marks a task, and stops nothing; a
 //     stopped task or a terminated instance stays until it is removed.
 //   - the order of ECS's and EC2's listings, which AWS leaves open; here it is that of the IDs.
@@ -35,6 +35,7 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox/api"
 	"github.com/ecssd/ecssd/internal/sandbox/ecs"
 	"github.com/ecssd/ecssd/internal/sandbox/engine"
+	"github.com/ecssd/ecssd/internal/sandbox/events"
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
 	"github.com/ecssd/ecssd/internal/sandbox/fleet"
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
@@ -105,6 +106,7 @@ type Server struct {
 	api      *api.Handler
 	ecs      *ecs.Handler
 	query    *query.Handler
+	events   *events.Handler
 	imds     *imds.Handler
 	resolver *resolver.Server
 
@@ -174,6 +176,7 @@ func Start(c Config) (*Server, error) {
 	s.api = api.New(api.Config{Store: s.store, Gate: entrance(s.limiter, "Throttling"), Account: c.Instance.Account})
 	s.ecs = ecs.New(s.fleet, entrance(s.ecsLimiter, "ThrottlingException"))
 	s.query = query.New(s.fleet, entrance(s.ec2Limiter, "RequestLimitExceeded"))
+	s.events = events.New(c.Instance.Account, entrance(throttle.New(throttle.None()), "ThrottlingException"))
 	if err := s.fleet.Put(fleet.State{Instances: []fleet.Instance{s.own()}}); err != nil {
 		return nil, fmt.Errorf("make the instance known to EC2: %w", err)
 	}
@@ -261,6 +264,8 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		s.imds.ServeHTTP(w, r)
 	case strings.HasPrefix(r.URL.Path, "/2013-04-01/"):
 		s.api.ServeHTTP(w, r)
+	case r.URL.Path == "/" && strings.HasPrefix(r.Header.Get("X-Amz-Target"), events.TargetPrefix):
+		s.events.ServeHTTP(w, r)
 	case r.URL.Path == "/" && r.Header.Get("X-Amz-Target") != "":
 		s.ecs.ServeHTTP(w, r)
 	case r.URL.Path == "/" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
@@ -406,6 +411,9 @@ func (s *Server) ClearCalls() {
 	s.imds.Clear()
 	s.store.ClearEvents()
 }
+
+// Put gives the events that were put on an EventBridge bus, oldest first.
+func (s *Server) Put() []events.Entry { return s.events.Entries() }
 
 // Events tells when DNS came to show which record set, oldest first.
 func (s *Server) Events() []Event { return s.store.Events() }

@@ -23,6 +23,15 @@ type Instance struct {
 	InstanceStatus   string    `json:"instanceStatus"` // ok impaired initializing insufficient-data; shown while running
 	SystemStatus     string    `json:"systemStatus"`
 	Launched         time.Time `json:"launched"`
+	MetadataTokens   string    `json:"metadataTokens"`   // optional required; required unless said
+	MetadataHopLimit int       `json:"metadataHopLimit"` // 1 unless said
+}
+
+// VPC is what can be said of a VPC. One that nothing is said of has both attributes on.
+type VPC struct {
+	ID             string `json:"id"`
+	NoDNSSupport   bool   `json:"noDnsSupport,omitempty"`
+	NoDNSHostnames bool   `json:"noDnsHostnames,omitempty"`
 }
 
 // Cluster is an ECS cluster.
@@ -180,6 +189,10 @@ func (i *Instance) complete(s *Store, now time.Time) error {
 	fallback(&i.InstanceStatus, "ok")
 	fallback(&i.SystemStatus, "ok")
 	fallback(&i.VPC, s.VPC)
+	fallback(&i.MetadataTokens, "required")
+	if i.MetadataHopLimit == 0 {
+		i.MetadataHopLimit = 1
+	}
 	if i.PrivateDNSName == "" && i.PrivateIP != "" {
 		i.PrivateDNSName = "ip-" + strings.ReplaceAll(i.PrivateIP, ".", "-") + "." + s.Region + ".compute.internal"
 	}
@@ -191,6 +204,7 @@ func (i *Instance) complete(s *Store, now time.Time) error {
 		oneOf("state", i.State, "pending", "running", "shutting-down", "terminated", "stopping", "stopped"),
 		oneOf("instance status", i.InstanceStatus, statuses...),
 		oneOf("system status", i.SystemStatus, statuses...),
+		oneOf("metadata tokens", i.MetadataTokens, "optional", "required"),
 	)
 }
 

@@ -17,6 +17,7 @@ import (
 // State is everything, or a part that is put.
 type State struct {
 	Instances          []Instance          `json:"instances,omitempty"`
+	VPCs               []VPC               `json:"vpcs,omitempty"`
 	Clusters           []Cluster           `json:"clusters,omitempty"`
 	ContainerInstances []ContainerInstance `json:"containerInstances,omitempty"`
 	Tasks              []Task              `json:"tasks,omitempty"`
@@ -35,6 +36,7 @@ type IDs struct {
 // View is the fleet at one moment. It never changes.
 type View struct {
 	Instances          map[string]Instance
+	VPCs               map[string]VPC
 	Clusters           map[string]Cluster
 	ContainerInstances map[string]ContainerInstance
 	Tasks              map[string]Task
@@ -63,7 +65,7 @@ type Store struct {
 // New makes an empty Store.
 func New(account, region, vpc string, now func() time.Time, random *rand.Rand) *Store {
 	return &Store{Account: account, Region: region, VPC: vpc, Now: now, Random: random, views: []*View{{
-		Instances: map[string]Instance{}, Clusters: map[string]Cluster{}, ContainerInstances: map[string]ContainerInstance{},
+		Instances: map[string]Instance{}, VPCs: map[string]VPC{}, Clusters: map[string]Cluster{}, ContainerInstances: map[string]ContainerInstance{},
 		Tasks: map[string]Task{}, TaskDefinitions: map[string]TaskDefinition{},
 	}}}
 }
@@ -120,7 +122,7 @@ func (s *Store) change(f func(v *View, now time.Time) error) error {
 	now := s.Now()
 	last := s.views[len(s.views)-1]
 	v := &View{
-		Instances: maps.Clone(last.Instances), Clusters: maps.Clone(last.Clusters),
+		Instances: maps.Clone(last.Instances), VPCs: maps.Clone(last.VPCs), Clusters: maps.Clone(last.Clusters),
 		ContainerInstances: maps.Clone(last.ContainerInstances), Tasks: maps.Clone(last.Tasks),
 		TaskDefinitions: maps.Clone(last.TaskDefinitions), since: now,
 	}
@@ -144,6 +146,9 @@ func (s *Store) put(v *View, state State, now time.Time) error {
 			return err
 		}
 		v.Instances[i.ID] = i
+	}
+	for _, vpc := range state.VPCs {
+		v.VPCs[vpc.ID] = vpc
 	}
 	for _, c := range state.Clusters {
 		if err := c.complete(); err != nil {
@@ -185,6 +190,7 @@ func (s *Store) put(v *View, state State, now time.Time) error {
 func (s *Store) Replace(state State) error {
 	return s.change(func(v *View, now time.Time) error {
 		clear(v.Instances)
+		clear(v.VPCs)
 		clear(v.Clusters)
 		clear(v.ContainerInstances)
 		clear(v.Tasks)
@@ -215,7 +221,7 @@ func remove[T any](from map[string]T, ids []string) {
 func (s *Store) State() State {
 	v := s.Newest()
 	return State{
-		Instances: sorted(v.Instances), Clusters: sorted(v.Clusters), ContainerInstances: sorted(v.ContainerInstances),
+		Instances: sorted(v.Instances), VPCs: sorted(v.VPCs), Clusters: sorted(v.Clusters), ContainerInstances: sorted(v.ContainerInstances),
 		Tasks: sorted(v.Tasks), TaskDefinitions: sorted(v.TaskDefinitions),
 	}
 }

@@ -216,14 +216,22 @@ type state struct {
 }
 
 type instance struct {
-	ID         string `xml:"instanceId"`
-	State      state  `xml:"instanceState"`
-	DNSName    string `xml:"privateDnsName"`
-	Address    string `xml:"privateIpAddress,omitempty"`
-	VPC        string `xml:"vpcId,omitempty"`
-	Type       string `xml:"instanceType"`
-	LaunchTime string `xml:"launchTime"`
-	Zone       string `xml:"placement>availabilityZone"`
+	ID         string          `xml:"instanceId"`
+	State      state           `xml:"instanceState"`
+	DNSName    string          `xml:"privateDnsName"`
+	Address    string          `xml:"privateIpAddress,omitempty"`
+	VPC        string          `xml:"vpcId,omitempty"`
+	Type       string          `xml:"instanceType"`
+	LaunchTime string          `xml:"launchTime"`
+	Zone       string          `xml:"placement>availabilityZone"`
+	Metadata   metadataOptions `xml:"metadataOptions"`
+}
+
+type metadataOptions struct {
+	State    string `xml:"state"`
+	Tokens   string `xml:"httpTokens"`
+	HopLimit int    `xml:"httpPutResponseHopLimit"`
+	Endpoint string `xml:"httpEndpoint"`
 }
 
 type reservation struct {
@@ -254,6 +262,7 @@ func (h *Handler) describeInstances(form url.Values, requestID string) (gate.Ans
 		reservations[n].Instances = append(reservations[n].Instances, instance{
 			ID: i.ID, State: state{stateCodes[i.State], i.State}, DNSName: s.PrivateDNSName, Address: s.PrivateIP, VPC: s.VPC,
 			Type: "t3.small", LaunchTime: i.Launched.UTC().Format("2006-01-02T15:04:05.000Z"), Zone: i.AvailabilityZone,
+			Metadata: metadataOptions{"applied", i.MetadataTokens, i.MetadataHopLimit, "enabled"},
 		})
 	}
 	return answer(200, xml.Name{Space: ec2XML, Local: "DescribeInstancesResponse"}, struct {
@@ -316,4 +325,34 @@ func (h *Handler) describeInstanceStatus(form url.Values, requestID string) (gat
 		Statuses  set[instanceStatus] `xml:"instanceStatusSet"`
 		Next      string              `xml:"nextToken,omitempty"`
 	}{requestID, set[instanceStatus]{statuses}, next}), nil
+}
+
+// describeVPCAttribute knows the VPCs that were put, those of the instances, and the one that DNS is asked from.
+func (h *Handler) describeVPCAttribute(form url.Values, requestID string) (gate.Answer, *gate.Failure) {
+	v, id, attribute := h.store.EC2(), form.Get("VpcId"), form.Get("Attribute")
+	vpc, known := v.VPCs[id]
+	for _, i := range v.Instances {
+		known = known || i.VPC == id
+	}
+	if !known && id != h.store.VPC {
+		return gate.Answer{}, gate.Refuse(400, "InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", id)
+	}
+	type value struct {
+		Value bool `xml:"value"`
+	}
+	document := struct {
+		RequestID string `xml:"requestId"`
+		ID        string `xml:"vpcId"`
+		Support   *value `xml:"enableDnsSupport,omitempty"`
+		Hostnames *value `xml:"enableDnsHostnames,omitempty"`
+	}{RequestID: requestID, ID: id}
+	switch attribute {
+	case "enableDnsSupport":
+		document.Support = &value{!vpc.NoDNSSupport}
+	case "enableDnsHostnames":
+		document.Hostnames = &value{!vpc.NoDNSHostnames}
+	default:
+		return gate.Answer{}, gate.Refuse(400, "InvalidParameterValue", "The sandbox does not imitate the attribute %q of a VPC", attribute)
+	}
+	return answer(200, xml.Name{Space: ec2XML, Local: "DescribeVpcAttributeResponse"}, document), nil
 }

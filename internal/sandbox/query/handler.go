@@ -1,5 +1,5 @@
-// Package query answers the services whose requests are forms and whose answers are XML: of EC2, DescribeInstances and
-// DescribeInstanceStatus over a fleet.Store; of STS, GetCallerIdentity. Anything else is refused in words. It wants requests
+// Package query answers the services whose requests are forms and whose answers are XML: of EC2, DescribeInstances,
+// DescribeInstanceStatus and DescribeVpcAttribute over a fleet.Store; of STS, GetCallerIdentity. Anything else is refused in words. It wants requests
 // to be signed, for any region and with any key, but does not check the signature.
 package query
 
@@ -70,6 +70,8 @@ func (h *Handler) Understand(r *http.Request, body []byte, record *history.Call)
 		perform = h.describeInstances
 	case record.Operation == "ec2:DescribeInstanceStatus":
 		perform = h.describeInstanceStatus
+	case record.Operation == "ec2:DescribeVpcAttribute":
+		perform = h.describeVPCAttribute
 	case record.Operation == "sts:GetCallerIdentity":
 		perform = h.getCallerIdentity
 	case form.Get("Version") != ec2Version && form.Get("Version") != stsVersion:
