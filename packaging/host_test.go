@@ -40,7 +40,7 @@ func outlive(t *testing.T, m *machine) {
 	m.container("restarted")
 
 	m.install("1.0.1")
-	m.eventually(20*time.Second, "the new version runs", func() bool { return strings.Contains(m.log(), " version=1.0.1 ") })
+	m.eventually(30*time.Second, "the new version runs", func() bool { return strings.Contains(m.log(), " version=1.0.1 ") })
 	assert.Equal(t, "enabled\nenabled", m.run("systemctl", "is-enabled", "ecssd", "ecssd-deregister"))
 	m.container("upgraded")
 
@@ -79,7 +79,7 @@ func outlive(t *testing.T, m *machine) {
 	assert.Empty(t, m.sandbox.Records(m.zone))
 
 	m.boot()
-	m.eventually(10*time.Second, "all services are back", func() bool { return slices.Equal(all, m.announced()) })
+	m.eventually(30*time.Second, "all services are back", func() bool { return slices.Equal(all, m.announced()) })
 	stops := m.run("sh", "-c", "journalctl -o cat | grep -oE '^(Stopped|Stopping) (ecssd|ecssd-deregister|docker).service' | tail -n 6")
 	assert.Equal(t, strings.Join([]string{
 		"Stopping ecssd.service", "Stopped ecssd.service",
@@ -109,8 +109,8 @@ func alone(t *testing.T, m *machine) {
 	m.waitsFor("engine")
 	assert.Equal(t, "activating", m.property("ActiveState"))
 	m.run("systemctl", "start", "docker")
-	m.eventually(10*time.Second, "the records are right again", func() bool { return slices.Equal([]string{"stays"}, m.announced()) })
-	m.eventually(10*time.Second, "the agent is up", func() bool { return m.property("ActiveState") == "active" })
+	m.eventually(30*time.Second, "the records are right again", func() bool { return slices.Equal([]string{"stays"}, m.announced()) })
+	m.eventually(30*time.Second, "the agent is up", func() bool { return m.property("ActiveState") == "active" })
 }
 
 // confined holds what the agent may do against the little it needs.
@@ -135,5 +135,5 @@ func confined(t *testing.T, m *machine) {
 			assert.NotRegexp(t, `level=(warning|error)`, line, "something that it needs is denied to it")
 		}
 	}
-	m.eventually(10*time.Second, "the agent says what it does", func() bool { return strings.HasPrefix(m.property("StatusText"), "1 endpoints serving") })
+	m.eventually(30*time.Second, "the agent says what it does", func() bool { return strings.HasPrefix(m.property("StatusText"), "1 endpoints serving") })
 }

@@ -251,7 +251,7 @@ func (m *machine) configure() {
 func (m *machine) container(name string) *enginetest.Container {
 	m.t.Helper()
 	c := enginetest.Run(m.t, enginetest.Options{Labels: enginetest.ECSLabels(m.prefix + name), Publish: []string{"8080"}})
-	m.eventually(10*time.Second, "service "+name+" is announced", func() bool { return slices.Contains(m.announced(), name) })
+	m.eventually(30*time.Second, "service "+name+" is announced", func() bool { return slices.Contains(m.announced(), name) })
 	return c
 }
 
@@ -315,7 +315,7 @@ func (m *machine) log() string {
 // waitsFor waits until the agent says that it waits for a part of what it needs.
 func (m *machine) waitsFor(part string) {
 	m.t.Helper()
-	m.eventually(20*time.Second, "the agent waits for "+part, func() bool { return strings.Contains(m.property("StatusText"), part+": ") })
+	m.eventually(30*time.Second, "the agent waits for "+part, func() bool { return strings.Contains(m.property("StatusText"), part+": ") })
 }
 
 // restarted waits until systemd has started the agent again by itself, once since it was last asked to.
