@@ -49,13 +49,16 @@ func is(state string) func(containerState) bool {
 	return func(c containerState) bool { return len(c.Endpoints) == 1 && c.Endpoints[0].State == state }
 }
 
+// onIPv4 has a port published once: on IPv6 it may get another number, of which is told.
+var onIPv4 = []string{"0.0.0.0::8080"}
+
 func TestStateOfAContainer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.start()
 	labels := enginetest.ECSLabels(w.prefix + "web")
 	labels["PASSWORD"], labels["SERVICE_WEIGHT"] = "label-secret", "7"
-	c := w.container("web", enginetest.Options{Labels: labels, Env: []string{"TOKEN=variable-secret", "SERVICE_TOKEN=setting-secret"}})
+	c := w.container("web", enginetest.Options{Publish: onIPv4, Labels: labels, Env: []string{"TOKEN=variable-secret", "SERVICE_TOKEN=setting-secret"}})
 	got := w.tells(c, "the container serves", is(isServing))
 	port := c.HostPort("8080/tcp")
 	assert.WithinDuration(t, time.Now(), got.Started, time.Minute)
@@ -120,7 +123,7 @@ func TestStateOfWhatIsNotAnnounced(t *testing.T) {
 
 	labels := enginetest.ECSLabels(w.prefix + "bad")
 	labels["SERVICE_NAME"] = "no name\x1b[31m"
-	bad := w.container("bad", enginetest.Options{Labels: labels})
+	bad := w.container("bad", enginetest.Options{Publish: onIPv4, Labels: labels})
 	got = w.tells(bad, "it has a problem", func(c containerState) bool { return len(c.Problems) == 1 })
 	assert.Equal(t, `no name\x1b[31m`, got.Service)
 	assert.Equal(t, "SERVICE_NAME", got.Problems[0].Subject)
