@@ -16,18 +16,19 @@ const module = "github.com/ecssd/ecssd/"
 // mayImport says which packages of ours each package may import: the direction in which data flows. Adapters to the outside
 // (docker, route53, host, journal) never import each other.
 var mayImport = map[string][]string{
-	"internal/container": {},
-	"internal/endpoint":  {"internal/container"},
-	"internal/record":    {"internal/endpoint"},
-	"internal/plan":      {"internal/record"},
-	"internal/apply":     {"internal/plan", "internal/record"},
-	"internal/journal":   {"internal/plan", "internal/record"},
-	"internal/docker":    {"internal/container"},
-	"internal/route53":   {"internal/plan", "internal/record"},
-	"internal/host":      {},
-	"internal/sweep":     {"internal/container", "internal/plan", "internal/record"},
-	"internal/ecs":       {"internal/container", "internal/sweep"},
-	"internal/sweeper":   {"internal/ecs", "internal/route53", "internal/sweep"},
+	"internal/container":   {},
+	"internal/endpoint":    {"internal/container"},
+	"internal/record":      {"internal/endpoint"},
+	"internal/plan":        {"internal/record"},
+	"internal/apply":       {"internal/plan", "internal/record"},
+	"internal/journal":     {"internal/plan", "internal/record"},
+	"internal/docker":      {"internal/container"},
+	"internal/route53":     {"internal/plan", "internal/record"},
+	"internal/host":        {},
+	"internal/eventbridge": {},
+	"internal/sweep":       {"internal/container", "internal/plan", "internal/record"},
+	"internal/ecs":         {"internal/container", "internal/sweep"},
+	"internal/sweeper":     {"internal/ecs", "internal/route53", "internal/sweep"},
 	"internal/agent": {
 		"internal/apply", "internal/container", "internal/endpoint", "internal/journal", "internal/plan", "internal/record",
 	},
@@ -40,11 +41,12 @@ var impure = []string{"context", "os", "os/exec", "io/fs", "net", "net/http", "l
 
 // onlyImporter names the one package of the product that may import an SDK.
 var onlyImporter = map[string]string{
-	"github.com/docker/docker/":                     "internal/docker",
-	"github.com/aws/aws-sdk-go-v2/service/route53":  "internal/route53",
-	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds": "internal/host",
-	"github.com/aws/aws-sdk-go-v2/service/ecs":      "internal/ecs",
-	"github.com/aws/aws-sdk-go-v2/service/ec2":      "internal/ecs",
+	"github.com/docker/docker/":                        "internal/docker",
+	"github.com/aws/aws-sdk-go-v2/service/route53":     "internal/route53",
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds":    "internal/host",
+	"github.com/aws/aws-sdk-go-v2/service/ecs":         "internal/ecs",
+	"github.com/aws/aws-sdk-go-v2/service/ec2":         "internal/ecs",
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge": "internal/eventbridge",
 }
 
 // product says whether a package is part of what is deployed: neither the sandbox nor what only tests and the demo use.

@@ -39,6 +39,7 @@ type parts struct {
 	engine    *docker.Engine
 	journal   *journal.Journal
 	agent     *agent.Agent
+	tellers   tellers
 }
 
 // prepare makes what needs nobody's answer.
@@ -117,6 +118,7 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 		Suspended: host.Suspended, HostStandby: hostStandby(s.StateDir, notices),
 		Resync: s.Resync, VerifyEvery: verifyEvery,
 		Log: p.log, Readiness: p.readiness, Metrics: p.metrics,
+		Tell:      p.tellers.start(ctx, s.EventBus, id.InstanceID, awsConfig, p.registry, p.log),
 		Following: func() { notify(p.log, daemon.SdNotifyReady) }, Alive: func() { notify(p.log, daemon.SdNotifyWatchdog) },
 	})
 	p.log.WithFields(logrus.Fields{
@@ -127,6 +129,7 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 
 // close gives up what prepare and assemble took.
 func (p *parts) close() error {
+	p.tellers.stop()
 	var err error
 	if p.journal != nil {
 		err = p.journal.Close()

@@ -30,6 +30,7 @@ type Settings struct {
 	MaxWeight    int           `help:"Highest weight that a container may ask for, 0 to 255." default:"255"`
 	AllowNames   string        `help:"Regular expression that a whole service name has to match to be announced." placeholder:"REGEXP"`
 	NameTemplate string        `help:"Go template of service names, over .Service .Cluster .Family .Revision .Port .Proto." default:"{{.Service}}"`
+	EventBus     string        `help:"Name or ARN of an EventBridge bus that is told what becomes of endpoints; nobody is told where not given." placeholder:"BUS"`
 	StateDir     string        `help:"Directory of the journal of what this host has written." default:"/var/lib/ecssd"`
 	Listen       string        `help:"Address of /healthz, /readyz and /metrics." default:"127.0.0.1:9553"`
 	Resync       time.Duration `help:"Time between full looks at the Engine, which make good for lost events." default:"1m"`

@@ -94,8 +94,12 @@ func (p published) why(containerID string, o apply.Outcome) string {
 			return "the sweeper's check of the container failed"
 		}
 	}
-	if o.Kind == apply.BecameAbsent {
+	switch {
+	case o.Kind != apply.BecameAbsent:
+		return ""
+	case p.containers == nil: // nobody has looked: ecssd deregister
+		return "all records of the host are removed"
+	default:
 		return "the container has ended"
 	}
-	return ""
 }

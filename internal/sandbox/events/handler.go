@@ -1,0 +1,153 @@
+// Package events answers PutEvents of the EventBridge API, in JSON 1.1, and keeps what was put. Anything else is refused in
+// words. It wants requests to be signed, for any region and with any key, but does not check the signature.
+package events
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/ecssd/ecssd/internal/sandbox/fault"
+	"github.com/ecssd/ecssd/internal/sandbox/gate"
+	"github.com/ecssd/ecssd/internal/sandbox/history"
+)
+
+// TargetPrefix is what the header X-Amz-Target begins with.
+const TargetPrefix = "AWSEvents."
+
+const (
+	mostEntries = 10
+	// maxTotal bounds all entries of a call, in bytes ("PutEvents", EventBridge API reference; quotas).
+	maxTotal = 256 << 10
+	maxKept  = 10_000
+)
+
+// Entry is one event that was put.
+type Entry struct {
+	Source       string   `json:"Source"`
+	DetailType   string   `json:"DetailType"`
+	Detail       string   `json:"Detail"`
+	EventBusName string   `json:"EventBusName,omitempty"`
+	Resources    []string `json:"Resources,omitempty"`
+	Time         float64  `json:"Time,omitempty"` // seconds since 1970
+}
+
+// Handler serves the path /.
+type Handler struct {
+	account string
+	gate    *gate.Gate
+
+	mu      sync.Mutex
+	entries []Entry
+}
+
+// New makes a Handler.
+func New(account string, g *gate.Gate) *Handler { return &Handler{account: account, gate: g} }
+
+// ServeHTTP answers one call.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.gate.Serve(w, r, h) }
+
+// Entries gives what was put, oldest first.
+func (h *Handler) Entries() []Entry {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]Entry(nil), h.entries...)
+}
+
+// Understand reads a request as far as its form goes.
+func (h *Handler) Understand(r *http.Request, body []byte, record *history.Call) (*gate.Call, *gate.Failure) {
+	key, signed := gate.AccessKey(r, "events")
+	record.AccessKey = key
+	name, _ := strings.CutPrefix(r.Header.Get("X-Amz-Target"), TargetPrefix)
+	record.Operation = "events:" + name
+	if json.Valid(body) {
+		record.Input = body
+	}
+	contentType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	switch {
+	case r.Method != http.MethodPost || contentType != "application/x-amz-json-1.1":
+		return nil, gate.Refuse(404, "UnknownOperationException", "")
+	case name != "PutEvents":
+		return nil, gate.Refuse(400, "UnknownOperationException", "The sandbox does not imitate %s", name)
+	case !signed:
+		return nil, gate.Refuse(400, "MissingAuthenticationTokenException", "Missing Authentication Token")
+	}
+	var input struct{ Entries []Entry }
+	var malformed *gate.Failure
+	if err := json.Unmarshal(body, &input); err != nil {
+		malformed = gate.Refuse(400, "SerializationException", "%s", err)
+	} else if n := len(input.Entries); n == 0 || n > mostEntries {
+		malformed = gate.Refuse(400, "ValidationException", "1 validation error detected: Value at 'entries' failed to satisfy constraint: "+
+			"Member must have length less than or equal to %d", mostEntries)
+	} else if total(input.Entries) > maxTotal {
+		malformed = gate.Refuse(400, "ValidationException", "Total size of the entries in the request is over the limit.")
+	}
+	return &gate.Call{
+		Fault: fault.Call{Operation: record.Operation}, Bucket: name, Malformed: malformed, Changing: true,
+		Denial:  gate.Denial(h.account, record.Operation, "*"),
+		Perform: func(string) (gate.Answer, *gate.Failure) { return answer(200, h.put(input.Entries)), nil },
+	}, nil
+}
+
+func total(entries []Entry) (size int) {
+	for _, e := range entries {
+		size += len(e.Source) + len(e.DetailType) + len(e.Detail) + 14
+	}
+	return size
+}
+
+type result struct {
+	FailedEntryCount int
+	Entries          []resultEntry
+}
+
+type resultEntry struct {
+	EventID      string `json:"EventId,omitempty"`
+	ErrorCode    string `json:",omitempty"`
+	ErrorMessage string `json:",omitempty"`
+}
+
+// put takes each entry or says of it what is wrong: the call itself succeeds.
+func (h *Handler) put(entries []Entry) result {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var r result
+	for _, e := range entries {
+		var detail map[string]any
+		code, message := "", ""
+		switch {
+		case e.Source == "" || e.DetailType == "" || e.Detail == "":
+			code, message = "InvalidArgument", "Parameter Source, DetailType or Detail is not valid. Reason: it is required."
+		case strings.HasPrefix(strings.ToLower(e.Source), "aws."):
+			code, message = "NotAuthorizedForSourceException", "Not authorized for the source."
+		case json.Unmarshal([]byte(e.Detail), &detail) != nil:
+			code, message = "MalformedDetail", "Detail is malformed."
+		}
+		if code != "" {
+			r.FailedEntryCount++
+			r.Entries = append(r.Entries, resultEntry{ErrorCode: code, ErrorMessage: message})
+			continue
+		}
+		h.entries = append(h.entries, e)
+		r.Entries = append(r.Entries, resultEntry{EventID: "11710aed-b79e-4468-a20b-bb3c0c3b4860"})
+	}
+	h.entries = h.entries[max(0, len(h.entries)-maxKept):]
+	return r
+}
+
+// Refuse words a failure.
+func (h *Handler) Refuse(f *gate.Failure, _, _ string) gate.Answer {
+	return answer(f.Status, struct {
+		Type    string `json:"__type"`
+		Message string `json:"message,omitempty"`
+	}{f.Code, f.Message})
+}
+
+func answer(status int, document any) gate.Answer {
+	body, err := json.Marshal(document)
+	if err != nil { // no document has what JSON cannot say
+		status, body = http.StatusInternalServerError, []byte("{}")
+	}
+	return gate.Answer{Status: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: body}
+}
