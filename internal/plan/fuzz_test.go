@@ -32,6 +32,7 @@ func FuzzDiff(f *testing.F) {
 	f.Add([]byte{}, []byte{7, 7, 71}, byte(1))
 	f.Add([]byte{0xff, 0x3f}, []byte{0xbf, 0x7f}, byte(0xff))
 	f.Add([]byte{9}, []byte{}, byte(1))
+	f.Add([]byte{0x00}, []byte{0x40}, byte(0)) // another port
 	f.Fuzz(func(t *testing.T, have, want []byte, doubts byte) {
 		known := plan.Known{}
 		for i, r := range draw(have) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -45,7 +46,10 @@ func FuzzParseTarget(f *testing.F) {
 			assert.False(t, r.Marked())
 			return
 		}
-		assert.True(t, 0 <= target.Priority && target.Priority <= 65535 && 0 <= target.Weight && target.Weight <= 65535)
+		for i, n := range []int{target.Priority, target.Weight, int(target.Port)} {
+			digits := strings.TrimLeft(strings.Fields(value)[i], "0")
+			assert.True(t, n == 0 && digits == "" || n > 0 && n <= 65535 && strconv.Itoa(n) == digits, "%d for %q", n, digits)
+		}
 		again, ok := record.ParseTarget(target.String())
 		if strings.HasSuffix(target.Host, ".") || target.Host == "" {
 			return // of a name such as "..", which no record holds
@@ -76,6 +80,7 @@ var (
 // found again to be this host's and its container's.
 func FuzzDesired(f *testing.F) {
 	f.Add("SERVICE_80_NAME", "time,clock", "SERVICE_WEIGHT", "5", "web", "{{.Service}}", byte(0))
+	f.Add("SERVICE_80_NAME", "web", "SERVICE_WEIGHT", "255", "web", "", byte(0))
 	f.Add("SERVICE_53_UDP_NAME", "_dns._udp", "SERVICE_53_NAME", "_DNS._tcp", "dns", "{{.Service}}.{{.Cluster}}", byte(1))
 	f.Add("SERVICE_NAME", " Web ", "SERVICE_80_WEIGHT", "256", "~internal~", "{{.Family}}-{{.Port}}-{{.Proto}}", byte(2))
 	f.Add("SERVICE_80_NAME", "a,a,A, a", "SERVICE_53_NAME", "a", "", "{{if .Cluster}}x{{end}}{{.Service}}", byte(3))

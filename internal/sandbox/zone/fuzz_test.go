@@ -23,7 +23,13 @@ func FuzzParseName(f *testing.F) {
 		assert.NoError(t, err)
 		assert.Equal(t, name, again)
 		assert.True(t, strings.HasSuffix(name.String(), "."))
-		assert.LessOrEqual(t, len(name.String()), 1024)
+		octets := 1 // as sent, where each label has its length before it
+		for label := range strings.SplitSeq(strings.TrimSuffix(name.String(), "."), ".") {
+			length := len(label) - 3*strings.Count(label, `\`)
+			assert.True(t, 1 <= length && length <= 63, "a label of %d", length)
+			octets += 1 + length
+		}
+		assert.LessOrEqual(t, octets, 255)
 		assert.Equal(t, strings.ToLower(name.String()), name.String())
 		upper, err := ParseName(strings.ToUpper(text))
 		if assert.NoError(t, err) && !strings.Contains(text, `\`) {
