@@ -4,7 +4,7 @@ OUT      = bin
 DIST     = dist
 ARCH     = $(shell go env GOARCH 2>/dev/null)
 
-.PHONY: help build lambda dist image demo test lint go engine compiler packaging
+.PHONY: help build lambda dist image demo test soak bite lint go engine compiler packaging
 
 help:
 	@echo 'make build   bin/ecssd and bin/ecssd-sandbox, static'
@@ -13,6 +13,8 @@ help:
 	@echo 'make image   the container image ecssd, for machines of this kind'
 	@echo 'make demo    ecssd at work: a sandbox in place of AWS, real containers, real DNS'
 	@echo 'make test    every test, with the race detector, against a real Docker Engine'
+	@echo 'make soak    simulated days on which everything goes wrong: SEEDS=20000 of them, from FROM=1, or for DURATION=8h'
+	@echo 'make bite    puts faults into a copy of the product and tells how many simulated days it takes to find each'
 	@echo 'make lint    gofmt, go vet, staticcheck, the modules; .ci/run is lint and test'
 
 build: go
@@ -40,6 +42,14 @@ demo: build engine
 
 test: engine compiler packaging
 	go test -race -count=1 -timeout 15m ./...
+
+soak: go
+	go test -c -o $(OUT)/simulation.test ./internal/simulation
+	cd internal/simulation && ../../$(OUT)/simulation.test -test.run TestSimulation -test.timeout 0 -from=$(or $(FROM),1) \
+		$(if $(DURATION),-span=$(DURATION),-seeds=$(or $(SEEDS),20000))
+
+bite: go
+	internal/simulation/bite
 
 lint: go
 	@unformatted=$$("$$(go env GOROOT)/bin/gofmt" -l .) && echo "gofmt -l: $${unformatted:-nothing}" && test -z "$$unformatted"

@@ -30,6 +30,8 @@ type engine struct {
 	late    time.Duration // events are told so much later
 	memory  []event
 	streams map[*stream]bool
+	untold  time.Time // when an event was last told late, or not at all
+	away    time.Time // when it was last seen to answer nothing
 }
 
 // event is a hint and when it is to be told.
@@ -169,6 +171,9 @@ func (e *engine) emit(b *box, h container.Hint) {
 		e.memory = slices.Clone(e.memory[len(e.memory)-remembered:])
 	}
 	deaf := false
+	if e.late > 0 {
+		e.untold = time.Now()
+	}
 	for s := range e.streams {
 		if s.deaf {
 			deaf = true
@@ -181,6 +186,7 @@ func (e *engine) emit(b *box, h container.Hint) {
 		s.wake()
 	}
 	if deaf {
+		e.untold = time.Now()
 		b.unheard(h)
 	}
 }

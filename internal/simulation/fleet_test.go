@@ -29,13 +29,15 @@ func (f fleet) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 	}
 	found := sweep.Fleet{Account: account, Region: region, Instances: map[string]sweep.Instance{}, Containers: map[string]sweep.Container{}}
 	for _, h := range w.hosts {
-		i := sweep.Instance{State: sweep.Alive, Address: h.addr, InCluster: true, Connected: !h.gone, Complete: true}
-		if h.gone {
+		i := sweep.Instance{
+			State: sweep.Alive, Address: h.addr, InCluster: true, Connected: !h.gone && !h.hung, Impaired: h.hung, Complete: true,
+		}
+		if h.gone || h.down {
 			i.State = sweep.Gone
 		}
 		found.Instances[h.id] = i
 		for _, b := range h.engine.boxes {
-			if !b.ecs || b.told.runs == 0 {
+			if !b.ecs || b.told.runs == 0 || w.on(amnesia) {
 				continue
 			}
 			late := time.Duration(w.fixed(b.c.ID, int(lag/time.Millisecond))) * time.Millisecond

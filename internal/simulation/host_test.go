@@ -22,11 +22,7 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-const (
-	account, region = "123456789012", "eu-west-1"
-	// resync is short, so that an event that the Engine never told is made good within the bound; 1 m is the default.
-	resync = 10 * time.Second
-)
+const account, region = "123456789012", "eu-west-1"
 
 var errDead = errors.New("the process is dead")
 
@@ -44,14 +40,18 @@ type host struct {
 	proc    *process // nil while no agent runs
 	started int      // how many did
 	gone    bool     // for good
+	booting bool
+	down    bool // stopped, for EC2 too
+	hung    bool // EC2's status check fails, and the ECS agent is disconnected; the agent works
 	disk    disk
 	ecs     map[string]bool // containers that ECS wants stopped
 	notices string
 
-	account ledger
-	trouble time.Time             // when something last failed on which this host's records depend
-	exempt  map[record.Key]string // keys that the agent can't know to be wrong, and why
-	deaths  []death
+	account   ledger
+	addressed bool                  // has written the record of its address
+	trouble   time.Time             // when something last failed on which this host's records depend
+	exempt    map[record.Key]string // keys that the agent can't know to be wrong, and why
+	deaths    []death
 }
 
 // process is one life of an agent, or a pass of the sweeper.
@@ -66,6 +66,8 @@ type process struct {
 	began    time.Time
 	stopping bool // told to end
 	reads    int
+	listed   int  // records that the sweeper may have seen
+	unproven int  // deletions of the sweeper's without EC2's proof
 	hangs    bool // a call does, at present
 }
 
@@ -108,7 +110,7 @@ type disk struct {
 	content []byte // of the journal while no process runs; nil: there is none
 	state   diskState
 	stash   []byte // while it fails: what is on it
-	stale   bool   // what is on it may be older than what the agent has done
+	old     []byte // what was on it when it could not be written, though the agent went on; nil: it has not failed so
 }
 
 type diskState string
@@ -134,6 +136,9 @@ func (d *disk) fail(state diskState) {
 }
 
 func (d *disk) heal() {
+	if d.state == diskFrozen {
+		d.old = d.stash
+	}
 	if info, err := os.Stat(d.path()); d.state != diskWorks && err == nil && info.IsDir() {
 		_ = os.RemoveAll(d.path())
 		if d.stash != nil {
@@ -141,6 +146,14 @@ func (d *disk) heal() {
 		}
 	}
 	d.state, d.stash = diskWorks, nil
+}
+
+// stale says whether what is on the disk is older than what the agent has done.
+func (d *disk) stale() bool {
+	if d.old != nil && d.state != diskFrozen && string(d.read()) != string(d.old) {
+		d.old = nil
+	}
+	return d.state == diskFrozen || d.old != nil
 }
 
 // read gives the journal as a process would find it that starts now; nil where there is none.
@@ -186,7 +199,7 @@ func covers(content []byte) (all bool, keys map[record.Key]bool, err error) {
 // launch starts an agent on the host. The caller holds the lock.
 func (h *host) launch() {
 	w := h.w
-	if h.proc != nil || h.gone {
+	if h.proc != nil || h.gone || h.booting {
 		return
 	}
 	h.started++
@@ -219,7 +232,7 @@ func (h *host) launch() {
 		Journal:     j,
 		Suspended:   func() (time.Duration, error) { return 0, nil },
 		HostStandby: p.notices,
-		Resync:      resync, VerifyEvery: w.verifyEvery,
+		Resync:      w.resync, VerifyEvery: w.verifyEvery,
 		Luck:      func() float64 { return p.dice("luck").Float64() },
 		Log:       w.log(h.name),
 		Readiness: &agent.Readiness{}, Metrics: agent.NewMetrics(prometheus.NewRegistry()),
@@ -243,7 +256,7 @@ func (p *process) tasks(ctx context.Context) (map[string]agent.Task, error) {
 	}
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
-	if p.w.on(mute) && p.dice("mute").IntN(3) == 0 {
+	if p.w.on(mute) && !p.w.over && p.dice("mute").IntN(3) == 0 {
 		return nil, errors.New("connection refused")
 	}
 	found := map[string]agent.Task{}
@@ -267,6 +280,9 @@ func (h *host) crash(why string) {
 	}
 	h.w.note(h.name, "agent dies: %s", why)
 	h.disk.content = h.disk.read()
+	if h.disk.state == diskFrozen {
+		h.disk.old = h.disk.stash
+	}
 	h.disk.state, h.disk.stash = diskWorks, nil
 	p.dead, h.proc = true, nil
 	p.cancel()

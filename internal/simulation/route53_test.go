@@ -85,16 +85,21 @@ func (c client) fate() fate {
 // travel is the way of a request, or of its answer.
 func (c client) travel(ctx context.Context, what string) error {
 	longest := 80 * time.Millisecond
-	if c.p.dice("slow").IntN(100) < c.p.w.zone.slowness() {
+	if c.p.dice("slow").IntN(100) < c.p.slowness() {
 		longest = 3 * time.Second
 	}
 	return c.p.wait(ctx, what, 5*time.Millisecond, longest)
 }
 
-func (z *zone) slowness() int {
-	z.w.mu.Lock()
-	defer z.w.mu.Unlock()
-	return z.weather.slow_
+// slowness gives the chance that a request or an answer takes long; while that may be, nothing is prompt.
+func (p *process) slowness() int {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	chance := p.w.zone.weather.slow_
+	if chance > 0 && p.h != nil {
+		p.h.trouble = time.Now()
+	}
+	return chance
 }
 
 // Change makes all changes or none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/ecssd/ecssd/internal/container"
@@ -76,7 +77,9 @@ func (w *world) troubles() {
 		salt := uint64(1000 * (i + 1))
 		mean := []time.Duration{time.Second, 4 * time.Second, 10 * time.Second}[r.IntN(3)]
 		act(salt, mean, h.live)
-		act(salt+1, 15*time.Second, h.befall)
+		if len(w.befalling) > 0 {
+			act(salt+1, 10*time.Second, h.befall)
+		}
 	}
 	if w.on(storms) {
 		act(200, 12*time.Second, func(r *rand.Rand) {
@@ -246,10 +249,7 @@ func (h *host) befall(r *rand.Rand) {
 	if h.gone {
 		return
 	}
-	f := allFeatures[r.IntN(len(allFeatures))]
-	if !w.on(f) {
-		return
-	}
+	f := w.befalling[r.IntN(len(w.befalling))]
 	span := func(longest time.Duration) time.Duration {
 		return time.Duration(r.Int64N(int64(longest))) + time.Millisecond
 	}
@@ -302,7 +302,12 @@ func (h *host) befall(r *rand.Rand) {
 	case disks:
 		h.spoil(r, span)
 	case reboots:
-		h.reboot(span(5 * time.Second))
+		if h.reboot(span(5*time.Second), r.IntN(2) == 0) {
+			h.account.extra++
+		}
+	case hangs:
+		h.hung = !h.hung
+		w.note(h.name, "hangs, as EC2 sees it: %v", h.hung)
 	case deaths:
 		if h.index == 0 { // somebody has to be left
 			return
@@ -338,6 +343,12 @@ func (h *host) restartEngine(r *rand.Rand, span func(time.Duration) time.Duratio
 		}
 	}
 	e.interrupt()
+	for _, b := range e.boxes { // ECS stops tasks meanwhile, and no agent hears the signal
+		if restore && b.ecs && b.c.Live() && r.IntN(4) == 0 {
+			h.ecs[b.c.ID] = true
+			b.kill(b.signal)
+		}
+	}
 	e.forget()
 	h.w.later(span(6*time.Second), func() {
 		for _, b := range e.boxes {
@@ -357,11 +368,19 @@ func (h *host) restartEngine(r *rand.Rand, span func(time.Duration) time.Duratio
 	})
 }
 
-// reboot ends everything on the host.
-func (h *host) reboot(takes time.Duration) {
+// reboot ends everything on the host. Where EC2 has stopped it, and not just the kernel, EC2 says so until it starts again, some
+// time before the agent does.
+func (h *host) reboot(takes time.Duration, stopped bool) bool {
 	e := h.engine
 	if !e.up {
-		return
+		return false
+	}
+	if stopped {
+		takes *= 10
+		h.down = true
+		h.w.note(h.name, "EC2 has stopped the host")
+		h.w.later(takes, func() { h.down = false })
+		takes += 20 * time.Second
 	}
 	h.w.note(h.name, "the host goes down to boot anew")
 	h.crash("its host went down")
@@ -375,17 +394,18 @@ func (h *host) reboot(takes time.Duration) {
 		}
 	}
 	h.boot++
+	h.booting = true
 	h.w.later(takes, func() {
-		e.up = true
+		e.up, h.booting = true, false
 		h.w.note(h.name, "the host has booted")
 		for _, b := range e.boxes {
 			if b.restart && !b.removed {
 				b.start()
 			}
 		}
-		h.account.extra++
 		h.launch()
 	})
+	return true
 }
 
 // spoil does something to the journal: the disk fails for a while, or the agent dies and what it has left is damaged.
@@ -434,6 +454,7 @@ func (w *world) meddle(r *rand.Rand) {
 	}
 	rec := own[r.IntN(len(own))]
 	w.host(rec.Key(), func(h *host) {
+		h.addressed = h.addressed && rec.Type != record.A // one that nothing points to is written again only with the next that does
 		h.exempt[rec.Key()] = "a person has changed it"
 		h.account.extra += 3
 	})
@@ -460,6 +481,13 @@ func (w *world) sweep(ctx context.Context, limit time.Duration) {
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	w.mu.Lock()
+	for _, rec := range w.zone.records {
+		if _, others := w.elsewhere[rec.Key()]; !others || strings.HasPrefix(rec.SetID, "i-") {
+			p.listed++
+		}
+	}
+	w.mu.Unlock()
 	report, err := sweep.Sweep(ctx, sweep.Config{
 		Zone: client{p}, Source: fleet{p}, Budget: 0.3, Log: w.log(p.name),
 		Luck: func() float64 { return p.dice("luck").Float64() },
@@ -472,15 +500,16 @@ func (w *world) peace() {
 	w.mu.Lock()
 	w.note("world", "peace")
 	w.over, w.peaceful = true, time.Now()
+	swept := w.on(sweeper) || w.on(deaths)
 	w.zone.weather = weathers[0]
 	for _, f := range allFeatures {
-		if f != clocks && f != people { // of which something is left
+		if f != clocks && f != people && f != mute { // of which something is left
 			w.features[f] = false
 		}
 	}
 	for _, h := range w.hosts {
 		e := h.engine
-		e.up, e.closed, e.late = !h.gone, false, 0
+		e.up, e.closed, e.late, h.hung = !h.gone, false, 0, false
 		if h.proc != nil {
 			h.disk.heal()
 		}
@@ -491,7 +520,21 @@ func (w *world) peace() {
 		h.trouble = time.Now()
 	}
 	w.mu.Unlock()
-	time.Sleep(w.bound + 2*time.Second) // in which the watch looks on
+	time.Sleep(w.bound + 3*time.Second) // in which the watch looks on
+	if swept {
+		time.Sleep(2 * lag) // until ECS knows everything
+		w.sweep(w.t.Context(), 5*time.Minute)
+		w.mu.Lock()
+		clear(w.marked)
+		for key := range w.zone.records {
+			w.host(key, func(h *host) {
+				if h.gone {
+					w.violated("sweeper: has left %s of %s, which is gone", key.SetID, h.name)
+				}
+			})
+		}
+		w.mu.Unlock()
+	}
 	w.finish()
 }
 

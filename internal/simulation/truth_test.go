@@ -15,6 +15,10 @@ import (
 // bound is how long after the last thing that failed, or the last change of a container, the zone may differ from the truth.
 const bound = 15 * time.Second
 
+// prompt is how long a change of a container may take while nothing has failed for a while: the longest gap between two calls,
+// and a call.
+const prompt = 4 * time.Second
+
 // What the agent promises about time, said once more: a stop mark holds for 10 minutes, and after 3 deaths of a service within
 // 2 minutes its containers have to live for 30 seconds first.
 const (
@@ -24,6 +28,7 @@ const (
 	loopProof   = 30 * time.Second
 	longWindow  = time.Hour
 	clockMargin = time.Second
+	markMargin  = 30 * time.Second
 )
 
 // told is what the agent can know of a container, and since when.
@@ -39,6 +44,7 @@ type told struct {
 	ecsOnly   bool // ECS wants it stopped, and no signal was sent yet
 	heardBy   *process
 	certain   int // deaths of the service that the agent had been told of when the run began
+	toldTo    *process
 }
 
 // stopped says whether the run was asked to end.
@@ -56,7 +62,7 @@ type death struct {
 
 func (b *box) began() {
 	t := &b.told
-	*t = told{since: time.Now(), began: time.Now(), runs: t.runs + 1}
+	*t = told{since: time.Now(), began: time.Now(), runs: t.runs + 1, toldTo: b.e.h.proc}
 	for _, d := range b.e.h.deaths {
 		if d.service == b.service && d.sure && d.heardBy != nil && d.heardBy == b.e.h.proc && time.Since(d.at) < loopWindow-loopProof-bound {
 			t.certain++
@@ -150,12 +156,12 @@ func (b *box) expected(now time.Time) expectation {
 	if t.stopped() {
 		age := now.Sub(t.signal)
 		switch {
-		case t.forgotten, t.unheard, h.w.on(clocks) && h.started > 1:
-			return may
+		case t.unheard, h.w.on(clocks) && h.started > 1, t.forgotten && (!h.ecs[b.c.ID] || h.w.on(mute) || h.w.on(clocks)):
+			return may // where events are missing, the ECS agent is asked
 		case age < markHolds:
 			return mustNot
-		case age < markHolds+h.w.slack || h.ecs[b.c.ID]:
-			return may
+		case h.ecs[b.c.ID], h.proc == nil, min(age, now.Sub(h.proc.began)) < markHolds+markMargin:
+			return may // an agent that hears of it again after a restart counts from then
 		}
 		return mustBe
 	}
@@ -167,7 +173,7 @@ func (b *box) expected(now time.Time) expectation {
 		age = min(age, now.Sub(h.proc.began))
 	}
 	if age <= loopProof+bound && h.possible(b.service, now) >= loopDeaths {
-		if t.certain >= loopDeaths && t.runs == 1 && age < loopProof-clockMargin && !h.w.on(clocks) {
+		if t.certain >= loopDeaths && t.toldTo == h.proc && t.runs == 1 && age < loopProof-clockMargin && !h.w.on(clocks) {
 			return mustNot
 		}
 		return may
@@ -239,10 +245,9 @@ func (h *host) address() record.Record {
 
 func (h *host) owns(key record.Key) bool { return strings.HasPrefix(key.SetID, h.id+":") }
 
-// working says whether everything that this host's records depend on has worked for a while.
+// working says whether an agent works on the host.
 func (h *host) working() bool {
-	e := h.engine
-	return h.proc != nil && !h.proc.stopping && !h.proc.hangs && e.up && !e.closed
+	return h.proc != nil && !h.proc.stopping && !h.proc.hangs
 }
 
 // check compares the zone with the truth.
@@ -254,11 +259,18 @@ func (h *host) check(now time.Time) {
 	if !h.working() {
 		h.trouble = now
 	}
+	if !h.engine.up || h.engine.closed {
+		h.engine.away = now
+	}
 	missing := map[record.Key]string{}
 	allowed := map[record.Key]record.Record{} // the zero Record: any
 	for _, b := range h.engine.boxes {
 		want := b.expected(now)
-		settled := now.Sub(b.told.since) > w.bound && now.Sub(h.trouble) > w.bound
+		limit := w.bound
+		if now.Sub(h.engine.untold) > bound {
+			limit = prompt
+		}
+		settled := now.Sub(b.told.since) > limit && now.Sub(h.trouble) > w.bound && now.Sub(h.engine.away) > prompt
 		immediately := want == mustNot && b.c.Live() && !b.told.stopped() // in a crash loop, it is never to appear
 		if settled && !b.c.Live() || immediately && h.proc != nil {
 			continue
@@ -278,6 +290,9 @@ func (h *host) check(now time.Time) {
 	}
 	own := h.address()
 	allowed[own.Key()] = own
+	if h.addressed && now.Sub(h.trouble) > w.bound {
+		missing[own.Key()] = "is missing, and was to be kept"
+	}
 	for key := range missing {
 		if key.Type == record.SRV {
 			missing[own.Key()] = "is missing, to which records point"
@@ -339,17 +354,18 @@ func (w *world) fullName(key record.Key) bool {
 // starting notes what a process that starts cannot know. The caller holds the lock, and the disk is as the process finds it.
 func (h *host) starting() {
 	listing, keys, err := covers(h.disk.content)
-	lost := h.disk.content == nil || err != nil || listing
+	lost, stale := h.disk.content == nil || err != nil || listing, h.disk.old != nil
+	h.disk.old = nil
 	for key := range h.w.zone.records {
 		if h.owns(key) && (lost || !keys[key]) {
-			if h.disk.stale || lost {
+			if stale || lost {
 				h.exempt[key] = "the journal was lost"
 			} else if h.exempt[key] == "" {
 				h.w.violated("%s: a journal that nothing was wrong with lacks %s %s", h.name, key.Name, key.SetID)
 			}
 		}
 	}
-	if h.disk.stale { // what is in an old journal may have gone since
+	if stale { // what is in an old journal may have gone since
 		for key := range keys {
 			if _, there := h.w.zone.records[key]; !there {
 				h.exempt[key] = "the journal was old"
@@ -362,9 +378,9 @@ func (h *host) starting() {
 		}
 	}
 	if lost {
-		h.w.lostJournal = true
+		h.w.lostJournal, h.addressed = true, false
 	}
-	if h.disk.stale || lost { // the stop marks with it, unless the Engine remembers
+	if stale || lost { // the stop marks with it, unless the Engine remembers
 		h.trouble = time.Now()
 	}
 	h.account.extra += 3
@@ -376,7 +392,7 @@ func (h *host) ending() { h.trouble = time.Now() }
 func (p *process) changed(before map[record.Key]record.Record, changes []plan.Change) {
 	w := p.w
 	if p.h == nil {
-		w.swept(before, changes)
+		w.swept(p, before, changes)
 		return
 	}
 	h := p.h
@@ -388,6 +404,7 @@ func (p *process) changed(before map[record.Key]record.Record, changes []plan.Ch
 		}
 		delete(h.exempt, key)
 		delete(w.marked, key)
+		h.addressed = h.addressed || c.Action == plan.Upsert && key == h.address().Key()
 	}
 	// A journal that is behind is either gone, so that the next start lists the zone, or could not be removed either.
 	content := h.disk.read()
@@ -395,8 +412,7 @@ func (p *process) changed(before map[record.Key]record.Record, changes []plan.Ch
 	if err != nil {
 		w.violated("%s: the journal cannot be read while a change is made: %v", h.name, err)
 	}
-	h.disk.stale = h.disk.state == diskFrozen || h.disk.stale && !p.caughtUp(content)
-	if listing || h.disk.stale || h.disk.state != diskWorks {
+	if listing || h.disk.stale() || h.disk.state != diskWorks {
 		return
 	}
 	for _, records := range []map[record.Key]record.Record{before, w.zone.records} {
@@ -406,11 +422,6 @@ func (p *process) changed(before map[record.Key]record.Record, changes []plan.Ch
 			}
 		}
 	}
-}
-
-// caughtUp says whether the journal has been written since the disk works again.
-func (p *process) caughtUp(content []byte) bool {
-	return p.h.disk.state == diskWorks && string(content) != string(p.h.disk.stash)
 }
 
 // legacy says whether a record is the original agent's, for a container of this host.
@@ -477,7 +488,7 @@ func (h *host) audit() {
 }
 
 // swept holds what the sweeper changes to its rules.
-func (w *world) swept(before map[record.Key]record.Record, changes []plan.Change) {
+func (w *world) swept(p *process, before map[record.Key]record.Record, changes []plan.Change) {
 	created := map[record.Key]bool{}
 	for _, c := range changes {
 		if c.Action == plan.Create {
@@ -503,7 +514,14 @@ func (w *world) swept(before map[record.Key]record.Record, changes []plan.Change
 			}
 			known = true
 			delete(h.exempt, key)
-			if h.gone {
+			h.addressed = h.addressed && key.Type != record.A
+			if h.gone || h.down {
+				continue
+			}
+			p.unproven++
+			if w.on(amnesia) {
+				h.exempt[key] = "the sweeper was told that there are no containers"
+				h.account.extra += 2
 				continue
 			}
 			if key == h.address().Key() {
@@ -518,6 +536,9 @@ func (w *world) swept(before map[record.Key]record.Record, changes []plan.Change
 		if !known {
 			w.violated("sweeper: deletes %s, which is not ecssd's", key.SetID)
 		}
+	}
+	if p.unproven > 10 && 10*p.unproven > 3*p.listed {
+		w.violated("sweeper: deletes %d of %d records without EC2's proof", p.unproven, p.listed)
 	}
 }
 

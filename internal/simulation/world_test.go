@@ -32,9 +32,10 @@ type world struct {
 	over     bool // nothing fails any more
 	peaceful time.Time
 
+	resync      time.Duration
 	verifyEvery time.Duration
+	befalling   []feature // of the features, what befalls hosts
 	bound       time.Duration
-	slack       time.Duration
 	quiet       bool                         // no call is due
 	marked      map[record.Key]bool          // put on standby by the sweeper
 	elsewhere   map[record.Key]record.Record // records of others
@@ -80,28 +81,43 @@ const (
 	loops    feature = "loops"     // containers that crash again and again
 	leavings feature = "leavings"  // hosts are told that they are about to go
 	survivor feature = "survivors" // containers that outlive their stop signal
+	amnesia  feature = "amnesia"   // ECS says that it has no tasks
+	hangs    feature = "hangs"     // of hosts, as EC2 and ECS see it
 )
 
 var allFeatures = []feature{crashes, mute, clocks, people, blind, cuts, deafness, lateness, engines, refusals, storms, disks, reboots,
-	deaths, sweeper, company, crowds, loops, leavings, survivor}
+	deaths, amnesia, hangs, sweeper, company, crowds, loops, leavings, survivor}
+
+// befalling are the kinds of trouble that come upon a host at some moment.
+var befalling = map[feature]bool{
+	crashes: true, cuts: true, deafness: true, lateness: true, clocks: true, engines: true, refusals: true, disks: true, reboots: true,
+	deaths: true, leavings: true, hangs: true,
+}
 
 // newWorld makes the world of a seed.
 func newWorld(t *testing.T, seed uint64, dir string, verbose bool) *world {
 	w := &world{
-		t: t, seed: seed, dir: dir, verbose: verbose, start: time.Now(), bound: bound, slack: 30 * time.Second,
+		t: t, seed: seed, dir: dir, verbose: verbose, start: time.Now(), bound: bound,
 		features: map[feature]bool{}, marked: map[record.Key]bool{}, elsewhere: map[record.Key]record.Record{},
 	}
 	w.zone = &zone{w: w, records: map[record.Key]record.Record{}, other: map[record.Key]bool{}, nameMax: 100}
 	r := rand.New(rand.NewPCG(seed, 0))
 	var on []string
 	for _, f := range allFeatures {
-		if r.IntN(3) == 0 {
+		if r.IntN(3) == 0 || f == sweeper && (w.features[blind] || w.features[deaths] || w.features[amnesia] || w.features[hangs]) {
 			w.features[f] = true
 			on = append(on, string(f))
+			if befalling[f] {
+				w.befalling = append(w.befalling, f)
+			}
 		}
 	}
+	w.resync = time.Minute
+	if w.features[deafness] {
+		w.resync = 10 * time.Second // an event that the Engine never told is made good by it, and is to be within the bound
+	}
 	w.verifyEvery = []time.Duration{15 * time.Minute, 15 * time.Minute, 15 * time.Second}[r.IntN(3)]
-	if w.features[people] {
+	if w.features[people] || w.features[amnesia] {
 		w.verifyEvery = 15 * time.Second // what a person does is found by reading back
 	}
 	w.note("world", "seed %d: %s", seed, strings.Join(on, ", "))
