@@ -99,10 +99,11 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			return float64(n)
 		}))
 	}
-	for _, reason := range []plan.Reason{plan.NameFull, plan.ZoneFull, plan.Conflict, plan.Denied, plan.Invalid} {
+	for _, reason := range []plan.Reason{plan.NameFull, plan.ZoneFull, plan.Conflict, plan.Denied, plan.Invalid, plan.Mismatch, plan.TTL} {
 		auto.NewGaugeFunc(prometheus.GaugeOpts{
-			Name:        "ecssd_changes_refused",
-			Help:        "Record changes that Route 53 refuses and that are held back, by reason: name_full, zone_full, other_record_kind, denied, invalid.",
+			Name: "ecssd_changes_refused",
+			Help: "Record changes that Route 53 refuses and that are held back, by reason: name_full, zone_full, other_record_kind, " +
+				"denied, invalid, values_differ, ttl_differs.",
 			ConstLabels: prometheus.Labels{"reason": strings.ReplaceAll(string(reason), " ", "_")},
 		}, m.gauge(func(w *apply.Writer, _ *journal.Journal) float64 {
 			n := 0.0

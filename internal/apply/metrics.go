@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
 )
 
 // Metrics counts what writers do. Several writers may share one.
@@ -24,13 +25,13 @@ type Metrics struct {
 func NewMetrics(registry prometheus.Registerer) *Metrics {
 	auto := promauto.With(registry)
 	seconds := []float64{.01, .025, .05, .075, .1, .15, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
-	return &Metrics{
+	m := &Metrics{
 		calls: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ecssd_change_call_seconds", Buckets: seconds,
 			Help: "Duration of ChangeResourceRecordSets calls by outcome: applied, throttled, refused, failed.",
 		}, []string{"outcome"}),
 		changes: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "ecssd_changes_applied_total", Help: "Record changes applied, by action and record type.",
+			Name: "ecssd_changes_applied_total", Help: "Record changes applied, by action and record type: UPSERT, DELETE; SRV, A.",
 		}, []string{"action", "type"}),
 		delays: auto.NewHistogram(prometheus.HistogramOpts{
 			Name: "ecssd_event_to_applied_seconds", Buckets: seconds,
@@ -43,6 +44,19 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Name: "ecssd_verification_differences_total", Help: "Records found other than this host had written them.",
 		}),
 	}
+	// A series that begins only with its first event hides that event from rate().
+	for _, outcome := range []string{"applied", "throttled", "refused", "failed"} {
+		m.calls.WithLabelValues(outcome)
+	}
+	for _, outcome := range []string{"right", "mended", "failed"} {
+		m.readBacks.WithLabelValues(outcome)
+	}
+	for _, action := range []plan.Action{plan.Upsert, plan.Delete} {
+		for _, t := range []record.Type{record.SRV, record.A} {
+			m.changes.WithLabelValues(string(action), string(t))
+		}
+	}
+	return m
 }
 
 func (m *Metrics) call(err error, took time.Duration) {

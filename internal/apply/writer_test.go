@@ -258,8 +258,11 @@ func TestMetrics(t *testing.T) {
 		w.Want(wish(srv("web", 1)), time.Now().Add(-time.Second))
 		z.pass(time.Minute)
 		assert.NoError(t, testutil.GatherAndCompare(w.registry, strings.NewReader(`
-			# HELP ecssd_changes_applied_total Record changes applied, by action and record type.
+			# HELP ecssd_changes_applied_total Record changes applied, by action and record type: UPSERT, DELETE; SRV, A.
 			# TYPE ecssd_changes_applied_total counter
+			ecssd_changes_applied_total{action="DELETE",type="A"} 0
+			ecssd_changes_applied_total{action="DELETE",type="SRV"} 0
+			ecssd_changes_applied_total{action="UPSERT",type="A"} 0
 			ecssd_changes_applied_total{action="UPSERT",type="SRV"} 1
 		`), "ecssd_changes_applied_total"))
 		families, err := w.registry.Gather()
@@ -281,6 +284,7 @@ func TestMetrics(t *testing.T) {
 		}
 		assert.Equal(t, map[string]uint64{
 			"ecssd_change_call_seconds applied": 1, "ecssd_change_call_seconds throttled": 1, "ecssd_event_to_applied_seconds": 1,
+			"ecssd_change_call_seconds refused": 0, "ecssd_change_call_seconds failed": 0,
 		}, counts)
 	})
 }
