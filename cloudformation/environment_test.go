@@ -316,6 +316,17 @@ func TestRoleMayChangeOnlyServiceRecordsOfTheZone(t *testing.T) {
 }
 
 // Whoever has parameters of the template of 2016 can pass them on.
+func TestBusIsToldOnlyWhereAsked(t *testing.T) {
+	s := environment(t, environmentParameters())
+	assert.NotContains(t, s.resources(t), "BusPolicy")
+	s.parameters["EventBus"] = "operations"
+	assert.Equal(t, []any{map[string]any{
+		"Sid": "TellOfEndpoints", "Effect": "Allow", "Action": "events:PutEvents",
+		"Resource": "arn:aws:events:eu-central-1:123456789012:event-bus/operations",
+	}}, s.resources(t)["BusPolicy"]["PolicyDocument"].(map[string]any)["Statement"])
+	assert.Contains(t, userData(t, s), "ECSSD_EVENT_BUS=operations")
+}
+
 func TestParametersOf2016(t *testing.T) {
 	s := environment(t, nil)
 	for name, value := range map[string]string{
@@ -377,6 +388,7 @@ func TestParametersThatAreRefused(t *testing.T) {
 		"AgentUrl":        {"http://example.com/ecssd.rpm", "s3://artifacts/*.rpm", "s3://artifacts/?.rpm", "https://example.com/it's.rpm", "https://example.com/ecssd.deb", ""},
 		"AgentVersion":    {"v1.2.3", "1.2", "latest", "1.2.3'", ""},
 		"AgentSha256":     {strings.Repeat("0F", 32), strings.Repeat("0", 63), ""},
+		"EventBus":        {"arn:aws:events:eu-central-1:123456789012:event-bus/x", "a'b", "a b", "*"},
 		"AgentSettings":   {"TTL=5", "ECSSD_TTL", "ECSSD_TTL=5 ", "ECSSD_TTL=5  ECSSD_WEIGHT=2", "ECSSD_TTL='5'", `ECSSD_TTL="5"`, `ECSSD_TTL=\5`, "ECSSD_TTL=5\nECSSD_WEIGHT=2"},
 		"ImageId":         {"ami-9C9819EF", "resolve:ssm:/image"},
 		"Architecture":    {"amd64", "aarch64"},

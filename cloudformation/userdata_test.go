@@ -171,7 +171,7 @@ func TestUserDataInstallsTheAgentFromS3(t *testing.T) {
 		"systemd-run --no-block --collect --unit=ecssd-join /bin/bash",
 		"systemctl enable --now --no-block ecssd.service",
 	}, h.calls(t))
-	assert.Equal(t, "# Settings of the agent.\n\nECSSD_ZONE=servicediscovery.internal\nECSSD_ZONE_ID=Z0123456789ABCDEFGHIJ\n", h.read(t, "etc/ecssd/ecssd.conf"))
+	assert.Equal(t, "# Settings of the agent.\n\nECSSD_ZONE=servicediscovery.internal\nECSSD_ZONE_ID=Z0123456789ABCDEFGHIJ\nECSSD_EVENT_BUS=\n", h.read(t, "etc/ecssd/ecssd.conf"))
 	assert.Equal(t, "ECS_LOGLEVEL=info\nECS_CLUSTER=ECSCluster\nECS_AWSVPC_BLOCK_IMDS=true\n", h.read(t, "etc/ecs/ecs.config"))
 }
 
