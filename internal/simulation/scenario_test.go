@@ -161,6 +161,7 @@ func (h *host) live(r *rand.Rand) {
 		survives := h.w.on(survivor) && !b.ecs && r.IntN(3) == 0
 		b.kill(b.signal)
 		if survives {
+			h.w.survivors = true // its mark falls after 10 minutes
 			return
 		}
 		soon(10*time.Second, func() {
@@ -545,7 +546,7 @@ func (w *world) finish() {
 	if w.verifyEvery < time.Minute {
 		rest = max(rest, 12*w.verifyEvery*5/4)
 	}
-	if w.lostJournal {
+	if w.lostJournal || w.survivors {
 		rest = max(rest, 12*time.Minute)
 	}
 	time.Sleep(rest)

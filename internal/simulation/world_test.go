@@ -40,6 +40,7 @@ type world struct {
 	marked      map[record.Key]bool          // put on standby by the sweeper
 	elsewhere   map[record.Key]record.Record // records of others
 	crowded     bool                         // a name is full: it is tried again every 15 s
+	survivors   bool                         // some container has not ended at its signal
 	lostJournal bool                         // some agent has to list the zone
 	actors      sync.WaitGroup               // that make the day
 	helpers     sync.WaitGroup               // what they have begun
