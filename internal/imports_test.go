@@ -29,6 +29,10 @@ var mayImport = map[string][]string{
 	"internal/sweep":       {"internal/container", "internal/plan", "internal/record"},
 	"internal/ecs":         {"internal/container", "internal/sweep"},
 	"internal/sweeper":     {"internal/ecs", "internal/route53", "internal/sweep"},
+	"internal/doctor": {
+		"internal/container", "internal/docker", "internal/ecs", "internal/endpoint", "internal/host", "internal/journal", "internal/plan",
+		"internal/record", "internal/route53",
+	},
 	"internal/agent": {
 		"internal/apply", "internal/container", "internal/endpoint", "internal/journal", "internal/plan", "internal/record",
 	},

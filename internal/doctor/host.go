@@ -1,0 +1,167 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ecssd/ecssd/internal/host"
+	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// identity is who the host is.
+type identity struct {
+	host.Identity // the zero one where that is not known
+	findings      []Finding
+}
+
+func (d *doctor) identify(ctx context.Context) identity {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	id, err := host.Identify(ctx, d.Given)
+	switch {
+	case err != nil:
+		f := bad("metadata", Fail, "this host does not know who it is: %s", why(err))
+		return identity{findings: []Finding{f.mend("switch the instance's metadata on (aws ec2 modify-instance-metadata-options --http-endpoint enabled); " +
+			"in a container use --network host; off EC2 give --instance-id and --host-ip")}}
+	case !id.EC2:
+		return identity{id, []Finding{ok("metadata", "not asked, since --instance-id and --host-ip say that this is %s at %s", id.InstanceID, id.Address)}}
+	case id.VPC == "":
+		return identity{id, []Finding{bad("metadata", Warn, "EC2 says that this is %s at %s, and not in which VPC", id.InstanceID, id.Address).
+			mend("choose the zone by --zone-id (ECSSD_ZONE_ID)")}}
+	}
+	return identity{id, []Finding{ok("metadata", "EC2 says that this is %s at %s in %s, %s", id.InstanceID, id.Address, id.VPC, id.Region)}}
+}
+
+func (d *doctor) lookAtECS(ctx context.Context) Finding {
+	if id := d.identity(); id.InstanceID != "" && !id.EC2 {
+		return bad("ecs", Skip, "not checked: this host is not in EC2, as far as it was told")
+	}
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	agent, err := d.Introspection.Agent(ctx)
+	switch {
+	case err != nil:
+		return bad("ecs", Warn, "the ECS agent does not answer at %s: %s", host.IntrospectionURL, why(err)).
+			mend("systemctl start ecs; without it containers with awsvpc networking are not announced")
+	case agent.ContainerInstanceArn == "":
+		return bad("ecs", Warn, "the ECS agent runs and has not joined cluster %s", agent.Cluster).
+			mend("check ECS_CLUSTER in /etc/ecs/ecs.config and the instance's role; journalctl -u ecs")
+	}
+	return ok("ecs", "the ECS agent runs, in cluster %s", agent.Cluster)
+}
+
+// lookAtStandby says whether the whole host is out of traffic.
+func (d *doctor) lookAtStandby(ctx context.Context) Finding {
+	since, err := journal.Standby(d.StateDir)
+	switch {
+	case since != "":
+		return bad("standby", Warn, "this host is on standby by hand, %s: all its records have weight 0", since).mend("ecssd standby --off")
+	case errors.Is(err, fs.ErrPermission):
+		return bad("standby", Skip, "not checked: this user may not look into %s", d.StateDir).mend("run this as root: sudo ecssd doctor")
+	case err != nil:
+		return bad("standby", Warn, "whether this host is on standby by hand cannot be told: %s", why(err)).mend("ecssd standby --off")
+	}
+	if d.identity().EC2 {
+		ctx, cancel := limited(ctx)
+		defer cancel()
+		leaving, err := host.NewNotices().Leaving(ctx)
+		switch {
+		case err != nil:
+			return bad("standby", Warn, "whether this host is about to go cannot be told: %s", why(err)).mend("see metadata")
+		case leaving != "":
+			return bad("standby", Warn, "this host is on standby, since it is about to go: %s", leaving)
+		}
+	}
+	return ok("standby", "this host is in traffic")
+}
+
+// written is what the state directory holds.
+type written struct {
+	findings []Finding
+	zones    map[string]plan.Known // by hosted zone ID; nil where it could not be read
+}
+
+// leastFree is the room below which a journal may not be written, in bytes.
+const leastFree = 1 << 20
+
+func (d *doctor) lookAtState() written {
+	const check = "state"
+	one := func(f Finding) written { return written{findings: []Finding{f}} }
+	info, err := os.Stat(d.StateDir)
+	var disk unix.Statfs_t
+	if err == nil {
+		err = unix.Statfs(d.StateDir, &disk)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return one(bad(check, Warn, "there is no state directory %s: no agent has run here with it", d.StateDir).
+			mend("systemctl start ecssd; where it is elsewhere, say so in --state-dir (ECSSD_STATE_DIR)"))
+	case errors.Is(err, fs.ErrPermission):
+		return one(bad(check, Skip, "not checked: this user may not look into %s", d.StateDir).mend("run this as root: sudo ecssd doctor"))
+	case err != nil:
+		return one(bad(check, Fail, "the state directory cannot be used: %v", err).mend("give another in --state-dir (ECSSD_STATE_DIR)"))
+	case !info.IsDir():
+		return one(bad(check, Fail, "%s is no directory", d.StateDir).mend("give another in --state-dir (ECSSD_STATE_DIR)"))
+	}
+	owner := info.Sys().(*syscall.Stat_t).Uid
+	findings := directory(d.StateDir, info.Mode().Perm(), disk)
+	zones, err := journal.Read(d.StateDir)
+	total := 0
+	for _, known := range zones {
+		total += len(known)
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return written{findings: append(findings, bad(check, Skip, "the journal is not checked: this user may not read it").mend("run this as root: sudo ecssd doctor"))}
+	case errors.Is(err, fs.ErrNotExist):
+		return written{findings: append(findings, bad(check, Warn, "there is no journal in %s: no agent has run here with it, or it cannot write there", d.StateDir).
+			mend("systemctl restart ecssd; journalctl -u ecssd"))}
+	case err != nil:
+		return written{findings: append(findings, bad(check, Fail, "the journal cannot be used: %v", err).
+			mend("systemctl restart ecssd: it sets the journal aside and reads the zone once"))}
+	}
+	if other := foreign(zones, d.identity().InstanceID); other != "" {
+		findings = append(findings, bad(check, Warn, "the journal is that of %s, of which this may be a clone", other).
+			mend("systemctl restart ecssd: it sets the journal aside; and remove %s from machine images", d.StateDir))
+	}
+	if findings == nil {
+		findings = []Finding{ok(check, "%s of user %d holds the journal, of %s", d.StateDir, owner, count(total, "record"))}
+	}
+	return written{findings, zones}
+}
+
+// directory says what keeps the owner from writing, or lets others.
+func directory(path string, mode fs.FileMode, disk unix.Statfs_t) []Finding {
+	free := disk.Bavail * uint64(disk.Bsize)
+	switch {
+	case disk.Flags&unix.ST_RDONLY != 0:
+		return []Finding{bad("state", Fail, "%s cannot be written: its file system is read-only", path).mend("mount -o remount,rw; see dmesg")}
+	case free < leastFree || disk.Files > 0 && disk.Ffree == 0:
+		return []Finding{bad("state", Fail, "%s cannot be written: its file system is full", path).mend("df -h %s; df -i %s; make room", path, path)}
+	case mode&0o300 != 0o300:
+		return []Finding{bad("state", Fail, "%s cannot be written by its owner (%s)", path, mode).mend("chmod 700 %s", path)}
+	case mode&0o022 != 0:
+		return []Finding{bad("state", Warn, "others than its owner may write to %s (%s)", path, mode).mend("chmod go-w %s", path)}
+	}
+	return nil
+}
+
+// foreign gives the host whose the records of a journal are, where that is not this one.
+func foreign(zones map[string]plan.Known, instance string) string {
+	for _, known := range zones {
+		for key := range known {
+			id, ok := record.ParseSetID(key.SetID)
+			if ok && id.Kind != record.Legacy && instance != "" && id.Instance != instance {
+				return id.Instance
+			}
+		}
+	}
+	return ""
+}
