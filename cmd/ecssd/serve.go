@@ -47,5 +47,6 @@ func handler(registry *prometheus.Registry, readiness *agent.Readiness, tell fun
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /state", serveState(tell))
+	pages(mux, tell)
 	return mux
 }
