@@ -27,6 +27,7 @@ var resourceTypes = map[string]resourceType{
 	"AWS::AutoScaling::LifecycleHook": {properties: words("AutoScalingGroupName! LifecycleTransition! HeartbeatTimeout DefaultResult")},
 	"AWS::CloudWatch::Alarm": {properties: words(`ComparisonOperator! EvaluationPeriods! AlarmActions AlarmDescription DatapointsToAlarm
 		Dimensions MetricName Namespace OKActions Period Statistic Threshold TreatMissingData Unit`), attributes: words("Arn")},
+	"AWS::CloudWatch::Dashboard": {properties: words("DashboardBody! DashboardName")},
 	"AWS::EC2::LaunchTemplate": {properties: words("LaunchTemplateData! LaunchTemplateName TagSpecifications"),
 		attributes: words("DefaultVersionNumber LatestVersionNumber LaunchTemplateId")},
 	"AWS::EC2::SecurityGroup":        {properties: words("GroupDescription! VpcId Tags"), attributes: words("GroupId VpcId")},
