@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -119,6 +121,27 @@ func TestNothingIsLeftOfFiveThousandContainers(t *testing.T) {
 		assert.Empty(t, w.journal.Stops())
 		assert.Len(t, w.journal.Records("Z1"), 1, "the host's name")
 		assert.Len(t, w.zone.records, 1)
+	})
+}
+
+// On a busy host no moment is without an event.
+func TestStopMarksReachTheDiskWhileEventsGoOn(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c, busy := web(1), web(2)
+		c.Published = nil // no record of it takes the mark along
+		w.engine.start(c)
+		w.engine.start(busy)
+		w.run()
+		w.after(5 * time.Second)
+		w.engine.kill(c, 15)
+		w.after(50 * time.Millisecond)
+		for range 50 {
+			w.engine.set(func(map[string]container.Container) {}, container.Hint{ContainerID: busy.ID, Action: container.Other, Time: time.Now()})
+			w.after(100 * time.Millisecond)
+		}
+		content, err := os.ReadFile(filepath.Join(w.dir, "records.json"))
+		require.NoError(t, err)
+		assert.Contains(t, string(content), c.ID)
 	})
 }
 

@@ -42,6 +42,7 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 	a.containers = nil
 	view := view{dirty: map[string]bool{}, all: true, fresh: true}
 	resync := time.Now().Add(spread(a.cfg.Resync, a.cfg.Luck))
+	var flush time.Time // when the journal is to be written, whether or not hints go on; zero: in the next round without any
 	for {
 		mail := a.inbox.drain()
 		if now := time.Now(); !now.Before(resync) {
@@ -50,11 +51,13 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 			a.wokenUp(writer)
 		}
 		again := earlier(a.look(ctx, writer, mail, &view), resync)
-		if len(mail.hints) > 0 {
-			again = earlier(again, time.Now().Add(flushDelay))
-		} else {
+		if now := time.Now(); len(mail.hints) > 0 && flush.IsZero() {
+			flush = now.Add(flushDelay)
+		} else if !flush.After(now) {
+			flush = time.Time{}
 			_ = a.cfg.Journal.Flush() // the journal itself tells of an error, and the next round tries again
 		}
+		again = earlier(again, flush)
 		if writer.Busy() < hangsAfter {
 			a.cfg.Alive()
 		}
