@@ -413,7 +413,14 @@ func (w *Writer) doubt(batch []plan.Change) {
 // failed notes a call to be made again. The caller holds mu.
 func (w *Writer) failed(err error, changes int) {
 	now := time.Now()
-	w.pace.failed(now, w.cfg.Luck())
+	why := outage
+	switch {
+	case errors.Is(err, plan.ErrZoneBusy):
+		why = zoneBusy
+	case errors.Is(err, plan.ErrThrottled):
+		why = accountBusy
+	}
+	w.pace.failed(now, why, w.cfg.Luck())
 	if w.lastErr == nil || now.Sub(w.loggedErr) > time.Minute {
 		w.loggedErr = now
 		w.cfg.Log.WithError(err).WithField("changes", changes).Warn("Route 53 does not take changes, trying again")

@@ -1,0 +1,25 @@
+package apply_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// A record that the sweeper has put on standby was written as it stood, TTL and all, so that no other record of the name could
+// have a TTL of its own again before the mark was gone.
+func TestMarkedRecordDoesNotKeepTheTTLOfItsName(t *testing.T) {
+	one, two := srv("web", 1), srv("web", 2)
+	one.TTL, two.TTL = 60, 60
+	running(t, every, func(t *testing.T, z *zone, w writer) {
+		z.put(marked(one))
+		z.pass(time.Hour) // in which the mark is read
+		one.TTL, two.TTL = 0, 0
+		w.want(one, two)
+		z.pass(time.Minute)
+		assert.Equal(t, sorted([]record.Record{marked(one), two}), z.content())
+	}, one, two)
+}
