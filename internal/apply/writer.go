@@ -277,6 +277,7 @@ func (w *Writer) desired() []record.Record {
 		r := wish.Record
 		if have := w.known[key]; have.Hold != "" && have.Hold == wish.Run {
 			r = have.Record
+			r.TTL = wish.Record.TTL // or one mark would keep all of the name from their TTL
 		}
 		if ttl, ok := w.ttls[groupOf(r)]; ok {
 			r.TTL = ttl
