@@ -97,20 +97,24 @@ func (w *world) saysListing() {
 	}
 }
 
+const diskFull = "journal: write journal %/records.json: write %/.records.json: no space left on device"
+
 func TestStateDirectoryThatCannotBeWrittenForAWhile(t *testing.T) {
 	t.Parallel()
 	if asRoot(t) {
 		return
 	}
 	for name, c := range map[string]struct {
-		words string
-		spoil func(w *world) (mend func())
+		words  string
+		spoil  func(w *world) (mend func())
+		mended bool // before the next start
 	}{
-		"disk full": {"journal: write journal %/records.json: write %/.records.json: no space left on device", (*world).fill},
+		"disk full":                      {diskFull, (*world).fill, false},
+		"disk full until the agent dies": {diskFull, (*world).fill, true},
 		"remounted read-only": {"journal: write journal %/records.json: open %/.records.json: read-only file system", func(w *world) func() {
 			require.NoError(w.t, unix.Mount("", w.dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
 			return func() { require.NoError(w.t, unix.Mount("", w.dir, "", unix.MS_REMOUNT, "")) }
-		}},
+		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -119,29 +123,34 @@ func TestStateDirectoryThatCannotBeWrittenForAWhile(t *testing.T) {
 			w.start()
 			cli := enginetest.Client(t)
 			first := w.container("first", enginetest.Options{})
-			w.settles(cli, 10*time.Second)
+			w.settles(cli, 30*time.Second)
 			mend := c.spoil(w)
 
 			// DNS goes on.
 			second := w.container("second", enginetest.Options{})
-			w.settles(cli, 10*time.Second)
+			w.settles(cli, 30*time.Second)
 			says := strings.Split(strings.ReplaceAll(c.words, "%", w.dir), ".records.json")
-			w.eventually(10*time.Second, "not ready, in words", func() bool {
+			w.eventually(30*time.Second, "not ready, in words", func() bool {
 				said := w.notReady()
 				return strings.Contains(said, says[0]) && strings.Contains(said, says[1])
 			})
 			first.Stop(1)
-			w.settles(cli, 10*time.Second)
+			w.settles(cli, 30*time.Second)
 
 			// What changes while the agent is away, and cannot be known from the journal, is found by listing.
 			w.kill()
 			second.Stop(1)
 			w.container("third", enginetest.Options{})
+			if c.mended {
+				mend()
+			}
 			w.launch()
-			w.has("third", 1, 10*time.Second)
-			w.eventually(10*time.Second, "not ready yet", func() bool { return strings.Contains(w.notReady(), says[1]) })
-			mend()
-			w.eventually(20*time.Second, "ready again", w.ready)
+			w.has("third", 1, 30*time.Second)
+			if !c.mended {
+				w.eventually(30*time.Second, "not ready yet", func() bool { return strings.Contains(w.notReady(), says[1]) })
+				mend()
+			}
+			w.eventually(30*time.Second, "ready again", w.ready)
 			w.saysListing()
 			w.stop()
 			out, err := w.command("sync", "--state-dir", w.dir, "--allow-names", w.prefix+".*").CombinedOutput()

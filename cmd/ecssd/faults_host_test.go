@@ -35,19 +35,19 @@ func TestTwoAgentsOfOneHostDoNotFight(t *testing.T) {
 	other.start()
 	cli := enginetest.Client(t)
 	old := w.some("web", 3)
-	w.settles(cli, 10*time.Second)
+	w.settles(cli, 30*time.Second)
 	fresh := w.swap("web", old)
-	w.settles(cli, 15*time.Second)
+	w.settles(cli, 30*time.Second)
 	w.right("web", fresh, time.Second)
 	require.Len(t, w.told(), 3)
 
 	assert.Zero(t, other.stop(), "exit status")
 	assert.Len(t, w.told(), 3, "the one that ends leaves the records")
 	w.swap("web", fresh)
-	w.settles(cli, 15*time.Second)
+	w.settles(cli, 30*time.Second)
 
 	other.start() // with what it knew: three containers that are gone
-	w.settles(cli, 15*time.Second)
+	w.settles(cli, 30*time.Second)
 	other.caughtUp("witness")
 	w.eventually(40*time.Second, "5 s without a call: two agents that agree are as quiet as one", func() bool {
 		calls := w.sandbox.Calls()
@@ -72,7 +72,7 @@ func TestMetadataThatFailsForAWhile(t *testing.T) {
 			require.True(t, w.running(), "the agent has ended")
 			require.NoError(t, w.sandbox.Metadata().SetMode(imds.Up))
 			w.right("web", running, 30*time.Second)
-			w.eventually(5*time.Second, "ready", w.ready)
+			w.eventually(30*time.Second, "ready", w.ready)
 		})
 	}
 }
@@ -91,7 +91,7 @@ func TestCredentialsThatComeLate(t *testing.T) {
 	running = w.swap("web", running) // meanwhile
 	require.NoError(t, w.sandbox.Metadata().SetMode(imds.Up))
 	w.right("web", running, 30*time.Second)
-	w.eventually(5*time.Second, "ready", w.ready)
+	w.eventually(30*time.Second, "ready", w.ready)
 	assert.Len(t, w.told(), 2)
 }
 
@@ -123,9 +123,9 @@ func TestContainersRemovedAsTheyStart(t *testing.T) {
 	}
 	working.Wait()
 	w.eventually(30*time.Second, "no container is left", func() bool { return len(w.truth(cli)) == 0 })
-	w.settles(cli, 15*time.Second)
+	w.settles(cli, 30*time.Second)
 	w.caughtUp("witness")
-	w.settles(cli, 15*time.Second)
+	w.settles(cli, 30*time.Second)
 }
 
 // As ECS's own restart policy does: the same container, and thus the same Docker ID, is started again after its death, and
@@ -152,14 +152,14 @@ func TestRecordIsGoneLongBeforeTheContainerIs(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	c := w.container("web", enginetest.Options{Args: []string{"-drain", "5s"}})
-	w.has("web", 1, 10*time.Second)
+	w.has("web", 1, 30*time.Second)
 	signal := time.Now()
 	c.Stop(30)
 	in, err := enginetest.Client(t).ContainerInspect(t.Context(), c.ID)
 	require.NoError(t, err)
 	death, err := time.Parse(time.RFC3339Nano, in.State.FinishedAt)
 	require.NoError(t, err)
-	w.has("web", 0, 10*time.Second)
+	w.has("web", 0, 30*time.Second)
 	require.Zero(t, in.State.ExitCode, "it was not killed")
 	events := w.sandbox.Events()
 	gone := events[len(events)-1].Time

@@ -109,7 +109,7 @@ func freeAddress(t testing.TB) string {
 func (w *world) start() {
 	w.t.Helper()
 	w.launch()
-	w.eventually(10*time.Second, "the agent is ready", w.ready)
+	w.eventually(30*time.Second, "the agent is ready", w.ready)
 }
 
 // launch runs the agent.
