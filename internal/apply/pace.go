@@ -11,10 +11,58 @@ const (
 	quiet      = 2 * time.Second
 	// A container that is being stopped still answers for a while, often not for long.
 	removalWait = 500 * time.Millisecond
-
-	firstBackoff   = 200 * time.Millisecond
-	longestBackoff = 10 * time.Second
+	// remembered is how long a host behaves as one of many after it was throttled.
+	remembered = time.Minute
 )
+
+// trouble is why a call has to be made again.
+type trouble int
+
+const (
+	// accountBusy: the account's quota is used up, by few calls too many or by a thousand hosts that have started.
+	accountBusy trouble = iota
+	// zoneBusy: another host's change of the zone is being processed, which takes some tens of milliseconds.
+	zoneBusy
+	// outage: anything else that passes.
+	outage
+	troubles
+)
+
+// backoff is how calls are spaced while one trouble lasts: a random part of an interval that grows with each failure in a row,
+// so that hosts that failed together do not come back together.
+type backoff struct {
+	first, longest time.Duration // of the interval
+	factor         int
+	// From the third failure in a row on the wait is in the interval's second half: hosts have parted by then, and an early
+	// call is one more that is throttled.
+	late bool
+}
+
+// The figures are those under which a fleet that shares an account fares best (package fleet; docs/fleet.md): an account that
+// is busy with few hosts is free after a second or two, and one that is busy with a thousand not in the next minute. With
+// each interval, something that waits for Route 53 is done within 15 s of when it can be.
+var backoffs = [troubles]backoff{
+	accountBusy: {first: 500 * time.Millisecond, longest: 14 * time.Second, factor: 3, late: true},
+	zoneBusy:    {first: time.Second, longest: 4 * time.Second, factor: 2},
+	outage:      {first: 200 * time.Millisecond, longest: 10 * time.Second, factor: 2},
+}
+
+// interval gives the interval after so many failures in a row.
+func (b backoff) interval(row int) time.Duration {
+	interval := b.first
+	for range row - 1 {
+		interval = min(interval*time.Duration(b.factor), b.longest)
+	}
+	return interval
+}
+
+// wait gives the wait after so many failures in a row, with luck in [0, 1).
+func (b backoff) wait(row int, luck float64) time.Duration {
+	if b.late && row > 2 {
+		luck = (1 + luck) / 2
+	}
+	return time.Duration(luck * float64(b.interval(row)))
+}
 
 // pace says when the next call may be made. The zero value is ready.
 type pace struct {
@@ -22,9 +70,10 @@ type pace struct {
 	gap      time.Duration // to the next call; 0 before the first
 	waiting  time.Time     // since when there is something to send
 	removal  time.Time     // since when a removal waits
-	failures int           // in a row
-	blocked  time.Time     // no call before this, after a failure
-	hurry    bool          // the next call is a consequence of the last one's answer and does not wait
+	rows     [troubles]int // of failures
+	lastFail time.Time
+	blocked  time.Time // no call before this, after a failure
+	hurry    bool      // the next call is a consequence of the last one's answer and does not wait
 }
 
 // idle notes that nothing is to be sent.
@@ -66,8 +115,12 @@ func (p *pace) sent(start time.Time) {
 	p.idle()
 }
 
-// succeeded ends a row of failures.
-func (p *pace) succeeded() { p.failures, p.blocked = 0, time.Time{} }
+// succeeded ends a row of failures. That the account is busy is forgotten more slowly: a host that has just had its turn
+// would else be ahead of all that wait for theirs.
+func (p *pace) succeeded() {
+	p.rows = [troubles]int{accountBusy: max(0, p.rows[accountBusy]-1)}
+	p.blocked = time.Time{}
+}
 
 // answered notes a refusal after which something else is to be sent, at once.
 func (p *pace) answered() {
@@ -75,11 +128,15 @@ func (p *pace) answered() {
 	p.hurry = true
 }
 
-// failed holds the next call back for a random part, luck in [0, 1), of an interval that doubles with each failure in a
-// row (full jitter: hosts that failed together do not come back together).
-func (p *pace) failed(now time.Time, luck float64) {
-	longest := firstBackoff << min(p.failures, 10)
-	longest = min(longest, longestBackoff)
-	p.failures++
-	p.blocked = now.Add(time.Duration(luck * float64(longest)))
+// failed holds the next call back; luck is in [0, 1).
+func (p *pace) failed(now time.Time, why trouble, luck float64) {
+	if now.Sub(p.lastFail) > remembered {
+		p.rows = [troubles]int{}
+	}
+	p.lastFail = now
+	b := backoffs[why]
+	if b.interval(p.rows[why]) < b.longest { // what is over is forgotten in a few calls
+		p.rows[why]++
+	}
+	p.blocked = now.Add(b.wait(p.rows[why], luck))
 }

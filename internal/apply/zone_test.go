@@ -277,6 +277,7 @@ func (z *zone) faults(faults ...func() (error, bool)) {
 }
 
 func throttled() (error, bool)      { return fmt.Errorf("change zone Z1: %w", plan.ErrThrottled), false }
+func zoneBusy() (error, bool)       { return fmt.Errorf("change zone Z1: %w", plan.ErrZoneBusy), false }
 func lostAnswer() (error, bool)     { return errLost, true }
 func lostRequest() (error, bool)    { return errLost, false }
 func noSuchZone() (error, bool)     { return fmt.Errorf("change zone Z1: %w", plan.ErrNoSuchZone), false }

@@ -191,7 +191,7 @@ func (c client) Change(ctx context.Context, changes []plan.Change) error {
 	c.mu.Unlock()
 	err := c.do(ctx, change, func() (outcome, error) {
 		if c.rules.prior && time.Now().Before(c.busy) {
-			return prior, priorRequest
+			return prior, plan.ErrZoneBusy
 		}
 		if refusal := c.apply(changes); refusal != nil {
 			return refused, refusal
@@ -206,8 +206,6 @@ func (c client) Change(ctx context.Context, changes []plan.Change) error {
 	}
 	return err
 }
-
-var priorRequest = fmt.Errorf("%w: PriorRequestNotComplete", plan.ErrThrottled)
 
 // apply makes a batch's changes, or refuses it.
 func (a *account) apply(changes []plan.Change) error {

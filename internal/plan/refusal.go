@@ -45,3 +45,7 @@ var ErrNoSuchZone = errors.New("no such hosted zone")
 
 // ErrThrottled says that Route 53 is too busy for this account or this zone just now (Throttling, PriorRequestNotComplete).
 var ErrThrottled = errors.New("throttled by Route 53")
+
+// ErrZoneBusy is the ErrThrottled that passes soonest: another change of the zone is being processed
+// (PriorRequestNotComplete).
+var ErrZoneBusy = fmt.Errorf("%w: the zone is busy with another change", ErrThrottled)

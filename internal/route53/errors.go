@@ -33,9 +33,10 @@ func code(err error) string {
 func classify(err error) error {
 	var class error
 	switch code(err) {
-	case "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException",
-		"PriorRequestNotComplete": // the zone is busy with a change of anybody's
+	case "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException":
 		class = plan.ErrThrottled
+	case "PriorRequestNotComplete": // the change in the way may be anybody's
+		class = plan.ErrZoneBusy
 	case "NoSuchHostedZone":
 		class = plan.ErrNoSuchZone
 	default:

@@ -201,7 +201,7 @@ func answered(code string) error { return call(&smithy.GenericAPIError{Code: cod
 func TestClassify(t *testing.T) {
 	for code, want := range map[string]error{
 		"Throttling": plan.ErrThrottled, "ThrottlingException": plan.ErrThrottled, "RequestLimitExceeded": plan.ErrThrottled,
-		"PriorRequestNotComplete": plan.ErrThrottled, "NoSuchHostedZone": plan.ErrNoSuchZone,
+		"PriorRequestNotComplete": plan.ErrZoneBusy, "NoSuchHostedZone": plan.ErrNoSuchZone,
 	} {
 		assert.ErrorIs(t, classify(answered(code)), want, code)
 		assert.ErrorIs(t, classifyChange(answered(code), batch), want, code)
