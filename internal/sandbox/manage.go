@@ -20,7 +20,7 @@ import (
 // management answers the management API, which does what the methods of Server do.
 func (s *Server) management() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, usage) })
+	s.page(mux)
 
 	mux.HandleFunc("GET /zones", give(func(*http.Request) (any, error) { return s.Zones(), nil }))
 	mux.HandleFunc("POST /zones", take(func(_ *http.Request, z Zone) (any, error) {
@@ -112,10 +112,10 @@ func (s *Server) management() http.Handler {
 		s.imds.Unset(r.PathValue("path"))
 		return nil, nil
 	}))
-	return mux
+	return http.NewCrossOriginProtection().Handler(mux) // a page of another site in somebody's browser changes nothing here
 }
 
-const usage = `Management of the sandbox. Bodies and answers are JSON, durations are strings such as "80ms".
+const usage = `Management of the sandbox. Browsers get a page at /. Bodies and answers are JSON, durations are strings such as "80ms".
 
 GET    /zones
 POST   /zones                {"name": "a.internal", "vpcs": [{"id": "vpc-sandbox", "region": "eu-central-1"}]}

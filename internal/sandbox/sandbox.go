@@ -305,6 +305,13 @@ func (s *Server) SetListening(on bool) error {
 	return nil
 }
 
+// Listening says whether connections to the API and the metadata service are accepted.
+func (s *Server) Listening() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closeFront != nil
+}
+
 // URL of the API and the metadata service.
 func (s *Server) URL() string { return s.url }
 

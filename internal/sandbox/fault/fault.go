@@ -206,6 +206,13 @@ func (s *Set) Add(f Fault) error {
 	return nil
 }
 
+// Remove switches off the faults that are exactly so, as Validate leaves them.
+func (s *Set) Remove(f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active = slices.DeleteFunc(s.active, func(a *Active) bool { return a.Fault == f })
+}
+
 // Active lists the faults that are on, also those whose count has run out.
 func (s *Set) Active() []Active {
 	s.mu.Lock()

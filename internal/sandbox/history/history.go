@@ -76,6 +76,13 @@ func (l *Log) Calls(operations ...string) []Call {
 	return result
 }
 
+// Last gives the last n calls that have ended, in the order of arrival.
+func (l *Log) Last(n int) []Call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.calls[max(0, len(l.calls)-n):])
+}
+
 // Clear forgets the calls; numbering goes on.
 func (l *Log) Clear() {
 	l.mu.Lock()

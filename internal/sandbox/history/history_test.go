@@ -28,3 +28,13 @@ func TestTheOldestCallsGoFirst(t *testing.T) {
 	assert.Len(t, calls, maxCalls-maxCalls/10)
 	assert.Equal(t, maxCalls+1, calls[len(calls)-1].Seq)
 }
+
+func TestLast(t *testing.T) {
+	var l Log
+	assert.Empty(t, l.Last(2))
+	for range 3 {
+		l.End(Call{Seq: l.Begin()})
+	}
+	assert.Equal(t, []Call{{Seq: 2}, {Seq: 3}}, l.Last(2))
+	assert.Len(t, l.Last(9), 3)
+}

@@ -147,6 +147,13 @@ func (h *Handler) SetMode(m Mode) error {
 	return nil
 }
 
+// Mode is how the service behaves.
+func (h *Handler) Mode() Mode {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.mode
+}
+
 // Calls gives the requests so far.
 func (h *Handler) Calls() []Call {
 	h.mu.Lock()

@@ -3,6 +3,8 @@ package throttle
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -92,6 +94,39 @@ func (l *Limiter) Policy() Policy {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.policy
+}
+
+// Level is how full a bucket is.
+type Level struct {
+	Name   string // account, changes, action X, or any other action
+	Tokens float64
+	Bucket Bucket
+}
+
+// Levels gives the buckets of the policy, those that were drawn from by name; a bucket that never runs out is none.
+func (l *Limiter) Levels(now time.Time) (all []Level) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	add := func(name string, b Bucket) {
+		if b != (Bucket{}) {
+			all = append(all, Level{name, l.fill(name, b, now), b})
+		}
+	}
+	add("account", l.policy.Account)
+	add("changes", l.policy.Changes)
+	for _, name := range slices.Sorted(maps.Keys(l.levels)) {
+		if operation, ok := strings.CutPrefix(name, "action "); ok {
+			bucket, special := l.policy.Special[operation]
+			if !special {
+				bucket = l.policy.Action
+			}
+			add(name, bucket)
+		}
+	}
+	if l.policy.Action != (Bucket{}) {
+		all = append(all, Level{"any other action", l.policy.Action.Burst, l.policy.Action})
+	}
+	return all
 }
 
 // Allow draws the tokens of one request, or says that one bucket lacks them.

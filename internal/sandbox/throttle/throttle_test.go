@@ -108,3 +108,17 @@ func TestPoliciesOfECSAndEC2(t *testing.T) {
 		assert.Equal(t, test.burst, allowed, test.operation)
 	}
 }
+
+func TestLevels(t *testing.T) {
+	now := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
+	l := New(Policy{Account: Bucket{50, 10}, Action: Bucket{20, 5}, Special: map[string]Bucket{"Slow": {2, 1}}})
+	full := []Level{{"account", 50, Bucket{50, 10}}, {"any other action", 20, Bucket{20, 5}}}
+	assert.Equal(t, full, l.Levels(now))
+	assert.True(t, l.Allow("Slow", 0, now))
+	assert.True(t, l.Allow("List", 0, now))
+	assert.Equal(t, []Level{
+		{"account", 48, Bucket{50, 10}}, {"action List", 19, Bucket{20, 5}}, {"action Slow", 1, Bucket{2, 1}}, {"any other action", 20, Bucket{20, 5}},
+	}, l.Levels(now))
+	assert.Equal(t, 1.5, l.Levels(now.Add(time.Second / 2))[2].Tokens)
+	assert.Empty(t, New(None()).Levels(now))
+}
