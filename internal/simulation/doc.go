@@ -12,7 +12,7 @@
 //     after the change was made, hanging calls, refusals that name the change and ones that do not
 //   - hosts: the agent's death at any moment, also between the journal and the call and between the call and the journal;
 //     journals that are corrupt, lost, or cannot be written; reboots, and deaths for good
-//   - ECS and EC2, as the sweeper sees them: late, or unreadable
+//   - ECS and EC2, as the sweeper sees them: late, unreadable, wrong about all tasks, or taking a host for hung
 //   - other people: records of other owners, and somebody who edits and deletes records by hand
 //
 // Not modelled are the wire formats (packages docker, route53, ecs and host have tests against real servers), clock steps of
