@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,7 +21,7 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 // pageTemplate is made when somebody looks for the first time: most agents are never looked at.
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page.html").Funcs(template.FuncMap{
-		"at": at, "changed": changed, "seconds": seconds, "state": containerInWord, "words": words,
+		"at": at, "changed": changed, "faults": faults, "seconds": seconds, "state": containerInWord, "words": words,
 	}).ParseFS(pageFiles, "page.html"))
 })
 
@@ -72,6 +73,11 @@ func containerInWord(c containerState) string {
 
 // changed says whether an endpoint has another weight than its container asks for.
 func changed(e endpointState) bool { return e.Weight != int64(e.Asked) }
+
+// faults gives the problems that nobody has chosen to have.
+func faults(problems []problemState) []problemState {
+	return slices.DeleteFunc(slices.Clone(problems), func(p problemState) bool { return p.Chosen })
+}
 
 // instant is a time as it is shown.
 type instant struct {
