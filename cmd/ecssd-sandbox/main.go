@@ -21,7 +21,7 @@ import (
 type flags struct {
 	Listen     string   `default:"127.0.0.1:4566" placeholder:"ADDR" help:"Address of the API and the metadata service. Port 0 takes a free one, here and below."`
 	DNS        string   `name:"dns" default:"127.0.0.1:5300" placeholder:"ADDR" help:"Address of DNS, UDP and TCP."`
-	Manage     string   `default:"127.0.0.1:4567" placeholder:"ADDR" help:"Address of the management API; GET / explains it."`
+	Manage     string   `default:"127.0.0.1:4567" placeholder:"ADDR" help:"Address of the management API; / is a page for people, and explains the API."`
 	Zone       []string `default:"servicediscovery.internal" placeholder:"NAME" help:"Private hosted zone to begin with; repeatable."`
 	PublicZone []string `placeholder:"NAME" help:"Public hosted zone to begin with; repeatable."`
 	VPC        string   `name:"vpc" default:"${vpc}" placeholder:"ID" help:"VPC of the private zones, of DNS and of the metadata."`
@@ -106,7 +106,7 @@ func tell(w io.Writer, s *sandbox.Server) {
 	for _, variable := range s.Environment() {
 		fmt.Fprintf(w, "export %s\n", variable)
 	}
-	fmt.Fprintf(w, "# DNS: %s\n# management: %s\n", s.DNSAddr(), s.ManageURL())
+	fmt.Fprintf(w, "# DNS: %s\n# management: %s\n# page: %s/\n", s.DNSAddr(), s.ManageURL(), s.ManageURL())
 	for _, z := range s.Zones() {
 		kind := "public"
 		if z.Private {

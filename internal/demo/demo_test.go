@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -164,6 +166,19 @@ func TestDemo(t *testing.T) {
 		require.NoError(t, s.Start())
 		go func() { _, _ = io.Copy(s.printed, keyboard) }() // ends with an error when the terminal does
 		s.until(t, "/readyz")
+		pages := regexp.MustCompile(`(?m)^(the agent|the sandbox)[^:]*: +(http://127\.0\.0\.1:\d+/)\r?$`).FindAllStringSubmatch(s.printed.String(), -1)
+		require.Len(t, pages, 2)
+		for i, title := range []string{"ecssd i-0123456789abcdef0", "ecssd-sandbox"} {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, pages[i][2], nil)
+			require.NoError(t, err)
+			request.Header.Set("Accept", "text/html")
+			response, err := http.DefaultClient.Do(request)
+			require.NoError(t, err)
+			page, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			response.Body.Close()
+			assert.Contains(t, string(page), "<title>"+title+"</title>")
+		}
 		_, err := keyboard.WriteString("\x03")
 		require.NoError(t, err)
 		require.NoError(t, s.Wait())

@@ -219,7 +219,8 @@ func (d *demo) sweepHost(ctx context.Context) error {
 
 // playOn tells how to go on by hand, and waits for Ctrl-C.
 func (d *demo) playOn(ctx context.Context) {
-	heading("Play on in another terminal. Ctrl-C here ends it")
+	heading("Play on in a browser and in another terminal. Ctrl-C here ends it")
+	fmt.Printf("the agent:                         http://%s/\nthe sandbox, and trouble to make:  %s/\n", d.listen, d.manage)
 	for _, variable := range append(slices.Clone(d.environment), `PATH="`+d.bin+`:$PATH"`) {
 		fmt.Println("export", variable)
 	}
