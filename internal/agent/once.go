@@ -34,7 +34,7 @@ func (a *Agent) Sync(ctx context.Context) error {
 		return err // nothing is known to be wanted, and so nothing may be removed
 	}
 	if a.cfg.Journal.ListingDue() {
-		if _, err := a.list(ctx, zone, writer, math.MaxInt, 0); err != nil {
+		if _, err := a.list(ctx, zone, writer, math.MaxInt, math.MaxInt, 0); err != nil {
 			return fmt.Errorf("list hosted zone %s: %w", id, err)
 		}
 		_ = a.cfg.Journal.Listed() // what was found is in the journal now, or the journal says why not
@@ -73,7 +73,7 @@ func (a *Agent) Deregister(ctx context.Context) error {
 		}
 		zone := a.cfg.OpenZone(id)
 		writer := a.writer(id, zone, 0)
-		if _, err := a.list(ctx, zone, writer, math.MaxInt, 0); err != nil {
+		if _, err := a.list(ctx, zone, writer, math.MaxInt, math.MaxInt, 0); err != nil {
 			return fmt.Errorf("list hosted zone %s: %w", id, err)
 		}
 		errs = append(errs, a.leave(ctx, id, writer, (*apply.Writer).Settle))

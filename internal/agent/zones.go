@@ -41,13 +41,15 @@ func (a *Agent) leave(ctx context.Context, id string, writer *apply.Writer, run 
 const (
 	// A journal that was missing is made good by listing the zone once, at a random moment, so that a thousand hosts that
 	// start together do not list together; slowly, since all hosts share the account's 5 to 10 calls a second; and never a
-	// large zone: there the sweeper finds what is left over.
+	// large zone, or one of many hosts: there the sweeper finds what is left over. Where many hosts start at once each of them
+	// lists, and a page shows about how many they are, so that most find out with the first.
 	listWithin  = 10 * time.Minute
-	listAtMost  = 3000
+	listAtMost  = 3000 // records
+	listAmong   = 150  // hosts
 	listingPace = time.Second
 )
 
-var errLargeZone = fmt.Errorf("more than %d records", listAtMost)
+var errLargeZone = fmt.Errorf("more than %d records, or records of more than %d hosts", listAtMost, listAmong)
 
 // listOnce lists the zone where the journal may lack records of this host, until that has worked once.
 func (a *Agent) listOnce(ctx context.Context, zone Zone, writer *apply.Writer) error {
@@ -58,10 +60,10 @@ func (a *Agent) listOnce(ctx context.Context, zone Zone, writer *apply.Writer) e
 		if ctx.Err() != nil {
 			return nil
 		}
-		adopted, err := a.list(ctx, zone, writer, listAtMost, listingPace)
+		adopted, err := a.list(ctx, zone, writer, listAtMost, listAmong, listingPace)
 		switch {
 		case errors.Is(err, errLargeZone):
-			a.cfg.Log.WithField("records", listAtMost).
+			a.cfg.Log.WithError(err).
 				Warn("no journal and a large zone: records of an earlier life of this host are left to the sweeper")
 		case err != nil:
 			if ctx.Err() == nil {
@@ -77,19 +79,22 @@ func (a *Agent) listOnce(ctx context.Context, zone Zone, writer *apply.Writer) e
 	return nil
 }
 
-// list reads the zone and has the writer adopt this host's records.
-func (a *Agent) list(ctx context.Context, zone Zone, writer *apply.Writer, atMost int, pace time.Duration) (adopted int, err error) {
-	seen := 0
+// list reads the zone and has the writer adopt this host's records. It gives up at so many records, or among so many hosts.
+func (a *Agent) list(ctx context.Context, zone Zone, writer *apply.Writer, atMost, among int, pace time.Duration) (adopted int, err error) {
+	seen, hosts := 0, map[string]bool{}
 	var own []record.Record
 	err = zone.Each(ctx, func(page []record.Record, listed int) error {
 		seen += listed
-		if seen > atMost {
-			return errLargeZone
-		}
 		for _, r := range page {
+			if id, ok := record.ParseSetID(r.SetID); ok {
+				hosts[id.Instance] = true
+			}
 			if a.owns(r) {
 				own = append(own, r)
 			}
+		}
+		if seen > atMost || len(hosts) > among {
+			return errLargeZone
 		}
 		sleep(ctx, pace)
 		return ctx.Err()

@@ -70,6 +70,7 @@ type account struct {
 	buckets map[string]*bucket
 	busy    time.Time // a change is being processed until then
 	records map[record.Key]record.Record
+	sorted  []record.Record    // nil where they have changed
 	names   map[record.Key]int // how many of a name and type
 	calls   map[call]int
 	changes int
@@ -241,7 +242,16 @@ func (a *account) apply(changes []plan.Change) error {
 	for group, n := range more {
 		a.names[group] += n
 	}
+	a.sorted = nil
 	return nil
+}
+
+// listing gives all records in order.
+func (a *account) listing() []record.Record {
+	if a.sorted == nil {
+		a.sorted = slices.SortedFunc(maps.Values(a.records), byKey)
+	}
+	return a.sorted
 }
 
 // put has records in the zone without a call.
@@ -273,7 +283,7 @@ func (c client) Each(ctx context.Context, visit func(page []record.Record, liste
 		var page []record.Record
 		read := func() (outcome, error) {
 			page = nil
-			all := slices.SortedFunc(maps.Values(c.records), byKey)
+			all := c.listing()
 			at := 0
 			if after != nil {
 				at, _ = slices.BinarySearchFunc(all, *after, byKey)

@@ -3,48 +3,163 @@ package fleet
 import (
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
-var try = flag.Bool("try", false, "")
+var (
+	writeTo = flag.String("write", "", "play every scene and write fleet.md and fleet.svg into this `directory`")
+	only    = flag.String("only", "", "play the scenes whose name, hosts, quota and software match this `expression`, and print the table")
+	seed    = flag.Uint64("seed", 1, "what chance brings")
+)
 
-func (r result) line() string {
-	return fmt.Sprintf("%-24s %-24s %5d %-18s p50 %8.2fs p99 %8.2fs max %8.2fs right %8.1fs ok %d thr %d prior %d ref %d lists %d/%d changes %d bytes %d waiting %d missing %d surplus %d removed p50 %.1fs max %.1fs",
-		r.scene.name, r.kind, r.hosts, r.rules, quantile(r.delays, .5).Seconds(), quantile(r.delays, .99).Seconds(), quantile(r.delays, 1).Seconds(), r.right.Seconds(),
-		r.calls[call{change, accepted}], r.calls[call{change, throttled}], r.calls[call{change, prior}], r.calls[call{change, refused}],
-		r.calls[call{list, accepted}], r.calls[call{list, throttled}], r.changes, r.bytes, r.waiting, r.missing, r.surplus, quantile(r.removed, .5).Seconds(), quantile(r.removed, 1).Seconds())
+// TestMain lets garbage lie for longer than usual: a thousand agents start with much that stays.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
 }
 
-// A small fleet that starts cold has its zone right with one call a host.
-func TestSmallFleet(t *testing.T) {
-	r := run(t, setup{cold, ecssd, 10, current, 1})
-	assert.Zero(t, r.waiting)
-	assert.Zero(t, r.missing+r.surplus)
-	t.Log(r.line())
-}
-
-func TestTry(t *testing.T) {
-	if !*try {
-		return
+// setups are all runs, in the order of the tables.
+func setups() []setup {
+	var all []setup
+	add := func(s scene, k kind, r rules, hosts ...int) {
+		for _, n := range hosts {
+			all = append(all, setup{s, k, n, r, *seed})
+		}
 	}
-	for _, s := range []setup{
-		{cold, ecssd, 100, current, 1},
-		{cold, ecssd, 1000, current, 1},
-		{cold, ecssd, 1000, current.withPrior(), 1},
-		{cold, ecssd, 100, current.costing(), 1},
-		{idle, ecssd, 100, current, 1},
-		{churn, ecssd, 1000, current, 1},
-		{deploy, ecssd, 100, current, 1},
-		{deploy, ecssd, 1000, current, 1},
-		{lost, ecssd, 1000, current, 1},
-		{listing, ecssd, 1000, current, 1},
-		{cold, stubborn, 1000, current, 1},
-	} {
+	add(idle, ecssd, current, 100)
+	for _, k := range []kind{ecssd, threeTry, stubborn} {
+		add(cold, k, current, 10, 100, 1000)
+	}
+	add(cold, ecssd, current.withPrior(), 10, 100, 1000)
+	add(cold, ecssd, old, 100, 1000)
+	add(cold, ecssd, current.costing(), 100, 300)
+	add(cold, stubborn, current.costing(), 300)
+	add(coldShort, ecssd, current.costing(), 1000)
+	add(listing, ecssd, current, 100, 1000)
+	add(deploy, ecssd, current, 100)
+	add(deploy, threeTry, current, 100)
+	add(deploy, ecssd, current, 1000)
+	add(deploy, threeTry, current, 1000)
+	for _, k := range []kind{ecssd, threeTry} {
+		add(churn, k, current, 1000)
+	}
+	for _, k := range []kind{ecssd, threeTry} {
+		add(lost, k, current, 1000)
+	}
+	return all
+}
+
+func (s setup) String() string {
+	return fmt.Sprintf("%s, %d hosts, %s, %s", s.scene.name, s.hosts, s.rules, s.kind)
+}
+
+// TestFleet plays the scenes that it is asked for.
+func TestFleet(t *testing.T) {
+	matches := regexp.MustCompile(*only)
+	if *writeTo == "" && *only == "" {
+		return // TestSmallFleets is what holds always
+	}
+	var results []result
+	for _, s := range setups() {
+		if !matches.MatchString(s.String()) {
+			continue
+		}
 		began := time.Now()
 		r := run(t, s)
-		fmt.Println(r.line(), "took", time.Since(began).Round(time.Millisecond))
+		results = append(results, r)
+		fmt.Printf("%s: %d accepted, %d attempts, right after %v, never %d; removed by the sweeper after %v at most; played in %v\n",
+			s, r.calls[call{change, accepted}], r.attempts(), r.right, r.waiting, quantile(r.removed, 1), time.Since(began).Round(time.Millisecond))
+	}
+	fmt.Print(table(results))
+	if *writeTo == "" {
+		return
+	}
+	find := func(k kind, hosts int) result {
+		for _, r := range results {
+			if r.scene.name == cold.name && r.kind == k && r.hosts == hosts && r.rules == current {
+				return r
+			}
+		}
+		return result{}
+	}
+	svg := plot("Cold start: containers that are in DNS, of 20 a host", []line{
+		{"ecssd, 10 hosts", "#9ecae1", find(ecssd, 10)}, {"ecssd, 100 hosts", "#4292c6", find(ecssd, 100)},
+		{"ecssd, 1,000 hosts", "#08306b", find(ecssd, 1000)},
+		{"a call an event, 100 hosts", "#fdae6b", find(stubborn, 100)}, {"a call an event, 1,000 hosts", "#d94801", find(stubborn, 1000)},
+		{"same, given up after 3 tries", "#a50f15", find(threeTry, 1000)},
+	})
+	require.NoError(t, os.MkdirAll(*writeTo, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(*writeTo, "fleet.svg"), []byte(svg), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(*writeTo, "fleet.md"), []byte(preface+table(results)), 0o644))
+}
+
+const preface = "# How fast and how frugal\n" + `
+` + "`make fleet`" + ` makes this page and the plot; package internal/fleet says what is simulated and what is not. A host has 20 containers.
+All hosts share one AWS account and one zone. The quota is the account's: 10/s with a burst of 50, or, of old, 5/s with a burst of 5; "costly" where a throttled call
+costs a token, "prior" where a zone takes one change at a time. p50, p99 and max are from the event of the Engine, or the agent's start, to the answer of
+Route 53. "All right after" counts from the last event; "never" are events that no record tells of. Calls were accepted; throttled and busy ones were not.
+
+![cold start](fleet.svg)
+`
+
+// Small fleets have their zone right, with few calls, whatever Route 53 makes of throttled calls.
+func TestSmallFleets(t *testing.T) {
+	hard := rules{quota: quota{2, 2}, action: true}
+	for name, test := range map[string]struct {
+		setup    setup
+		accepted int // calls at most
+	}{
+		"cold start":                       {setup{cold, ecssd, 10, current, 1}, 10},
+		"cold start, old quota":            {setup{cold, ecssd, 10, old, 1}, 10},
+		"cold start, tight quota":          {setup{cold, ecssd, 10, hard.costing(), 1}, 10},
+		"cold start, one change at a time": {setup{cold, ecssd, 10, current.withPrior(), 1}, 10},
+		"deploy":                           {setup{deploy, ecssd, 3, current, 1}, 3 * 2 * perHost},
+		"a third of the hosts dies":        {setup{lost, ecssd, 9, current, 1}, 3*perHost + 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := run(t, test.setup)
+			assert.Zero(t, r.waiting, "changes that never reached the zone")
+			assert.Zero(t, r.missing, "records that are not in the zone")
+			assert.Zero(t, r.surplus, "records that should not be in the zone")
+			assert.LessOrEqual(t, r.calls[call{change, accepted}], test.accepted)
+			assert.LessOrEqual(t, r.attempts(), 8*test.accepted)
+			assert.Zero(t, r.calls[call{change, refused}])
+		})
+	}
+}
+
+// The same seed gives the same figures, another one others.
+func TestARunCanBeRepeated(t *testing.T) {
+	figures := func(seed uint64) []string { return run(t, setup{cold, ecssd, 10, old, seed}).row() }
+	assert.Equal(t, figures(1), figures(1))
+	assert.NotEqual(t, figures(1), figures(2))
+}
+
+// What ecssd is compared with does what the predecessors do.
+func TestPredecessors(t *testing.T) {
+	r := run(t, setup{cold, stubborn, 10, current, 1})
+	assert.Zero(t, r.waiting)
+	assert.Equal(t, 10*perHost, r.calls[call{change, accepted}], "one call an event")
+	r = run(t, setup{cold, threeTry, 10, old, 1})
+	assert.Positive(t, r.waiting, "what was throttled three times is given up")
+	assert.Equal(t, 10*perHost, r.calls[call{change, accepted}]+r.waiting)
+}
+
+// The account gives what Route 53 gives: a burst, then so many calls a second.
+func TestQuota(t *testing.T) {
+	r := run(t, setup{cold, ecssd, 100, current, 1})
+	assert.GreaterOrEqual(t, r.right, r.bound())
+	for _, p := range r.curve {
+		calls := p.applied / perHost
+		assert.LessOrEqual(t, float64(calls), 50+10*p.at.Seconds(), "calls after %v", p.at)
 	}
 }
