@@ -69,6 +69,7 @@ func (c doctorCommand) Run(ctx context.Context, s *Settings, std streams) error 
 		Introspection: host.NewIntrospection(host.IntrospectionURL), Address: addressed,
 		LoadAWS:   func(ctx context.Context, region string) (aws.Config, error) { return loadAWS(ctx, s, region) },
 		Resolver:  c.resolver(),
+		Server:    c.Server,
 		RoundTrip: c.RoundTrip, Progress: func(line string) { fmt.Fprintln(std.Err, line) },
 	})
 	if c.JSON {

@@ -93,6 +93,8 @@ func readiness(status int, body []byte, err error) []Finding {
 		switch {
 		case partChecks[part] != "":
 			f = f.mend("see %s, here; it goes on by itself then", partChecks[part])
+		case part == "agent" && len(findings) > 0:
+			continue // that it has not begun yet goes without saying
 		case part == "agent":
 			f.State = Warn
 			f = f.mend("run this again in a moment; see metadata, here, where it stays so")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"github.com/ecssd/ecssd/internal/ecs"
 )
@@ -91,6 +92,9 @@ func (d *doctor) credentials(ctx context.Context, w *wire) access {
 		return access{failed: []Finding{f.mend("give the instance a role with the permissions of cloudformation/environment.cform: aws ec2 associate-iam-instance-profile")}}
 	}
 	w.next = config.HTTPClient
+	if w.next == nil {
+		w.next = awshttp.NewBuildableClient()
+	}
 	config.HTTPClient = w
 	return access{config: config, source: found.Source}
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -17,7 +18,7 @@ func (d *doctor) lookAtDNS(ctx context.Context) []Finding {
 	lookup, cancel := limited(ctx)
 	defer cancel()
 	if _, err := d.Resolver.LookupNS(lookup, d.Zone+"."); err != nil {
-		return []Finding{unresolved(check, d.Zone, err)}
+		return []Finding{d.unresolved(check, err)}
 	}
 	r, there := d.anyRecord()
 	if !there {
@@ -30,37 +31,43 @@ func (d *doctor) lookAtDNS(ctx context.Context) []Finding {
 		_, err = d.Resolver.LookupNetIP(lookup, "ip4", targets[0].Target)
 	}
 	if err != nil {
-		return []Finding{bad(check, Warn, "the resolver here sees the zone, and not %s: %s", r.Name, lookupError(err)).
+		return []Finding{bad(check, Warn, "the resolver here sees the zone, and not %s: %s", r.Name, d.lookupError(err)).
 			mend("Route 53 needs up to a minute to tell its servers, and resolvers keep what they were told before; see negative, names; ecssd resolve %s", r.Name)}
 	}
 	return []Finding{ok(check, "the resolver here answers for %s", r.Name)}
 }
 
 // unresolved tells why the zone is not seen.
-func unresolved(check, zone string, err error) Finding {
+func (d *doctor) unresolved(check string, err error) Finding {
+	zone := d.Zone
 	var failed *net.DNSError
 	switch {
 	case errors.As(err, &failed) && failed.IsNotFound:
 		return bad(check, Fail, "the resolver here says that %s does not exist: it does not see the private zone", zone).
 			mend("let /etc/resolv.conf name the VPC's resolver, 169.254.169.253, or one that forwards to it; see zone and vpc")
 	case errors.As(err, &failed) && failed.IsTimeout, errors.Is(err, context.DeadlineExceeded):
-		return bad(check, Fail, "the resolver here does not answer: %s", lookupError(err)).
+		return bad(check, Fail, "the resolver here does not answer: %s", d.lookupError(err)).
 			mend("let /etc/resolv.conf name the VPC's resolver, 169.254.169.253; see vpc")
 	}
-	return bad(check, Fail, "the resolver here answers for %s with an error: %s", zone, lookupError(err)).
+	return bad(check, Fail, "the resolver here answers for %s with an error: %s", zone, d.lookupError(err)).
 		mend("let /etc/resolv.conf name the VPC's resolver, 169.254.169.253, or one that forwards to it; resolvectl query --type NS %s", zone)
 }
 
 // lookupError gives the heart of an error, with the server that was asked.
-func lookupError(err error) string {
+func (d *doctor) lookupError(err error) string {
 	var failed *net.DNSError
 	if !errors.As(err, &failed) {
 		return why(err)
 	}
-	if failed.Server == "" {
-		return failed.Err
+	what := failed.Err
+	if failed.IsTimeout {
+		what = "no answer in time"
 	}
-	return failed.Err + " (" + failed.Server + ")"
+	// Where a server is given, package net names the one that it would have asked.
+	if server := cmp.Or(d.Server, failed.Server); server != "" {
+		return what + " (" + server + ")"
+	}
+	return what
 }
 
 // anyRecord gives an SRV record that this host has written in the zone and that is answered with.

@@ -68,6 +68,7 @@ type Config struct {
 	Address  func(context.Context, []container.Container) []container.Container
 	LoadAWS  func(ctx context.Context, region string) (aws.Config, error)
 	Resolver *net.Resolver
+	Server   string // that the resolver asks; empty: the system's
 
 	RoundTrip bool
 	Progress  func(line string) // told what is waited for

@@ -26,7 +26,7 @@ func (d *doctor) lookAtEngine(ctx context.Context) engine {
 		return engine{findings: []Finding{f.mend("run this as root (sudo ecssd doctor), or as a member of group docker")}}
 	}
 	if err != nil {
-		f := bad("engine", Fail, "the Docker Engine does not answer at %s: %s", d.Engine.Host(), why(err))
+		f := bad("engine", Fail, "the Docker Engine does not answer at %s: %s", d.Engine.Host(), why(errors.Unwrap(err)))
 		return engine{findings: []Finding{f.mend("systemctl start docker; where it listens elsewhere, say so in --docker-host (ECSSD_DOCKER_HOST)")}}
 	}
 	events := async(func() Finding { return d.lookAtEvents(ctx) })

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +28,9 @@ func (d *doctor) identify(ctx context.Context) identity {
 	id, err := host.Identify(ctx, d.Given)
 	switch {
 	case err != nil:
-		f := bad("metadata", Fail, "this host does not know who it is: %s", why(err))
+		// The SDK's error of a token that it did not get has the reason in its text alone, at the end.
+		reason := why(err)
+		f := bad("metadata", Fail, "this host does not know who it is: %s", strings.TrimSpace(reason[strings.LastIndex(reason, ",")+1:]))
 		return identity{findings: []Finding{f.mend("switch the instance's metadata on (aws ec2 modify-instance-metadata-options --http-endpoint enabled); " +
 			"in a container use --network host; off EC2 give --instance-id and --host-ip")}}
 	case !id.EC2:

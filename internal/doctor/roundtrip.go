@@ -35,7 +35,7 @@ func (d *doctor) roundTrip(ctx context.Context) Finding {
 	probe := d.probe("*." + below)
 	began := time.Now()
 	writing, cancel := limited(ctx)
-	err := zone.Change(writing, []plan.Change{{Action: plan.Upsert, Record: probe}})
+	err := patiently(writing, func() error { return zone.Change(writing, []plan.Change{{Action: plan.Upsert, Record: probe}}) })
 	cancel()
 	if err != nil {
 		var refusal *plan.Refusal
@@ -52,7 +52,7 @@ func (d *doctor) roundTrip(ctx context.Context) Finding {
 	case ctx.Err() != nil:
 		return bad(check, Skip, "broken off; the record is removed")
 	case !seen:
-		return bad(check, Fail, "a record was written, and not resolvable here within %s: %s", longestTrip, lookupError(last)).
+		return bad(check, Fail, "a record was written, and not resolvable here within %s: %s", longestTrip, d.lookupError(last)).
 			mend("see dns, zone and vpc; https://health.aws.amazon.com")
 	}
 	return ok(check, "a record was written, resolvable here after %s, and removed", time.Since(began).Round(100*time.Millisecond))

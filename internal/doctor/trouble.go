@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/url"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/aws/smithy-go"
 
@@ -29,11 +30,15 @@ const (
 	other trouble = iota
 	denied
 	throttled
+	busy        // the zone, with another change
 	unauthentic // the credentials are no good
 	unreachable
 )
 
 func troubleOf(err error) trouble {
+	if err == nil {
+		return other
+	}
 	var refusal *plan.Refusal
 	var answer smithy.APIError
 	code := ""
@@ -46,6 +51,8 @@ func troubleOf(err error) trouble {
 			return denied
 		}
 		return other
+	case errors.Is(err, plan.ErrThrottled) && strings.Contains(err.Error(), "PriorRequestNotComplete"):
+		return busy
 	case errors.Is(err, plan.ErrThrottled), slices.Contains(throttledCodes, code):
 		return throttled
 	case slices.Contains(deniedCodes, code):
@@ -65,14 +72,18 @@ func troubleOf(err error) trouble {
 // why gives the heart of an error: what AWS says, or what became of the connection.
 func why(err error) string {
 	var answer smithy.APIError
+	var sending net.Error
 	var connection *net.OpError
+	var request *url.Error
 	switch {
 	case errors.As(err, &answer):
 		return answer.ErrorCode() + ": " + answer.ErrorMessage()
-	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer within " + perCheck.Round(time.Second).String()
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &sending) && sending.Timeout():
+		return "no answer in time"
 	case errors.As(err, &connection):
 		return connection.Error()
+	case errors.As(err, &request):
+		return request.Err.Error()
 	}
 	return err.Error()
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
@@ -97,6 +98,8 @@ func required(check, what, permission string, err error) Finding {
 	case denied:
 		return bad(check, Fail, "these credentials may not %s: %s", what, because(err)).
 			mend("allow %s to the role of this host; cloudformation/environment.cform has the policy", permission)
+	case busy:
+		return bad(check, Warn, "not checked: the zone was busy with changes of others").mend("run this again")
 	case throttled:
 		return bad(check, Warn, "not checked: Route 53 throttles this account (%s)", throttling(err)).mend(throttleMend)
 	case unauthentic:
@@ -137,12 +140,17 @@ func (d *doctor) lookAtRecords(ctx context.Context) []Finding {
 		zone = h.client.Zone(h.id)
 	}
 	var findings []Finding
+	unreadable := false
 	for _, step := range []struct {
 		check string
 		look  func(context.Context, *route53.Zone) ([]Finding, error)
 	}{{"read", d.lookAtSOA}, {"write", d.lookAtWriting}, {"records", d.lookAtQuota}, {"names", d.lookAtNames}} {
-		if h.stop != "" {
-			findings = append(findings, bad(step.check, Skip, "not checked: %s", h.stop))
+		stop := h.stop
+		if unreadable && step.check == "names" {
+			stop = "see read"
+		}
+		if stop != "" {
+			findings = append(findings, bad(step.check, Skip, "not checked: %s", stop))
 			continue
 		}
 		found, err := func() ([]Finding, error) {
@@ -153,9 +161,9 @@ func (d *doctor) lookAtRecords(ctx context.Context) []Finding {
 		findings = append(findings, found...)
 		switch troubleOf(err) {
 		case throttled, unauthentic, unreachable:
-			if err != nil {
-				h.stop = "see " + step.check
-			}
+			h.stop = "see " + step.check
+		case denied:
+			unreadable = unreadable || step.check == "read"
 		}
 	}
 	return findings
@@ -177,6 +185,9 @@ func (d *doctor) lookAtSOA(ctx context.Context, zone *route53.Zone) ([]Finding, 
 	return append(findings, ok("negative", "that a name does not exist is kept by resolvers for %d s", ttl)), nil
 }
 
+// againAfter is how long a zone that is busy is left alone.
+const againAfter = time.Second
+
 // lookAtWriting sends a change that may be made and cannot be: the removal of records that do not exist. Route 53 looks at the
 // permission first and says AccessDenied, or InvalidChangeBatch and "not found", where it would have made another change. The names
 // and types are such that the condition keys of the agent's policy take them
@@ -186,7 +197,9 @@ func (d *doctor) lookAtWriting(ctx context.Context, zone *route53.Zone) ([]Findi
 	name := "ecssd-doctor-" + random(8) + "." + d.Zone
 	srv := d.probe(name)
 	a := record.Record{Name: name, Type: record.A, SetID: srv.SetID, TTL: d.TTL, Weight: 1, Value: "127.0.0.1"}
-	err := zone.Change(ctx, []plan.Change{{Action: plan.Delete, Record: a}, {Action: plan.Delete, Record: srv}})
+	err := patiently(ctx, func() error {
+		return zone.Change(ctx, []plan.Change{{Action: plan.Delete, Record: a}, {Action: plan.Delete, Record: srv}})
+	})
 	var refusal *plan.Refusal
 	switch {
 	case errors.As(err, &refusal) && absent(refusal):
@@ -197,6 +210,21 @@ func (d *doctor) lookAtWriting(ctx context.Context, zone *route53.Zone) ([]Findi
 		return []Finding{required(check, "change the zone", "route53:ChangeResourceRecordSets for SRV and A records below "+d.Zone+" on hosted zone "+zone.ID, err)}, err
 	}
 	return []Finding{ok(check, "these credentials may change SRV and A records")}, nil
+}
+
+// patiently repeats a change while others are being made to the zone, which takes moments.
+func patiently(ctx context.Context, change func() error) error {
+	for {
+		err := change()
+		if troubleOf(err) != busy {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(againAfter):
+		}
+	}
 }
 
 // absent says whether a batch was refused for nothing but that its records are not there.

@@ -63,7 +63,7 @@ func TestECSAgent(t *testing.T) {
 	client, server := ask(t)
 	got, err := client.Agent(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, ECSAgent{Version: "Amazon ECS Agent - v1.106.1", Cluster: "default"}, got)
+	assert.Equal(t, ECSAgent{Version: "Amazon ECS Agent - v1.106.1", Cluster: "default", ContainerInstanceArn: introspectiontest.Instance}, got)
 	server.Close()
 	_, err = client.Agent(t.Context())
 	assert.ErrorContains(t, err, "ask the ECS agent for its version")

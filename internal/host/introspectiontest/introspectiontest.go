@@ -48,6 +48,9 @@ type Network struct {
 	IPv6Addresses []string `json:",omitempty"`
 }
 
+// Instance is the ARN of the host as a container instance of the cluster, as the agent tells it once it has joined.
+const Instance = "arn:aws:ecs:eu-central-1:123456789012:container-instance/default/0123456789abcdef0123456789abcdef"
+
 // Server is a running ECS agent. Close ends it.
 type Server struct {
 	*httptest.Server // URL takes the place of http://localhost:51678
@@ -62,7 +65,7 @@ func Start(tasks ...Task) *Server {
 	s := &Server{tasks: tasks}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/metadata", func(w http.ResponseWriter, _ *http.Request) {
-		write(w, http.StatusOK, map[string]any{"Cluster": "default", "ContainerInstanceArn": nil, "Version": "Amazon ECS Agent - v1.106.1"})
+		write(w, http.StatusOK, map[string]any{"Cluster": "default", "ContainerInstanceArn": Instance, "Version": "Amazon ECS Agent - v1.106.1"})
 	})
 	mux.HandleFunc("GET /v1/tasks", s.answer)
 	s.Server = httptest.NewServer(mux)
