@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"bytes"
-	"cmp"
 	"embed"
 	"fmt"
 	"html/template"
@@ -29,7 +28,7 @@ const (
 	mostCalls   = 50
 )
 
-var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{"clock": clock, "took": took}).ParseFS(pageFiles, "page.html"))
+var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{"below": below, "clock": clock, "took": took}).ParseFS(pageFiles, "page.html"))
 
 // page adds the page for people to the management API.
 func (s *Server) page(mux *http.ServeMux) {
@@ -102,7 +101,7 @@ func (s *Server) troubles() []trouble {
 	}
 	return []trouble{
 		faulty("throttle", "Throttling", "changes of records are answered with Throttling", Fault{Kind: Fail, Code: "Throttling", Operation: change}),
-		faulty("prior", "PriorRequestNotComplete", "changes are answered with it", Fault{Kind: Fail, Code: "PriorRequestNotComplete", Operation: change}),
+		faulty("prior", "PriorRequestNotComplete", "changes are refused because one before is not done", Fault{Kind: Fail, Code: "PriorRequestNotComplete", Operation: change}),
 		faulty("internal", "Internal error", "changes are answered with status 500", Fault{Kind: Fail, Code: "InternalFailure", Operation: change}),
 		faulty("denied", "Access denied", "changes are answered with AccessDenied", Fault{Kind: Fail, Code: "AccessDenied", Operation: change}),
 		faulty("lost", "Lost answers", "changes take effect, and their answers do not arrive", Fault{Kind: Lose, Operation: change}),
@@ -269,4 +268,17 @@ func shares(sets []Set) []float64 {
 func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }
 
 // took gives a duration as it is read at a glance.
-func took(d time.Duration) string { return cmp.Or(d.Round(100*time.Microsecond), d).String() }
+func took(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+// below gives a name without that of its zone, under whose heading it stands.
+func below(zone, name string) string {
+	if short, ok := strings.CutSuffix(name, "."+zone); ok {
+		return short
+	}
+	return name
+}

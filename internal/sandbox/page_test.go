@@ -79,6 +79,7 @@ func TestPageShowsRecordsAndTheirShares(t *testing.T) {
 	assert.Equal(t, []string{"1 0 33.3 %", "2 0 33.3 %", "3 0 33.3 %"}, rows(page, "b.servicediscovery.internal."), "weight 0 is answered where all have it")
 	assert.Equal(t, []string{" – 100 %"}, rows(page, "c.servicediscovery.internal."))
 	assert.Contains(t, page, zone)
+	assert.Contains(t, page, `<th role="rowheader" scope="row">a <small>SRV</small>`, "the zone's name stands above")
 }
 
 func TestPageOfAFullZoneShowsItsBeginning(t *testing.T) {

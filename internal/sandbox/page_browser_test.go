@@ -1,0 +1,192 @@
+package sandbox_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/route53/types"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecssd/ecssd/internal/sandbox"
+)
+
+// tab is a page in a headless Chromium.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu       sync.Mutex
+	troubles []string // on the console: errors, exceptions, what the content security policy has blocked
+	asked    []string // URLs
+}
+
+// browse opens the sandbox's page in a Chromium of its own.
+func browse(t *testing.T, s *sandbox.Server) *tab {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	require.NoError(t, err, "the page is tested in Chromium: as root on Debian, .ci/packaging installs it; elsewhere install it first")
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()))
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	parent, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	b := &tab{t: t}
+	b.ctx, cancel = chromedp.NewContext(parent, chromedp.WithListener(b.note))
+	t.Cleanup(cancel)
+	require.NoError(t, chromedp.Do(b.ctx)) // which opens it
+	call(b, log.Enable, cdp.Empty{})
+	call(b, network.Enable, network.EnableParams{})
+	b.open(s)
+	return b
+}
+
+func (b *tab) open(s *sandbox.Server) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	require.NoError(b.t, chromedp.Do(ctx, chromedp.Navigate(s.ManageURL()+"/")))
+}
+
+func (b *tab) note(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *log.EventEntryAdded:
+		b.troubles = append(b.troubles, e.Entry.Text+" "+e.Entry.URL)
+	case *runtime.EventExceptionThrown:
+		b.troubles = append(b.troubles, fmt.Sprintf("%s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception))
+	case *network.EventRequestWillBeSent:
+		b.asked = append(b.asked, e.Request.URL)
+	}
+}
+
+func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	answer, err := chromedp.Call(ctx, command, params)
+	require.NoError(b.t, err)
+	return answer
+}
+
+// eval gives the value of a JavaScript expression.
+func eval[T any](b *tab, expression string) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	require.NoError(b.t, err, expression)
+	return value
+}
+
+// becomes waits until an expression is true.
+func (b *tab) becomes(expression, what string) {
+	b.t.Helper()
+	if !assert.Eventually(b.t, func() bool {
+		ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+		defer cancel()
+		yes, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
+		return err == nil && yes
+	}, 20*time.Second, 50*time.Millisecond) {
+		require.Fail(b.t, "the page does not show: "+what, eval[string](b, "document.body.innerText"))
+	}
+}
+
+// press clicks a switch and waits until it is pressed, or is not.
+func (b *tab) press(id string, pressed bool) {
+	b.t.Helper()
+	button := fmt.Sprintf("document.getElementById('switch-%s')", id)
+	eval[any](b, button+".click(); null")
+	if id != "all" {
+		b.becomes(fmt.Sprintf(`%s.getAttribute("aria-pressed") === "%t"`, button, pressed), id)
+	}
+}
+
+func TestPageFollowsTheSandbox(t *testing.T) {
+	t.Parallel()
+	s, zone, c := start(t, sandbox.Config{})
+	b := browse(t, s)
+	assert.Equal(t, "ecssd-sandbox", eval[string](b, "document.title"))
+	eval[any](b, `window.same = true; document.getElementById("switch-slow").focus(); null`)
+	row := func(id string) string { return fmt.Sprintf(`document.querySelector('tr[data-set=%q]')`, id) }
+
+	require.NoError(t, change(t.Context(), c, zone, types.ChangeActionUpsert, srv("a", 1)))
+	b.becomes(row("a")+`?.querySelector('.share').innerText.trim() === "100 %"`, "the record")
+	require.NoError(t, change(t.Context(), c, zone, types.ChangeActionUpsert, srv("b", 3)))
+	b.becomes(row("a")+`?.querySelector('.share').innerText.trim() === "25 %"`, "the share of one of two")
+	b.becomes(`document.querySelector("#calls tbody tr").innerText.includes("UPSERT web.servicediscovery.internal. SRV b")`, "the call")
+
+	b.press("throttle", true)
+	b.becomes(`document.title === "Troubled: ecssd-sandbox"`, "trouble")
+	code, _ := codeOf(t, change(t.Context(), c, zone, types.ChangeActionUpsert, srv("a", 9)))
+	assert.Equal(t, "Throttling", code)
+	b.becomes(`document.querySelector("#calls tbody tr").dataset.code === "Throttling"`, "the refused call")
+	b.press("throttle", false)
+	require.NoError(t, change(t.Context(), c, zone, types.ChangeActionUpsert, srv("a", 9)))
+	b.becomes(row("a")+`?.querySelector('.share').innerText.trim() === "75 %"`, "the new share")
+
+	b.press("lost", true)
+	b.press("spot", true)
+	require.Error(t, change(t.Context(), c, zone, types.ChangeActionDelete, srv("b", 3)))
+	b.becomes(row("b")+` === null`, "the record is gone, though the answer was lost")
+	assert.Contains(t, s.Metadata().Values(), "meta-data/spot/instance-action")
+	b.press("all", false)
+	b.becomes(`document.querySelectorAll('[aria-pressed="true"]').length === 0 && document.title === "ecssd-sandbox"`, "no trouble")
+	require.NoError(t, change(t.Context(), c, zone, types.ChangeActionDelete, srv("a", 9)))
+	assert.NotContains(t, s.Metadata().Values(), "meta-data/spot/instance-action")
+	second, err := s.CreateZone("other.internal")
+	require.NoError(t, err)
+	b.becomes(fmt.Sprintf(`document.getElementById("zone-%s")?.previousElementSibling.id === "zone-%s"`, second, zone), "a new zone, in its place")
+	s.RemoveZone(second)
+	b.becomes(fmt.Sprintf(`document.getElementById("zone-%s") === null`, second), "a zone that is removed")
+
+	assert.True(t, eval[bool](b, "window.same === true"), "it was loaded anew")
+	assert.Equal(t, "switch-slow", eval[string](b, "document.activeElement.id"), "the focus is kept when its section is replaced")
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	assert.Empty(t, b.troubles)
+	for _, url := range b.asked {
+		assert.True(t, strings.HasPrefix(url, s.ManageURL()+"/") || url == "data:,", url)
+	}
+}
+
+func TestPageSaysThatTheSandboxIsGone(t *testing.T) {
+	t.Parallel()
+	s, err := sandbox.Start(sandbox.Config{Seed: 1})
+	require.NoError(t, err)
+	b := browse(t, s)
+	assert.True(t, eval[bool](b, `document.getElementById("unreachable").hidden`))
+	require.NoError(t, s.Close())
+	b.becomes(`!document.getElementById("unreachable").hidden`, "that nobody answers")
+}
+
+func TestPageFitsAPhone(t *testing.T) {
+	t.Parallel()
+	s, zone, c := start(t, sandbox.Config{})
+	set := seed("i-0123456789abcdef0:ecs:"+strings.Repeat("0123456789abcdef", 4)+":65535/tcp", 1)
+	set.Name = strings.Repeat("long-name-", 6) + ".servicediscovery.internal."
+	require.NoError(t, s.Seed(zone, set))
+	require.NoError(t, change(t.Context(), c, zone, types.ChangeActionUpsert, srv("a", 1)))
+	require.Error(t, change(t.Context(), c, zone, types.ChangeActionCreate, srv("a", 1)))
+	require.NoError(t, s.AddFault(sandbox.Fault{Kind: sandbox.Delay, Latency: time.Millisecond, Names: strings.Repeat("n", 200)}))
+	b := browse(t, s)
+	for _, width := range []int64{320, 768, 1280} {
+		call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 800, DeviceScaleFactor: 1, Mobile: width < 700})
+		b.open(s)
+		assert.LessOrEqual(t, eval[int64](b, "document.documentElement.scrollWidth"), width, "it has to be moved sideways")
+	}
+}
