@@ -31,6 +31,8 @@ import (
 //	remove-zone                               as somebody else might
 //	container NAME [ARG…]                     run one of service $PREFIX-NAME; sets $NAME_ID, $NAME_SHORT and $NAME_PORT
 //	end-container NAME                        kill that container
+//	signal NAME SIGNAL                        send that container a signal
+//	fail CODE [PATTERN]                       have changes of names with PATTERN, or all, answered with that error
 //	ready                                     wait until the agent is
 //	get PATH STATUS [TEXT]                    wait until the agent answers so, with TEXT in it, and print the answer
 //	calls OPERATION N                         want so many calls of the sandbox's API
@@ -42,7 +44,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status": status, "seed": seed, "records": records, "remove-zone": removeZone, "container": runContainer, "end-container": endContainer,
-			"ready": ready, "get": get, "calls": calls,
+			"signal": signalContainer, "fail": fail, "ready": ready, "get": get, "calls": calls,
 		},
 	})
 }
@@ -154,6 +156,22 @@ func endContainer(ts *testscript.TestScript, neg bool, args []string) {
 	wants(ts, neg, args, 1, "end-container NAME")
 	w := worldOf(ts)
 	ts.Check(enginetest.Client(w.t).ContainerKill(w.t.Context(), w.prefix+args[0], "KILL"))
+}
+
+func signalContainer(ts *testscript.TestScript, neg bool, args []string) {
+	wants(ts, neg, args, 2, "signal NAME SIGNAL")
+	w := worldOf(ts)
+	ts.Check(enginetest.Client(w.t).ContainerKill(w.t.Context(), w.prefix+args[0], args[1]))
+}
+
+func fail(ts *testscript.TestScript, neg bool, args []string) {
+	wants(ts, neg, args, 1, "fail CODE [PATTERN]")
+	w := worldOf(ts)
+	fault := sandbox.Fault{Kind: sandbox.Fail, Code: args[0], Operation: "ChangeResourceRecordSets"}
+	if len(args) > 1 {
+		fault.Names = w.prefix + args[1] + ".*"
+	}
+	ts.Check(w.sandbox.SetFaults(fault))
 }
 
 func ready(ts *testscript.TestScript, neg bool, args []string) {

@@ -6,7 +6,9 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/docker"
@@ -19,6 +21,19 @@ import (
 
 type explainCommand struct {
 	Container string `arg:"" help:"Name or ID of a container of this host, or the beginning of its ID."`
+}
+
+// Help is printed by ecssd explain --help.
+func (explainCommand) Help() string {
+	return `Goes the whole way from the container's labels and variables to its records in DNS, and says of each step that does not happen
+why. It asks the agent of this host, at --listen; where none answers within 2 seconds it works out what one would do, with the
+settings given here, and tells the records that the agent's journal holds.
+
+    ecssd explain 2f3c8e51a9d0
+    ecssd explain $(docker ps -lq)                    # the container created last
+    ecssd explain --allow-names 'web.*' web           # under other settings, where no agent runs
+
+Of labels and variables only those are printed that names and settings are read from: com.amazonaws.ecs.… and SERVICE_….`
 }
 
 func (c explainCommand) Run(ctx context.Context, s *Settings, std streams) error {
@@ -40,8 +55,12 @@ func (c explainCommand) Run(ctx context.Context, s *Settings, std streams) error
 	if err != nil {
 		return usageError{err}
 	}
-	known, journalErr := journal.Read(s.StateDir)
-	explain(std.Out, explanation{subject, policy, addressed(ctx, append(all, subject)), known, journalErr})
+	e := explanation{subject: subject, policy: policy, settings: s}
+	if e.agent, e.agentErr = askState(ctx, s); e.agentErr != nil {
+		e.known, e.journalErr = journal.Read(s.StateDir)
+	}
+	e.all = addressed(ctx, append(all, subject))
+	e.print(std.Out)
 	return nil
 }
 
@@ -65,14 +84,19 @@ func addressed(ctx context.Context, all []container.Container) []container.Conta
 
 // explanation is what explain tells of.
 type explanation struct {
-	subject    container.Container
-	policy     endpoint.Policy
-	all        []container.Container
+	subject  container.Container
+	policy   endpoint.Policy
+	settings *Settings
+	all      []container.Container
+
+	agent    state
+	agentErr error // why there is no agent's state; what follows stands in for it
+
 	known      map[string]plan.Known // by zone, as in the agent's journal
 	journalErr error
 }
 
-func explain(out io.Writer, e explanation) {
+func (e explanation) print(out io.Writer) {
 	c := e.subject
 	fmt.Fprintf(out, "container  %s (%.12s), %s%s\n", printable(c.Name), c.ID, c.State, health(c))
 	for _, source := range []struct {
@@ -83,10 +107,30 @@ func explain(out io.Writer, e explanation) {
 			fmt.Fprintf(out, "%-9s  %s=%.200q\n", source.kind, printable(key), source.values[key])
 		}
 	}
+	if e.agentErr != nil {
+		fmt.Fprintf(out, "agent      none answers at %s (%s): this is what one would do with the settings of this command\n",
+			e.settings.Listen, printable(e.agentErr.Error()))
+		e.mapping(out)
+		e.records(out)
+		return
+	}
+	// What listens there may be somebody else's.
+	var told strings.Builder
+	e.told(&told)
+	_, _ = io.WriteString(out, strings.Map(func(r rune) rune {
+		if r != '\n' && !strconv.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, told.String()))
+}
+
+// mapping tells what an agent would announce with the settings of this command.
+func (e explanation) mapping(out io.Writer) {
 	endpoints, problems := e.policy.Map(e.all)
 	announced := false
 	for _, p := range endpoints {
-		if p.ContainerID != c.ID {
+		if p.ContainerID != e.subject.ID {
 			continue
 		}
 		announced = true
@@ -101,11 +145,19 @@ func explain(out io.Writer, e explanation) {
 		fmt.Fprintln(out, "announced  no")
 	}
 	for _, p := range problems {
-		if p.ContainerID == c.ID {
-			fmt.Fprintf(out, "because    %s: %s\n", p.Subject, p.Reason)
+		if p.ContainerID == e.subject.ID {
+			printReason(out, announced && p.Chosen, p.Subject, p.Reason)
 		}
 	}
-	e.records(out)
+}
+
+// printReason prints why something is not announced, or only what is to be known of what is.
+func printReason(out io.Writer, note bool, subject, reason string) {
+	kind := "because"
+	if note {
+		kind = "note"
+	}
+	fmt.Fprintf(out, "%-9s  %s: %s\n", kind, subject, reason)
 }
 
 // records tells what the agent has written of the container.
