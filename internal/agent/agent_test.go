@@ -381,6 +381,19 @@ func TestMissingJournalIsMadeGoodByOneListing(t *testing.T) {
 	})
 }
 
+func TestListingKeepsTheHostsOwnRecord(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		host := record.Zone{Name: "sd.internal"}.HostRecord(w.config.Owner)
+		w.zone.put(host)
+		w.runUnlisted()
+		w.after(15 * time.Minute)
+		w.zone.mu.Lock()
+		defer w.zone.mu.Unlock()
+		assert.Contains(t, w.zone.records, host.Key(), "it is kept after the last that points to it")
+		assert.Empty(t, w.zone.batches)
+	})
+}
+
 func TestZoneOfAnotherConfigurationIsLeft(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.engine.start(web(1))

@@ -255,25 +255,22 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 	}
 	a.report(problems)
 	a.announce(published{containers: all, endpoints: endpoints, problems: problems, withheld: withheld, standby: a.standby})
-	writer.Want(a.wishes(writer, endpoints), since)
+	writer.Want(a.wishes(endpoints), since)
 }
 
-// wishes gives the records that announce the endpoints.
-func (a *Agent) wishes(writer *apply.Writer, endpoints []endpoint.Endpoint) []apply.Wish {
+// wishes gives the records that announce the endpoints, and the host's own A record, which outlives the last that points to it.
+func (a *Agent) wishes(endpoints []endpoint.Endpoint) []apply.Wish {
 	records := a.records(endpoints)
-	if a.cfg.Owner.DNSName == "" {
-		host := a.zone().HostRecord(a.cfg.Owner)
-		if writer.Knows(host.Key()) && !slices.Contains(records, host) {
-			records = append(records, host)
-		}
-	}
-	wishes := make([]apply.Wish, len(records))
+	wishes := make([]apply.Wish, len(records), len(records)+1)
 	for i, r := range records {
 		wishes[i].Record = r
 		if id, ok := record.ParseSetID(r.SetID); ok && r.Type == record.SRV {
 			c := a.containers[id.Container]
 			wishes[i].Run = strconv.FormatInt(c.StartedAt.UnixNano(), 36) + " " + string(c.State) + " " + string(c.Health)
 		}
+	}
+	if host := a.zone().HostRecord(a.cfg.Owner); a.cfg.Owner.DNSName == "" && !slices.Contains(records, host) {
+		wishes = append(wishes, apply.Wish{Record: host, IfKnown: true})
 	}
 	return wishes
 }

@@ -38,6 +38,8 @@ type Wish struct {
 	// Run names the present run and health of the container that the record is for: while it stays the same, the record is
 	// left on standby if the sweeper has put it there.
 	Run string
+	// IfKnown keeps the record as it should be where the host has it, and makes none where it has not.
+	IfKnown bool
 }
 
 // Config is what a Writer works with. All of it is needed but VerifyEvery and Luck.
@@ -149,14 +151,6 @@ func (w *Writer) DoubtAll() {
 	}
 	w.mu.Unlock()
 	w.poke()
-}
-
-// Knows says whether the host believes to have a record in the zone.
-func (w *Writer) Knows(key record.Key) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	_, ok := w.known[key]
-	return ok
 }
 
 // save keeps what is known on disk.
@@ -275,6 +269,9 @@ func (w *Writer) desired() []record.Record {
 	records := make([]record.Record, 0, len(w.wishes))
 	for key, wish := range w.wishes {
 		r := wish.Record
+		if _, there := w.known[key]; wish.IfKnown && !there {
+			continue
+		}
 		if have := w.known[key]; have.Hold != "" && have.Hold == wish.Run {
 			r = have.Record
 			r.TTL = wish.Record.TTL // or one mark would keep all of the name from their TTL

@@ -116,9 +116,27 @@ func TestAdopt(t *testing.T) {
 		require.NoError(t, w.Settle(t.Context()))
 		assert.Equal(t, []call{{at: 0, changes: []change{del(srv("web", 3))}}}, z.calls)
 		assert.Equal(t, known(srv("web", 1), srv("web", 2)), z.saved)
-		assert.True(t, w.Knows(srv("web", 2).Key()))
-		assert.False(t, w.Knows(srv("web", 3).Key()))
 		assert.Zero(t, w.Adopt(nil))
+	})
+}
+
+func TestWishForWhatIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, web1 := srv("host", 1), srv("web", 1)
+		old.Weight = 7
+		z := newZone(t, old)
+		w := newWriter(z, nil, 0)
+		wanted := apply.Wish{Record: srv("host", 1), IfKnown: true}
+		w.Want(append(wish(web1), wanted), time.Now())
+		require.NoError(t, w.Settle(t.Context()))
+		assert.Equal(t, []change{upsert(web1)}, z.calls[0].changes, "not made where it is not known")
+		w.Adopt([]record.Record{old})
+		require.NoError(t, w.Settle(t.Context()))
+		assert.Equal(t, []change{upsert(srv("host", 1))}, z.calls[1].changes, "kept, and mended, once it is")
+		w.Want(wish(web1), time.Now())
+		time.Sleep(time.Minute)
+		require.NoError(t, w.Settle(t.Context()))
+		assert.Equal(t, []change{del(srv("host", 1))}, z.calls[2].changes)
 	})
 }
 
@@ -209,7 +227,7 @@ func TestNoSuchZoneEndsIt(t *testing.T) {
 		assert.ErrorIs(t, w.Run(t.Context()), plan.ErrNoSuchZone)
 		assert.ErrorIs(t, w.Settle(t.Context()), plan.ErrNoSuchZone)
 		assert.Equal(t, 2, z.callCount())
-		assert.False(t, w.Knows(srv("web", 1).Key()))
+		assert.NotContains(t, w.zone.saved, srv("web", 1).Key())
 		require.NoError(t, w.Settle(t.Context()), "it is there again")
 	})
 }
