@@ -11,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/enginetest"
+	"github.com/ecssd/ecssd/internal/eventbridge"
 )
 
 // The table of metrics in the README is this, between its heading and the first empty line after it.
@@ -38,12 +40,13 @@ func TestREADMEListsTheMetrics(t *testing.T) {
 	assert.Equal(t, want, table, "go test ./cmd/ecssd -run README -update writes it anew")
 }
 
-// metricTable gives a row for each metric of ecssd's own, as an agent shows it from its first moment on.
+// metricTable gives a row for each metric of ecssd's own, as an agent with an event bus shows it from its first moment on.
 func metricTable(t *testing.T) string {
 	t.Helper()
 	p, err := prepare(&Settings{}, streams{Out: io.Discard, Err: io.Discard})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.close()) }()
+	eventbridge.New(aws.Config{}, "bus", p.registry, p.log)
 	families, err := p.registry.Gather()
 	require.NoError(t, err)
 	var rows strings.Builder
