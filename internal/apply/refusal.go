@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -32,7 +33,8 @@ func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan
 		}
 	}
 	found := map[group]reading{}
-	for change, reason := range named {
+	for _, change := range inOrder(named) {
+		reason := named[change]
 		g := groupOf(change.Record)
 		if _, done := found[g]; !done && (reason == plan.Mismatch || reason == plan.TTL) {
 			found[g] = w.readBack(ctx, g, reason)
@@ -40,7 +42,8 @@ func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for change, reason := range named {
+	for _, change := range inOrder(named) {
+		reason := named[change]
 		switch reason {
 		case plan.NotFound: // it is removed, perhaps by a call whose answer was lost
 			delete(w.known, change.Record.Key())
@@ -72,6 +75,14 @@ func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan
 	} else {
 		w.pace.answered()
 	}
+}
+
+// inOrder gives the changes that a refusal names, always in the same order.
+func inOrder(named map[plan.Change]plan.Reason) []plan.Change {
+	return slices.SortedFunc(maps.Keys(named), func(a, b plan.Change) int {
+		return cmp.Or(cmp.Compare(a.Record.Name, b.Record.Name), cmp.Compare(a.Record.Type, b.Record.Type),
+			cmp.Compare(a.Record.SetID, b.Record.SetID), cmp.Compare(a.Action, b.Action))
+	})
 }
 
 // isolate holds back a change that was refused when it was sent alone. The caller holds mu.
