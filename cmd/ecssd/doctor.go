@@ -36,7 +36,7 @@ mend it:
     FAIL   services are not found, or not all
     skip   not looked at, and why
 
-It takes some 15 calls of AWS's APIs and less than 15 seconds, whatever does not answer. It changes nothing, but with --round-trip,
+It takes 10 to 15 calls of AWS's APIs, and less than 15 seconds whatever does not answer. It changes nothing, but with --round-trip,
 and does not disturb an agent that runs. Without root it leaves out what only root may see.
 
     sudo ecssd doctor                   after an installation, or when a service is not found

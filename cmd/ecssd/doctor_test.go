@@ -26,6 +26,7 @@ import (
 	api "github.com/docker/docker/api/types/container"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/ecssd/ecssd/internal/doctor"
 	"github.com/ecssd/ecssd/internal/enginetest"
@@ -156,6 +157,31 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 			want: "FAIL zone servicediscovery.internal is Z1, associated with vpc-other and not with vpc-sandbox, where this host is: nothing here can look it up\n" +
 				"mend: aws route53 associate-vpc-with-hosted-zone --hosted-zone-id Z1 --vpc VPCRegion=eu-central-1,VPCId=vpc-sandbox\n" + unseen,
 		},
+		"a resolver that does not see the zone": {
+			before: func(w *world) {
+				w.another(sandbox.Private("vpc-other", "eu-central-1"))
+				_, err := w.sandbox.CreateZone("internal", sandbox.Private(sandbox.DefaultVPC, "eu-central-1"))
+				require.NoError(w.t, err)
+				w.only("AccessDenied", "GetHostedZone")
+			},
+			want: "skip zone Z1; whether it is private and of this VPC is not checked: these credentials lack the permission route53:GetHostedZone\n" +
+				"mend: allow route53:GetHostedZone to the role of this host; the agent does without\n" +
+				"FAIL dns the resolver here says that servicediscovery.internal does not exist: it does not see the private zone\n" +
+				"mend: let /etc/resolv.conf name the VPC's resolver, 169.254.169.253, or one that forwards to it; see zone and vpc\n",
+		},
+		"a zone of another name": {
+			args: []string{"--zone", "other.internal"}, idle: true,
+			before: func(w *world) {
+				w.args = append(w.args, "--zone-id="+w.zone)
+				w.only("AccessDenied", "GetHostedZone")
+			},
+			want: "skip zone Z1; whether it is private and of this VPC is not checked: these credentials lack the permission route53:GetHostedZone\n" +
+				"mend: allow route53:GetHostedZone to the role of this host; the agent does without\n" +
+				"FAIL read read the SOA record of other.internal: zone Z1 has none of this name: is it a zone of another name?\n" +
+				"mend: correct --zone (ECSSD_ZONE) or --zone-id (ECSSD_ZONE_ID)\n" +
+				"skip write not checked: see read\nskip records not checked: see read\nskip names not checked: see read\n" +
+				strings.ReplaceAll(unseen, zoneName, "other.internal"),
+		},
 		"the Engine is down": {
 			args: []string{"--docker-host", "unix:///nowhere/docker.sock"},
 			idle: true,
@@ -270,7 +296,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 		"a record that somebody removed": {
 			after: func(w *world) { require.NoError(w.t, w.sandbox.Erase(w.zone, w.service("web")...)) },
 			want: "warn names web.servicediscovery.internal lacks 1 record of this host that was written\n" +
-				"mend: a running agent puts them back when it next reads the name, every 15 minutes for one name; at once: systemctl stop ecssd; ecssd deregister; systemctl start ecssd\n" +
+				"mend: find who removes records (CloudTrail, ChangeResourceRecordSets); a running agent reads one of its names back every 15 minutes, and mends it\n" +
 				"warn dns the resolver here sees the zone, and not web.servicediscovery.internal: no such host (DNS)\n" +
 				"mend: Route 53 needs up to a minute to tell its servers, and resolvers keep what they were told before; see negative, names; ecssd resolve web.servicediscovery.internal\n",
 		},
@@ -601,6 +627,37 @@ func open(t *testing.T, dir string) {
 	t.Helper()
 	for ; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
 		require.NoError(t, os.Chmod(dir, 0o755))
+	}
+}
+
+// On a terminal states have colours, unless NO_COLOR says otherwise.
+func TestDoctorOnATerminal(t *testing.T) {
+	t.Parallel()
+	for variable, coloured := range map[string]bool{"NO_COLOR=": true, "NO_COLOR=1": false, "TERM=dumb": false} {
+		w := newWorld(t)
+		main, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+		require.NoError(t, err)
+		require.NoError(t, unix.IoctlSetPointerInt(int(main.Fd()), unix.TIOCSPTLCK, 0))
+		number, err := unix.IoctlGetInt(int(main.Fd()), unix.TIOCGPTN)
+		require.NoError(t, err)
+		terminal, err := os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|syscall.O_NOCTTY, 0)
+		require.NoError(t, err)
+		var shown logBuffer
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			_, _ = io.Copy(&shown, main) // until the other end is closed
+		}()
+		command := w.command("doctor", "--state-dir", w.dir, "--listen", w.listen, "--server", w.sandbox.DNSAddr())
+		command.Env = append(command.Env, "TERM=xterm", variable)
+		command.Stdout = terminal
+		_ = command.Run()
+		require.NoError(t, terminal.Close())
+		<-read
+		require.NoError(t, main.Close())
+		assert.Contains(t, shown.String(), "agent  ", variable)
+		assert.Equal(t, coloured, strings.Contains(shown.String(), "\x1b[31mFAIL\x1b[0m  agent"), variable)
+		assert.Equal(t, coloured, strings.Contains(shown.String(), "\x1b"), variable)
 	}
 }
 

@@ -52,14 +52,14 @@ func (d *doctor) findZone(ctx context.Context) hosted {
 			mend("allow route53:GetHostedZone to the role of this host; the agent does without")}
 		return h
 	case errors.Is(err, plan.ErrNoSuchZone):
-		return not(bad(check, Fail, "there is no hosted zone %s", h.id).mend("correct --zone-id (ECSSD_ZONE_ID), or leave it out to have the zone found by its name"))
+		return not(noSuchZone(check, h.id))
 	case err != nil:
 		return not(required(check, "look at hosted zone "+h.id, "route53:GetHostedZone", err))
 	case zone.Owner != "":
 		return not(bad(check, Fail, "%s belongs to %s, which alone may change it", h.id, zone.Owner).
 			mend("make a zone of another name for ecssd, or remove the Cloud Map namespace"))
 	case zone.Name != d.Zone:
-		return not(bad(check, Fail, "%s is the zone %s, and not %s", h.id, zone.Name, d.Zone).mend("correct --zone (ECSSD_ZONE) or --zone-id (ECSSD_ZONE_ID)"))
+		return not(bad(check, Fail, "%s is the zone %s, and not %s", h.id, zone.Name, d.Zone).mend(otherZone))
 	case !zone.Private:
 		h.findings = []Finding{bad(check, Fail, "%s is %s, and public: addresses of this network are told to everybody", zone.Name, h.id).
 			mend("make a private zone of this name: cloudformation/privatedns.cform")}
@@ -73,6 +73,13 @@ func (d *doctor) findZone(ctx context.Context) hosted {
 		h.findings = []Finding{ok(check, "%s is %s, private, in this VPC", zone.Name, h.id)}
 	}
 	return h
+}
+
+const otherZone = "correct --zone (ECSSD_ZONE) or --zone-id (ECSSD_ZONE_ID)"
+
+func noSuchZone(check, id string) Finding {
+	return bad(check, Fail, "there is no hosted zone %s", id).
+		mend("correct --zone-id (ECSSD_ZONE_ID), or leave it out to have the zone found by its name")
 }
 
 // noZone tells why no zone of the name will do.
@@ -165,6 +172,9 @@ func (d *doctor) lookAtRecords(ctx context.Context) []Finding {
 		case denied:
 			unreadable = unreadable || step.check == "read"
 		}
+		if errors.Is(err, route53.ErrOtherZone) || errors.Is(err, plan.ErrNoSuchZone) {
+			h.stop = "see " + step.check
+		}
 	}
 	return findings
 }
@@ -174,7 +184,12 @@ const longNegative = 60
 
 func (d *doctor) lookAtSOA(ctx context.Context, zone *route53.Zone) ([]Finding, error) {
 	ttl, err := zone.NegativeTTL(ctx, d.Zone)
-	if err != nil {
+	switch {
+	case errors.Is(err, plan.ErrNoSuchZone):
+		return []Finding{noSuchZone("read", zone.ID)}, err
+	case errors.Is(err, route53.ErrOtherZone):
+		return []Finding{bad("read", Fail, "%v", err).mend(otherZone)}, err
+	case err != nil:
 		return []Finding{required("read", "read the zone", "route53:ListResourceRecordSets on hosted zone "+zone.ID, err)}, err
 	}
 	findings := []Finding{ok("read", "these credentials may read the zone's records")}

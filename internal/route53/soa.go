@@ -2,6 +2,7 @@ package route53
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/ecssd/ecssd/internal/record"
 )
+
+// ErrOtherZone says that a zone is perhaps not the one that it is taken for.
+var ErrOtherZone = errors.New("is it a zone of another name?")
 
 // LowerNegativeTTL lowers for how long resolvers keep the answer that a name does not exist: the lesser of the SOA record's TTL
 // and its last field (RFC 2308), 900 s as Route 53 makes a zone. Both become seconds, where they are more.
@@ -50,7 +54,7 @@ func (z *Zone) soa(ctx context.Context, name string) (soa types.ResourceRecordSe
 		return soa, nil, 0, fmt.Errorf("read the SOA record of %s: %w", name, err)
 	}
 	if len(page.ResourceRecordSets) != 1 || page.ResourceRecordSets[0].Type != types.RRTypeSoa || plain(aws.ToString(page.ResourceRecordSets[0].Name)) != name {
-		return soa, nil, 0, fmt.Errorf("read the SOA record of %s: zone %s has none of this name: is it a zone of another name?", name, z.ID)
+		return soa, nil, 0, fmt.Errorf("read the SOA record of %s: zone %s has none of this name: %w", name, z.ID, ErrOtherZone)
 	}
 	soa = page.ResourceRecordSets[0]
 	if len(soa.ResourceRecords) == 1 {
