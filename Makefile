@@ -4,7 +4,7 @@ OUT      = bin
 DIST     = dist
 ARCH     = $(shell go env GOARCH 2>/dev/null)
 
-.PHONY: help build lambda dist image demo test soak bite lint go engine compiler packaging
+.PHONY: help build lambda dist image demo test soak bite bench fleet lint go engine compiler packaging
 
 help:
 	@echo 'make build   bin/ecssd and bin/ecssd-sandbox, static'
@@ -15,6 +15,8 @@ help:
 	@echo 'make test    every test, with the race detector, against a real Docker Engine'
 	@echo 'make soak    simulated days on which everything goes wrong: SEEDS=20000 of them, from FROM=1, or for DURATION=8h'
 	@echo 'make bite    puts faults into a copy of the product and tells how many simulated days it takes to find each'
+	@echo 'make bench   Go benchmarks of the way from an event to a change batch, COUNT=10 times, for benchstat'
+	@echo 'make fleet   up to a thousand agents on one account, in virtual time: docs/fleet.md and docs/fleet.svg'
 	@echo 'make lint    gofmt, go vet, staticcheck, the modules; .ci/run is lint and test'
 
 build: go
@@ -50,6 +52,13 @@ soak: go
 
 bite: go
 	internal/simulation/bite
+
+bench: go
+	go test -run '^$$' -bench . -benchmem -count $(or $(COUNT),10) \
+		./internal/endpoint ./internal/record ./internal/plan ./internal/apply ./internal/journal ./internal/agent
+
+fleet: go
+	go test ./internal/fleet -run TestFleet -write $(CURDIR)/docs -timeout 1h -v
 
 lint: go
 	@unformatted=$$("$$(go env GOROOT)/bin/gofmt" -l .) && echo "gofmt -l: $${unformatted:-nothing}" && test -z "$$unformatted"

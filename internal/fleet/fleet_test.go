@@ -103,10 +103,16 @@ func TestFleet(t *testing.T) {
 }
 
 const preface = "# How fast and how frugal\n" + `
-` + "`make fleet`" + ` makes this page and the plot; package internal/fleet says what is simulated and what is not. A host has 20 containers.
-All hosts share one AWS account and one zone. The quota is the account's: 10/s with a burst of 50, or, of old, 5/s with a burst of 5; "costly" where a throttled call
-costs a token, "prior" where a zone takes one change at a time. p50, p99 and max are from the event of the Engine, or the agent's start, to the answer of
-Route 53. "All right after" counts from the last event; "never" are events that no record tells of. Calls were accepted; throttled and busy ones were not.
+` + "`make fleet`" + ` makes this page and the plot; the documentation of package internal/fleet says what is simulated and what is not.
+A host has 20 containers. All hosts share one AWS account and one zone.
+
+- quota: of the account, 10 calls a second with a burst of 50, or, of old, 5 and 5; "costly" where a throttled call takes what is in the bucket,
+  "prior" where a zone takes one change at a time. AWS does not say which is so.
+- p50, p99, max: from the event of the Engine, or the agent's start, to the answer of Route 53, of what came into the zone at all
+- all right after: the last event
+- missed: events that no record told of when the scene ended
+- calls were accepted; throttled ones, and ones that found the zone busy, were not
+- "call an event" is what the predecessors of ecssd do, with the three attempts that the AWS SDK makes
 
 ![cold start](fleet.svg)
 `

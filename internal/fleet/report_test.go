@@ -18,7 +18,7 @@ func (r result) bound() time.Duration {
 }
 
 var columns = []string{
-	"hosts", "quota", "software", "p50", "p99", "max", "all right after", "never", "calls", "throttled", "busy", "reads", "calls a change", "MB sent",
+	"hosts", "quota", "software", "p50", "p99", "max", "all right after", "missed", "calls", "throttled", "busy", "reads", "calls a change", "MB sent",
 }
 
 // row gives a run as a row of a table.
