@@ -225,8 +225,8 @@ func TestEachTroubleHasItsPace(t *testing.T) {
 		longest          time.Duration
 	}{
 		"throttled": {throttled, 45, 80, 7 * time.Second, 10 * time.Second, 14 * time.Second},
-		"zone busy": {zoneBusy, 240, 400, 0, 3 * time.Second, 4 * time.Second},
-		"outage":    {lostRequest, 95, 160, 0, 8 * time.Second, 10 * time.Second},
+		"zone busy": {zoneBusy, 190, 300, 0, 3 * time.Second, 4 * time.Second},
+		"outage":    {lostRequest, 80, 160, 0, 8 * time.Second, 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {

@@ -162,7 +162,7 @@ func TestPredecessors(t *testing.T) {
 
 // The account gives what Route 53 gives: a burst, then so many calls a second.
 func TestQuota(t *testing.T) {
-	r := run(t, setup{cold, ecssd, 100, current, 1})
+	r := run(t, setup{cold, ecssd, 70, current, 1})
 	assert.GreaterOrEqual(t, r.right, r.bound())
 	for _, p := range r.curve {
 		calls := p.applied / perHost
