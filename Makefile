@@ -4,7 +4,7 @@ OUT      = bin
 DIST     = dist
 ARCH     = $(shell go env GOARCH 2>/dev/null)
 
-.PHONY: help build lambda dist image demo test soak bite bench fleet lint go engine compiler packaging
+.PHONY: help build lambda dist image demo test fuzz soak bite bench fleet lint go engine compiler packaging
 
 help:
 	@echo 'make build   bin/ecssd and bin/ecssd-sandbox, static'
@@ -13,6 +13,7 @@ help:
 	@echo 'make image   the container image ecssd, for machines of this kind'
 	@echo 'make demo    ecssd at work: a sandbox in place of AWS, real containers, real DNS'
 	@echo 'make test    every test, with the race detector, against a real Docker Engine'
+	@echo 'make fuzz    each fuzz target for FUZZTIME=30s: inputs that no test thought of'
 	@echo 'make soak    simulated days on which everything goes wrong: SEEDS=20000 of them, from FROM=1, or for DURATION=8h'
 	@echo 'make bite    puts faults into a copy of the product and tells how many simulated days it takes to find each'
 	@echo 'make bench   Go benchmarks of the way from an event to a change batch, COUNT=10 times, for benchstat'
@@ -44,6 +45,9 @@ demo: build engine
 
 test: engine compiler packaging
 	go test -race -count=1 -timeout 15m ./...
+
+fuzz: go
+	.ci/fuzz $(or $(FUZZTIME),30s)
 
 soak: go
 	go test -c -o $(OUT)/simulation.test ./internal/simulation
