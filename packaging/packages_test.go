@@ -175,6 +175,8 @@ var installed = []string{
 	"-rw-r--r-- root root /etc/ecssd/ecssd.conf",
 	"-rw-r--r-- root root /usr/lib/systemd/system/ecssd-deregister.service",
 	"-rw-r--r-- root root /usr/lib/systemd/system/ecssd.service",
+	"-rw-r--r-- root root /usr/share/ecssd/alerts.yml",
+	"-rw-r--r-- root root /usr/share/ecssd/grafana.json",
 	"-rwxr-xr-x root root /usr/bin/ecssd",
 }
 
@@ -218,7 +220,7 @@ func rpmContent(t *testing.T, dir, arch, epoch string) {
 	run(t, ".", "rpm", "--checksig", "--nosignature", path)
 	query := func(format string) string { return run(t, ".", "rpm", "-qp", "--queryformat", format, path) }
 	assert.ElementsMatch(t, append(slices.Clone(installed),
-		"drwxr-xr-x root root /etc/ecssd", "drwxr-xr-x root root /usr/share/licenses/ecssd", "-rw-r--r-- root root /usr/share/licenses/ecssd/LICENSE",
+		"drwxr-xr-x root root /etc/ecssd", "drwxr-xr-x root root /usr/share/ecssd", "drwxr-xr-x root root /usr/share/licenses/ecssd", "-rw-r--r-- root root /usr/share/licenses/ecssd/LICENSE",
 	), strings.Split(query(`[%{FILEMODES:perms} %{FILEUSERNAME} %{FILEGROUPNAME} %{FILENAMES}\n]`), "\n"))
 	assert.Contains(t, strings.Split(query(`[%{FILENAMES} %{FILEFLAGS:fflags}\n]`), "\n"), "/etc/ecssd/ecssd.conf cn") // config, noreplace
 	for _, seconds := range strings.Fields(query(`%{BUILDTIME} [%{FILEMTIMES} ]`)) {
