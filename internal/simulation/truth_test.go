@@ -41,7 +41,6 @@ type told struct {
 	// be in the zone or not.
 	forgotten bool
 	unheard   bool
-	ecsOnly   bool // ECS wants it stopped, and no signal was sent yet
 	heardBy   *process
 	certain   int // deaths of the service that the agent had been told of when the run began
 	toldTo    *process
