@@ -33,7 +33,7 @@ func (w *world) state() (told state, text string) {
 // tells waits until the agent tells of a container, other than of its endpoints, what condition wants.
 func (w *world) tells(c *enginetest.Container, what string, condition func(containerState) bool) (found containerState) {
 	w.t.Helper()
-	w.eventually(20*time.Second, what, func() bool {
+	w.eventually(time.Minute, what, func() bool {
 		told, _ := w.state()
 		i := slices.IndexFunc(told.Containers, func(s containerState) bool { return s.ID == c.ID })
 		if i >= 0 {
@@ -86,7 +86,6 @@ func TestStateOfAContainer(t *testing.T) {
 	assert.Equal(t, 1, told.Calls.Applied)
 	assert.Equal(t, 1, told.Calls.LastMinute)
 	assert.Positive(t, told.Calls.MeanSeconds)
-	assert.Positive(t, told.Calls.MeanDelaySeconds)
 	assert.NotContains(t, text, "secret", "what environment and labels hold is nobody's business")
 
 	c.Pause()
@@ -99,7 +98,7 @@ func TestStateOfAContainer(t *testing.T) {
 	c.Stop(5)
 	w.eventually(10*time.Second, "its record is gone, and it is told of no more", func() bool {
 		told, _ := w.state()
-		return len(told.Recent) > 0 && told.Recent[0].Action == "DELETE" &&
+		return len(told.Recent) > 0 && told.Recent[0].Action == "DELETE" && told.Calls.MeanDelaySeconds > 0 &&
 			!slices.ContainsFunc(told.Containers, func(s containerState) bool { return s.ID == c.ID })
 	})
 }
