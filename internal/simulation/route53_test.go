@@ -122,8 +122,10 @@ func (c client) Change(ctx context.Context, changes []plan.Change) error {
 	}
 	var err error
 	switch f {
-	case throttle, prior:
+	case throttle:
 		err = fmt.Errorf("change records in zone Z1: %w: %s", plan.ErrThrottled, f)
+	case prior:
+		err = fmt.Errorf("change records in zone Z1: %w: %s", plan.ErrZoneBusy, f)
 	case internal:
 		err = errInternal
 	case reset:
