@@ -55,12 +55,13 @@ func guard(name string, next http.Handler) http.Handler {
 	})
 }
 
-// known says whether a Host header is an address, localhost or name. HTTP/1.0 has none.
+// known says whether a Host header is an address, localhost or name. HTTP/1.0 has none. No other name hides in a port or in the
+// zone of an address, as in 127.0.0.1:80@evil.example: a port is digits, and clients send no zone (RFC 6874, section 4).
 func known(host, name string) bool {
-	if only, _, err := net.SplitHostPort(host); err == nil {
+	if only, port, err := net.SplitHostPort(host); err == nil && strings.Trim(port, "0123456789") == "" {
 		host = only
 	}
-	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil || host == "" {
+	if address, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil && address.Zone() == "" || host == "" {
 		return true
 	}
 	return strings.EqualFold(host, "localhost") || name != "" && strings.EqualFold(host, name)
