@@ -65,8 +65,8 @@ func FuzzAnswer(f *testing.F) {
 			assert.Equal(t, record.SRV, r.Type)
 			within(t, r)
 		}
-		if err != nil && status >= 400 {
-			return // as would the listing of all
+		if err != nil && status >= 300 {
+			return // as would the listing of all, which asks again and again where the code is one of throttling
 		}
 		pages := 0
 		err = zone.Each(t.Context(), func(page []record.Record, listed int) error {
