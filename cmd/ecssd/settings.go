@@ -32,7 +32,7 @@ type Settings struct {
 	NameTemplate string        `help:"Go template of service names, over .Service .Cluster .Family .Revision .Port .Proto." default:"{{.Service}}"`
 	EventBus     string        `help:"Name or ARN of an EventBridge bus that is told what becomes of endpoints; nobody is told where not given." placeholder:"BUS"`
 	StateDir     string        `help:"Directory of the journal of what this host has written." default:"/var/lib/ecssd"`
-	Listen       string        `help:"Address of /healthz, /readyz and /metrics." default:"127.0.0.1:9553"`
+	Listen       string        `help:"Address of the page, /state, /healthz, /readyz and /metrics." default:"127.0.0.1:9553"`
 	Resync       time.Duration `help:"Time between full looks at the Engine, which make good for lost events." default:"1m"`
 	LogLevel     string        `help:"Least severe log entries to write: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 	LogFormat    string        `help:"Form of the log: text or json." enum:"text,json" default:"text"`
