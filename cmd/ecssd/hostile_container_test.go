@@ -108,9 +108,9 @@ func (w *world) largest() int {
 	return n << 10
 }
 
-// Two agents, which differ in how they log, look at the same containers.
+// Two agents, which differ in how they log, look at the same containers. No other test runs meanwhile, whose agents would look at
+// these containers as well.
 func TestHostileContainersHarmNobody(t *testing.T) {
-	t.Parallel()
 	text := newWorld(t, "--log-format", "text", "--log-level", "debug", "--resync", "1s")
 	inJSON := newWorld(t, "--log-format", "json", "--log-level", "debug", "--resync", "1s")
 	inJSON.prefix = text.prefix

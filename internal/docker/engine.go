@@ -6,6 +6,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -35,10 +36,11 @@ func New(host string) (*Engine, error) {
 		options = append(options, client.WithHost(host))
 	}
 	e := &Engine{options: options}
-	cli, err := e.renew()
+	cli, err := client.NewClientWithOpts(options...)
 	if err != nil {
 		return nil, fmt.Errorf("use Docker host %q: %w", host, err)
 	}
+	e.cli.Store(cli)
 	u, err := client.ParseHostURL(cli.DaemonHost())
 	if err != nil {
 		return nil, fmt.Errorf("use Docker host %q: %w", host, err)
@@ -52,12 +54,16 @@ func New(host string) (*Engine, error) {
 	return e, nil
 }
 
-// renew replaces the client. A client settles the API version once in its life, and an Engine that was upgraded since may
-// refuse that version for ever, so each new event stream begins with a new client.
-func (e *Engine) renew() (*client.Client, error) {
+// renew replaces the client, once the Engine has answered the new one. A client settles the API version once in its life, and an
+// Engine that was upgraded since may refuse that version for ever, so each new event stream begins with a new client. It is not
+// shared before the version is settled, which the client writes down without a lock.
+func (e *Engine) renew(ctx context.Context) (*client.Client, error) {
 	cli, err := client.NewClientWithOpts(e.options...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("renew the Docker client: %w", err)
+	}
+	if err := negotiate(ctx, cli); err != nil {
+		return nil, errors.Join(err, cli.Close())
 	}
 	if old := e.cli.Swap(cli); old != nil {
 		old.Close()

@@ -29,11 +29,8 @@ import (
 // for what is newer than the last event, keeps clock steps out of it. The Engine stops the replay at the first event
 // older than asked for, so an event stamped before a step back would hide those before it.
 func (e *Engine) Follow(ctx context.Context, connected func(), hint func(container.Hint)) error {
-	cli, err := e.renew()
+	cli, err := e.renew(ctx)
 	if err != nil {
-		return fmt.Errorf("renew the Docker client: %w", err)
-	}
-	if err := negotiate(ctx, cli); err != nil {
 		return err
 	}
 	stream, err := subscribe(ctx, cli, e.base)
