@@ -134,7 +134,7 @@ func TestContainerStartedAgainAfterItsDeath(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.start()
-	c := w.container("web", enginetest.Options{Health: enginetest.Probe(500 * time.Millisecond)})
+	c := w.container("web", enginetest.Options{Health: enginetest.Probe(4 * time.Second)})
 	value := func() string { return fmt.Sprintf("1 1 %d %s", c.HostPort("8080/tcp"), hostTarget) }
 	first := value()
 	w.shows("web", "0: "+first, "1: "+first)

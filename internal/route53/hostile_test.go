@@ -155,7 +155,7 @@ func TestEndlessAnswers(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			require.Error(t, err)
 			// On a slow machine, as under the race detector, the call's time is over first.
-			assert.Regexp(t, "the answer is longer than|deadline exceeded", err.Error())
+			assert.Regexp(t, "the answer is longer than|deadline exceeded|Client.Timeout", err.Error())
 			assert.Less(t, len(err.Error()), 3000)
 			assert.Empty(t, found)
 			assert.Less(t, sent.Load(), int64(64<<20), "what was read, and what was on its way")
