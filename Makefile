@@ -43,10 +43,11 @@ demo: build engine
 	@CGO_ENABLED=0 go build -o bin/demo ./internal/demo
 	@bin/demo
 
-# The tests of the command run alone: they watch real containers come and go, and the simulation takes every core there is.
+# What takes every core, or the Engine, for a while comes last: tests of the command watch real containers come and go meanwhile.
+HEAVY = /internal/simulation$$|/packaging$$
 test: engine compiler packaging
-	go test -race -count=1 -timeout 15m ./cmd/ecssd
-	go test -race -count=1 -timeout 15m $$(go list ./... | grep -v '/cmd/ecssd$$')
+	go test -race -count=1 -timeout 15m $$(go list ./... | grep -vE '$(HEAVY)')
+	go test -race -count=1 -timeout 15m $$(go list ./... | grep -E '$(HEAVY)')
 
 fuzz: go
 	.ci/fuzz $(or $(FUZZTIME),30s)
