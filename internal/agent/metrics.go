@@ -73,7 +73,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ecssd_last_applied_timestamp_seconds", Help: "Unix time of the last change batch applied; 0 before the first.",
 	}, m.gauge(func(w *apply.Writer, _ *journal.Journal) float64 {
-		if last := w.Status().LastGood; !last.IsZero() {
+		if last, _ := w.LastCall(); !last.IsZero() {
 			return float64(last.UnixMilli()) / 1000
 		}
 		return 0

@@ -73,13 +73,13 @@ func (r *Readiness) missingParts() []missing {
 	if err := r.journal.Err(); err != nil {
 		found = append(found, missing{"journal", err.Error()})
 	}
+	applied, err := r.writer.LastCall()
 	last := r.since
-	status := r.writer.Status()
-	if status.LastGood.After(last) {
-		last = status.LastGood
+	if applied.After(last) {
+		last = applied
 	}
-	if status.Err != nil && (status.LastGood.IsZero() || time.Since(last) > patience) {
-		found = append(found, missing{"route53", status.Err.Error()})
+	if err != nil && (applied.IsZero() || time.Since(last) > patience) {
+		found = append(found, missing{"route53", err.Error()})
 	}
 	return found
 }

@@ -23,3 +23,15 @@ func TestMarkedRecordDoesNotKeepTheTTLOfItsName(t *testing.T) {
 		assert.Equal(t, sorted([]record.Record{marked(one), two}), z.content())
 	}, one, two)
 }
+
+// A container was paused while its record had the sweeper's mark. The sweeper gives a marked record the weight that was asked for
+// as soon as its own check passes, and so a paused container had all of its traffic until the name was read back.
+func TestMarkOnARecordThatIsOnStandbyAnywayIsNotKept(t *testing.T) {
+	paused := srv("web", 1)
+	paused.Weight = 0
+	running(t, every, func(t *testing.T, z *zone, w writer) {
+		z.put(marked(paused))
+		z.pass(20 * time.Minute)
+		assert.Equal(t, []record.Record{paused}, z.content(), "written as the host's own, which the sweeper does not restore")
+	}, paused)
+}

@@ -56,13 +56,9 @@ func (w *Writer) tell() {
 	}
 }
 
-// assumeTold takes what is known for told: what the journal says is written was told of by the agent that wrote it.
-func assumeTold(known plan.Known) map[record.Key]record.Record {
-	told := map[record.Key]record.Record{}
-	for key, e := range known {
-		if key.Type == record.SRV && !e.Doubt {
-			told[key] = e.Record
-		}
+// assumeTold takes a record for told: what the journal or the zone has from before was told of by the agent that wrote it.
+func (w *Writer) assumeTold(e plan.Entry) {
+	if w.cfg.Told != nil && e.Record.Type == record.SRV && !e.Doubt {
+		w.told[e.Record.Key()] = e.Record
 	}
-	return told
 }

@@ -64,6 +64,13 @@ func (w *Writer) Status() Status {
 	return s
 }
 
+// LastCall tells when a call was applied last, the zero time if none was, and why the last call failed; nil where it did not.
+func (w *Writer) LastCall() (applied time.Time, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lastGood, w.lastErr
+}
+
 // Known gives what the host believes to have in the zone.
 func (w *Writer) Known() plan.Known {
 	w.mu.Lock()

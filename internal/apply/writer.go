@@ -80,7 +80,7 @@ type Writer struct {
 	loggedErr  time.Time
 	busySince  time.Time                    // zero while nothing is being done
 	recent     []Applied                    // oldest first
-	told       map[record.Key]record.Record // SRV records, as was told of them last
+	told       map[record.Key]record.Record // SRV records, as was told of them last; empty where nobody is told
 
 	verification verification
 }
@@ -102,10 +102,14 @@ func New(cfg Config) *Writer {
 	if known == nil {
 		known = plan.Known{}
 	}
-	return &Writer{
+	w := &Writer{
 		cfg: cfg, wake: make(chan struct{}, 1), known: known, ttls: map[group]int64{},
-		quarantine: quarantine{}, told: assumeTold(known),
+		quarantine: quarantine{}, told: map[record.Key]record.Record{},
 	}
+	for _, e := range known {
+		w.assumeTold(e)
+	}
+	return w
 }
 
 // Want replaces what should be in the zone. since is when the event came that brought the wishes about; the zero time where
@@ -129,9 +133,7 @@ func (w *Writer) Adopt(found []record.Record) (adopted int) {
 	for _, r := range found {
 		if _, ok := w.known[r.Key()]; !ok && w.cfg.Owns(r) {
 			w.known[r.Key()] = w.entry(r)
-			if r.Type == record.SRV {
-				w.told[r.Key()] = r
-			}
+			w.assumeTold(w.known[r.Key()])
 			adopted++
 		}
 	}
@@ -284,11 +286,12 @@ func (w *Writer) desired() []record.Record {
 	return records
 }
 
-// entry is how a record found in the zone is known. The caller holds mu.
+// entry is how a record found in the zone is known. The sweeper's mark is left only on a record that would serve else: over one
+// that is to be on standby anyway the host writes its own, or the sweeper would restore it. The caller holds mu.
 func (w *Writer) entry(found record.Record) plan.Entry {
 	e := plan.Entry{Record: found}
-	if found.Marked() {
-		e.Hold = w.wishes[found.Key()].Run
+	if wish := w.wishes[found.Key()]; found.Marked() && wish.Record.Weight > 0 {
+		e.Hold = wish.Run
 	}
 	return e
 }

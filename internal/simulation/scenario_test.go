@@ -526,6 +526,7 @@ func (w *world) peace() {
 		time.Sleep(2 * lag) // until ECS knows everything
 		w.sweep(w.t.Context(), 5*time.Minute)
 		w.mu.Lock()
+		clear(w.marked)
 		for key := range w.zone.records {
 			w.host(key, func(h *host) {
 				if h.gone {
@@ -556,11 +557,6 @@ func (w *world) finish() {
 				delete(h.exempt, key)
 			}
 		}
-	}
-	if w.verifyEvery < time.Minute {
-		// The sweeper gives a record back the weight that was asked for, also where the container is paused or unhealthy by now:
-		// that its agent finds when it reads the name back.
-		clear(w.marked)
 	}
 	w.look()
 	w.quiet = true
