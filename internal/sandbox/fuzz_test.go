@@ -31,9 +31,7 @@ func fuzzed(f *testing.F) *sandbox.Server {
 func ask(t *testing.T, s *sandbox.Server, method, path string, header map[string]string, body string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequest(method, s.URL()+path, strings.NewReader(body))
-	if err != nil {
-		t.Skip(err)
-	}
+	require.NoError(t, err) // what is arbitrary in the path is escaped
 	for k, v := range header {
 		r.Header.Set(k, v)
 	}

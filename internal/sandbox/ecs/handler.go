@@ -105,26 +105,13 @@ func (h *Handler) Understand(r *http.Request, body []byte, record *history.Call)
 			if f != nil {
 				return gate.Answer{}, f
 			}
-			return answer(200, document), nil
+			return gate.JSON(200, document), nil
 		},
 	}, nil
 }
 
 // Refuse words a failure.
-func (h *Handler) Refuse(f *gate.Failure, _, _ string) gate.Answer {
-	return answer(f.Status, struct {
-		Type    string `json:"__type"`
-		Message string `json:"message,omitempty"`
-	}{f.Code, f.Message})
-}
-
-func answer(status int, document any) gate.Answer {
-	body, err := json.Marshal(document)
-	if err != nil { // no document has what JSON cannot say
-		status, body = http.StatusInternalServerError, []byte("{}")
-	}
-	return gate.Answer{Status: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: body}
-}
+func (h *Handler) Refuse(f *gate.Failure, _, _ string) gate.Answer { return gate.RefuseJSON(f) }
 
 func invalid(format string, args ...any) *gate.Failure {
 	return gate.Refuse(400, "InvalidParameterException", format, args...)

@@ -86,7 +86,7 @@ func (h *Handler) Understand(r *http.Request, body []byte, record *history.Call)
 	return &gate.Call{
 		Fault: fault.Call{Operation: record.Operation}, Bucket: name, Malformed: malformed, Changing: true,
 		Denial:  gate.Denial(h.account, record.Operation, "*"),
-		Perform: func(string) (gate.Answer, *gate.Failure) { return answer(200, h.put(input.Entries)), nil },
+		Perform: func(string) (gate.Answer, *gate.Failure) { return gate.JSON(200, h.put(input.Entries)), nil },
 	}, nil
 }
 
@@ -137,17 +137,4 @@ func (h *Handler) put(entries []Entry) result {
 }
 
 // Refuse words a failure.
-func (h *Handler) Refuse(f *gate.Failure, _, _ string) gate.Answer {
-	return answer(f.Status, struct {
-		Type    string `json:"__type"`
-		Message string `json:"message,omitempty"`
-	}{f.Code, f.Message})
-}
-
-func answer(status int, document any) gate.Answer {
-	body, err := json.Marshal(document)
-	if err != nil { // no document has what JSON cannot say
-		status, body = http.StatusInternalServerError, []byte("{}")
-	}
-	return gate.Answer{Status: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: body}
-}
+func (h *Handler) Refuse(f *gate.Failure, _, _ string) gate.Answer { return gate.RefuseJSON(f) }
