@@ -13,23 +13,29 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "rewrite the README's table of flags")
+var update = flag.Bool("update", false, "rewrite what README, packaged settings and pictures take from the program")
 
-// The table of flags in the README is this, between the heading of its section and the first line after it.
+// The table of flags in the README is this.
 func TestREADMEListsTheFlags(t *testing.T) {
-	const path, section, head = "../../README.md", "\n## The agent\n", "| flag | default | meaning |\n| --- | --- | --- |\n"
+	assertTable(t, "\n## The agent\n", "| flag | default | meaning |\n| --- | --- | --- |\n", flagTable(t))
+}
+
+// assertTable asserts that the README has, below a heading, a table of these rows; -update writes it there.
+func assertTable(t *testing.T, heading, head, rows string) {
+	t.Helper()
+	const path = "../../README.md"
 	readme, err := os.ReadFile(path)
 	require.NoError(t, err)
-	before, rest, found := strings.Cut(string(readme), section)
-	require.True(t, found, "no section %q", section)
+	before, rest, found := strings.Cut(string(readme), heading)
+	require.True(t, found, "no heading %q", heading)
 	text, rest, found := strings.Cut(rest, head)
-	require.True(t, found, "no table of flags")
-	require.NotContains(t, text, "\n## ", "the table stands in another section")
+	require.True(t, found, "no table %q", head)
+	require.NotContains(t, text, "\n#", "the table stands in another section")
 	table, after, found := strings.Cut(rest, "\n\n")
 	require.True(t, found)
-	want := strings.TrimSuffix(flagTable(t), "\n")
+	want := strings.TrimSuffix(rows, "\n")
 	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(before+section+text+head+want+"\n\n"+after), 0o644))
+		require.NoError(t, os.WriteFile(path, []byte(before+heading+text+head+want+"\n\n"+after), 0o644))
 		return
 	}
 	assert.Equal(t, want, table, "go test ./cmd/ecssd -run README -update writes it anew")
