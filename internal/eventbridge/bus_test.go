@@ -87,6 +87,7 @@ func TestEventsArriveInBatches(t *testing.T) {
 	}
 	s.run(t)
 	require.Eventually(t, func() bool { return len(s.Put()) == 25 }, 10*time.Second, 10*time.Millisecond)
+	s.end() // which waits for the answer to the last call
 	assert.Len(t, s.Calls("events:PutEvents"), 3, "ten to a call")
 	s.counted(t, 25, 0)
 
