@@ -25,43 +25,58 @@ const (
 	zoneBusy
 	// outage: anything else that passes.
 	outage
-	troubles
 )
 
-// backoff is how calls are spaced while one trouble lasts: a random part of an interval that grows with each failure in a row,
-// so that hosts that failed together do not come back together.
-type backoff struct {
-	first, longest time.Duration // of the interval
-	factor         int
-	// From the third failure in a row on the wait is in the interval's second half: hosts have parted by then, and an early
-	// call is one more that is throttled.
-	late bool
-}
+// How long a host waits before it calls again is a random part of an interval, so that hosts that failed together do not come
+// back together. The figures are those under which a fleet that shares an account fares best (package fleet; docs/fleet.md).
+// With each interval, something that waits for Route 53 is done within 15 s of when it can be.
+const (
+	// Where the zone is busy, or in an outage, the interval doubles with each failure in a row.
+	firstZoneBusy, longestZoneBusy = time.Second, 4 * time.Second
+	firstOutage, longestOutage     = 200 * time.Millisecond, 10 * time.Second
 
-// The figures are those under which a fleet that shares an account fares best (package fleet; docs/fleet.md): an account that
-// is busy with few hosts is free after a second or two, and one that is busy with a thousand not in the next minute. With
-// each interval, something that waits for Route 53 is done within 15 s of when it can be.
-var backoffs = [troubles]backoff{
-	accountBusy: {first: 500 * time.Millisecond, longest: 14 * time.Second, factor: 3, late: true},
-	zoneBusy:    {first: time.Second, longest: 4 * time.Second, factor: 2},
-	outage:      {first: 200 * time.Millisecond, longest: 10 * time.Second, factor: 2},
-}
+	// An account where few have called at once is free after a moment. Else the longer it has been busy the more hosts wait, and
+	// the longer it will be: the interval is half of that time longer.
+	firstCrowded   = time.Second
+	leastCrowded   = 3500 * time.Millisecond
+	longestCrowded = 14 * time.Second
 
-// interval gives the interval after so many failures in a row.
-func (b backoff) interval(row int) time.Duration {
-	interval := b.first
-	for range row - 1 {
-		interval = min(interval*time.Duration(b.factor), b.longest)
+	// Calls on a busy account are made when the clock shows a multiple of grid. AWS does not say whether a throttled call takes
+	// what is in the bucket. If it does, a thousand hosts that call at any time leave the bucket no pause to get a whole token
+	// in, and nobody gets through. Where all call at the same moments it fills in between: at 10 tokens a second in 100 ms, and
+	// 25 ms are for clocks and ways to AWS that differ.
+	grid = 125 * time.Millisecond
+)
+
+// doubling gives the interval after so many failures in a row.
+func doubling(first, longest time.Duration, row int) time.Duration {
+	for ; row > 1 && first < longest; row-- {
+		first *= 2
 	}
-	return interval
+	return min(first, longest)
 }
 
-// wait gives the wait after so many failures in a row, with luck in [0, 1).
-func (b backoff) wait(row int, luck float64) time.Duration {
-	if b.late && row > 2 {
-		luck = (1 + luck) / 2
+// crowded gives the wait while an account is busy, and has been for some time. From the second one on it is in the second half of
+// the interval: hosts have parted by then, and an early call is one more that is throttled.
+func crowded(busyFor time.Duration, luck float64) time.Duration {
+	if busyFor < grid {
+		return part(firstCrowded, luck)
 	}
-	return time.Duration(luck * float64(b.interval(row)))
+	half := min(leastCrowded+busyFor/2, longestCrowded) / 2
+	return half + part(half, luck)
+}
+
+// part gives a part of an interval, by luck in [0, 1).
+func part(interval time.Duration, luck float64) time.Duration {
+	return time.Duration(luck * float64(interval))
+}
+
+// onGrid gives the first time from at on when the clock shows a multiple of grid.
+func onGrid(at time.Time) time.Time {
+	if past := at.Sub(at.Truncate(grid)); past > 0 {
+		return at.Add(grid - past)
+	}
+	return at
 }
 
 // pace says when the next call may be made. The zero value is ready.
@@ -70,7 +85,9 @@ type pace struct {
 	gap      time.Duration // to the next call; 0 before the first
 	waiting  time.Time     // since when there is something to send
 	removal  time.Time     // since when a removal waits
-	rows     [troubles]int // of failures
+	row      int           // failures in a row, throttled calls not counted
+	busy     time.Time     // since when the account is; zero: it is not
+	busyOnce time.Duration // and how long it was in earlier rows, as far as that is not forgotten
 	lastFail time.Time
 	blocked  time.Time // no call before this, after a failure
 	hurry    bool      // the next call is a consequence of the last one's answer and does not wait
@@ -105,6 +122,9 @@ func (p *pace) at(now time.Time, removal bool) time.Time {
 	if at.Before(p.blocked) {
 		at = p.blocked
 	}
+	if !p.busy.IsZero() {
+		at = onGrid(at)
+	}
 	return at
 }
 
@@ -115,28 +135,44 @@ func (p *pace) sent(start time.Time) {
 	p.idle()
 }
 
-// succeeded ends a row of failures. That the account is busy is forgotten more slowly: a host that has just had its turn
-// would else be ahead of all that wait for theirs.
-func (p *pace) succeeded() {
-	p.rows = [troubles]int{accountBusy: max(0, p.rows[accountBusy]-1)}
-	p.blocked = time.Time{}
+// succeeded ends a row of failures. That the account was busy is forgotten by half: a host that has just had its turn would else
+// be ahead of all that wait for theirs.
+func (p *pace) succeeded(now time.Time) {
+	p.busyOnce = p.busyFor(now) / 2
+	p.row, p.busy, p.blocked = 0, time.Time{}, time.Time{}
+}
+
+// busyFor tells for how long the account has been busy, as far as this host knows.
+func (p *pace) busyFor(now time.Time) time.Duration {
+	if p.busy.IsZero() {
+		return p.busyOnce
+	}
+	return p.busyOnce + now.Sub(p.busy)
 }
 
 // answered notes a refusal after which something else is to be sent, at once.
-func (p *pace) answered() {
-	p.succeeded()
+func (p *pace) answered(now time.Time) {
+	p.succeeded(now)
 	p.hurry = true
 }
 
 // failed holds the next call back; luck is in [0, 1).
 func (p *pace) failed(now time.Time, why trouble, luck float64) {
 	if now.Sub(p.lastFail) > remembered {
-		p.rows = [troubles]int{}
+		p.row, p.busy, p.busyOnce = 0, time.Time{}, 0
 	}
 	p.lastFail = now
-	b := backoffs[why]
-	if b.interval(p.rows[why]) < b.longest { // what is over is forgotten in a few calls
-		p.rows[why]++
+	if why == accountBusy {
+		if p.busy.IsZero() {
+			p.busy = now
+		}
+		p.blocked = now.Add(crowded(p.busyFor(now), luck))
+		return
 	}
-	p.blocked = now.Add(b.wait(p.rows[why], luck))
+	p.row++
+	interval := doubling(firstOutage, longestOutage, p.row)
+	if why == zoneBusy {
+		interval = doubling(firstZoneBusy, longestZoneBusy, p.row)
+	}
+	p.blocked = now.Add(part(interval, luck))
 }

@@ -192,7 +192,7 @@ func TestThrottlingIsWaitedOut(t *testing.T) {
 		for i := 1; i < len(times); i++ {
 			longest = max(longest, times[i]-times[i-1])
 		}
-		assert.LessOrEqual(t, longest, 14*time.Second, "within 15 s of the last throttled call all is right")
+		assert.LessOrEqual(t, longest, 14125*time.Millisecond, "within 15 s of the last throttled call all is right")
 		assert.Greater(t, longest, 7*time.Second)
 		assert.LessOrEqual(t, w.messages()["Route 53 does not take changes, trying again"], 11, "once a minute")
 
@@ -224,7 +224,7 @@ func TestEachTroubleHasItsPace(t *testing.T) {
 		shortest, longer time.Duration
 		longest          time.Duration
 	}{
-		"throttled": {throttled, 45, 80, 7 * time.Second, 10 * time.Second, 14 * time.Second},
+		"throttled": {throttled, 45, 80, 6 * time.Second, 10 * time.Second, 14125 * time.Millisecond},
 		"zone busy": {zoneBusy, 190, 300, 0, 3 * time.Second, 4 * time.Second},
 		"outage":    {lostRequest, 80, 160, 0, 8 * time.Second, 10 * time.Second},
 	} {
@@ -251,8 +251,8 @@ func TestBusyAccountIsRemembered(t *testing.T) {
 		atLeast time.Duration // the first wait, when it is throttled again
 		atMost  time.Duration
 	}{
-		"at once":        {0, 7 * time.Second, 14 * time.Second},
-		"a minute later": {75 * time.Second, 0, 500 * time.Millisecond},
+		"at once":        {0, 7 * time.Second, 14125 * time.Millisecond},
+		"a minute later": {75 * time.Second, 0, 1125 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
@@ -274,6 +274,43 @@ func TestBusyAccountIsRemembered(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a host has seen of a busy account is forgotten by half with each call that gets through.
+func TestBusyAccountIsForgottenCallByCall(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.fault = throttled })
+		w.want(srv("web", 1))
+		z.pass(30 * time.Second)
+		z.set(func() { z.fault = nil })
+		z.pass(15 * time.Second)
+		for n := 2; n <= 11; n++ {
+			w.want(many("web", n)...)
+			z.pass(3 * time.Second)
+			assert.Len(t, z.content(), n)
+		}
+		z.set(func() { z.fault = throttled })
+		again := z.callCount()
+		w.want(many("web", 12)...)
+		z.pass(20 * time.Second)
+		assert.LessOrEqual(t, z.waits(again)[0], 1125*time.Millisecond, "as if it were throttled for the first time")
+	})
+}
+
+// If a throttled call costs what is in the account's bucket, a fleet gets through only where its calls leave the bucket time to
+// fill: they are made at the same moments.
+func TestThrottledCallsAreRepeatedOnTheGrid(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.pass(at(37)) // the first call is not on the grid, and nobody waits for it to be
+		z.set(func() { z.fault = throttled; z.latency = at(81) })
+		w.want(srv("web", 1))
+		z.pass(time.Hour)
+		times, _ := z.times()
+		assert.Equal(t, at(37), times[0])
+		for _, called := range times[1:] {
+			assert.Zero(t, z.start.Add(called).UnixMilli()%125, "%v", called)
+		}
+	})
 }
 
 // A call whose answer never comes is given up, and made again.

@@ -73,7 +73,7 @@ func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan
 	if next, _ := w.batch(time.Now()); slices.Equal(next, batch) {
 		w.failed(refusal, len(batch))
 	} else {
-		w.pace.answered()
+		w.pace.answered(time.Now())
 	}
 }
 

@@ -382,10 +382,10 @@ func (w *Writer) applied(batch []plan.Change, since time.Time) {
 		w.cfg.Log.WithField("changes", len(batch)).Info("Route 53 takes changes again")
 	}
 	w.lastErr, w.lastGood = nil, now
-	w.pace.succeeded()
+	w.pace.succeeded(now)
 	if w.limit > 0 { // the rest of a batch that held a bad change
 		w.limit *= 2
-		w.pace.answered()
+		w.pace.answered(now)
 	}
 }
 
