@@ -35,3 +35,17 @@ func TestMarkOnARecordThatIsOnStandbyAnywayIsNotKept(t *testing.T) {
 		assert.Equal(t, []record.Record{paused}, z.content(), "written as the host's own, which the sweeper does not restore")
 	}, paused)
 }
+
+// A host that was about to go had all of its records on standby but the marked one, which the sweeper then gave its weight back.
+func TestMarkIsNotKeptOnAHostThatGoesOnStandby(t *testing.T) {
+	web := srv("web", 1)
+	running(t, every, func(t *testing.T, z *zone, w writer) {
+		z.put(marked(web))
+		z.pass(20 * time.Minute) // in which the mark is read
+		assert.Equal(t, []record.Record{marked(web)}, z.content())
+		web.Weight = 0
+		w.want(web)
+		z.pass(time.Second)
+		assert.Equal(t, []record.Record{web}, z.content())
+	}, web)
+}

@@ -47,6 +47,7 @@ func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan
 		switch reason {
 		case plan.NotFound: // it is removed, perhaps by a call whose answer was lost
 			delete(w.known, change.Record.Key())
+			w.quarantine.release(groupOf(change.Record))
 		case plan.Mismatch, plan.TTL:
 			if found[groupOf(change.Record)] == noNews { // the same would be refused again, and hold up the rest
 				w.hold(change, reason, refusal.Message)

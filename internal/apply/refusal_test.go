@@ -207,6 +207,20 @@ func TestNameFullUntilOwnRemoval(t *testing.T) {
 	}, srv("web", 1))
 }
 
+// The answer to the removal was lost, and the next try finds the record gone: that makes room, too.
+func TestNameFullUntilOwnRemovalWasMade(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.put(others("web", 99)...)
+		w.want(srv("web", 1), srv("web", 2))
+		z.pass(3 * time.Second)
+		assert.NotContains(t, z.content(), srv("web", 2))
+		z.faults(lostAnswer)
+		w.want(srv("web", 2))
+		z.pass(3 * time.Second)
+		assert.Contains(t, z.content(), srv("web", 2))
+	}, srv("web", 1))
+}
+
 func TestNameFullIsNotReleasedByAnotherName(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.put(others("web", 100)...)

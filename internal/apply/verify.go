@@ -32,6 +32,13 @@ func (v *verification) schedule(now time.Time, every time.Duration, luck func() 
 	v.at = now.Add(wait << min(v.slow, 6))
 }
 
+// setReading notes how the reading under way is broken off; nil: there is none.
+func (w *Writer) setReading(cancel context.CancelFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reading = cancel
+}
+
 // verify reads one own name back and mends what differs: records lost to a person, or to anything else, return.
 func (w *Writer) verify(ctx context.Context) {
 	w.mu.Lock()
@@ -55,11 +62,16 @@ func (w *Writer) verify(ctx context.Context) {
 
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	w.setReading(cancel)
 	found, err := w.cfg.Zone.Group(ctx, g.name, g.typ)
+	w.setReading(nil)
 
 	defer w.save()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return // there is something to change, and then this name is read again
+	}
 	w.verification.last = g
 	w.verification.slow++
 	if !errors.Is(err, plan.ErrThrottled) {

@@ -175,3 +175,33 @@ func TestVerificationGoesOnBesideQuarantine(t *testing.T) {
 		assert.Greater(t, z.groupCount(), 15)
 	}, srv("web", 1))
 }
+
+// A reading that hangs does not hold up a removal: its container still answers for a while, often not for long.
+func TestReadingIsBrokenOffForAChange(t *testing.T) {
+	running(t, every, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.groupLatency = time.Hour })
+		for z.groupCount() == 0 {
+			z.pass(time.Second)
+		}
+		w.want(srv("api", 1))
+		z.pass(0)
+		assert.Equal(t, []record.Record{srv("api", 1)}, z.content())
+		assert.Empty(t, w.messages(), "nothing has failed")
+		z.set(func() { z.groupLatency = 0 })
+		z.pass(10 * time.Second)
+		assert.Equal(t, 2, z.groupCount(), "read once more, soon")
+	}, srv("api", 1), srv("web", 1))
+}
+
+// What is wanted anew and changes nothing leaves the reading alone.
+func TestReadingGoesOnWhereNothingChanges(t *testing.T) {
+	running(t, every, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.groupLatency = 3 * time.Second })
+		for z.groupCount() == 0 {
+			z.pass(time.Second)
+		}
+		w.want(srv("web", 1))
+		z.pass(5 * time.Second)
+		assert.Equal(t, 1, z.groupCount())
+	}, srv("web", 1))
+}

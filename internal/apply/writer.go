@@ -83,6 +83,7 @@ type Writer struct {
 	told       map[record.Key]record.Record // SRV records, as was told of them last; empty where nobody is told
 
 	verification verification
+	reading      context.CancelFunc // breaks off the reading under way; nil: there is none
 }
 
 // group is the weighted records of one name and type.
@@ -122,6 +123,11 @@ func (w *Writer) Want(wishes []Wish, since time.Time) {
 	}
 	if w.since.IsZero() {
 		w.since = since
+	}
+	if w.reading != nil {
+		if batch, _ := w.batch(time.Now()); len(batch) > 0 { // which does not wait for an answer that may never come
+			w.reading()
+		}
 	}
 	w.mu.Unlock()
 	w.poke()
@@ -266,7 +272,9 @@ func (w *Writer) batch(now time.Time) (batch []plan.Change, due time.Time) {
 	return changes[:n], due
 }
 
-// desired gives the records wanted, as far as other writers leave the choice. The caller holds mu.
+// desired gives the records wanted, as far as other writers leave the choice. The sweeper's mark is left only on a record that
+// would serve else: over one that is to be on standby anyway the host writes its own, or the sweeper would restore it. The caller
+// holds mu.
 func (w *Writer) desired() []record.Record {
 	records := make([]record.Record, 0, len(w.wishes))
 	for key, wish := range w.wishes {
@@ -274,9 +282,8 @@ func (w *Writer) desired() []record.Record {
 		if _, there := w.known[key]; wish.IfKnown && !there {
 			continue
 		}
-		if have := w.known[key]; have.Hold != "" && have.Hold == wish.Run {
-			r = have.Record
-			r.TTL = wish.Record.TTL // or one mark would keep all of the name from their TTL
+		if have := w.known[key]; have.Hold != "" && have.Hold == wish.Run && r.Weight > 0 {
+			r = r.Mark()
 		}
 		if ttl, ok := w.ttls[groupOf(r)]; ok {
 			r.TTL = ttl
@@ -286,12 +293,11 @@ func (w *Writer) desired() []record.Record {
 	return records
 }
 
-// entry is how a record found in the zone is known. The sweeper's mark is left only on a record that would serve else: over one
-// that is to be on standby anyway the host writes its own, or the sweeper would restore it. The caller holds mu.
+// entry is how a record found in the zone is known. The caller holds mu.
 func (w *Writer) entry(found record.Record) plan.Entry {
 	e := plan.Entry{Record: found}
-	if wish := w.wishes[found.Key()]; found.Marked() && wish.Record.Weight > 0 {
-		e.Hold = wish.Run
+	if found.Marked() {
+		e.Hold = w.wishes[found.Key()].Run
 	}
 	return e
 }

@@ -30,19 +30,20 @@ type zone struct {
 	t     *testing.T
 	start time.Time
 
-	mu       sync.Mutex
-	records  map[record.Key]record.Record
-	nameMax  int
-	zoneMax  int
-	denied   func(record.Record) bool // refused, and not said which
-	stubborn map[record.Key]bool      // a DELETE of it is refused as if it had other values
-	latency  time.Duration
-	fault    func() (err error, applied bool) // before a call; nil: none
-	saved    plan.Known
-	calls    []call
-	told     []string // outcomes, "registered i-1:…"
-	groups   []reading
-	groupErr error
+	mu           sync.Mutex
+	records      map[record.Key]record.Record
+	nameMax      int
+	zoneMax      int
+	denied       func(record.Record) bool // refused, and not said which
+	stubborn     map[record.Key]bool      // a DELETE of it is refused as if it had other values
+	latency      time.Duration
+	fault        func() (err error, applied bool) // before a call; nil: none
+	saved        plan.Known
+	calls        []call
+	told         []string // outcomes, "registered i-1:…"
+	groups       []reading
+	groupLatency time.Duration
+	groupErr     error
 }
 
 type call struct {
@@ -203,8 +204,17 @@ func count(records map[record.Key]record.Record, key record.Key) (n int) {
 
 func (z *zone) Group(ctx context.Context, name string, t record.Type) ([]record.Record, error) {
 	z.mu.Lock()
-	defer z.mu.Unlock()
+	latency := z.groupLatency
 	z.groups = append(z.groups, reading{time.Since(z.start), name, t})
+	z.mu.Unlock()
+	if latency > 0 {
+		select {
+		case <-time.After(latency):
+		case <-ctx.Done():
+		}
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
 	if err := errors.Join(z.groupErr, ctx.Err()); err != nil {
 		return nil, err
 	}
