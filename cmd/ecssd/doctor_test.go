@@ -710,7 +710,7 @@ func TestDoctorIsBrokenOff(t *testing.T) {
 	require.NoError(t, command.Process.Signal(syscall.SIGINT))
 	_ = command.Wait()
 	assert.Empty(t, w.own())
-	assert.Contains(t, out.String(), "broken off; the record is removed\n")
+	assert.Contains(t, out.String(), "broken off; no record is left\n")
 }
 
 // A record that is left over, since the host died in the middle of a round trip, goes with the host.

@@ -59,7 +59,11 @@ func TestMetricsOfAnAgentAtWork(t *testing.T) {
 	w.has("web", 1, 5*time.Second)
 	first.Stop(10)
 	w.has("web", 0, 5*time.Second)
-	metrics := w.answers("/metrics")
+	var metrics string
+	w.eventually(5*time.Second, "the agent knows that its change is made", func() bool {
+		metrics = w.answers("/metrics")
+		return strings.Contains(metrics, "\necssd_changes_pending 0\n")
+	})
 	assert.Equal(t, idle, series(metrics))
 	for _, line := range []string{"ecssd_ready 1", `ecssd_missing{part="zone"} 0`, `ecssd_records{type="SRV"} 0`, `ecssd_records{type="A"} 1`} {
 		assert.Contains(t, metrics, "\n"+line+"\n")

@@ -21,6 +21,8 @@ const (
 	// goodbye is how long the removal is tried for, whatever else ends.
 	goodbye     = 30 * time.Second
 	removeEvery = 2 * time.Second
+
+	brokenOff = "broken off; no record is left"
 )
 
 // roundTrip writes a record, waits until it can be resolved here, and removes it. The record is a wildcard, and every look is for
@@ -40,7 +42,12 @@ func (d *doctor) roundTrip(ctx context.Context) Finding {
 	if err != nil {
 		var refusal *plan.Refusal
 		if !errors.As(err, &refusal) && !errors.Is(err, plan.ErrThrottled) { // it may have been written all the same
-			defer d.remove(ctx, zone, probe)
+			if f, left := d.remove(ctx, zone, probe); left {
+				return f
+			}
+		}
+		if ctx.Err() != nil {
+			return bad(check, Skip, brokenOff)
 		}
 		return required(check, "write a record", "route53:ChangeResourceRecordSets for SRV records below "+d.Zone+" on hosted zone "+h.id, err)
 	}
@@ -50,7 +57,7 @@ func (d *doctor) roundTrip(ctx context.Context) Finding {
 	}
 	switch {
 	case ctx.Err() != nil:
-		return bad(check, Skip, "broken off; the record is removed")
+		return bad(check, Skip, brokenOff)
 	case !seen:
 		return bad(check, Fail, "a record was written, and not resolvable here within %s: %s", longestTrip, d.lookupError(last)).
 			mend("see dns, zone and vpc; https://health.aws.amazon.com")
