@@ -99,11 +99,16 @@ type Agent struct {
 	stops      stops
 	crashes    crashes
 	problems   map[endpoint.Problem]bool // already reported
-	asked      int                       // how often in a row the ECS agent was asked for addresses in vain
-	askAt      time.Time                 // not asked before
-	due        time.Time                 // when the wishes may differ without a hint; zero: never
-	slept      time.Duration
-	standby    string // why the whole host is on standby; empty where it is not
+	// What the ECS agent has to be asked again: the addresses of tasks, and which of them it wants stopped.
+	addressesAsked, stopsAsked question
+	due                        time.Time // when the wishes may differ without a hint; zero: never
+	slept                      time.Duration
+	standby                    string // why the whole host is on standby; empty where it is not
+	blind                      struct {
+		err   error     // of the last snapshot
+		since time.Time // when snapshots began to fail; zero: they do not
+		said  time.Time // when that was logged last
+	}
 
 	mu        sync.Mutex
 	announced map[string]bool // containers with an endpoint
@@ -165,10 +170,28 @@ func (a *Agent) inZones(ctx context.Context) error {
 			return err
 		}
 		a.cfg.Readiness.NotReady("zone", fmt.Sprintf("hosted zone %s does not exist", id))
-		a.cfg.Log.WithField("zone_id", id).Error("the hosted zone does not exist, or no longer: looking for it again")
 		_ = a.cfg.Journal.SetZoneID(a.cfg.ZoneName, "")
+		if a.cfg.ZoneID == "" {
+			a.cfg.Log.WithField("zone_id", id).Error("the hosted zone does not exist, or no longer: looking for it again")
+		}
 		sleep(ctx, spread(10*time.Second, a.cfg.Luck))
+		if a.cfg.ZoneID != "" {
+			a.awaitZone(ctx, id)
+		}
 	}
+}
+
+// awaitZone waits until the zone that was chosen by its ID exists, as far as reading it tells.
+func (a *Agent) awaitZone(ctx context.Context, id string) {
+	_ = Await(ctx, a.cfg.Log, a.cfg.Readiness, "zone", func(ctx context.Context) error {
+		a.cfg.Alive()
+		ctx, cancel := context.WithTimeout(ctx, findTimeout)
+		defer cancel()
+		if _, err := a.cfg.OpenZone(id).Group(ctx, a.cfg.ZoneName, record.A); errors.Is(err, plan.ErrNoSuchZone) {
+			return fmt.Errorf("hosted zone %s does not exist: make it, or correct --zone-id: %w", id, err)
+		}
+		return nil
+	})
 }
 
 // findTimeout bounds one attempt at finding the zone: a few calls.

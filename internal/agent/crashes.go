@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"syscall"
 	"time"
 
@@ -18,9 +19,11 @@ const (
 
 // crashes counts the deaths that nobody asked for.
 type crashes struct {
-	deaths map[string]map[death]bool // by service; a set, since the Engine's events are replayed
-	asked  map[string]time.Time      // containers that were sent a deadly signal and have not died yet, and when
-	first  map[string]sighting       // when each container's present run was first seen
+	// deaths are by service, or by container where its settings name only ports: a restart policy keeps the ID. They are a set,
+	// since the Engine's events are replayed.
+	deaths map[string]map[death]bool
+	asked  map[string]time.Time // containers that were sent a deadly signal and have not died yet, and when
+	first  map[string]sighting  // when each container's present run was first seen
 }
 
 type death struct {
@@ -49,7 +52,8 @@ func (k crashes) hint(h container.Hint, c container.Container, known bool) {
 		if known {
 			service = endpoint.Service(c)
 		}
-		if _, asked := k.asked[h.ContainerID]; !asked && service != "" {
+		service = cmp.Or(service, h.ContainerID)
+		if _, asked := k.asked[h.ContainerID]; !asked {
 			if k.deaths[service] == nil {
 				k.deaths[service] = map[death]bool{}
 			}
@@ -91,7 +95,7 @@ func (k crashes) look(live map[string]container.Container, now time.Time) {
 
 // held gives until when a container has to live before it is announced; the zero time where it need not wait.
 func (k crashes) held(c container.Container, now time.Time) time.Time {
-	if len(k.deaths[endpoint.Service(c)]) < crashLoop {
+	if len(k.deaths[cmp.Or(endpoint.Service(c), c.ID)]) < crashLoop {
 		return time.Time{}
 	}
 	if until := k.first[c.ID].since.Add(proof); until.After(now) {

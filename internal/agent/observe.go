@@ -21,6 +21,8 @@ const (
 	// snapshotRetry is the wait after a failed snapshot; events go on meanwhile.
 	snapshotRetry = time.Second
 	tasksTimeout  = time.Second
+	// blindFor is how long snapshots may fail before that is told: an Engine that restarts is away for some seconds.
+	blindFor = 10 * time.Second
 	// flushDelay is how long a stop mark waits for a change batch to take it along to the disk.
 	flushDelay = time.Second
 	// aliveEvery is how often the loop goes round where nothing happens, to show that it can.
@@ -39,7 +41,7 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 	case <-time.After(standbyWait):
 	case <-ctx.Done():
 	}
-	a.containers = nil
+	a.containers, a.due = nil, time.Time{}
 	view := view{dirty: map[string]bool{}, all: true, fresh: true}
 	resync := time.Now().Add(spread(a.cfg.Resync, a.cfg.Luck))
 	var flush time.Time // when the journal is to be written, whether or not hints go on; zero: in the next round without any
@@ -110,25 +112,50 @@ func (a *Agent) look(ctx context.Context, writer *apply.Writer, m mail, v *view)
 	}
 	live, err := a.cfg.Engine.Snapshot(ctx, v.dirty, v.all)
 	a.cfg.Metrics.snapshot(err)
+	a.blindness(err)
 	if err != nil {
-		a.cfg.Log.WithError(err).Debug("snapshot failed")
 		a.applyDeaths(writer, v)
 		return time.Now().Add(snapshotRetry)
 	}
 	var late mail
-	if v.fresh {
-		// Events of the past have come meanwhile: a signal among them must not find its container announced first.
+	if v.fresh || v.routine {
+		// Events of the past have come meanwhile: a signal among them must not find its container announced first, and what a
+		// routine look finds changed was not told of only if no event is on its way.
 		late = a.inbox.drain()
 		a.takeHints(late, v)
 	}
 	a.takeSnapshot(ctx, live, v)
 	a.publish(writer, v.since)
-	*v = view{dirty: map[string]bool{}}
+	*v = view{dirty: map[string]bool{}, all: late.fresh, fresh: late.fresh, since: late.first}
 	for _, h := range late.hints {
 		v.dirty[h.ContainerID] = true
+	}
+	if late.fresh || len(late.hints) > 0 {
 		retry = time.Now()
 	}
 	return retry
+}
+
+// blindness tells of an Engine that does not say what runs, once that lasts.
+func (a *Agent) blindness(err error) {
+	a.blind.err = err
+	if err == nil {
+		a.blind.since = time.Time{}
+		a.cfg.Readiness.Ready("containers")
+		return
+	}
+	now := time.Now()
+	if a.blind.since.IsZero() {
+		a.blind.since = now
+	}
+	if now.Sub(a.blind.since) < blindFor {
+		return
+	}
+	a.cfg.Readiness.NotReady("containers", err.Error())
+	if now.Sub(a.blind.said) >= time.Minute {
+		a.blind.said = now
+		a.cfg.Log.WithError(err).Warn("the Engine does not say what runs, the records stay as they are")
+	}
 }
 
 // takeHints notes what hints say, and says whether a container known to serve has been asked to stop.
@@ -234,7 +261,10 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 	defer cancel()
 	now := time.Now()
 	a.crashes.look(a.containers, now)
-	a.due = a.learnAddresses(ctx, now)
+	if at := a.stopsAsked.at; !at.IsZero() && !now.Before(at) && a.askWhatStops(ctx) {
+		a.cfg.Journal.SetStops(a.stops.saved())
+	}
+	a.due = earlier(a.learnAddresses(ctx, now), a.stopsAsked.at)
 	all := make([]container.Container, 0, len(a.containers))
 	withheld := map[string]Withheld{}
 	for _, c := range a.containers {
@@ -255,7 +285,39 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 	}
 	a.report(problems)
 	a.announce(published{containers: all, endpoints: endpoints, problems: problems, withheld: withheld, standby: a.standby})
-	writer.Want(a.wishes(endpoints), since)
+	writer.Want(append(a.wishes(endpoints), a.asKnown(writer, withheld)...), since)
+}
+
+// asKnown gives the records of containers of which it is not known yet what is announced: after a start of the agent, or of the
+// ECS agent, that takes a moment, and meanwhile they serve.
+func (a *Agent) asKnown(writer *apply.Writer, withheld map[string]Withheld) (wishes []apply.Wish) {
+	pending := map[string]container.Container{}
+	for id, c := range a.containers {
+		if endpoint.Pending(c, a.containers[c.SharedWith]) && c.Live() && withheld[id].Reason == "" {
+			pending[id] = c
+		}
+	}
+	if len(pending) == 0 {
+		return nil
+	}
+	for key, e := range writer.Known() {
+		id, ok := record.ParseSetID(key.SetID)
+		c, waits := pending[id.Container]
+		if !ok || !waits || id.Kind == record.Legacy {
+			continue
+		}
+		r := e.Record
+		if a.standby != "" && r.Type == record.SRV {
+			r.Weight = 0
+		}
+		wishes = append(wishes, apply.Wish{Record: r, Run: runOf(c)})
+	}
+	return wishes
+}
+
+// runOf names the present run and health of a container.
+func runOf(c container.Container) string {
+	return strconv.FormatInt(c.StartedAt.UnixNano(), 36) + " " + string(c.State) + " " + string(c.Health)
 }
 
 // wishes gives the records that announce the endpoints, and the host's own A record, which outlives the last that points to it.
@@ -265,8 +327,7 @@ func (a *Agent) wishes(endpoints []endpoint.Endpoint) []apply.Wish {
 	for i, r := range records {
 		wishes[i].Record = r
 		if id, ok := record.ParseSetID(r.SetID); ok && r.Type == record.SRV {
-			c := a.containers[id.Container]
-			wishes[i].Run = strconv.FormatInt(c.StartedAt.UnixNano(), 36) + " " + string(c.State) + " " + string(c.Health)
+			wishes[i].Run = runOf(a.containers[id.Container])
 		}
 	}
 	if host := a.zone().HostRecord(a.cfg.Owner); a.cfg.Owner.DNSName == "" && !slices.Contains(records, host) {

@@ -48,39 +48,51 @@ const replayTime = 250 * time.Millisecond
 // lookOnce takes one snapshot.
 func (a *Agent) lookOnce(ctx context.Context, writer *apply.Writer) error {
 	view := view{dirty: map[string]bool{}, all: true}
+	var again <-chan time.Time
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
+			continue
 		case <-a.inbox.wake:
 			sleep(ctx, replayTime)
-			if a.look(ctx, writer, a.inbox.drain(), &view); a.containers != nil {
-				return nil
-			}
+		case <-again:
 		}
+		retry := a.look(ctx, writer, a.inbox.drain(), &view)
+		if a.containers != nil {
+			return nil
+		}
+		again = time.After(time.Until(retry))
 	}
-	return fmt.Errorf("look at the Engine: %w", ctx.Err())
+	why := a.cfg.Readiness.why("engine")
+	if a.blind.err != nil {
+		why = a.blind.err.Error()
+	}
+	return fmt.Errorf("look at the Engine: %w, in which it did not answer: %s", ctx.Err(), why)
 }
 
 // Deregister removes all records of this host: from every zone that the journal knows of, and, where there was no journal,
 // from the present zone as it is listed.
 func (a *Agent) Deregister(ctx context.Context) error {
-	zones := a.cfg.Journal.ZonesWithRecords()
 	var errs []error
-	if a.cfg.Journal.ListingDue() {
-		id, err := a.zoneID(ctx)
-		if err != nil {
-			return fmt.Errorf("find hosted zone %s: %w", a.cfg.ZoneName, err)
-		}
-		zone := a.cfg.OpenZone(id)
-		writer := a.writer(id, zone, 0)
-		if _, err := a.list(ctx, zone, writer, math.MaxInt, math.MaxInt, 0); err != nil {
-			return fmt.Errorf("list hosted zone %s: %w", id, err)
-		}
-		errs = append(errs, a.leave(ctx, id, writer, (*apply.Writer).Settle))
-		zones = a.cfg.Journal.ZonesWithRecords()
-	}
-	for _, id := range zones {
+	for _, id := range a.cfg.Journal.ZonesWithRecords() { // first, since a listing takes long, and may not be allowed
 		errs = append(errs, a.leave(ctx, id, a.writer(id, a.cfg.OpenZone(id), 0), (*apply.Writer).Settle))
 	}
+	if a.cfg.Journal.ListingDue() {
+		errs = append(errs, a.leaveListed(ctx))
+	}
 	return errors.Join(errs...)
+}
+
+// leaveListed removes from the present zone what a listing of it shows to be this host's.
+func (a *Agent) leaveListed(ctx context.Context) error {
+	id, err := a.zoneID(ctx)
+	if err != nil {
+		return fmt.Errorf("find hosted zone %s: %w", a.cfg.ZoneName, err)
+	}
+	zone := a.cfg.OpenZone(id)
+	writer := a.writer(id, zone, 0)
+	if _, err := a.list(ctx, zone, writer, math.MaxInt, math.MaxInt, 0); err != nil {
+		return fmt.Errorf("list hosted zone %s: %w", id, err)
+	}
+	return a.leave(ctx, id, writer, (*apply.Writer).Settle)
 }

@@ -45,8 +45,15 @@ func (r *Readiness) watch(writer *apply.Writer, journal *journal.Journal) {
 	r.writer, r.journal, r.since = writer, journal, time.Now()
 }
 
+// why gives why a part is missing; empty where it is not.
+func (r *Readiness) why(part string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.missing[part]
+}
+
 // parts are all that can be missing.
-var parts = []string{"agent", "engine", "identity", "journal", "listen", "route53", "zone"}
+var parts = []string{"agent", "containers", "engine", "identity", "journal", "listen", "route53", "zone"}
 
 // missing is a part that is missing, and why.
 type missing struct{ part, why string }

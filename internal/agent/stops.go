@@ -17,7 +17,6 @@ const outlived = 10 * time.Minute
 type stop struct {
 	journal.Stop
 	seen time.Time // when this process learnt of it, by the monotonic clock
-	over bool      // the container has outlived it; kept so that the same signal, replayed, does not count again
 }
 
 // stops holds marks by container ID.
@@ -36,9 +35,7 @@ func loadStops(saved []journal.Stop) stops {
 func (s stops) saved() []journal.Stop {
 	var marks []journal.Stop
 	for _, mark := range s {
-		if !mark.over {
-			marks = append(marks, mark.Stop)
-		}
+		marks = append(marks, mark.Stop)
 	}
 	return marks
 }
@@ -52,7 +49,7 @@ func stopSignal(c container.Container, signal int) bool {
 // mark notes that the present run of c was asked to end, and says whether that is news.
 func (s stops) mark(c container.Container, at time.Time) bool {
 	old, ok := s[c.ID]
-	if ok && old.Run.Equal(c.StartedAt) && (!old.over || !at.After(old.At)) {
+	if ok && old.Run.Equal(c.StartedAt) && (!old.Over || !at.After(old.At)) {
 		return false
 	}
 	s[c.ID] = stop{Stop: journal.Stop{ContainerID: c.ID, Run: c.StartedAt, At: at}, seen: time.Now()}
@@ -62,7 +59,7 @@ func (s stops) mark(c container.Container, at time.Time) bool {
 // marked says whether the present run of c was asked to end. Marks of earlier runs have been pruned.
 func (s stops) marked(c container.Container) bool {
 	mark, ok := s[c.ID]
-	return ok && !mark.over
+	return ok && !mark.Over
 }
 
 // expires gives when the mark of c is to be doubted.
@@ -90,14 +87,14 @@ func (s stops) renew(id string) {
 
 func (s stops) end(id string) {
 	mark := s[id]
-	mark.over = true
+	mark.Over = true
 	s[id] = mark
 }
 
 // prune forgets the marks of containers that are gone or run anew, and says whether there were any.
 func (s stops) prune(live map[string]container.Container) (changed bool) {
 	for id, mark := range s {
-		if c, ok := live[id]; !ok || !c.StartedAt.Equal(mark.Run) {
+		if c, ok := live[id]; !ok || !c.StartedAt.Equal(mark.Run) && !c.Unknown() {
 			delete(s, id)
 			changed = true
 		}

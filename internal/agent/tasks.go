@@ -9,6 +9,25 @@ import (
 	"github.com/ecssd/ecssd/internal/endpoint"
 )
 
+// question is one that the ECS agent has to be asked again: it has not answered, or not yet.
+type question struct {
+	asked int       // in vain, in a row
+	at    time.Time // when to ask again; zero: there is no need
+}
+
+// again sets the next time: after 1, 2, 4 s and so on, in longest at the latest.
+func (q *question) again(now time.Time, longest time.Duration) {
+	q.at = now.Add(min(time.Second<<min(q.asked, 10), longest))
+	q.asked++
+}
+
+const (
+	// The ECS agent learns the address of a task a moment after its containers start.
+	addressesWithin = 4 * time.Second
+	// An ECS agent that was started with ours takes some seconds until it answers, and one that does not run never does.
+	stopsWithin = time.Minute
+)
+
 // askWhatStops asks the ECS agent which containers it wants stopped, where events of that may have been missed: their signal
 // may have been sent while nobody listened. It says whether any was not marked yet.
 func (a *Agent) askWhatStops(ctx context.Context) (marked bool) {
@@ -17,6 +36,7 @@ func (a *Agent) askWhatStops(ctx context.Context) (marked bool) {
 		ecs = ecs || c.Labels[container.LabelTaskARN] != ""
 	}
 	if !ecs {
+		a.stopsAsked = question{}
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, tasksTimeout)
@@ -24,8 +44,10 @@ func (a *Agent) askWhatStops(ctx context.Context) (marked bool) {
 	tasks, err := a.cfg.Tasks(ctx)
 	if err != nil {
 		a.cfg.Log.WithError(err).Debug("the ECS agent does not answer")
+		a.stopsAsked.again(time.Now(), stopsWithin)
 		return false
 	}
+	a.stopsAsked = question{}
 	for id, task := range tasks {
 		if c, ok := a.containers[id]; ok && task.Stopping {
 			marked = a.stops.mark(c, time.Now()) || marked
@@ -60,7 +82,7 @@ func (a *Agent) learnAddresses(ctx context.Context, now time.Time) (again time.T
 		if c.Address.IsValid() || !endpoint.OwnInterface(c, a.containers[c.SharedWith]) {
 			continue
 		}
-		if !a.tasks[id].Address.IsValid() && !asked && !now.Before(a.askAt) {
+		if !a.tasks[id].Address.IsValid() && !asked && !now.Before(a.addressesAsked.at) {
 			asked = true
 			if tasks, err := a.cfg.Tasks(ctx); err == nil {
 				a.tasks = tasks
@@ -72,12 +94,11 @@ func (a *Agent) learnAddresses(ctx context.Context, now time.Time) (again time.T
 		missing = missing || !c.Address.IsValid()
 	}
 	if !missing {
-		a.asked, a.askAt = 0, time.Time{}
+		a.addressesAsked = question{}
 	} else if asked {
-		a.askAt = now.Add(time.Second << min(a.asked, 2))
-		a.asked++
+		a.addressesAsked.again(now, addressesWithin)
 	}
-	return a.askAt
+	return a.addressesAsked.at
 }
 
 // union gives the ports of both lists. It leaves both as they are.

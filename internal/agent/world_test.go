@@ -34,6 +34,9 @@ type engine struct {
 	deaf    bool          // no stream that was open meanwhile tells anything again
 	down    bool          // refuses every call; the stream goes on
 	closed  bool          // accepts no subscription
+	streams bool          // accepts subscriptions while it is down
+	looks   int           // snapshots asked for
+	during  func()        // happens during the next one
 	cut     chan struct{} // closed to end the stream
 	changed chan struct{} // closed when there are more events
 }
@@ -44,7 +47,7 @@ func newEngine() *engine {
 
 func (e *engine) Follow(ctx context.Context, connected func(), hint func(container.Hint)) error {
 	e.mu.Lock()
-	down, cut := e.down || e.closed, e.cut
+	down, cut := e.down && !e.streams || e.closed, e.cut
 	e.mu.Unlock()
 	if down {
 		return errors.New("connection refused")
@@ -74,9 +77,17 @@ func (e *engine) Follow(ctx context.Context, connected func(), hint func(contain
 }
 
 func (e *engine) Snapshot(context.Context, map[string]bool, bool) ([]container.Container, error) {
+	e.mu.Lock()
+	during := e.during
+	e.during = nil
+	e.mu.Unlock()
+	if during != nil {
+		during()
+	}
 	time.Sleep(time.Millisecond)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.looks++
 	if e.down {
 		return nil, errors.New("connection refused")
 	}
@@ -85,6 +96,13 @@ func (e *engine) Snapshot(context.Context, map[string]bool, bool) ([]container.C
 		all = append(all, c)
 	}
 	return all, nil
+}
+
+// snapshots gives how many were asked for.
+func (e *engine) snapshots() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.looks
 }
 
 // set changes what lives, and tells of it.
@@ -129,6 +147,15 @@ type zone struct {
 	records map[record.Key]record.Record
 	batches [][]plan.Change
 	gone    bool
+
+	unlistable error
+}
+
+// all gives a copy of the records.
+func (z *zone) all() map[record.Key]record.Record {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return maps.Clone(z.records)
 }
 
 func (z *zone) Change(_ context.Context, changes []plan.Change) error {
@@ -150,6 +177,9 @@ func (z *zone) Change(_ context.Context, changes []plan.Change) error {
 func (z *zone) Group(_ context.Context, name string, t record.Type) ([]record.Record, error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	if z.gone {
+		return nil, fmt.Errorf("list: %w", plan.ErrNoSuchZone)
+	}
 	var found []record.Record
 	for key, r := range z.records {
 		if key.Name == name && key.Type == t {
@@ -165,7 +195,11 @@ func (z *zone) Each(_ context.Context, visit func([]record.Record, int) error) e
 	for _, r := range z.records {
 		all = append(all, r)
 	}
+	err := z.unlistable
 	z.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	return visit(all, len(all))
 }
 
@@ -211,15 +245,17 @@ type world struct {
 	zone   *zone            // Z1
 	dir    string
 
-	mu     sync.Mutex // guards zones, tasks, asked and slept
-	tasks  map[string]Task
-	asked  int // how often the ECS agent was asked
-	slept  time.Duration
-	config Config // adjusted by tests before start
-	log    *logtest.Hook
+	mu        sync.Mutex // guards zones, tasks, asked, ecsSilent and slept
+	tasks     map[string]Task
+	asked     int // how often the ECS agent was asked
+	ecsSilent bool
+	slept     time.Duration
+	config    Config // adjusted by tests before start
+	log       *logtest.Hook
 
-	journal *journal.Journal
-	stop    func()
+	journal   *journal.Journal
+	readiness *Readiness // of the present agent
+	stop      func()
 }
 
 // inWorld runs a test in virtual time.
@@ -238,6 +274,9 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				w.asked++
+				if w.ecsSilent {
+					return nil, errors.New("connection refused")
+				}
 				return maps.Clone(w.tasks), nil
 			},
 			FindZone: func(context.Context) (string, error) {
@@ -321,7 +360,8 @@ func (w *world) openJournal() {
 func (w *world) agent() *Agent {
 	c := w.config
 	c.Journal = w.journal
-	c.Readiness, c.Metrics = &Readiness{}, NewMetrics(prometheus.NewRegistry())
+	w.readiness = &Readiness{}
+	c.Readiness, c.Metrics = w.readiness, NewMetrics(prometheus.NewRegistry())
 	return New(c)
 }
 
@@ -331,6 +371,16 @@ func (w *world) end() {
 		w.stop()
 		w.stop = nil
 	}
+}
+
+// reasons gives why things are not announced, as far as that was logged.
+func (w *world) reasons() (reasons []string) {
+	for _, e := range w.log.AllEntries() {
+		if reason, ok := e.Data["reason"].(string); ok {
+			reasons = append(reasons, reason)
+		}
+	}
+	return reasons
 }
 
 // after lets virtual time pass.

@@ -115,7 +115,14 @@ type Container struct {
 	Exposed    []Port     // the image's and task definition's declared ports
 	Published  []Binding  // ports published on the host
 	Address    netip.Addr // of the task's own network interface (awsvpc), where it is known
+
+	// Unread says why the Engine did not tell of the container when it was last asked; mostly empty. Then all but State is as it
+	// was last told, and only ID, Name, State and Labels are set where it never was.
+	Unread string
 }
+
+// Unknown says whether the Engine has never told more of the container than that it is there.
+func (c Container) Unknown() bool { return c.Unread != "" && c.StartedAt.IsZero() }
 
 // Live says whether the container has processes that can serve: running or paused, and not waiting to be restarted.
 func (c Container) Live() bool { return c.State == Running || c.State == Paused }

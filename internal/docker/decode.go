@@ -32,13 +32,18 @@ const (
 	settingPrefix = "SERVICE_"
 )
 
+// engineName gives a container's name without the slash that the Engine puts before it.
+func engineName(name string) string {
+	name = strings.TrimPrefix(name, "/")
+	return name[:min(len(name), maxName)]
+}
+
 // decode takes from an inspection what ecssd knows of a container. Any part of it may be missing.
 func decode(in api.InspectResponse) container.Container {
 	var c container.Container
 	if base := in.ContainerJSONBase; base != nil {
 		c.ID = base.ID
-		name := strings.TrimPrefix(base.Name, "/")
-		c.Name = name[:min(len(name), maxName)]
+		c.Name = engineName(base.Name)
 		if s := base.State; s != nil {
 			c.State = container.State(s.Status) // Running would be true while restarting, too
 			c.StartedAt = startedAt(s.StartedAt)

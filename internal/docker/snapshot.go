@@ -3,10 +3,12 @@ package docker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	api "github.com/docker/docker/api/types/container"
@@ -16,14 +18,22 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 )
 
-// maxInspections is how many inspections run at a time: an Engine takes a few milliseconds for one, and a host may run
-// hundreds of containers.
-const maxInspections = 8
+const (
+	// maxInspections is how many inspections run at a time: an Engine takes a few milliseconds for one, and a host may run
+	// hundreds of containers.
+	maxInspections = 8
+	// inspectTimeout bounds an inspection in a snapshot. The Engine holds a container's lock while it waits for containerd, so
+	// that one container whose shim hangs is not told of for as long (moby, daemon/kill.go), while it lists all.
+	inspectTimeout = 5 * time.Second
+	// stuckFor is how long such a container is not asked for again, so that it does not hold up the snapshots of all others.
+	stuckFor = time.Minute
+)
 
 // cached is a container as it was last inspected, and what the listing then said of it.
 type cached struct {
 	container container.Container
 	listing   string
+	again     time.Time // not inspected before; zero where it could be
 }
 
 // live is the filter for containers that are running, paused, or waiting for their restart policy.
@@ -36,35 +46,47 @@ var live = filters.NewArgs(
 // Snapshot tells which containers are running, paused or restarting, ordered by ID. It lists them, which is one call, and
 // inspects only those that are new, that are in dirty (IDs that hints named since the last Snapshot that succeeded), or of
 // which the listing says something else than before; with all, every one. A container that is gone before it can be inspected is
-// left out. Any other failure fails the whole: half a snapshot would look like containers that died.
+// left out, and one of which alone the Engine does not tell is marked as unread. Any other failure fails the whole: half a
+// snapshot would look like containers that died.
 //
 // What is returned shares its maps and slices with later snapshots and must not be changed.
 func (e *Engine) Snapshot(ctx context.Context, dirty map[string]bool, all bool) ([]container.Container, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
-	listings, err := e.list(ctx)
+	listed, err := e.list(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
-	cache := make(map[string]cached, len(listings))
-	var stale []string
-	for id, listing := range listings {
-		known, ok := e.cache[id]
-		if ok && known.listing == listing && !dirty[id] && !all {
-			cache[id] = known
-		} else {
-			stale = append(stale, id)
+	now := time.Now()
+	cache := make(map[string]cached, len(listed))
+	var stale []api.Summary
+	for _, s := range listed {
+		known, ok := e.cache[s.ID]
+		switch {
+		case ok && now.Before(known.again):
+			known.container.State = container.State(s.State)
+			cache[s.ID] = known
+		case ok && known.listing == listing(s) && !dirty[s.ID] && !all:
+			cache[s.ID] = known
+		default:
+			stale = append(stale, s)
 		}
 	}
 	inspected, err := e.inspectEach(ctx, stale)
 	if err != nil {
 		return nil, err
 	}
-	for i, id := range stale {
-		switch c := inspected[i]; c.State {
-		case container.Running, container.Paused, container.Restarting:
-			cache[id] = cached{c, listings[id]}
+	for i, s := range stale {
+		switch c := inspected[i]; {
+		case c.Unread != "":
+			if known, ok := e.cache[s.ID]; ok {
+				known.container.Unread, known.container.State = c.Unread, c.State
+				c = known.container
+			}
+			cache[s.ID] = cached{container: c, again: time.Now().Add(stuckFor)}
+		case c.State == container.Running, c.State == container.Paused, c.State == container.Restarting:
+			cache[s.ID] = cached{container: c, listing: listing(s)}
 		}
 	}
 	e.cache = cache
@@ -87,37 +109,49 @@ func (e *Engine) Inspect(ctx context.Context, ref string) (container.Container, 
 	return decode(in), nil
 }
 
-// inspectEach inspects ids, some at a time. The zero Container stands for one that is gone.
-func (e *Engine) inspectEach(ctx context.Context, ids []string) ([]container.Container, error) {
-	inspected := make([]container.Container, len(ids))
+// inspectEach inspects containers, some at a time. The zero Container stands for one that is gone.
+func (e *Engine) inspectEach(ctx context.Context, listed []api.Summary) ([]container.Container, error) {
+	inspected := make([]container.Container, len(listed))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxInspections)
-	for i, id := range ids {
+	for i, s := range listed {
 		g.Go(func() error {
-			c, err := e.Inspect(ctx, id)
-			if err != nil && !cerrdefs.IsNotFound(err) {
+			inspecting, cancel := context.WithTimeout(ctx, inspectTimeout)
+			defer cancel()
+			c, err := e.Inspect(inspecting, s.ID)
+			switch {
+			case err == nil:
+				inspected[i] = c
+			case cerrdefs.IsNotFound(err):
+			case cerrdefs.IsInternal(err), errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+				inspected[i] = unread(s, err)
+			default:
 				return err
 			}
-			inspected[i] = c
 			return nil
 		})
 	}
 	return inspected, g.Wait()
 }
 
-// list gives, by ID, what the listing says of each live container, in a form fit to be compared.
-func (e *Engine) list(ctx context.Context) (map[string]string, error) {
+// unread is a container of which only the listing tells.
+func unread(s api.Summary, why error) container.Container {
+	c := decode(api.InspectResponse{
+		ContainerJSONBase: &api.ContainerJSONBase{ID: s.ID, State: &api.State{Status: api.ContainerState(s.State)}},
+		Config:            &api.Config{Labels: s.Labels},
+	})
+	if len(s.Names) > 0 {
+		c.Name = engineName(s.Names[0])
+	}
+	c.Unread = why.Error()
+	return c
+}
+
+// list gives what the Engine lists of the live containers.
+func (e *Engine) list(ctx context.Context) ([]api.Summary, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	summaries, err := e.cli.Load().ContainerList(ctx, api.ListOptions{Filters: live})
-	if err != nil {
-		return nil, err
-	}
-	listings := make(map[string]string, len(summaries))
-	for _, s := range summaries {
-		listings[s.ID] = listing(s)
-	}
-	return listings, nil
+	return e.cli.Load().ContainerList(ctx, api.ListOptions{Filters: live})
 }
 
 // listing joins what can change in a container's life: name, state, health, published ports, and the IDs of its network

@@ -74,6 +74,9 @@ func (m *mapping) run(all []container.Container) {
 	case ofECSItself(c):
 		m.chosen("container", "the ECS agent runs it for its own purposes")
 		return
+	case c.Unknown():
+		m.problem("container", "its records stay as they are, since the Engine does not tell of it: "+c.Unread)
+		return
 	case c.SettingsBytes > maxSettingsBytes:
 		m.problem("container", fmt.Sprintf("its environment and labels have %d bytes, and at most %d are read",
 			c.SettingsBytes, maxSettingsBytes))
@@ -82,6 +85,9 @@ func (m *mapping) run(all []container.Container) {
 		m.problem("container", fmt.Sprintf("more than %d of its labels and variables look like settings, and none is read",
 			maxSettings))
 		return
+	}
+	if c.Unread != "" {
+		m.problem("container", "it is announced as it last was, since the Engine does not tell of it: "+c.Unread)
 	}
 	m.settings = readSettings(c, m.problem)
 	switch {

@@ -36,6 +36,12 @@ func OwnInterface(c, owner container.Container) bool {
 		strings.HasPrefix(owner.Labels[container.LabelName], pauseName)
 }
 
+// Pending says whether it is not known yet what is announced of c: its address, or what it is. owner is the container whose network
+// namespace it uses.
+func Pending(c, owner container.Container) bool {
+	return c.Unknown() || c.Mode == container.Shared && owner.Unknown() || OwnInterface(c, owner) && !c.Address.IsValid()
+}
+
 // ownerOf gives the container whose network namespace c uses. The Engine names it by ID; by name or the beginning of the ID
 // where there was none yet when c was created. It may use that of another in its turn.
 func ownerOf(c container.Container, all []container.Container) (container.Container, bool) {
@@ -79,6 +85,8 @@ func (m *mapping) shared(all []container.Container) ([]reachable, bool) {
 	switch {
 	case !found || !owner.Live():
 		m.problem("container", fmt.Sprintf("it uses the network of container %.12q, which does not run", c.SharedWith))
+	case owner.Unknown():
+		m.problem("container", fmt.Sprintf("it uses the network of container %.80q, of which the Engine does not tell: %s", owner.Name, owner.Unread))
 	case owner.Mode == container.Bridge:
 		return published(owner.Published), true
 	case owner.Mode == container.Host:

@@ -48,6 +48,8 @@ type Stop struct {
 	ContainerID string
 	Run         time.Time // when the run began that was to end, by the Engine's clock
 	At          time.Time // when the signal was sent, by the Engine's clock
+	// Over: the container has outlived it, and the same signal, which the Engine may tell of once more, does not count again.
+	Over bool `json:",omitempty"`
 }
 
 // state is the file.
