@@ -33,9 +33,9 @@ func (w *world) load(random *rand.Rand, workers int) (stop func()) {
 		random := rand.New(rand.NewPCG(random.Uint64(), 1))
 		working.Go(func() {
 			for n := 0; ; n++ {
-				c := enginetest.Create(w.t, enginetest.Options{
-					Labels: enginetest.ECSLabels(fmt.Sprintf("%sw%d-%d", w.prefix, worker, n)), Publish: []string{"8080"},
-				})
+				o := enginetest.OnHost()
+				o.Labels = enginetest.ECSLabels(fmt.Sprintf("%sw%d-%d", w.prefix, worker, n))
+				c := enginetest.Create(w.t, o)
 				c.Start()
 				for range random.IntN(8) {
 					_ = cli.ContainerPause(w.t.Context(), c.ID) // a busy machine may fail to
@@ -124,6 +124,7 @@ func TestKilledFiftyTimesUnderLoad(t *testing.T) {
 	w := newWorld(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
+	w.program = released(t) // which gets to work sooner than it is killed
 	random := rand.New(rand.NewPCG(seed, 0))
 	others := w.others()
 	require.NoError(t, w.sandbox.Seed(w.zone, others...))
@@ -202,7 +203,7 @@ func TestThirtyPercentOfAllCallsGoWrongUnderLoad(t *testing.T) {
 		}
 		return n
 	}
-	w.eventually(time.Minute, "ten calls have gone wrong", func() bool { return struck() >= 10 })
+	w.eventually(2*time.Minute, "six calls have gone wrong", func() bool { return struck() >= 6 })
 	stop()
 	w.manage("DELETE", "/faults", "", nil)
 	t.Logf("%+v of %d calls", faults, len(w.sandbox.Calls()))

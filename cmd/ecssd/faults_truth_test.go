@@ -13,10 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/enginetest"
 )
 
-// truth is what the zone has to say of an Engine's containers of this world: for each that runs, and publishes a port, its name,
-// set identifier and value.
+// truth is what the zone has to say of an Engine's containers of this world: for each that runs, and publishes a port or is on the
+// host's network, its name, set identifier and value.
 func (w *world) truth(cli *client.Client) []string {
 	w.t.Helper()
 	found, err := cli.ContainerList(w.t.Context(), api.ListOptions{
@@ -29,11 +30,16 @@ func (w *world) truth(cli *client.Client) []string {
 		if !strings.HasPrefix(name, w.prefix) {
 			continue
 		}
+		says := func(inside string, outside uint16) {
+			want = append(want, fmt.Sprintf("%s.%s. %s:ecs:%s:%s 1 1 %d %s", name, zoneName, instanceID, c.ID, inside, outside, hostTarget))
+		}
 		for _, p := range c.Ports {
 			if p.PublicPort != 0 && !strings.Contains(p.IP, ":") {
-				want = append(want, fmt.Sprintf("%s.%s. %s:ecs:%s:%d/%s 1 1 %d %s",
-					name, zoneName, instanceID, c.ID, p.PrivatePort, p.Type, p.PublicPort, hostTarget))
+				says(fmt.Sprintf("%d/%s", p.PrivatePort, p.Type), p.PublicPort)
 			}
+		}
+		if port, ok := container.ParsePort(c.Labels[enginetest.ExposedLabel]); ok && c.HostConfig.NetworkMode == "host" {
+			says(port.String(), port.Number)
 		}
 	}
 	slices.Sort(want)

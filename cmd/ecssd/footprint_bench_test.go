@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -23,11 +21,7 @@ import (
 //   - MiB-busy: resident at the end of that, and MiB-peak the most since the agent was started
 //   - s-CPU/h-idle: when nothing happens; the resync and its look at the Engine every minute are most of it
 func BenchmarkFootprint(b *testing.B) {
-	program := filepath.Join(b.TempDir(), "ecssd")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(b, err, "%s", out)
+	program := released(b)
 	const shortLived = 300
 	for _, containers := range []int{0, 50, 300} {
 		b.Run(fmt.Sprintf("containers=%d", containers), func(b *testing.B) {
@@ -68,11 +62,9 @@ func (w *world) resident(n int) {
 	for i := range n {
 		places <- true
 		starting.Go(func() {
-			c := enginetest.Create(w.t, enginetest.Options{
-				Labels: enginetest.ECSLabels(fmt.Sprintf("%sresident%d", w.prefix, i%20)), Network: "host",
-				Expose: []string{fmt.Sprintf("%d/tcp", 10000+i)}, Args: []string{"-tcp", ""},
-			})
-			c.Start()
+			o := enginetest.OnHost()
+			o.Labels = enginetest.ECSLabels(fmt.Sprintf("%sresident%d", w.prefix, i%20))
+			enginetest.Create(w.t, o).Start()
 			<-places
 		})
 	}

@@ -26,7 +26,7 @@ func (w *world) swap(name string, old []*enginetest.Container) (fresh []*enginet
 		wait.Go(func() { c.Stop(1) })
 	}
 	for range old {
-		fresh = append(fresh, w.container(name, enginetest.Options{}))
+		fresh = append(fresh, w.container(name, enginetest.OnHost()))
 	}
 	wait.Wait()
 	return fresh
@@ -36,7 +36,7 @@ func (w *world) swap(name string, old []*enginetest.Container) (fresh []*enginet
 func (w *world) some(name string, n int) (all []*enginetest.Container) {
 	w.t.Helper()
 	for range n {
-		all = append(all, w.container(name, enginetest.Options{}))
+		all = append(all, w.container(name, enginetest.OnHost()))
 	}
 	return all
 }

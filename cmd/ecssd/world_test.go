@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -94,6 +95,18 @@ func (w *world) listed() {
 	require.NoError(w.t, err)
 	require.NoError(w.t, j.Listed())
 	require.NoError(w.t, j.Close())
+}
+
+// released builds the program as it is released, in place of this test binary, of which the race detector is a part: it starts in a
+// tenth of the time, and takes a quarter of the memory.
+func released(t testing.TB) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "ecssd")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return program
 }
 
 // freeAddress gives a loopback address on which nothing listens.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,8 +21,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ownerLabel is on every container of a test and holds the process ID of that test.
-const ownerLabel = "ecssd.test"
+const (
+	// ownerLabel is on every container of a test and holds the process ID of that test.
+	ownerLabel = "ecssd.test"
+	// ExposedLabel holds the ports that a container exposes, with commas between, which the Engine does not list.
+	ExposedLabel = "ecssd.test.exposed"
+)
 
 // Options say what to run. The zero Options run the service on 8080/tcp of the default bridge, unpublished.
 type Options struct {
@@ -38,6 +43,12 @@ type Options struct {
 	StopTimeout *int // seconds
 	AutoRemove  bool // as docker run --rm
 	Engine      *Own // nil: the one of this machine
+}
+
+// OnHost are the options of a container that is cheap to start: it shares the host's network, on which it listens on nothing, and
+// exposes 8080/tcp. To make networks is most of what it costs the Engine to start one.
+func OnHost() Options {
+	return Options{Network: "host", Expose: []string{"8080/tcp"}, Args: []string{"-tcp", ""}}
 }
 
 // Container is a container that was started for a test and goes with it.
@@ -102,7 +113,7 @@ func Create(t testing.TB, o Options) *Container {
 	for _, port := range o.Expose {
 		exposed[nat.Port(port)] = struct{}{}
 	}
-	labels := map[string]string{ownerLabel: strconv.Itoa(os.Getpid())}
+	labels := map[string]string{ownerLabel: strconv.Itoa(os.Getpid()), ExposedLabel: strings.Join(o.Expose, ",")}
 	maps.Copy(labels, o.Labels)
 	c := &Container{Name: o.Name, t: t, cli: cli}
 	created, err := c.cli.ContainerCreate(context.Background(), &api.Config{
