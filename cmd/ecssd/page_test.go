@@ -197,6 +197,25 @@ func TestPageFollowsTheHost(t *testing.T) {
 	c.Stop(5)
 	b.shows(w.prefix+"web", "")
 
+	c = w.container("sick", enginetest.Options{Health: enginetest.Probe(time.Second)})
+	become := func(status string) {
+		response, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d/health?status=%s", c.HostPort("8080/tcp"), status), "", nil)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+	}
+	cell := func(label string) string {
+		return fmt.Sprintf(`document.querySelector('tr[data-name=%q] [data-label=%q]').innerText`, w.prefix+"sick", label)
+	}
+	healthy := cell("Weight") + ` === "1" && ` + cell("State") + ` === "serving"`
+	b.shows(w.prefix+"sick", "serving")
+	b.eventually(healthy, "the weight of a healthy container")
+	become("unhealthy")
+	b.shows(w.prefix+"sick", "on standby")
+	b.eventually(cell("Weight")+` === "0 of 1" && `+cell("State")+` === "on standby its health check says unhealthy"`, "its weight, and why")
+	become("healthy")
+	b.shows(w.prefix+"sick", "serving")
+	b.eventually(healthy, "its weight again")
+
 	require.NoError(t, w.command("standby", "--state-dir", w.dir, "--listen", w.listen).Run())
 	b.eventually(`document.body.innerText.includes("This host is on standby: by hand, ")`, "the host on standby")
 	assert.Equal(t, "Standby: ecssd "+instanceID, eval[string](b, "document.title"))
