@@ -55,7 +55,7 @@ var onlyImporter = map[string]string{
 
 // product says whether a package is part of what is deployed: neither the sandbox nor what only tests and the demo use.
 func product(pkg string) bool {
-	return !slices.ContainsFunc([]string{"internal/sandbox", "internal/enginetest", "internal/demo", "internal/simulation", "internal/fleet", "internal/host/", "cmd/ecssd-sandbox"},
+	return !slices.ContainsFunc([]string{"internal/sandbox", "internal/enginetest", "internal/picture", "internal/demo", "internal/simulation", "internal/fleet", "internal/host/", "cmd/ecssd-sandbox"},
 		func(prefix string) bool { return strings.HasPrefix(pkg, prefix) })
 }
 

@@ -34,6 +34,26 @@ type flags struct {
 	Seed       uint64   `placeholder:"N" help:"Seed of all random choices, to have the same ones again."`
 }
 
+// Help is printed by ecssd-sandbox --help.
+func (flags) Help() string {
+	return `It prints variables that lead a program to it, then the addresses of its other sides and the zones' IDs, and goes on until it is
+stopped. Nothing is kept.
+
+    ecssd-sandbox > sandbox.env &                     # and then, or in another shell
+    . ./sandbox.env
+    ecssd agent --state-dir state
+    dig @127.0.0.1 -p 5300 SRV time.servicediscovery.internal
+
+    ecssd-sandbox --engine --host-ip 192.168.0.7      # this machine's containers are ECS's tasks, for ecssd sweep
+    ecssd-sandbox --throttle legacy --seed 1          # with fewer calls a second, and the same luck each time
+    ecssd-sandbox --zone a.internal --zone b.internal --public-zone example.com
+
+Its page, http://127.0.0.1:4567/, shows records and calls and switches trouble on and off. Programs do so by the API there:
+
+    curl http://127.0.0.1:4567/
+    curl http://127.0.0.1:4567/faults -d '{"kind": "fail", "code": "Throttling", "operation": "ChangeResourceRecordSets"}'`
+}
+
 // errUsage marks errors of the command line.
 var errUsage = errors.New("see ecssd-sandbox --help")
 

@@ -87,6 +87,7 @@ func TestExitStatus(t *testing.T) {
 		stderr string
 	}{
 		{"help", []string{"--help"}, 0, "Usage: ecssd-sandbox", ""},
+		{"examples", []string{"--help"}, 0, "\n    ecssd-sandbox --engine ", ""},
 		{"unknown flag", []string{"--odd"}, 2, "", "unknown flag --odd"},
 		{"unknown argument", []string{"odd"}, 2, "", "unexpected argument odd"},
 		{"unknown policy", []string{"--throttle=slow"}, 2, "", `find throttle policy "slow"`},

@@ -184,6 +184,20 @@ func tasks(ctx context.Context, introspection *host.Introspection) (map[string]a
 
 type agentCommand struct{}
 
+// Help is printed by ecssd agent --help.
+func (agentCommand) Help() string {
+	return `Follows Docker's events and keeps the records of this host in step with its containers. What it needs and cannot have yet,
+Docker, the zone or AWS, it waits for; its log and /readyz at --listen say so. SIGTERM or Ctrl-C ends it with status 0, and the
+records stay, so that an upgrade interrupts nothing: ecssd deregister removes them.
+
+    sudo ecssd agent --zone-id Z0123456789ABCDEFGHIJ
+    sudo ecssd agent --allow-names 'web.*' --max-weight 10       # where tenants share hosts
+    sudo ecssd agent --instance-id host-1 --host-ip 10.0.0.1     # outside EC2
+
+It is mostly run as a service, with settings from /etc/ecssd/ecssd.conf: systemctl start ecssd. The exit status is 2 if the
+settings are wrong, and 1 if another ecssd process uses the state directory.`
+}
+
 func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err error) {
 	go beFrugal(ctx)
 	p, err := prepare(s, std)
@@ -211,11 +225,36 @@ func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err erro
 
 type syncCommand struct{}
 
+// Help is printed by ecssd sync --help.
+func (syncCommand) Help() string {
+	return `Does the agent's work once: looks at the containers, writes and removes records of this host accordingly, and ends. Where the
+state directory holds no journal yet it lists the zone too, and replaces what the agent of 2016 has written of these containers.
+No agent may run meanwhile.
+
+    sudo ecssd sync
+    sudo ecssd sync && sudo systemctl start ecssd     # when moving over from the agent of 2016
+
+The exit status is 0 if the zone is in step, and 1 if it is not within a minute, or Route 53 refuses a part.`
+}
+
 func (syncCommand) Run(ctx context.Context, s *Settings, std streams) error {
 	return once(ctx, s, std, (*agent.Agent).Sync)
 }
 
 type deregisterCommand struct{}
+
+// Help is printed by ecssd deregister --help.
+func (deregisterCommand) Help() string {
+	return `Removes the records of this host from each zone in its journal; where there is no journal it lists the zone to find them. It
+stops no container and needs no Docker. Stop the agent first: while it runs this is refused, and when it starts again it writes
+the records again. When the host goes down, ecssd-deregister.service does this by itself.
+
+    sudo systemctl stop ecssd
+    sudo ecssd deregister
+
+To keep consumers away for a while ecssd standby is enough. It tries for a minute. The exit status is 0 if all the records are
+gone, else 1.`
+}
 
 func (deregisterCommand) Run(ctx context.Context, s *Settings, std streams) error {
 	return once(ctx, s, std, (*agent.Agent).Deregister)

@@ -454,6 +454,7 @@ func TestDoctorOfASoundHost(t *testing.T) {
 		"ok    agent        version " + versionString() + " runs, and answers at LISTEN",
 		"ok    ready        the agent has all that it needs",
 		"ok    refused      Route 53 refuses no change of the agent's",
+		"ok    heard        the agent knows every container that is to be announced",
 		"ok    standby      this host is in traffic",
 		"ok    ecs          the ECS agent runs, in cluster default",
 		"ok    metadata     EC2 says that this is i-0123456789abcdef0 at 10.0.0.1 in vpc-sandbox, eu-central-1",
@@ -472,7 +473,7 @@ func TestDoctorOfASoundHost(t *testing.T) {
 		"ok    dns          the resolver here answers for web.servicediscovery.internal",
 		"",
 	}, e.lines[:last])
-	assert.Regexp(t, `^22 ok, 0 warn, 0 FAIL, 0 skip, with 10 calls of AWS in \d+\.\d s$`, e.lines[last])
+	assert.Regexp(t, `^23 ok, 0 warn, 0 FAIL, 0 skip, with 10 calls of AWS in \d+\.\d s$`, e.lines[last])
 	assert.Equal(t, 0, e.status)
 	assert.Empty(t, e.errors)
 	assert.Len(t, w.sandbox.Calls(), 10, "as it says")
@@ -485,7 +486,7 @@ func TestDoctorOfASoundHost(t *testing.T) {
 		"--max-weight=0", "--weight=0").Output()
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(out, &findings))
-	require.Len(t, findings, 22)
+	require.Len(t, findings, 23)
 	assert.Equal(t, doctor.Finding{Check: "ready", State: doctor.OK, Detail: "the agent has all that it needs"}, findings[4])
 	assert.NotContains(t, string(out), "\x1b", "no colour but on a terminal")
 
@@ -582,6 +583,41 @@ func (e examined) checks() iter.Seq[string] {
 		}
 	}
 	return maps.Keys(seen)
+}
+
+// An agent whose stream of events is open and silent is ready, and learns nothing.
+func TestDoctorFindsADeafAgent(t *testing.T) {
+	t.Parallel()
+	proxy := enginetest.NewProxy(t)
+	w := newWorld(t, "--docker-host="+proxy.Host(), "--resync=1h")
+	w.start()
+	w.args = nil // the command asks the Engine itself
+	w.ran("known", enginetest.Options{})
+	w.has("known", 1, 10*time.Second)
+	proxy.Hold("/events")
+	w.ran("web", enginetest.Options{})
+	heard := func() string {
+		e := w.examine()
+		i := slices.IndexFunc(e.lines, func(line string) bool { return strings.Contains(line, "  heard  ") })
+		require.GreaterOrEqual(t, i, 0, strings.Join(e.lines, "\n"))
+		assert.Contains(t, e.lines, "ok    ready        the agent has all that it needs")
+		return strings.Join(strings.Fields(e.lines[i]), " ")
+	}
+	w.eventually(30*time.Second, "the doctor says so", func() bool {
+		return strings.HasPrefix(heard(), "FAIL heard the agent has not heard of web, which started ")
+	})
+	proxy.Mend()
+	w.has("web", 1, 10*time.Second)
+	const sound = "ok heard the agent knows every container that is to be announced"
+	assert.Equal(t, sound, heard())
+
+	w.stop()
+	w.args = []string{"--docker-host=" + proxy.Host()}
+	proxy.Hold("/containers")
+	w.start()
+	w.args = nil
+	time.AfterFunc(time.Second, proxy.Mend)
+	assert.Equal(t, sound, heard(), "an agent that has not looked yet is given the time to")
 }
 
 // Who is not root is told what was left out.

@@ -18,7 +18,10 @@ func (healthcheckCommand) Help() string {
 	return `Exits with 0 if the agent at --listen answers /healthz within 2 seconds, else with 1. It is for the health check of a
 container, whose image has no other program; give the agent another address in ECSSD_LISTEN, where this command finds it, too.
 
-It does not ask /readyz: an agent that waits for AWS or for the Engine does what it should, and a new one would wait as well.`
+It does not ask /readyz: an agent that waits for AWS or for the Engine does what it should, and a new one would wait as well.
+
+    ecssd healthcheck && echo alive
+    ecssd healthcheck --listen 10.0.0.1:9553     # an agent that listens there`
 }
 
 func (healthcheckCommand) Run(ctx context.Context, s *Settings) error {

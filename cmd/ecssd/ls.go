@@ -28,6 +28,7 @@ func (lsCommand) Help() string {
 
     serving    consumers are sent there, by weight
     standby    weight 0: its health check does not pass yet or any more, it is paused, or its host is about to go
+               or put on standby by hand
     unhealthy  weight 0, set by the sweeper: its HTTP check fails, or its host is impaired
     orphaned   its host has no address in the zone, so that no consumer gets there; the sweeper removes it once its host is gone
 

@@ -98,6 +98,13 @@ var version = ""
 
 type versionCommand struct{}
 
+// Help is printed by ecssd version --help.
+func (versionCommand) Help() string {
+	return `Prints the version of this program. An agent that was started before an upgrade may be of another: ecssd doctor tells.
+
+    ecssd version`
+}
+
 func (versionCommand) Run(std streams) error {
 	_, err := fmt.Fprintln(std.Out, "ecssd", versionString())
 	return err

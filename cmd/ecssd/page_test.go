@@ -1,20 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"image"
-	"image/color"
-	"image/draw"
-	"image/png"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,6 +27,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/agent"
 	"github.com/ecssd/ecssd/internal/enginetest"
+	"github.com/ecssd/ecssd/internal/picture"
 )
 
 // tab is a page in a headless Chromium.
@@ -196,6 +190,25 @@ func TestPageFollowsTheHost(t *testing.T) {
 	b.shows(w.prefix+"web", "serving")
 	c.Stop(5)
 	b.shows(w.prefix+"web", "")
+
+	c = w.container("sick", enginetest.Options{Health: enginetest.Probe(time.Second)})
+	become := func(status string) {
+		response, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d/health?status=%s", c.HostPort("8080/tcp"), status), "", nil)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+	}
+	cell := func(label string) string {
+		return fmt.Sprintf(`document.querySelector('tr[data-name=%q] [data-label=%q]').innerText`, w.prefix+"sick", label)
+	}
+	healthy := cell("Weight") + ` === "1" && ` + cell("State") + ` === "serving"`
+	b.shows(w.prefix+"sick", "serving")
+	b.eventually(healthy, "the weight of a healthy container")
+	become("unhealthy")
+	b.shows(w.prefix+"sick", "on standby")
+	b.eventually(cell("Weight")+` === "0 of 1" && `+cell("State")+` === "on standby its health check says unhealthy"`, "its weight, and why")
+	become("healthy")
+	b.shows(w.prefix+"sick", "serving")
+	b.eventually(healthy, "its weight again")
 
 	require.NoError(t, w.command("standby", "--state-dir", w.dir, "--listen", w.listen).Run())
 	b.eventually(`document.body.innerText.includes("This host is on standby: by hand, ")`, "the host on standby")
@@ -535,9 +548,6 @@ func TestPageHasAStrictPolicy(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, status, "the template is nobody's business")
 }
 
-// largestPicture keeps the repository small, in bytes.
-const largestPicture = 100 << 10
-
 // The pictures in docs are of the page as it is made of testdata/state.json. go test ./cmd/ecssd -run Screenshot -update takes
 // them anew; for that the machine needs a font (fonts-dejavu-core).
 func TestScreenshots(t *testing.T) {
@@ -546,43 +556,12 @@ func TestScreenshots(t *testing.T) {
 		if *update {
 			b := browser(t)
 			b.scheme(scheme)
-			b.size(1200, 900)
+			b.size(picture.Width, 900)
 			b.open(example(t, whole).URL + "/")
-			picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+			screenshot, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 			require.NoError(t, err)
-			require.NoError(t, os.MkdirAll("../../docs", 0o755))
-			require.NoError(t, os.WriteFile(path, reduced(t, picture), 0o644))
+			picture.Write(t, path, screenshot)
 		}
-		file, err := os.Open(path)
-		require.NoError(t, err)
-		defer file.Close()
-		picture, err := png.Decode(file)
-		require.NoError(t, err)
-		assert.Equal(t, 1200, picture.Bounds().Dx())
-		corner := color.GrayModel.Convert(picture.At(0, 0)).(color.Gray).Y
-		assert.Equal(t, scheme == "dark", corner < 128, "%s has a ground of %d", path, corner)
-		info, err := file.Stat()
-		require.NoError(t, err)
-		assert.Less(t, info.Size(), int64(largestPicture), path)
+		picture.Check(t, path, scheme)
 	}
-}
-
-// reduced gives a picture with the 48 colours that most of it has, which is a third of the size.
-func reduced(t *testing.T, picture []byte) []byte {
-	t.Helper()
-	full, err := png.Decode(bytes.NewReader(picture))
-	require.NoError(t, err)
-	area := full.Bounds()
-	count := map[color.Color]int{}
-	for y := range area.Dy() {
-		for x := range area.Dx() {
-			count[full.At(x, y)]++
-		}
-	}
-	colours := slices.SortedFunc(maps.Keys(count), func(a, b color.Color) int { return count[b] - count[a] })
-	fewer := image.NewPaletted(area, colours[:min(len(colours), 48)])
-	draw.Draw(fewer, area, full, area.Min, draw.Src)
-	var out bytes.Buffer
-	require.NoError(t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, fewer))
-	return out.Bytes()
 }

@@ -13,6 +13,19 @@ type resolveCommand struct {
 	Server string `help:"DNS server to ask, with its port; the system's where not given." placeholder:"ADDRESS:PORT"`
 }
 
+// Help is printed by ecssd resolve --help.
+func (resolveCommand) Help() string {
+	return `Looks up the SRV records of the name and the addresses of their targets. A name answers with one container at a time, chosen
+by weight: ask again to see others. It asks DNS alone, which may be up to a minute behind a change, and resolvers in between may
+keep an answer; ecssd ls shows what the zone holds.
+
+    ecssd resolve time
+    ecssd resolve time.servicediscovery.internal
+    ecssd resolve time --server 169.254.169.253:53     # the VPC's resolver, past what this host keeps
+
+The exit status is 1 if the name or the address of its target is not found, or no answer comes within 10 seconds.`
+}
+
 func (c resolveCommand) Run(ctx context.Context, s *Settings, std streams) error {
 	resolver := net.DefaultResolver
 	if c.Server != "" {

@@ -18,7 +18,12 @@ type standbyCommand struct {
 // Help is printed by ecssd standby --help.
 func (standbyCommand) Help() string {
 	return `All records of this host get weight 0: consumers are sent to other hosts, unless a service runs nowhere else. The agent sees
-it within 5 seconds. It is kept in the state directory and outlives the agent and reboots, until ecssd standby --off.`
+it within 5 seconds. It is kept in the state directory and outlives the agent and reboots, until ecssd standby --off.
+
+    sudo ecssd standby           # before work on the host
+    sudo ecssd standby --off     # after it
+
+Where no agent runs it says so, and the next one goes by it. The exit status is 0 then, too.`
 }
 
 func (c standbyCommand) Run(ctx context.Context, s *Settings, std streams) error {

@@ -25,6 +25,19 @@ type sweepCommand struct {
 	JSON            bool   `name:"json" help:"Print the report as JSON."`
 }
 
+// Help is printed by ecssd sweep --help.
+func (sweepCommand) Help() string {
+	return `Reads the whole zone, ECS and EC2, and deletes the records of hosts and containers that are gone. It changes nothing if any of
+these cannot be read. Containers that only ECS does not know are looked for again after 90 seconds. It runs anywhere with the
+sweeper's permissions (README, "The sweeper"), and leaves --ttl alone.
+
+    ecssd sweep --dry-run
+    ecssd sweep --dry-run --json | jq -r '.findings[]?.name'
+    ecssd sweep --clusters web,batch --check-health --check-health-path /up
+
+The exit status is 1 if something could not be read or done, or more would go than --delete-budget allows.`
+}
+
 // parameters gives the sweeper's parameters. The TTL of the records is left alone, since --ttl has a default.
 func (c sweepCommand) parameters(s *Settings) sweeper.Parameters {
 	return sweeper.Parameters{

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // maxAnswer bounds an answer of the agent, in bytes. A host of a thousand containers has some 2 MB.
@@ -15,8 +16,11 @@ const maxAnswer = 16 << 20
 
 // told is what the agent says of itself at /state, as far as it is looked at.
 type told struct {
-	Version string
-	Refused []struct {
+	Version    string
+	Now        time.Time
+	Ready      bool
+	Containers []struct{ ID string } // those that run or are paused
+	Refused    []struct {
 		Action string
 		Record struct{ Name, Type string }
 		Reason string
@@ -27,12 +31,7 @@ type told struct {
 func (d *doctor) lookAtAgent(ctx context.Context) []Finding {
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	// As ecssd healthcheck does: the address is dialled whatever the URL says.
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, d.Listen)
-	}}
-	client := &http.Client{Transport: transport}
-	status, _, err := get(ctx, client, "/healthz")
+	status, _, err := d.ask(ctx, "/healthz")
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("it answers with status %d, and is perhaps something else", status)
 	}
@@ -41,9 +40,7 @@ func (d *doctor) lookAtAgent(ctx context.Context) []Finding {
 		return []Finding{f.mend("systemctl start ecssd; where it ends again: journalctl -u ecssd; where it listens elsewhere, say so in --listen (ECSSD_LISTEN)")}
 	}
 	findings := []Finding{ok("agent", "runs, and answers at %s", d.Listen)}
-	var state told
-	status, body, err := get(ctx, client, "/state")
-	known := err == nil && status == http.StatusOK && json.Unmarshal(body, &state) == nil && state.Version != ""
+	state, known := d.askState(ctx)
 	if known {
 		findings[0] = ok("agent", "version %s runs, and answers at %s", state.Version, d.Listen)
 		if state.Version != d.Version {
@@ -51,14 +48,28 @@ func (d *doctor) lookAtAgent(ctx context.Context) []Finding {
 				mend("systemctl restart ecssd")
 		}
 	}
-	findings = append(findings, readiness(get(ctx, client, "/readyz"))...)
+	findings = append(findings, readiness(d.ask(ctx, "/readyz"))...)
 	if known {
 		findings = append(findings, state.refused()...)
 	}
 	return findings
 }
 
-func get(ctx context.Context, client *http.Client, path string) (status int, body []byte, err error) {
+// askState gives what the agent says of itself, if it does.
+func (d *doctor) askState(ctx context.Context) (state told, known bool) {
+	status, body, err := d.ask(ctx, "/state")
+	known = err == nil && status == http.StatusOK && json.Unmarshal(body, &state) == nil && state.Version != ""
+	return state, known
+}
+
+// ask asks the agent. As ecssd healthcheck does, it dials the agent's address whatever the URL says.
+func (d *doctor) ask(ctx context.Context, path string) (status int, body []byte, err error) {
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, d.Listen)
+		},
+	}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
 	if err != nil {
 		return 0, nil, err

@@ -99,6 +99,7 @@ func Run(ctx context.Context, c Config) Report {
 	d.journal = async(func() written { return d.lookAtState() })
 	d.zoneFound = async(func() hosted { return d.findZone(ctx) })
 	agent := async(func() []Finding { return d.lookAtAgent(ctx) })
+	heard := async(func() []Finding { return d.lookAtHearing(ctx) })
 	ecs := async(func() []Finding { return []Finding{d.lookAtECS(ctx)} })
 	standby := async(func() []Finding { return []Finding{d.lookAtStandby(ctx)} })
 	caller := async(func() []Finding { return []Finding{d.whoCalls(ctx)} })
@@ -107,7 +108,7 @@ func Run(ctx context.Context, c Config) Report {
 	records := async(func() []Finding { return d.lookAtRecords(ctx) })
 	dns := async(func() []Finding { return d.lookAtDNS(ctx) })
 
-	findings := slices.Concat(d.engine().findings, agent(), standby(), ecs(), d.identity().findings, hops(), caller())
+	findings := slices.Concat(d.engine().findings, agent(), heard(), standby(), ecs(), d.identity().findings, hops(), caller())
 	zone := slices.Concat(d.zoneFound().findings, vpc(), records(), d.journal().findings, dns())
 	findings = append(append(findings, wire.clock()), zone...)
 	if c.RoundTrip {

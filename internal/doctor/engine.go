@@ -15,6 +15,7 @@ type engine struct {
 	findings  []Finding
 	seen      bool // containers could be looked at
 	endpoints []endpoint.Endpoint
+	announced []container.Container // each once, that the endpoints are of
 }
 
 func (d *doctor) lookAtEngine(ctx context.Context) engine {
@@ -79,6 +80,7 @@ func (d *doctor) lookAtContainers(ctx context.Context) engine {
 			continue
 		}
 		announced[c.ID] = true
+		e.announced = append(e.announced, c)
 		switch {
 		case c.State == container.Paused:
 			e.findings = append(e.findings, bad("containers", Warn, "%s is paused and has weight 0", c.Name).
@@ -93,7 +95,7 @@ func (d *doctor) lookAtContainers(ctx context.Context) engine {
 			mend("ecssd explain CONTAINER"))
 	}
 	if e.findings == nil {
-		e.findings = []Finding{ok("containers", "%s, %d announced, under %s", count(len(all), "container"), len(announced), count(len(names), "name"))}
+		e.findings = []Finding{ok("containers", "%s, %d announced, under %s", count(len(all), "container"), len(e.announced), count(len(names), "name"))}
 	}
 	return e
 }

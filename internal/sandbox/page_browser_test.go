@@ -2,7 +2,9 @@ package sandbox_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -10,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -17,10 +21,13 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/miekg/dns"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecssd/ecssd/internal/picture"
 	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 )
 
 // tab is a page in a headless Chromium.
@@ -189,4 +196,72 @@ func TestPageFitsAPhone(t *testing.T) {
 		b.open(s)
 		assert.LessOrEqual(t, eval[int64](b, "document.documentElement.scrollWidth"), width, "it has to be moved sideways")
 	}
+}
+
+var update = flag.Bool("update", false, "take the pictures of the page anew")
+
+// The pictures in docs are of two hosts' records under some trouble. go test ./internal/sandbox -run Screenshot -update takes them
+// anew; for that the machine needs a font (fonts-dejavu-core), and the sandbox's own ports must be free.
+func TestScreenshots(t *testing.T) {
+	files := map[string]string{"light": "../../docs/sandbox-light.png", "dark": "../../docs/sandbox-dark.png"}
+	if *update {
+		b := browse(t, busy(t))
+		call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: picture.Width, Height: 900, DeviceScaleFactor: 1})
+		for scheme, path := range files {
+			call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+			})
+			screenshot, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+			require.NoError(t, err)
+			picture.Write(t, path, screenshot)
+		}
+	}
+	for scheme, path := range files {
+		picture.Check(t, path, scheme)
+	}
+}
+
+// busy gives a sandbox, at the addresses of ecssd-sandbox, with the records of two hosts and some of its troubles on.
+func busy(t *testing.T) *sandbox.Server {
+	t.Helper()
+	s, zone, c := start(t, sandbox.Config{
+		Listen: "127.0.0.1:4566", DNS: "127.0.0.1:5300", Manage: "127.0.0.1:4567", Settings: sandbox.Settings{Throttle: throttle.Current()},
+	})
+	named := func(name, kind, id, value string, weight int64) types.ResourceRecordSet {
+		return types.ResourceRecordSet{
+			Name: aws.String(name + "." + zoneName + "."), Type: types.RRType(kind), SetIdentifier: &id, Weight: &weight, TTL: aws.Int64(0),
+			ResourceRecords: []types.ResourceRecord{{Value: &value}},
+		}
+	}
+	host := func(instance, address string) types.ResourceRecordSet {
+		return named("ip-"+strings.ReplaceAll(address, ".", "-"), "A", instance+":host:123456789012/eu-central-1", address, 1)
+	}
+	service := func(name, instance, target, container string, port, weight int64) types.ResourceRecordSet {
+		id := fmt.Sprintf("%s:ecs:%s:8080/tcp", instance, strings.Repeat(container, 4))
+		return named(name, "SRV", id, fmt.Sprintf("1 %d %d %s.%s", weight, port, target, zoneName), weight)
+	}
+	const one, two, target, other = "i-0123456789abcdef0", "i-0fedcba9876543210", "ip-10-0-0-1", "ip-10-0-0-2"
+	calc := service("calc", one, target, "2f3c8e51a9d04b6e", 32770, 1)
+	web := service("web", two, other, "7a0e95c2d4f1b386", 32769, 1)
+	upsert := func(sets ...types.ResourceRecordSet) error {
+		return change(t.Context(), c, zone, types.ChangeActionUpsert, sets...)
+	}
+
+	require.NoError(t, upsert(host(one, "10.0.0.1"), calc, service("time", one, target, "9b1deb4d3b7d4bad", 32768, 1)))
+	require.NoError(t, upsert(host(two, "10.0.0.2"), service("time", two, other, "1c6a0dd2f1b45e83", 32768, 3), web))
+	s.ClearCalls()
+	require.NoError(t, upsert(service("web", one, target, "c4d8f0316b27ae95", 32771, 1)))
+	_, err := c.ListResourceRecordSets(t.Context(), &route53.ListResourceRecordSetsInput{HostedZoneId: &zone})
+	require.NoError(t, err)
+	for _, name := range []string{"calc", "time", "time", "web", "web", "web", "nobody"} {
+		_, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion(name+"."+zoneName+".", dns.TypeSRV), s.DNSAddr())
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.AddFault(sandbox.Fault{Kind: sandbox.Lose, Operation: "ChangeResourceRecordSets", Names: "web.*", Count: 1}))
+	web.Weight = aws.Int64(0)
+	require.Error(t, upsert(web), "the answer is lost")
+	require.Equal(t, http.StatusSeeOther, press(t, s, "throttle", true))
+	require.Equal(t, http.StatusSeeOther, press(t, s, "spot", true))
+	require.Error(t, change(t.Context(), c, zone, types.ChangeActionDelete, calc), "it is throttled")
+	return s
 }
