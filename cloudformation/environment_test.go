@@ -293,6 +293,7 @@ func TestRoleMayChangeOnlyServiceRecordsOfTheZone(t *testing.T) {
 			},
 		},
 		map[string]any{"Sid": "ReadServiceRecords", "Effect": "Allow", "Action": "route53:ListResourceRecordSets", "Resource": zone},
+		map[string]any{"Sid": "CheckZone", "Effect": "Allow", "Action": []any{"route53:GetHostedZone", "route53:GetHostedZoneLimit"}, "Resource": zone},
 	}}}
 	packages := map[string]any{"PolicyName": "agent-package", "Roles": []any{"InstanceRole"}, "PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
 		map[string]any{

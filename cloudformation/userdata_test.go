@@ -30,15 +30,17 @@ type host struct {
 	env []string
 }
 
-// pack stands for the package: installing it runs it, so whatever ran before its digest was compared would show.
+// pack stands for the package: installing it runs it, so whatever ran before its digest was compared would show. As the real one
+// does it leaves settings that are there, and replaces an agent that runs.
 const pack = `cat >/opt/bin/ecssd <<'END'
 #!/bin/bash
 note "$@"
 echo ecssd 1.2.30
 END
 chmod +x /opt/bin/ecssd
-mkdir /etc/ecssd
-echo '# Settings of the agent.' >/etc/ecssd/ecssd.conf
+mkdir -p /etc/ecssd
+[[ -e /etc/ecssd/ecssd.conf ]] || echo '# Settings of the agent.' >/etc/ecssd/ecssd.conf
+[[ ! -e /opt/running ]] || cp /etc/ecssd/ecssd.conf /opt/running
 `
 
 // commands are what a host has from the start, or once its package is installed (those of spare).
@@ -61,10 +63,17 @@ for package in "$@"; do
     esac
 done
 `,
-	"bin/curl":      "#!/bin/bash\nnote \"$@\" && exec /usr/bin/curl \"$@\"\n",
-	"bin/rpm":       "#!/bin/bash\nnote \"$@\" && bash \"${!#}\"\n",
-	"bin/shutdown":  "#!/bin/bash\nnote \"$@\"\n",
-	"bin/systemctl": "#!/bin/bash\nnote \"$@\"\n",
+	"bin/curl":     "#!/bin/bash\nnote \"$@\" && exec /usr/bin/curl \"$@\"\n",
+	"bin/rpm":      "#!/bin/bash\nnote \"$@\" && bash \"${!#}\"\n",
+	"bin/shutdown": "#!/bin/bash\nnote \"$@\"\n",
+	// The agent that runs is the file of settings that it has read; a unit that is not there cannot be stopped.
+	"bin/systemctl": `#!/bin/bash
+note "$@" || exit
+case "$*" in
+"stop ecssd.service") [[ -e /opt/bin/ecssd ]] && rm -f /opt/running ;;
+"enable --now --no-block ecssd.service") [[ -e /opt/running ]] || cp /etc/ecssd/ecssd.conf /opt/running ;;
+esac
+`,
 	"bin/systemd-run": `#!/bin/bash
 note "${@:1:4}"
 printf '%s\0' "${@:4}" >/opt/transient
@@ -166,6 +175,7 @@ func TestUserDataInstallsTheAgentFromS3(t *testing.T) {
 		"systemctl disable --now --no-block ecs.service",
 		"dnf install -y aws-cfn-bootstrap awscli-2",
 		"aws s3 cp --only-show-errors --region eu-central-1 s3://artifacts/ecssd/ecssd-1.2.30-1.x86_64.rpm ecssd.rpm",
+		"systemctl stop ecssd.service",
 		"rpm --upgrade --oldpackage --replacepkgs ecssd.rpm",
 		"ecssd version",
 		"systemd-run --no-block --collect --unit=ecssd-join /bin/bash",
@@ -173,6 +183,21 @@ func TestUserDataInstallsTheAgentFromS3(t *testing.T) {
 	}, h.calls(t))
 	assert.Equal(t, "# Settings of the agent.\n\nECSSD_ZONE=servicediscovery.internal\nECSSD_ZONE_ID=Z0123456789ABCDEFGHIJ\nECSSD_EVENT_BUS=\n", h.read(t, "etc/ecssd/ecssd.conf"))
 	assert.Equal(t, "ECS_LOGLEVEL=info\nECS_CLUSTER=ECSCluster\nECS_AWSVPC_BLOCK_IMDS=true\n", h.read(t, "etc/ecs/ecs.config"))
+}
+
+// On an image that has the package the agent runs before user data does, without the zone's ID.
+func TestAgentThatRunsAlreadyGetsItsSettings(t *testing.T) {
+	h := newHost(t)
+	require.NoError(t, os.Mkdir(filepath.Join(h.dir, "etc/ecssd"), 0o755))
+	for _, name := range []string{"etc/ecssd/ecssd.conf", "opt/running"} {
+		h.write(t, name, "ECSSD_LOG_LEVEL=debug\n")
+	}
+	h.write(t, "opt/bin/ecssd", "#!/bin/bash\necho ecssd 1.2.29\n")
+	status, out := h.boot(t, packaged(t))
+	require.Zero(t, status, "%s", out)
+	want := "ECSSD_LOG_LEVEL=debug\n\nECSSD_ZONE=servicediscovery.internal\nECSSD_ZONE_ID=Z0123456789ABCDEFGHIJ\nECSSD_EVENT_BUS=\n"
+	assert.Equal(t, want, h.read(t, "etc/ecssd/ecssd.conf"))
+	assert.Equal(t, want, h.read(t, "opt/running"), "the settings that the agent has read")
 }
 
 // web makes the host's curl reach handler at https://packages.example.com and http://packages.example.com.
@@ -205,7 +230,7 @@ func TestUserDataInstallsTheAgentFromTheWeb(t *testing.T) {
 	status, out := h.boot(t, s)
 	require.Zero(t, status, "%s", out)
 	calls := strings.Join(h.calls(t), "\n")
-	assert.Regexp(t, `(?s)curl .*https://example.com/download/ecssd.rpm\nrpm .* ecssd.rpm\n.*systemctl enable --now --no-block ecssd.service$`, calls)
+	assert.Regexp(t, `(?s)curl .*https://example.com/download/ecssd.rpm\nsystemctl stop ecssd.service\nrpm .* ecssd.rpm\n.*systemctl enable --now --no-block ecssd.service$`, calls)
 }
 
 // A server on which the agent cannot be installed as it was asked for never runs ECS, says so, and ends.
@@ -252,12 +277,12 @@ func TestUserDataGivesUp(t *testing.T) {
 		"package cannot be installed": {
 			func(h host, _ stack) { h.write(t, "opt/failing/rpm", "") },
 			"see above",
-			[]string{"dnf", "aws", "rpm"},
+			[]string{"dnf", "aws", "systemctl", "rpm"},
 		},
 		"another version in the package": {
 			func(_ host, s stack) { s.parameters["AgentVersion"] = "1.2.3" },
 			`The package holds "ecssd 1.2.30", not "ecssd 1.2.3"`,
-			[]string{"dnf", "aws", "rpm", "ecssd"},
+			[]string{"dnf", "aws", "systemctl", "rpm", "ecssd"},
 		},
 		"ECS cannot be kept off": {
 			func(h host, _ stack) { h.write(t, "opt/failing/systemctl", "") },

@@ -319,12 +319,45 @@ func (h host) same(before map[string]bool) {
 	}
 }
 
-// boot makes the host look as if systemd ran, with a systemctl that fails whatever it is asked for, and notes it.
+// boot makes the host look as if systemd ran, with a systemctl that fails whatever it is asked for, and notes it. An agent that
+// was said to be in some state is in it.
 func (h host) boot() {
 	h.t.Helper()
 	require.NoError(h.t, os.MkdirAll(h.path("run/systemd/system"), 0o755))
 	require.NoError(h.t, os.Rename(h.path("usr/bin/systemctl"), h.path("usr/bin/systemctl.real")))
-	require.NoError(h.t, os.WriteFile(h.path("usr/bin/systemctl"), []byte("#!/bin/sh\necho \"$*\" >>/calls\nexit 1\n"), 0o755))
+	require.NoError(h.t, os.WriteFile(h.path("usr/bin/systemctl"), []byte("#!/bin/sh\necho \"$*\" >>/calls\n[ \"$1\" != is-active ] || cat /state\nexit 1\n"), 0o755))
+	h.state("inactive")
+}
+
+// state says what the agent's unit is from now on, as "systemctl is-active" prints it.
+func (h host) state(is string) {
+	h.t.Helper()
+	require.NoError(h.t, os.WriteFile(h.path("state"), []byte(is+"\n"), 0o644))
+}
+
+// What systemctl is asked for when the agent is upgraded.
+var (
+	left     = []string{"daemon-reload", "is-active ecssd.service"}
+	replaced = append(slices.Clone(left), "restart --no-block ecssd.service")
+)
+
+// upgrade installs one package after the other, in turns, while the agent is in several states.
+func (h host) upgrade(install func(path string), packages ...string) {
+	h.t.Helper()
+	for i, c := range []struct {
+		state string
+		want  []string
+	}{
+		{"active", replaced},
+		{"activating", replaced}, // it waits for Docker, for instance
+		{"reloading", replaced},
+		{"deactivating", left},
+		{"inactive", left},
+	} {
+		h.state(c.state)
+		install(packages[i%len(packages)])
+		assert.Equal(h.t, c.want, h.calls(), c.state)
+	}
 }
 
 // calls gives what systemctl was asked for since it was last asked.
@@ -403,10 +436,7 @@ func (h debian) live(t *testing.T, first, next string) {
 	before = h.files()
 	h.install(first)
 	assert.Equal(t, []string{"daemon-reload", "enable ecssd.service"}, h.calls())
-	h.install(next)
-	assert.Equal(t, []string{"daemon-reload", "try-restart --no-block ecssd.service"}, h.calls())
-	h.install(first)
-	assert.Equal(t, []string{"daemon-reload", "try-restart --no-block ecssd.service"}, h.calls(), "back")
+	h.upgrade(h.install, next, first)
 	h.in("dpkg", "-r", "ecssd")
 	assert.Equal(t, []string{"stop ecssd.service", "daemon-reload"}, h.calls())
 	h.in("dpkg", "-P", "ecssd")
@@ -457,12 +487,9 @@ func (h fedora) live(t *testing.T, first, next string) {
 	before = h.files()
 	h.rpm("-i", first)
 	assert.Equal(t, []string{"daemon-reload", "enable ecssd.service"}, h.calls())
-	h.rpm("-U", next)
-	assert.Equal(t, []string{"daemon-reload", "try-restart --no-block ecssd.service"}, h.calls())
-	h.rpm("-U", "--oldpackage", first)
-	assert.Equal(t, []string{"daemon-reload", "try-restart --no-block ecssd.service"}, h.calls(), "back")
-	h.rpm("-U", "--replacepkgs", first)
-	assert.Equal(t, []string{"daemon-reload", "try-restart --no-block ecssd.service"}, h.calls(), "the same again")
+	h.upgrade(func(path string) { h.rpm("-U", "--oldpackage", path) }, next, first)
+	h.rpm("-U", "--replacepkgs", next)
+	assert.Equal(t, left, h.calls(), "the same again")
 	h.rpm("-e", "ecssd")
 	assert.Equal(t, []string{"stop ecssd.service", "--no-reload disable ecssd.service", "daemon-reload"}, h.calls())
 	h.same(before)

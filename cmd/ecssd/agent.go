@@ -138,7 +138,7 @@ func (p *parts) close() error {
 }
 
 func identify(ctx context.Context, s *Settings) (host.Identity, error) {
-	id, err := host.Identify(ctx, host.Given{InstanceID: s.InstanceID, Address: s.address(), Region: s.Region})
+	id, err := host.Identify(ctx, host.Given{InstanceID: s.InstanceID, Address: s.address()})
 	if err == nil && s.Target == "ec2" && id.PrivateDNSName == "" {
 		err = errors.New("--target ec2: EC2 metadata names no private DNS name for this host; leave the flag out")
 	}

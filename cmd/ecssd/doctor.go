@@ -64,7 +64,7 @@ func (c doctorCommand) Run(ctx context.Context, s *Settings, std streams) error 
 	began := time.Now()
 	report := doctor.Run(ctx, doctor.Config{
 		Zone: s.Zone, ZoneID: s.ZoneID, TTL: s.TTL, StateDir: s.StateDir, Listen: s.Listen, Version: versionString(),
-		Given:  host.Given{InstanceID: s.InstanceID, Address: s.address(), Region: s.Region},
+		Given:  host.Given{InstanceID: s.InstanceID, Address: s.address()},
 		Policy: policy, Engine: engines[0], Events: engines[1],
 		Introspection: host.NewIntrospection(host.IntrospectionURL), Address: addressed,
 		LoadAWS:   func(ctx context.Context, region string) (aws.Config, error) { return loadAWS(ctx, s, region) },

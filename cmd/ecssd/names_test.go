@@ -234,3 +234,16 @@ func TestHostThatIsNamedByHand(t *testing.T) {
 		},
 	}, w.sandbox.Records(w.zone))
 }
+
+// The sweeper of the region that a host names deletes its records if EC2 knows no such instance there.
+func TestHostInAnotherRegionThanItsAPIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "--region", "eu-west-1")
+	w.start()
+	c := w.container("web", enginetest.Options{})
+	w.has("web", 1, 5*time.Second)
+	assert.Equal(t, []sandbox.Set{
+		hostRecord(), // in eu-central-1
+		w.srv("web", "ecs", c, "8080/tcp", 1, fmt.Sprintf("1 1 %d %s", c.HostPort("8080/tcp"), hostTarget)),
+	}, w.own())
+}

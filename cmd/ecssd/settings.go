@@ -23,7 +23,7 @@ type Settings struct {
 	ZoneID       string        `help:"ID of the hosted zone; without it the zone is found by its name." placeholder:"Z…"`
 	InstanceID   string        `help:"ID of this host, the owner of its records; from EC2 metadata where not given." placeholder:"ID"`
 	HostIP       string        `help:"IPv4 address of this host that consumers reach; from EC2 metadata where not given." placeholder:"ADDRESS"`
-	Region       string        `help:"AWS region; from the environment or EC2 metadata where not given."`
+	Region       string        `help:"AWS region whose APIs are called; from the environment or EC2 metadata where not given."`
 	Target       string        `help:"What SRV records point to: a name of the host in the zone, with an A record (zone), or its EC2 private DNS name (ec2)." enum:"zone,ec2" default:"zone"`
 	TTL          int64         `name:"ttl" help:"TTL of the records, in seconds." default:"0"`
 	Weight       int           `help:"Weight of containers that ask for none, 0 to 255." default:"1"`

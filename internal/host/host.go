@@ -9,22 +9,21 @@ import (
 	"regexp"
 )
 
-// Identity is who this host is. Account, Region, VPC and PrivateDNSName are empty off EC2, except for a region given by hand.
+// Identity is who this host is. Account, Region, VPC and PrivateDNSName are empty off EC2.
 type Identity struct {
 	InstanceID     string     // [A-Za-z0-9._-]{1,45}
 	Address        netip.Addr // the primary private IPv4 address
 	Account        string     // 12 digits
-	Region         string
-	VPC            string // of the primary network interface
-	PrivateDNSName string // no final dot
-	EC2            bool   // EC2 metadata was asked, and answered
+	Region         string     // where the instance is, whichever region's APIs are called
+	VPC            string     // of the primary network interface
+	PrivateDNSName string     // no final dot
+	EC2            bool       // EC2 metadata was asked, and answered
 }
 
 // Given is what the operator says of the host. Each field that is set wins over EC2 metadata.
 type Given struct {
 	InstanceID string
 	Address    netip.Addr // IPv4
-	Region     string
 }
 
 // instanceID keeps set identifiers within Route 53's 128 characters and free of colons, which take them apart.

@@ -31,7 +31,7 @@ const metadataAdvice = "in a container: use --network host, or raise the instanc
 // Identify finds out who this host is. Where both the instance ID and the address are given, EC2 metadata is not asked:
 // such a host may stand anywhere.
 func Identify(ctx context.Context, given Given) (Identity, error) {
-	id := Identity{InstanceID: given.InstanceID, Address: given.Address, Region: given.Region}
+	id := Identity{InstanceID: given.InstanceID, Address: given.Address}
 	if id.InstanceID == "" || !id.Address.IsValid() {
 		if err := id.ask(ctx); err != nil {
 			return Identity{}, err
@@ -63,10 +63,8 @@ func (id *Identity) ask(ctx context.Context) error {
 			return fmt.Errorf("read the private IPv4 address from EC2 metadata (where there is none, give --host-ip): %w", err)
 		}
 	}
-	if id.Region == "" {
-		if id.Region = document.Region; id.Region != "" && !regionName.MatchString(id.Region) {
-			return fmt.Errorf("read the region from EC2 metadata: %.60q is none", id.Region)
-		}
+	if id.Region = document.Region; id.Region != "" && !regionName.MatchString(id.Region) {
+		return fmt.Errorf("read the region from EC2 metadata: %.60q is none", id.Region)
 	}
 	if accountID.MatchString(document.AccountID) { // what plays EC2's metadata may have other ones
 		id.Account = document.AccountID

@@ -60,9 +60,6 @@ func TestIdentify(t *testing.T) {
 		"an address given": {
 			given: host.Given{Address: address}, want: with(func(id *host.Identity) { id.Address = address }),
 		},
-		"a region given": {
-			given: host.Given{Region: "eu-west-1"}, want: with(func(id *host.Identity) { id.Region = "eu-west-1" }),
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			metadata(t, c.instance)
@@ -76,9 +73,9 @@ func TestIdentify(t *testing.T) {
 func TestIdentifyDoesNotAskAboutAHostNamedByHand(t *testing.T) {
 	s := metadata(t, sandbox.Instance{})
 	address := netip.MustParseAddr("192.0.2.7")
-	got, err := host.Identify(t.Context(), host.Given{InstanceID: "rack-7", Address: address, Region: "eu-central-1"})
+	got, err := host.Identify(t.Context(), host.Given{InstanceID: "rack-7", Address: address})
 	require.NoError(t, err)
-	assert.Equal(t, host.Identity{InstanceID: "rack-7", Address: address, Region: "eu-central-1"}, got)
+	assert.Equal(t, host.Identity{InstanceID: "rack-7", Address: address}, got)
 	assert.Empty(t, s.Metadata().Calls())
 }
 

@@ -11,7 +11,7 @@ import (
 type Owner struct {
 	InstanceID string     // [A-Za-z0-9._-]{1,45}
 	Address    netip.Addr // IPv4, where consumers reach ports published on the host
-	Account    string     // AWS account and region; both empty off EC2
+	Account    string     // AWS account and region that the host is in; both empty off EC2
 	Region     string
 	// DNSName is the host's own name in DNS that SRV records point to. Where it is empty the host is named in the zone, by
 	// an A record beside the first SRV record.

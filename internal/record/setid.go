@@ -44,7 +44,7 @@ func (s SetID) String() string {
 	case ECS, Docker:
 		return s.Instance + ":" + string(s.Kind) + ":" + s.Container + ":" + strconv.Itoa(int(s.Port)) + "/" + s.Proto
 	case Host:
-		if s.Account == "" || s.Region == "" { // off EC2 a region may be set for the AWS API's sake
+		if s.Account == "" || s.Region == "" { // what plays EC2's metadata may know one of them
 			return s.Instance + ":host:-"
 		}
 		return s.Instance + ":host:" + s.Account + "/" + s.Region

@@ -103,8 +103,8 @@ func TestSetIDsOfOthers(t *testing.T) {
 	}
 }
 
-// A region may be set off EC2 too, for the API's sake. It must not make an identifier that is not understood again.
-func TestHostOffEC2WithRegion(t *testing.T) {
+// A region may be known without the account. It must not make an identifier that is not understood again.
+func TestHostWithRegionAlone(t *testing.T) {
 	assert.Equal(t, "laptop:host:-", record.SetID{Kind: record.Host, Instance: "laptop", Region: "eu-west-1"}.String())
 }
 
