@@ -36,9 +36,10 @@ const (
 	firstOutage, longestOutage     = 200 * time.Millisecond, 10 * time.Second
 
 	// An account where few have called at once is free after a moment. Else the longer it has been busy the more hosts wait, and
-	// the longer it will be: the interval is half of that time longer.
-	firstCrowded   = time.Second
-	leastCrowded   = 3500 * time.Millisecond
+	// the longer it will be: the interval is longer by a part of that time.
+	firstCrowded   = 2 * time.Second
+	leastCrowded   = 4 * time.Second
+	crowdedPart    = 0.45
 	longestCrowded = 14 * time.Second
 
 	// Calls on a busy account are made when the clock shows a multiple of grid. AWS does not say whether a throttled call takes
@@ -62,14 +63,12 @@ func crowded(busyFor time.Duration, luck float64) time.Duration {
 	if busyFor < grid {
 		return part(firstCrowded, luck)
 	}
-	half := min(leastCrowded+busyFor/2, longestCrowded) / 2
+	half := min(leastCrowded+part(busyFor, crowdedPart), longestCrowded) / 2
 	return half + part(half, luck)
 }
 
-// part gives a part of an interval, by luck in [0, 1).
-func part(interval time.Duration, luck float64) time.Duration {
-	return time.Duration(luck * float64(interval))
-}
+// part gives a part of a time, which luck in [0, 1) may decide.
+func part(d time.Duration, of float64) time.Duration { return time.Duration(of * float64(d)) }
 
 // onGrid gives the first time from at on when the clock shows a multiple of grid.
 func onGrid(at time.Time) time.Time {

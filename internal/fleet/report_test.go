@@ -18,21 +18,28 @@ func (r result) bound() time.Duration {
 }
 
 var columns = []string{
-	"hosts", "quota", "software", "p50", "p99", "max", "all right after", "missed", "calls", "throttled", "busy", "reads", "calls a change", "MB sent",
+	"hosts", "quota", "software", "p50", "p99", "max", "all right after", "× least", "missed", "calls", "throttled", "busy", "tries a host", "reads",
+	"calls a change", "MB sent", "swept after",
 }
 
 // row gives a run as a row of a table.
 func (r result) row() []string {
-	right := seconds(r.right)
+	right, least, swept := seconds(r.right), "", ""
 	if r.waiting > 0 {
 		right = "never"
+	} else if r.scene.cold {
+		least = fmt.Sprintf("%.2f", r.right.Seconds()*r.rules.quota.perSecond/float64(r.hosts))
+	}
+	if len(r.removed) > 0 {
+		swept = seconds(quantile(r.removed, 1))
 	}
 	return []string{
 		number(r.hosts), r.rules.String(), string(r.kind),
-		seconds(quantile(r.delays, .5)), seconds(quantile(r.delays, .99)), seconds(quantile(r.delays, 1)), right, number(r.waiting),
+		seconds(quantile(r.delays, .5)), seconds(quantile(r.delays, .99)), seconds(quantile(r.delays, 1)), right, least, number(r.waiting),
 		number(r.calls[call{change, accepted}]), number(r.calls[call{change, throttled}]), number(r.calls[call{change, prior}]),
+		fmt.Sprintf("%.1f", float64(r.attempts())/float64(r.hosts)),
 		number(r.calls[call{list, accepted}] + r.calls[call{list, throttled}]),
-		fmt.Sprintf("%.2f", float64(r.calls[call{change, accepted}])/float64(max(1, r.changes))), fmt.Sprintf("%.1f", float64(r.bytes)/1e6),
+		fmt.Sprintf("%.2f", float64(r.calls[call{change, accepted}])/float64(max(1, r.changes))), fmt.Sprintf("%.1f", float64(r.bytes)/1e6), swept,
 	}
 }
 
