@@ -16,6 +16,6 @@
 //   - other people: records of other owners, and somebody who edits and deletes records by hand
 //
 // Not modelled are the wire formats (packages docker, route53, ecs and host have tests against real servers), clock steps of
-// the host itself (synctest's clock does not step; the Engine's does), awsvpc, the HTTP checks of the sweeper, zones that
-// vanish, memory and CPU.
+// the host itself (synctest's clock does not step; the Engine's does), awsvpc, containers of which alone the Engine does not
+// tell, the HTTP checks of the sweeper, zones that vanish, memory and CPU.
 package simulation

@@ -65,7 +65,6 @@ type process struct {
 	journal  *journal.Journal
 	began    time.Time
 	stopping bool // told to end
-	reads    int
 	listed   int  // records that the sweeper may have seen
 	unproven int  // deletions of the sweeper's without EC2's proof
 	hangs    bool // a call does, at present

@@ -293,8 +293,13 @@ func (c client) read(ctx context.Context, what string, take func()) error {
 		w.mu.Unlock()
 		return errDead
 	}
-	c.p.reads++
 	f := c.fate()
+	if h := c.p.h; h != nil {
+		h.account.reads++
+		if f != good {
+			h.account.badReads++
+		}
+	}
 	w.note(c.p.name, "%s: %s", what, f)
 	var err error
 	switch f {

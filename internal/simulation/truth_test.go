@@ -442,6 +442,8 @@ type ledger struct {
 	calls   int
 	applied int
 	last    time.Time
+	// Calls that read, and those of them that failed.
+	reads, badReads int
 }
 
 func (p *process) calls(now time.Time) {
@@ -480,6 +482,14 @@ func (h *host) audit() {
 	if a.calls > allowed {
 		h.w.violated("%s: %d calls for %d changes of containers, %d calls that failed, %d refused ones and %d others", h.name,
 			a.calls, a.causes, a.faults, a.refused, a.extra)
+	}
+	// A name is read back each time; a refusal may ask for one more; where the journal was lost the zone is listed.
+	readings := int(time.Since(h.w.start)/(h.w.verifyEvery*3/4)) + a.refused + a.badReads + h.started + 3
+	if h.w.lostJournal {
+		readings += 10 // pages
+	}
+	if a.reads > readings {
+		h.w.violated("%s: %d calls that read, of which %d failed, with %d changes refused and %d starts", h.name, a.reads, a.badReads, a.refused, h.started)
 	}
 	if a.refused > 40+a.causes && !h.w.crowded { // what finds a name full is tried every 15 s
 		h.w.violated("%s: %d calls refused", h.name, a.refused)
