@@ -17,10 +17,10 @@ import (
 type sweepCommand struct {
 	DryRun          bool   `help:"Say what would be done, and change nothing."`
 	Clusters        string `help:"Names or ARNs of ECS clusters, with commas between; all clusters of the region where not given."`
-	CheckHealth     bool   `help:"Check containers over HTTP."`
+	CheckHealth     bool   `help:"Check containers over HTTP, at every TCP port that they announce."`
 	CheckHealthPath string `help:"Path of the check, where a container names none." default:"/health"`
-	UnhealthyAction string `help:"What is done about a container that fails its check: standby or stop-task." enum:"standby,stop-task" default:"standby"`
-	DeleteBudget    string `help:"Part of the records above which none are deleted without EC2's proof." default:"30%"`
+	UnhealthyAction string `help:"What is done about a container that fails its check: standby, or stop-task if its task definition names the check and it failed in an earlier pass." enum:"standby,stop-task" default:"standby"`
+	DeleteBudget    string `help:"Part of the records above which none are deleted without EC2's proof, and of the checks that fail above which no task is stopped." default:"30%"`
 	NegativeTTL     int64  `name:"negative-ttl" help:"Seconds for which resolvers may keep the answer that a name does not exist; 0 leaves the zone's SOA record as it is." default:"0"`
 	JSON            bool   `name:"json" help:"Print the report as JSON."`
 }

@@ -18,6 +18,9 @@ type Report struct {
 	NotDone      int `json:"notDone"`   // changes there was no time for, or that failed
 	TasksStopped int `json:"tasksStopped"`
 
+	Stops       []Stop `json:"stops,omitempty"`       // the first maxStops of the tasks that are stopped, or in a dry run would be
+	TasksSpared string `json:"tasksSpared,omitempty"` // why none is, although checks fail for which one would be
+
 	// The zone's records of any kind, before the pass, and how many it may have; 0 where that was not to be learnt.
 	ZoneRecords int64 `json:"zoneRecords,omitempty"`
 	ZoneQuota   int64 `json:"zoneQuota,omitempty"`
@@ -42,6 +45,8 @@ const (
 	maxFindings = 500
 	// maxLeft of them are left, as every record of another region's hosts is in every pass: they hide nothing else.
 	maxLeft = 250
+	// maxStops do for a person to see what is going on.
+	maxStops = 100
 )
 
 func (r *Report) count(judgements []Judgement, checked results) {

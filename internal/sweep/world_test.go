@@ -311,7 +311,7 @@ func member(h int) sweep.Instance {
 // running is container n of service web on host h, on a port of the host's.
 func running(h, n int) sweep.Container {
 	return sweep.Container{
-		Instance: instance(h), Task: fmt.Sprintf("task-%06d", n), Cluster: "main", Service: "main/web",
+		Instance: instance(h), Task: fmt.Sprintf("task-%06d", n), Cluster: "main", Service: "main/web", Running: true,
 		Ports: []sweep.Port{{Container: container.Port{Number: 80, Proto: container.TCP}, Host: hostPort(n)}},
 	}
 }

@@ -268,9 +268,16 @@ func TestFunction(t *testing.T) {
 		s.announce(living, "5", port(well))
 		s.task("6", port(ill))
 		s.announce(living, "6", port(ill))
-		got := start(t, s, "CHECK_HEALTH=true", "CHECK_HEALTH_PATH=/alive", "UNHEALTHY_ACTION=stop-task", "ECS_CLUSTERS=main").invoke(scheduled, plenty)
+		f := start(t, s, "CHECK_HEALTH=true", "CHECK_HEALTH_PATH=/alive", "UNHEALTHY_ACTION=stop-task", "ECS_CLUSTERS=main", "DELETE_BUDGET=70%")
+		got := f.invoke(scheduled, plenty)
 		assert.Empty(t, got.Error)
-		assert.Equal(t, []int{2, 2, 2}, []int{got.Report.Unhealthy, got.Report.Standby, got.Report.TasksStopped})
+		assert.Equal(t, []int{2, 2, 0}, []int{got.Report.Unhealthy, got.Report.Standby, got.Report.TasksStopped}, "they may not speak HTTP")
+		require.NoError(t, s.Fleet().Put(fleet.State{TaskDefinitions: []fleet.TaskDefinition{{Family: "web", Revision: 1, Containers: []fleet.ContainerDefinition{
+			{Name: "web", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/alive"}},
+		}}}}))
+		got = f.invoke(scheduled, plenty)
+		assert.Empty(t, got.Error)
+		assert.Equal(t, []int{2, 0, 2}, []int{got.Report.Unhealthy, got.Report.Standby, got.Report.TasksStopped})
 		assert.Empty(t, s.Calls("ecs:ListClusters"))
 		stopped := s.Calls("ecs:StopTask")
 		require.Len(t, stopped, 2)
