@@ -15,7 +15,7 @@ type Report struct {
 	Restored     int `json:"restored"`
 	Rewritten    int `json:"rewritten"` // names given another TTL
 	Overtaken    int `json:"overtaken"` // changes not made because the record has changed since it was read, or was changed so by a call whose answer was lost
-	NotDone      int `json:"notDone"`   // changes there was no time for, or that failed
+	NotDone      int `json:"notDone"`   // changes there was no time for, or that failed, and hosts' own records that wait for others of the host
 	TasksStopped int `json:"tasksStopped"`
 
 	Stops       []Stop `json:"stops,omitempty"`       // the first maxStops of the tasks that are stopped, or in a dry run would be

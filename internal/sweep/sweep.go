@@ -100,7 +100,8 @@ func Sweep(ctx context.Context, c Config) (report Report, err error) {
 	}
 	changeCtx, cancel := before(ctx, reserve/2)
 	defer cancel()
-	err = c.change(changeCtx, c.units(p.judgements, p.records), &report)
+	units, hosts := c.units(p.judgements, p.records)
+	err = c.change(changeCtx, units, hosts, &report)
 	p.stop(changeCtx, stops, &report)
 	return report, errors.Join(refused, err)
 }
