@@ -86,8 +86,7 @@ func Sweep(ctx context.Context, c Config) (report Report, err error) {
 		return report, fmt.Errorf("nothing is changed: %w", err)
 	}
 	heed(p.judgements, p.checked)
-	refused := withinBudget(p.judgements, c.Budget)
-	spareTheLast(p.judgements, p.records)
+	refused := settle(p.judgements, p.records, c.Budget)
 	report.count(p.judgements, p.checked)
 	c.tell(p.judgements)
 	stops, spared := p.stops()
