@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
 	"github.com/ecssd/ecssd/internal/sweeper"
@@ -41,9 +42,17 @@ func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 		}
 		return usageError{err}
 	}
-	config, err := loadAWS(ctx, s, "")
+	config, err := readAWS(ctx, s)
 	if err != nil {
 		return err
+	}
+	if config.Region == "" {
+		// Unlike Route 53, ECS and EC2 are other ones in each region: of a region that nobody named they would say that all is gone.
+		id, err := host.Identify(ctx, host.Given{})
+		if err != nil || id.Region == "" {
+			return usageError{errors.New("no AWS region is configured, and EC2 metadata tells none: give --region, or AWS_REGION in the environment")}
+		}
+		config.Region = id.Region
 	}
 	report, err := sweeper.Sweep(ctx, config, p, s.logger(std.Err))
 	if c.JSON {

@@ -37,6 +37,7 @@ func (w *world) deadHost() {
 func (w *world) execute(args ...string) (stdout, stderr string, status int) {
 	w.t.Helper()
 	command := w.command(args...)
+	command.Env = append(command.Env, w.environment...)
 	var out, err bytes.Buffer
 	command.Stdout, command.Stderr = &out, &err
 	if failure := command.Run(); failure != nil {
@@ -113,4 +114,25 @@ func TestSweepNamesTheFlagThatIsWrong(t *testing.T) {
 		assert.Equal(t, "ecssd: "+c.want+"\n", stderr)
 	}
 	assert.Empty(t, w.sandbox.Calls())
+}
+
+// A region that nobody named would be one in which there are none of the hosts.
+func TestSweepWithoutARegion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.environment = []string{"AWS_REGION=", "AWS_DEFAULT_REGION=", "AWS_CONFIG_FILE=/dev/null"}
+	require.NoError(t, w.sandbox.Seed(w.zone, sandbox.Set{
+		Name: "ip-10-0-0-3." + zoneName, Type: "A", SetIdentifier: deadID + ":host:123456789012/us-east-1", Weight: new(int64(1)), Values: []string{"10.0.0.3"},
+	}))
+	out, _, status := w.execute("sweep", "--dry-run")
+	assert.Equal(t, 0, status)
+	assert.Contains(t, out, "the host belongs to account 123456789012 in us-east-1", "the metadata's region is another")
+
+	w.environment = append(w.environment, "AWS_EC2_METADATA_DISABLED=true")
+	calls := len(w.sandbox.Calls())
+	out, stderr, status := w.execute("sweep", "--dry-run")
+	assert.Equal(t, 2, status)
+	assert.Empty(t, out)
+	assert.Equal(t, "ecssd: no AWS region is configured, and EC2 metadata tells none: give --region, or AWS_REGION in the environment\n", stderr)
+	assert.Len(t, w.sandbox.Calls(), calls)
 }
