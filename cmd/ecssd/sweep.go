@@ -66,12 +66,12 @@ func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 	if report.Seen == 0 && err != nil { // which says why nothing was read
 		return err
 	}
-	printReport(std.Out, report)
+	printReport(std.Out, s.Zone, report)
 	return err
 }
 
 // printReport prints a report: what is to be done about each record that is out of order, and what was done.
-func printReport(out io.Writer, r sweep.Report) {
+func printReport(out io.Writer, zone string, r sweep.Report) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, f := range r.Findings {
 		action := "delete"
@@ -80,14 +80,26 @@ func printReport(out io.Writer, r sweep.Report) {
 			action = string(f.Verdict)
 		case sweep.Left:
 			action = "leave"
+		case sweep.Refused:
+			action = "refuse"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", action, record.Escape(f.Name), f.Type, printable(f.Reason), f.SetID)
 	}
+	for _, stop := range r.Stops {
+		fmt.Fprintf(table, "stop\t%s\ttask\t%s\n", printable(stop.Task), printable(stop.Reason))
+	}
+	if r.NegativeTTL > 0 {
+		fmt.Fprintf(table, "lower\t%s\tSOA\tresolvers are to keep for %d s that a name does not exist\n", record.Escape(zone), r.NegativeTTL)
+	}
 	_ = table.Flush()
+	if r.TasksSpared != "" {
+		fmt.Fprintln(out, r.TasksSpared)
+	}
 	fmt.Fprintf(out, "%d records seen, %d stale, %d refused, %d unhealthy, %d left\n", r.Seen, r.Stale, r.Refused, r.Unhealthy, r.Left)
 	if r.DryRun {
 		fmt.Fprintln(out, "dry run: nothing is changed")
 		return
 	}
-	fmt.Fprintf(out, "%d deleted, %d put on standby, %d restored, %d not done, in %.1f s\n", r.Deleted, r.Standby, r.Restored, r.NotDone, r.Seconds)
+	fmt.Fprintf(out, "%d deleted, %d put on standby, %d restored, %d not done, %d tasks stopped, in %.1f s\n",
+		r.Deleted, r.Standby, r.Restored, r.NotDone, r.TasksStopped, r.Seconds)
 }

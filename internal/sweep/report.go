@@ -21,6 +21,9 @@ type Report struct {
 	Stops       []Stop `json:"stops,omitempty"`       // the first maxStops of the tasks that are stopped, or in a dry run would be
 	TasksSpared string `json:"tasksSpared,omitempty"` // why none is, although checks fail for which one would be
 
+	// NegativeTTL is what the zone's SOA record is lowered to, or in a dry run would be, in seconds; 0 where it stays.
+	NegativeTTL int64 `json:"negativeTtl,omitempty"`
+
 	// The zone's records of any kind, before the pass, and how many it may have; 0 where that was not to be learnt.
 	ZoneRecords int64 `json:"zoneRecords,omitempty"`
 	ZoneQuota   int64 `json:"zoneQuota,omitempty"`

@@ -143,7 +143,7 @@ func TestFunction(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			before := s.Records(s.zone)
-			want := outcome{Report: sweep.Report{DryRun: true, Seen: 4, Stale: 2, ZoneRecords: 6, ZoneQuota: 10_000, Findings: findings()}}
+			want := outcome{Report: sweep.Report{DryRun: true, Seen: 4, Stale: 2, NegativeTTL: 60, ZoneRecords: 6, ZoneQuota: 10_000, Findings: findings()}}
 			assert.Equal(t, want, start(t, s, run.variable, "NEGATIVE_TTL=60", "TTL=30").invoke(run.payload, plenty))
 			assert.Equal(t, before, s.Records(s.zone))
 			assert.Zero(t, s.changes())
@@ -291,6 +291,7 @@ func TestFunction(t *testing.T) {
 		got := start(t, s, "ZONE_ID="+s.zone, "TTL=30", "NEGATIVE_TTL=60", "LOG_LEVEL=warn").invoke(scheduled, plenty)
 		assert.Empty(t, got.Error)
 		assert.Equal(t, 1, got.Report.Rewritten, "the living host's address; in the service's name something else changes")
+		assert.Equal(t, int64(60), got.Report.NegativeTTL)
 		calls := s.Calls("ChangeResourceRecordSets")
 		assert.Equal(t, "SOA", calls[len(calls)-1].Changes[0].Set.Type)
 	})
