@@ -31,8 +31,8 @@ type Config struct {
 	// Stop asks ECS to stop a task of which a container fails its check; nil: such a container is only put on standby.
 	Stop func(ctx context.Context, cluster, task, reason string) error
 	// Budget is the part of the records, 0 to 1, above which all those are left that would go without proof: so many at once
-	// are more likely a mistake, of the sweeper or of what it reads. Of the checks it is the part of which so many may fail that
-	// tasks are stopped.
+	// are more likely a mistake, of the sweeper or of what it reads. Where a larger part of the
+	// checks fails, no task is stopped.
 	Budget float64
 	TTL    *int64 // seconds; every name whose records have another is rewritten, nil: none is
 	DryRun bool
