@@ -115,6 +115,7 @@ func TestSweeperMayDoWhatItDoesAndNoMore(t *testing.T) {
 	}
 }
 
+// ECS asks IAM about a listing of tasks by cluster with the resource *: a statement that names resources never allows it.
 func TestSweeperSeesOnlyGivenClusters(t *testing.T) {
 	for name, c := range map[string]struct {
 		clusters []any
@@ -125,16 +126,25 @@ func TestSweeperSeesOnlyGivenClusters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := sweeperStack(t, map[string]any{"EcsClusters": c.clusters, "CheckHealth": "true", "UnhealthyAction": "stop-task"})
-			bounded := 0
+			type grant struct{ resource, condition any }
+			const own = "arn:aws:ecs:eu-central-1:123456789012:"
+			clusters := map[string]any{"ArnLike": map[string]any{"ecs:cluster": c.want}}
+			members := grant{[]any{own + "container-instance/*", own + "task/*"}, clusters}
+			granted := map[string]grant{}
 			for _, statement := range statements(t, s, "Role") {
-				for _, action := range []any{"ecs:ListTasks", "ecs:StopTask"} {
-					if slices.Contains(list(statement["Action"]), action) {
-						bounded++
-						assert.Equal(t, map[string]any{"ArnLike": map[string]any{"ecs:cluster": c.want}}, statement["Condition"], action)
+				for _, action := range list(statement["Action"]) {
+					if name := action.(string); strings.HasPrefix(name, "ecs:") && name != "ecs:ListClusters" && name != "ecs:DescribeTaskDefinition" {
+						assert.NotContains(t, granted, name)
+						granted[name] = grant{statement["Resource"], statement["Condition"]}
 					}
 				}
 			}
-			assert.Equal(t, 2, bounded)
+			assert.Equal(t, map[string]grant{
+				"ecs:ListContainerInstances":     {c.want, map[string]any{"StringEquals": map[string]any{"aws:RequestedRegion": "eu-central-1"}}},
+				"ecs:ListTasks":                  {"*", with(clusters, "ArnEquals", map[string]any{"ecs:cluster": own + "cluster/*"})},
+				"ecs:DescribeContainerInstances": members, "ecs:DescribeTasks": members,
+				"ecs:StopTask": {own + "task/*", clusters},
+			}, granted)
 		})
 	}
 }

@@ -54,22 +54,22 @@ var resourceTypes = map[string]resourceType{
 // wildcards are the resources and actions with a * in them, by template and statement, with the reason.
 var wildcards = map[string]map[string]string{
 	"sweeper.cform": {
-		"Role fleet ec2:DescribeInstances *":                        "knows no resource",
-		"Role fleet ec2:DescribeInstanceStatus *":                   "knows no resource",
-		"AllClustersPolicy ecs:ListClusters *":                      "knows no resource",
-		"CheckPolicy ecs:DescribeTaskDefinition *":                  "knows no resource",
-		"VpcPolicy ec2:CreateNetworkInterface *":                    "Lambda takes no other role for a function in a VPC",
-		"VpcPolicy ec2:DescribeNetworkInterfaces *":                 "Lambda takes no other role for a function in a VPC",
-		"VpcPolicy ec2:DescribeSubnets *":                           "Lambda takes no other role for a function in a VPC",
-		"VpcPolicy ec2:DeleteNetworkInterface *":                    "Lambda takes no other role for a function in a VPC",
-		"VpcPolicy ec2:AssignPrivateIpAddresses *":                  "Lambda takes no other role for a function in a VPC",
-		"VpcPolicy ec2:UnassignPrivateIpAddresses *":                "Lambda takes no other role for a function in a VPC",
-		"Role fleet ecs:ListContainerInstances " + ofAny("cluster"): "clusters are found out, or named by their condition key",
+		"Role fleet ec2:DescribeInstances *":         "knows no resource",
+		"Role fleet ec2:DescribeInstanceStatus *":    "knows no resource",
+		"AllClustersPolicy ecs:ListClusters *":       "knows no resource",
+		"CheckPolicy ecs:DescribeTaskDefinition *":   "knows no resource",
+		"VpcPolicy ec2:CreateNetworkInterface *":     "Lambda takes no other role for a function in a VPC",
+		"VpcPolicy ec2:DescribeNetworkInterfaces *":  "Lambda takes no other role for a function in a VPC",
+		"VpcPolicy ec2:DescribeSubnets *":            "Lambda takes no other role for a function in a VPC",
+		"VpcPolicy ec2:DeleteNetworkInterface *":     "Lambda takes no other role for a function in a VPC",
+		"VpcPolicy ec2:AssignPrivateIpAddresses *":   "Lambda takes no other role for a function in a VPC",
+		"VpcPolicy ec2:UnassignPrivateIpAddresses *": "Lambda takes no other role for a function in a VPC",
+		"Role fleet ecs:ListTasks *":                 "a listing by cluster knows no resource; the cluster is its condition",
+
+		"Role fleet ecs:ListContainerInstances arn:*:ecs:*:*:cluster/${Names}": "the given clusters; the region is its condition, and a role's account its own",
 
 		"Role fleet ecs:DescribeContainerInstances " + ofAny("container-instance"): "what there is is found out",
 		"Role fleet ecs:DescribeContainerInstances " + ofAny("task"):               "what there is is found out",
-		"Role fleet ecs:ListTasks " + ofAny("container-instance"):                  "what there is is found out",
-		"Role fleet ecs:ListTasks " + ofAny("task"):                                "what there is is found out",
 		"Role fleet ecs:DescribeTasks " + ofAny("container-instance"):              "what there is is found out",
 		"Role fleet ecs:DescribeTasks " + ofAny("task"):                            "what there is is found out",
 		"StopTaskPolicy ecs:StopTask " + ofAny("task"):                             "which task fails is found out",
@@ -356,16 +356,25 @@ func (c *checker) statements(role string, value any) {
 		}
 		for _, action := range alternatives(statement["Action"]) {
 			for _, resource := range alternatives(statement["Resource"]) {
-				text, _ := resource.(string)
-				if function, ok := resource.(map[string]any); ok {
-					text, _ = list(function["Fn::Sub"])[0].(string)
-				}
+				text := pattern(resource)
 				if strings.ContainsAny(action.(string)+text, "*?") {
 					c.wild = append(c.wild, role+" "+action.(string)+" "+text)
 				}
 			}
 		}
 	}
+}
+
+// pattern gives a resource as it is written, of a text that functions substitute in and split.
+func pattern(resource any) string {
+	if function, ok := resource.(map[string]any); ok {
+		if split, ok := function["Fn::Split"].([]any); ok {
+			return pattern(split[1])
+		}
+		resource = list(function["Fn::Sub"])[0]
+	}
+	text, _ := resource.(string)
+	return text
 }
 
 // parameters have to be used, described, and to stand in one group of the console's form, with a label.
@@ -475,6 +484,7 @@ Outputs: {Name: {Value: !Sub '${Queue.QueueName}'}}
 		"an action":                {"sqs:SendMessage", "sqs:*", "Role p sqs:* "},
 		"any resource":             {"!GetAtt Queue.Arn", "'*'", "Role p sqs:SendMessage *"},
 		"a pattern":                {"!GetAtt Queue.Arn", "!Sub 'q/${Days}?'", "Role p sqs:SendMessage q/${Days}?"},
+		"a pattern that is split":  {"!GetAtt Queue.Arn", "!Split [',', !Sub ['q/*${N}', {N: !Ref Days}]]", "Role p sqs:SendMessage q/*${N}"},
 		"one of several":           {"!GetAtt Queue.Arn", "[!GetAtt Queue.Arn, 'a*']", "Role p sqs:SendMessage a*"},
 		"the branch of an If":      {"!GetAtt Queue.Arn", "!If [Some, !GetAtt Queue.Arn, 'a*']", "Role p sqs:SendMessage a*"},
 		"a statement by condition": {"{Action: 'sqs:SendMessage', Resource: !GetAtt Queue.Arn}", "!If [Some, {Action: 'a:B', Resource: '*'}, !Ref AWS::NoValue]", "Role p a:B *"},

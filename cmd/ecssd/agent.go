@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,15 +149,16 @@ func identify(ctx context.Context, s *Settings) (host.Identity, error) {
 // loadAWS reads the AWS configuration of the environment. Where it names no region the host's own is used: Route 53 is one
 // service for all regions of a partition, and the region tells the partition.
 func loadAWS(ctx context.Context, s *Settings, region string) (aws.Config, error) {
+	loaded, err := readAWS(ctx, s)
+	loaded.Region = cmp.Or(loaded.Region, region, "us-east-1")
+	return loaded, err
+}
+
+// readAWS reads the AWS configuration of the environment, which may name no region.
+func readAWS(ctx context.Context, s *Settings) (aws.Config, error) {
 	loaded, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.Region))
 	if err != nil {
 		return aws.Config{}, usageError{fmt.Errorf("read the AWS configuration: %w", err)}
-	}
-	if loaded.Region == "" {
-		loaded.Region = region
-	}
-	if loaded.Region == "" {
-		loaded.Region = "us-east-1"
 	}
 	return loaded, nil
 }

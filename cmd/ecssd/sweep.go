@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
 	"github.com/ecssd/ecssd/internal/sweeper"
@@ -17,10 +18,10 @@ import (
 type sweepCommand struct {
 	DryRun          bool   `help:"Say what would be done, and change nothing."`
 	Clusters        string `help:"Names or ARNs of ECS clusters, with commas between; all clusters of the region where not given."`
-	CheckHealth     bool   `help:"Check containers over HTTP."`
+	CheckHealth     bool   `help:"Check containers over HTTP, at every TCP port that they announce."`
 	CheckHealthPath string `help:"Path of the check, where a container names none." default:"/health"`
-	UnhealthyAction string `help:"What is done about a container that fails its check: standby or stop-task." enum:"standby,stop-task" default:"standby"`
-	DeleteBudget    string `help:"Part of the records above which none are deleted without EC2's proof." default:"30%"`
+	UnhealthyAction string `help:"What is done about a container that fails its check: standby, or stop-task if its task definition names the check and it failed in an earlier pass." enum:"standby,stop-task" default:"standby"`
+	DeleteBudget    string `help:"Part of the records above which none are deleted without EC2's proof, and of the checks that fail above which no task is stopped." default:"30%"`
 	NegativeTTL     int64  `name:"negative-ttl" help:"Seconds for which resolvers may keep the answer that a name does not exist; 0 leaves the zone's SOA record as it is." default:"0"`
 	JSON            bool   `name:"json" help:"Print the report as JSON."`
 }
@@ -54,9 +55,17 @@ func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 		}
 		return usageError{err}
 	}
-	config, err := loadAWS(ctx, s, "")
+	config, err := readAWS(ctx, s)
 	if err != nil {
 		return err
+	}
+	if config.Region == "" {
+		// Unlike Route 53, ECS and EC2 are other ones in each region: of a region that nobody named they would say that all is gone.
+		id, err := host.Identify(ctx, host.Given{})
+		if err != nil || id.Region == "" {
+			return usageError{errors.New("no AWS region is configured, and EC2 metadata tells none: give --region, or AWS_REGION in the environment")}
+		}
+		config.Region = id.Region
 	}
 	report, err := sweeper.Sweep(ctx, config, p, s.logger(std.Err))
 	if c.JSON {
@@ -70,12 +79,12 @@ func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 	if report.Seen == 0 && err != nil { // which says why nothing was read
 		return err
 	}
-	printReport(std.Out, report)
+	printReport(std.Out, s.Zone, report)
 	return err
 }
 
 // printReport prints a report: what is to be done about each record that is out of order, and what was done.
-func printReport(out io.Writer, r sweep.Report) {
+func printReport(out io.Writer, zone string, r sweep.Report) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, f := range r.Findings {
 		action := "delete"
@@ -84,14 +93,26 @@ func printReport(out io.Writer, r sweep.Report) {
 			action = string(f.Verdict)
 		case sweep.Left:
 			action = "leave"
+		case sweep.Refused:
+			action = "refuse"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", action, record.Escape(f.Name), f.Type, printable(f.Reason), f.SetID)
 	}
+	for _, stop := range r.Stops {
+		fmt.Fprintf(table, "stop\t%s\ttask\t%s\n", printable(stop.Task), printable(stop.Reason))
+	}
+	if r.NegativeTTL > 0 {
+		fmt.Fprintf(table, "lower\t%s\tSOA\tresolvers are to keep for %d s that a name does not exist\n", record.Escape(zone), r.NegativeTTL)
+	}
 	_ = table.Flush()
+	if r.TasksSpared != "" {
+		fmt.Fprintln(out, r.TasksSpared)
+	}
 	fmt.Fprintf(out, "%d records seen, %d stale, %d refused, %d unhealthy, %d left\n", r.Seen, r.Stale, r.Refused, r.Unhealthy, r.Left)
 	if r.DryRun {
 		fmt.Fprintln(out, "dry run: nothing is changed")
 		return
 	}
-	fmt.Fprintf(out, "%d deleted, %d put on standby, %d restored, %d not done, in %.1f s\n", r.Deleted, r.Standby, r.Restored, r.NotDone, r.Seconds)
+	fmt.Fprintf(out, "%d deleted, %d put on standby, %d restored, %d not done, %d tasks stopped, in %.1f s\n",
+		r.Deleted, r.Standby, r.Restored, r.NotDone, r.TasksStopped, r.Seconds)
 }

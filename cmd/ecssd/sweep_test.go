@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -37,6 +38,7 @@ func (w *world) deadHost() {
 func (w *world) execute(args ...string) (stdout, stderr string, status int) {
 	w.t.Helper()
 	command := w.command(args...)
+	command.Env = append(command.Env, w.environment...)
 	var out, err bytes.Buffer
 	command.Stdout, command.Stderr = &out, &err
 	if failure := command.Run(); failure != nil {
@@ -57,19 +59,49 @@ func TestSweepSaysWhatItWouldDoAndDoesIt(t *testing.T) {
 	plan := "" +
 		"delete  ip-10-0-0-2." + zoneName + "  A    " + reason + "  " + deadID + ":host:123456789012/eu-central-1\n" +
 		"delete  time." + zoneName + "         SRV  " + reason + "  " + deadID + ":ecs:" + strings.Repeat("2", 64) + ":80/tcp\n" +
+		"lower   " + zoneName + "              SOA  resolvers are to keep for 60 s that a name does not exist\n" +
 		"4 records seen, 2 stale, 0 refused, 0 unhealthy, 0 left\n"
 
-	out, _, status := w.execute("sweep", "--dry-run")
+	out, _, status := w.execute("sweep", "--dry-run", "--negative-ttl=60")
 	assert.Equal(t, 0, status)
 	assert.Equal(t, plan+"dry run: nothing is changed\n", out)
 	assert.Equal(t, before, w.sandbox.Records(w.zone))
 	assert.Empty(t, w.changes())
 
-	out, _, status = w.execute("sweep")
+	out, _, status = w.execute("sweep", "--negative-ttl=60")
 	assert.Equal(t, 0, status)
-	assert.Regexp(t, `^2 deleted, 0 put on standby, 0 restored, 0 not done, in \d+\.\d s\n$`, strings.TrimPrefix(out, plan))
+	assert.Regexp(t, `^2 deleted, 0 put on standby, 0 restored, 0 not done, 0 tasks stopped, in \d+\.\d s\n$`, strings.TrimPrefix(out, plan))
 	assert.Equal(t, w.own(), w.sandbox.Records(w.zone), "what is left is the living host's")
 	assert.Len(t, w.own(), 2)
+
+	out, _, status = w.execute("sweep", "--negative-ttl=60", "--dry-run")
+	assert.Equal(t, 0, status)
+	assert.Equal(t, "2 records seen, 0 stale, 0 refused, 0 unhealthy, 0 left\ndry run: nothing is changed\n", out)
+}
+
+func TestSweepPrintsEveryKindOfFinding(t *testing.T) {
+	report := sweep.Report{
+		DryRun: true, Seen: 9, Stale: 4, Refused: 1, Unhealthy: 1, Left: 1, NegativeTTL: 60,
+		Stops: []sweep.Stop{{Task: "arn:t1", Reason: "it answers\x1b 500"}}, TasksSpared: "no task is stopped: 2 of 3 checks failed, more than 30 %",
+	}
+	for i, v := range []sweep.Verdict{sweep.Dead, sweep.Orphan, sweep.Missing, sweep.Standby, sweep.Restore, sweep.Left, sweep.Refused} {
+		report.Findings = append(report.Findings, sweep.Finding{Verdict: v, Name: "web.a", Type: "SRV", SetID: strconv.Itoa(i), Reason: "as " + string(v)})
+	}
+	var out strings.Builder
+	printReport(&out, "a", report)
+	assert.Equal(t, `delete   web.a   SRV   as dead     0
+delete   web.a   SRV   as orphan   1
+delete   web.a   SRV   as missing  2
+standby  web.a   SRV   as standby  3
+restore  web.a   SRV   as restore  4
+leave    web.a   SRV   as left     5
+refuse   web.a   SRV   as refused  6
+stop     arn:t1  task  it answers\x1b 500
+lower    a       SOA   resolvers are to keep for 60 s that a name does not exist
+no task is stopped: 2 of 3 checks failed, more than 30 %
+9 records seen, 4 stale, 1 refused, 1 unhealthy, 1 left
+dry run: nothing is changed
+`, out.String())
 }
 
 func TestSweepPrintsItsReportAsJSON(t *testing.T) {
@@ -113,4 +145,25 @@ func TestSweepNamesTheFlagThatIsWrong(t *testing.T) {
 		assert.Equal(t, "ecssd: "+c.want+"\n", stderr)
 	}
 	assert.Empty(t, w.sandbox.Calls())
+}
+
+// A region that nobody named would be one in which there are none of the hosts.
+func TestSweepWithoutARegion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.environment = []string{"AWS_REGION=", "AWS_DEFAULT_REGION=", "AWS_CONFIG_FILE=/dev/null"}
+	require.NoError(t, w.sandbox.Seed(w.zone, sandbox.Set{
+		Name: "ip-10-0-0-3." + zoneName, Type: "A", SetIdentifier: deadID + ":host:123456789012/us-east-1", Weight: new(int64(1)), Values: []string{"10.0.0.3"},
+	}))
+	out, _, status := w.execute("sweep", "--dry-run")
+	assert.Equal(t, 0, status)
+	assert.Contains(t, out, "the host belongs to account 123456789012 in us-east-1", "the metadata's region is another")
+
+	w.environment = append(w.environment, "AWS_EC2_METADATA_DISABLED=true")
+	calls := len(w.sandbox.Calls())
+	out, stderr, status := w.execute("sweep", "--dry-run")
+	assert.Equal(t, 2, status)
+	assert.Empty(t, out)
+	assert.Equal(t, "ecssd: no AWS region is configured, and EC2 metadata tells none: give --region, or AWS_REGION in the environment\n", stderr)
+	assert.Len(t, w.sandbox.Calls(), calls)
 }

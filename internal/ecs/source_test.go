@@ -83,7 +83,7 @@ func member(n int) sweep.Instance {
 
 func served(name string, n int) sweep.Container {
 	return sweep.Container{Instance: host(n), Task: arn + "task/" + name + "/" + task(n), Cluster: arn + "cluster/" + name,
-		Service: arn + "cluster/" + name + "/web", Ports: []sweep.Port{port(80, 32768)}}
+		Service: arn + "cluster/" + name + "/web", Running: true, Ports: []sweep.Port{port(80, 32768)}}
 }
 
 func port(inside, outside uint16) sweep.Port {

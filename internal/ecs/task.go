@@ -17,6 +17,9 @@ import (
 // stopped is the last status of a task, and of a container, that has ended. A task with any other may still serve.
 const stopped = "STOPPED"
 
+// running is the last status of a task that has started, and the desired one of a task that is not being stopped.
+const running = "RUNNING"
+
 // maxPorts bounds the ports of one container, since a range of them is a few bytes only.
 const maxPorts = 1000
 
@@ -39,6 +42,7 @@ func membersOf(task types.Task) (members []member) {
 	}
 	base := sweep.Container{
 		Task: aws.ToString(task.TaskArn), Cluster: aws.ToString(task.ClusterArn), Stopped: aws.ToString(task.LastStatus) == stopped,
+		Running: aws.ToString(task.LastStatus) == running && aws.ToString(task.DesiredStatus) == running,
 	}
 	if service, ok := strings.CutPrefix(aws.ToString(task.Group), "service:"); ok {
 		base.Service = base.Cluster + "/" + service // a service's name is its own only within its cluster

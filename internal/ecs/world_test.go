@@ -22,17 +22,19 @@ func TestTasks(t *testing.T) {
 	}{
 		"running": {func(*fleet.Task) {}, func(*sweep.Container) {}, false},
 		"being stopped, and still serving": {
-			func(t *fleet.Task) { t.DesiredStatus = "STOPPED" }, func(*sweep.Container) {}, false},
+			func(t *fleet.Task) { t.DesiredStatus = "STOPPED" }, func(c *sweep.Container) { c.Running = false }, false},
 		"stopping": {
-			func(t *fleet.Task) { t.DesiredStatus, t.LastStatus = "STOPPED", "STOPPING" }, func(*sweep.Container) {}, false},
+			func(t *fleet.Task) { t.DesiredStatus, t.LastStatus = "STOPPED", "STOPPING" }, func(c *sweep.Container) { c.Running = false }, false},
+		"starting": {
+			func(t *fleet.Task) { t.LastStatus = "ACTIVATING" }, func(c *sweep.Container) { c.Running = false }, false},
 		"its container has stopped, and its ports may be another's": {
 			func(t *fleet.Task) {
 				t.DesiredStatus, t.LastStatus, t.Containers[0].LastStatus = "STOPPED", "DEPROVISIONING", "STOPPED"
 			},
-			func(c *sweep.Container) { c.Ports = nil }, false},
+			func(c *sweep.Container) { c.Running, c.Ports = false, nil }, false},
 		"stopped": {
 			func(t *fleet.Task) { t.LastStatus = "STOPPED" },
-			func(c *sweep.Container) { c.Stopped, c.Ports = true, nil }, false},
+			func(c *sweep.Container) { c.Running, c.Stopped, c.Ports = false, true, nil }, false},
 		"run by hand": {
 			func(t *fleet.Task) { t.Service = "" }, func(c *sweep.Container) { c.Service = "" }, false},
 		"the Engine's ID is not known yet": {
@@ -220,7 +222,7 @@ func TestTasksOutliveTheRegistrationOfTheirHost(t *testing.T) {
 	s.Fleet().Remove(fleet.IDs{ContainerInstances: []string{ci(2)}}) // forgotten by ECS altogether
 	got := read(t, source)
 	gone := served("main", 0)
-	gone.Stopped, gone.Ports = true, nil
+	gone.Running, gone.Stopped, gone.Ports = false, true, nil
 	assert.Equal(t, gone, got.Containers[docker(0)])
 	assert.Equal(t, sweep.Instance{State: sweep.Gone}, got.Instances[host(0)])
 	assert.True(t, got.Containers[docker(2)].Stopped)
@@ -259,7 +261,7 @@ func TestDefinitions(t *testing.T) {
 	bridged.Checks, hosted.Checks, own.Checks = checks, checks, checks
 	run.Checks = map[uint16]string{80: "/run", 81: "/variable", 82: "/label", 83: "", 85: "/run"}
 	hosted.Ports, own.Ports, own.Address = ports, ports, netip.MustParseAddr("10.0.9.9")
-	stopped.Stopped, stopped.Ports = true, nil
+	stopped.Running, stopped.Stopped, stopped.Ports = false, true, nil
 	assert.Equal(t, map[string]sweep.Container{docker(0): bridged, docker(1): hosted, docker(2): own, docker(3): run, docker(4): stopped}, got)
 
 	assert.Len(t, s.Calls("ecs:DescribeTaskDefinition"), 3, "once for each, and not for stopped tasks")

@@ -38,7 +38,11 @@ func TestNegativeTTL(t *testing.T) {
 	ttl, err := client.Zone(id).NegativeTTL(t.Context(), zoneName)
 	require.NoError(t, err)
 	assert.Equal(t, int64(900), ttl, "of a zone as Route 53 makes it, the record's TTL is the lesser")
-	require.NoError(t, client.Zone(id).LowerNegativeTTL(t.Context(), zoneName, 60))
+	for _, c := range []struct{ dryRun, lower bool }{{true, true}, {false, true}, {false, false}, {true, false}} {
+		lower, err := client.Zone(id).LowerNegativeTTL(t.Context(), zoneName, 60, c.dryRun)
+		require.NoError(t, err)
+		assert.Equal(t, c.lower, lower, c)
+	}
 	ttl, err = client.Zone(id).NegativeTTL(t.Context(), zoneName)
 	require.NoError(t, err)
 	assert.Equal(t, int64(60), ttl)

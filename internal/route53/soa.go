@@ -18,14 +18,16 @@ import (
 var ErrOtherZone = errors.New("is it a zone of another name?")
 
 // LowerNegativeTTL lowers for how long resolvers keep the answer that a name does not exist: the lesser of the SOA record's TTL
-// and its last field (RFC 2308), 900 s as Route 53 makes a zone. Both become seconds, where they are more.
-func (z *Zone) LowerNegativeTTL(ctx context.Context, name string, seconds int64) error {
+// and its last field (RFC 2308), 900 s as Route 53 makes a zone. Both become seconds, where they are more. It says whether one is,
+// and in a dry run does no more.
+func (z *Zone) LowerNegativeTTL(ctx context.Context, name string, seconds int64, dryRun bool) (lower bool, err error) {
 	soa, fields, minimum, err := z.soa(ctx, name)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if minimum <= seconds && aws.ToInt64(soa.TTL) <= seconds {
-		return nil
+	lower = minimum > seconds || aws.ToInt64(soa.TTL) > seconds
+	if !lower || dryRun {
+		return lower, nil
 	}
 	fields[6] = strconv.FormatInt(min(minimum, seconds), 10)
 	soa.TTL = aws.Int64(min(aws.ToInt64(soa.TTL), seconds))
@@ -34,9 +36,9 @@ func (z *Zone) LowerNegativeTTL(ctx context.Context, name string, seconds int64)
 		Changes: []types.Change{{Action: types.ChangeActionUpsert, ResourceRecordSet: &soa}},
 	}})
 	if err != nil {
-		return fmt.Errorf("lower the negative TTL of %s in its SOA record: %w", name, classify(err))
+		return false, fmt.Errorf("lower the negative TTL of %s in its SOA record: %w", name, classify(err))
 	}
-	return nil
+	return true, nil
 }
 
 // NegativeTTL gives for how long resolvers keep the answer that a name does not exist, in seconds, as LowerNegativeTTL has it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ecssd/ecssd/internal/plan"
@@ -14,8 +15,9 @@ import (
 // repeats records as they were listed, and none is an UPSERT, so that what an agent has changed meanwhile is neither
 // overwritten nor brought back.
 type unit struct {
-	verdict Verdict
-	changes []plan.Change
+	verdict  Verdict
+	changes  []plan.Change
+	instance string // the host whose record is deleted
 }
 
 // rewrite is the verdict on a name whose TTL is changed.
@@ -25,19 +27,24 @@ func replace(old, with record.Record) []plan.Change {
 	return []plan.Change{{Action: plan.Delete, Record: old}, {Action: plan.Create, Record: with}}
 }
 
-// units gives what the judgements call for. What changes one name stands together.
-func (c Config) units(judgements []Judgement, all []record.Record) []unit {
-	var units []unit
+// units gives what the judgements call for, and apart from it the deletion of hosts' own records. What changes one name stands
+// together.
+func (c Config) units(judgements []Judgement, all []record.Record) (units, hosts []unit) {
 	touched := map[group]bool{}
 	for _, j := range judgements {
 		g := group{j.Record.Name, j.Record.Type}
 		switch {
 		case j.Verdict.deletes():
-			units = append(units, unit{j.Verdict, []plan.Change{{Action: plan.Delete, Record: j.Record}}})
+			u := unit{j.Verdict, []plan.Change{{Action: plan.Delete, Record: j.Record}}, j.ID.Instance}
+			if j.ID.Kind == record.Host {
+				hosts = append(hosts, u)
+			} else {
+				units = append(units, u)
+			}
 		case j.Verdict == Standby:
-			units = append(units, unit{j.Verdict, replace(j.Record, j.Record.Mark())})
+			units = append(units, unit{verdict: Standby, changes: replace(j.Record, j.Record.Mark())})
 		case j.Verdict == Restore:
-			units = append(units, unit{j.Verdict, replace(j.Record, j.Record.Unmark())})
+			units = append(units, unit{verdict: Restore, changes: replace(j.Record, j.Record.Unmark())})
 		default:
 			continue
 		}
@@ -46,7 +53,7 @@ func (c Config) units(judgements []Judgement, all []record.Record) []unit {
 	if c.TTL != nil {
 		units = append(units, retimed(all, *c.TTL, touched)...)
 	}
-	return units
+	return units, hosts
 }
 
 // retimed gives each name whose records have another TTL a new one: the records of a name must share one, so that all are
@@ -73,7 +80,7 @@ func retimed(all []record.Record, ttl int64, touched map[group]bool) []unit {
 	var units []unit
 	for _, g := range order {
 		if !touched[g] {
-			units = append(units, unit{rewrite, byGroup[g]})
+			units = append(units, unit{verdict: rewrite, changes: byGroup[g]})
 		}
 	}
 	return units
@@ -89,14 +96,34 @@ const (
 	attempts = 25
 )
 
-// change makes all units that can be made, and counts them.
-func (c Config) change(ctx context.Context, units []unit, report *Report) error {
-	all := len(units)
+// changing is the changes of one pass under way.
+type changing struct {
+	Config
+	report *Report
+	stays  map[string]bool // instances of which a record that was to go may still be there
+}
+
+// change makes all changes that can be made, and counts them. A host's own record says whose the others are, should EC2 forget
+// the host: it goes after them, and stays while one of them does.
+func (c Config) change(ctx context.Context, units, hosts []unit, report *Report) error {
+	all := len(units) + len(hosts)
+	under := changing{c, report, map[string]bool{}}
+	err := under.sendAll(ctx, units)
+	if err == nil {
+		err = under.sendAll(ctx, slices.DeleteFunc(hosts, func(u unit) bool { return under.stays[u.instance] }))
+	}
+	report.NotDone = all - report.Deleted - report.Standby - report.Restored - report.Rewritten - report.Overtaken
+	if err != nil {
+		return fmt.Errorf("%d changes are left for the next pass: %w", report.NotDone, err)
+	}
+	return nil
+}
+
+func (c changing) sendAll(ctx context.Context, units []unit) error {
 	for len(units) > 0 {
 		n := first(units)
-		if err := c.send(ctx, units[:n], report); err != nil {
-			report.NotDone = all - report.Deleted - report.Standby - report.Restored - report.Rewritten - report.Overtaken
-			return fmt.Errorf("%d changes are left for the next pass: %w", report.NotDone, err)
+		if err := c.send(ctx, units[:n]); err != nil {
+			return err
 		}
 		units = units[n:]
 	}
@@ -117,7 +144,7 @@ func first(units []unit) int {
 
 // send makes one batch of units. Units that are refused are dropped: somebody has changed the record since it was read. Its
 // error is that there was no time left, or one that would meet every other batch too.
-func (c Config) send(ctx context.Context, units []unit, report *Report) error {
+func (c changing) send(ctx context.Context, units []unit) error {
 	var failed error
 	for failures := 0; len(units) > 0; {
 		if err := ctx.Err(); err != nil {
@@ -132,18 +159,18 @@ func (c Config) send(ctx context.Context, units []unit, report *Report) error {
 		switch {
 		case err == nil:
 			for _, u := range units {
-				report.done(u.verdict)
+				c.report.done(u.verdict)
 			}
 			return nil
 		case errors.As(err, &refusal) && refusal.Reason == plan.Denied && len(refusal.Named) == 0 && len(units) == 1:
 			return err
 		case errors.As(err, &refusal):
-			kept := without(units, refusal)
+			kept := c.without(units, refusal)
 			if len(kept) == len(units) {
-				return c.bisect(ctx, units, err, report)
+				return c.bisect(ctx, units, err)
 			}
 			c.Log.WithError(err).WithField("changes", len(units)-len(kept)).Info("records have changed since they were read, and are left")
-			report.Overtaken += len(units) - len(kept)
+			c.report.Overtaken += len(units) - len(kept)
 			units = kept
 		case errors.Is(err, plan.ErrNoSuchZone):
 			return err
@@ -160,12 +187,13 @@ func (c Config) send(ctx context.Context, units []unit, report *Report) error {
 }
 
 // without gives the units that a refusal does not name.
-func without(units []unit, refusal *plan.Refusal) (kept []unit) {
+func (c changing) without(units []unit, refusal *plan.Refusal) (kept []unit) {
 	for _, u := range units {
 		named := false
-		for _, c := range u.changes {
-			if _, ok := refusal.Named[c]; ok {
+		for _, change := range u.changes {
+			if reason, ok := refusal.Named[change]; ok {
 				named = true
+				c.stays[u.instance] = c.stays[u.instance] || reason != plan.NotFound
 			}
 		}
 		if !named {
@@ -176,17 +204,18 @@ func without(units []unit, refusal *plan.Refusal) (kept []unit) {
 }
 
 // bisect finds the bad unit of a batch that was refused with an error which names none.
-func (c Config) bisect(ctx context.Context, units []unit, refused error, report *Report) error {
+func (c changing) bisect(ctx context.Context, units []unit, refused error) error {
 	if len(units) == 1 {
 		c.Log.WithError(refused).WithField("record", units[0].changes[0].Record.Key()).Warn("a change was refused, and is not made")
-		report.Overtaken++
+		c.report.Overtaken++
+		c.stays[units[0].instance] = true
 		return nil
 	}
 	half := len(units) / 2
-	if err := c.send(ctx, units[:half], report); err != nil {
+	if err := c.send(ctx, units[:half]); err != nil {
 		return err
 	}
-	return c.send(ctx, units[half:], report)
+	return c.send(ctx, units[half:])
 }
 
 // pause waits before a call is repeated: a random part of an interval that doubles with each failure.

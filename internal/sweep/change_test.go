@@ -245,6 +245,58 @@ func TestTroubleWithTheZone(t *testing.T) {
 	})
 }
 
+// Of a host that EC2 does not know only its own record tells whose it was. Once that is gone nobody deletes the others.
+func TestAHostsOwnRecordGoesAfterItsOthers(t *testing.T) {
+	records := []record.Record{on(1, 1), host(9)}
+	for n := range 150 {
+		records = append(records, on(9, 900+n))
+	}
+	fails := func(_ int, changes []plan.Change) (error, bool) {
+		for _, c := range changes {
+			if c.Record == records[151] {
+				return errLost, false
+			}
+		}
+		return nil, true
+	}
+	for name, test := range map[string]struct {
+		meanwhile func(z *zone)
+		fault     func(int, []plan.Change) (error, bool)
+		unnamed   bool
+		fails     bool
+		want      []record.Record
+		counted   []int // deleted, overtaken, not done
+	}{
+		"all is well":                {want: records[:1], counted: []int{151, 0, 0}},
+		"the second batch fails":     {fault: fails, fails: true, want: append(records[:2:2], records[102:]...), counted: []int{100, 0, 51}},
+		"one has changed":            {meanwhile: func(z *zone) { z.put(asking(7, records[5])) }, want: append(records[:2:2], asking(7, records[5])), counted: []int{149, 1, 1}},
+		"one has changed, not named": {meanwhile: func(z *zone) { z.put(asking(7, records[5])) }, unnamed: true, want: append(records[:2:2], asking(7, records[5])), counted: []int{149, 1, 1}},
+		"one is gone already":        {meanwhile: func(z *zone) { z.remove(records[5]) }, want: records[:1], counted: []int{150, 1, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scene(t, func(t *testing.T) {
+				z := newZone(t, records...)
+				z.fault, z.unnamed = test.fault, test.unnamed
+				z.before = func(call int) {
+					if call == 1 && test.meanwhile != nil {
+						test.meanwhile(z)
+					}
+				}
+				c := config(z, says(fleet(1)))
+				c.Budget = 1
+				report, err := sweep.Sweep(t.Context(), c)
+				assert.Equal(t, test.fails, err != nil)
+				addsUp(t, report)
+				assert.Equal(t, sorted(test.want...), z.content())
+				assert.Equal(t, test.counted, []int{report.Deleted, report.Overtaken, report.NotDone})
+				z.fault = nil
+				swept(t, c)
+				assert.Equal(t, records[:1], z.content(), "in the next pass")
+			})
+		})
+	}
+}
+
 func TestNewTTL(t *testing.T) {
 	seconds := func(ttl int64, r record.Record) record.Record {
 		r.TTL = ttl

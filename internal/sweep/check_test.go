@@ -1,17 +1,21 @@
 package sweep_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -313,69 +317,133 @@ func TestManyTargetsOfWhichSomeHang(t *testing.T) {
 	assert.Equal(t, []int{30, 30}, []int{report.Unhealthy, report.Standby})
 }
 
+// A task is stopped that fails the check its definition names, and has failed before. All that fail here are marked, and every
+// container names its check, where nothing else is said.
 func TestStopTask(t *testing.T) {
+	container := func(n int, change func(*sweep.Container)) func(*service) {
+		return func(s *service) {
+			c := s.fleet.Containers[id(n)]
+			change(&c)
+			s.fleet.Containers[id(n)] = c
+		}
+	}
+	host := func(n int, change func(*sweep.Instance)) func(*service) {
+		return func(s *service) {
+			i := s.fleet.Instances[instance(n)]
+			change(&i)
+			s.fleet.Instances[instance(n)] = i
+		}
+	}
+	unnamed := func(n int) func(*service) {
+		return container(n, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "", 81: "/health"} })
+	}
+	first := func(n int) func(*service) {
+		return func(s *service) {
+			s.records[n-1] = asking(1, with(s.records[n-1], func(r *record.Record) { r.Value = "1" + r.Value[1:] }))
+		}
+	}
 	for name, test := range map[string]struct {
 		statuses []int
 		change   func(*service)
-		records  func([]record.Record)
+		budget   float64 // 0: all may fail
 		dryRun   bool
 		err      error
 		want     []string
+		spared   string
 		counted  int
 	}{
-		"one of three":            {statuses: []int{500, 200, 200}, want: []string{"main task-000001"}, counted: 1},
-		"two of three":            {statuses: []int{500, 200, 500}, want: []string{"main task-000001", "main task-000003"}, counted: 2},
-		"all of three, one stays": {statuses: []int{500, 500, 500}, want: []string{"main task-000001", "main task-000002"}, counted: 2},
-		"the only one":            {statuses: []int{500}},
-		"of no service": {statuses: []int{500, 200}, change: func(s *service) {
-			c := s.fleet.Containers[id(1)]
-			c.Service = ""
-			s.fleet.Containers[id(1)] = c
-		}},
-		"the others have stopped": {statuses: []int{500}, change: func(s *service) {
+		"one of three":                  {statuses: []int{500, 200, 200}, want: []string{"main task-000001"}, counted: 1},
+		"two of three":                  {statuses: []int{500, 200, 500}, want: []string{"main task-000001", "main task-000003"}, counted: 2},
+		"all of three, one stays":       {statuses: []int{500, 500, 500}, want: []string{"main task-000001", "main task-000002"}, counted: 2},
+		"the only one":                  {statuses: []int{500}},
+		"failing for the first time":    {statuses: []int{500, 200}, change: first(1)},
+		"the definition names no check": {statuses: []int{500, 200}, change: unnamed(1)},
+		"of no service":                 {statuses: []int{500, 200}, change: container(1, func(c *sweep.Container) { c.Service = "" })},
+		"it is being stopped":           {statuses: []int{500, 200, 200}, change: container(1, func(c *sweep.Container) { c.Running = false })},
+		"the other is being stopped":    {statuses: []int{500, 200}, change: container(2, func(c *sweep.Container) { c.Running = false })},
+		"the other has stopped": {statuses: []int{500}, change: func(s *service) {
 			c := running(1, 2)
-			c.Stopped = true
+			c.Running, c.Stopped = false, true
 			s.fleet.Containers[id(2)] = c
 		}},
-		"the others are another service's": {statuses: []int{500, 200}, change: func(s *service) {
-			c := s.fleet.Containers[id(2)]
-			c.Service = "second/web"
-			s.fleet.Containers[id(2)] = c
-		}},
-		"two containers of one task": {statuses: []int{500, 500}, change: func(s *service) {
-			c := s.fleet.Containers[id(2)]
-			c.Task = s.fleet.Containers[id(1)].Task
-			s.fleet.Containers[id(2)] = c
-		}},
-		"it is starting": {statuses: []int{500, 200}, records: func(r []record.Record) { r[0].Weight = 0 }},
-		"it was failing": {statuses: []int{500, 200}, records: func(r []record.Record) { r[0] = marked(r[0]) }, want: []string{"main task-000001"}, counted: 1},
-		"a dry run":      {statuses: []int{500, 200}, dryRun: true},
-		"ECS refuses":    {statuses: []int{500, 500, 200}, err: errRead, want: []string{"main task-000001", "main task-000002"}},
+		"the other's host is gone":         {statuses: []int{500, 200}, change: host(2, func(i *sweep.Instance) { i.State = sweep.Gone })},
+		"the other's host is not known":    {statuses: []int{500, 200}, change: host(2, func(i *sweep.Instance) { i.State = sweep.Unknown })},
+		"the other's host is disconnected": {statuses: []int{500, 200}, change: host(2, func(i *sweep.Instance) { i.Connected = false })},
+		"the other is another service's":   {statuses: []int{500, 200}, change: container(2, func(c *sweep.Container) { c.Service = "second/web" })},
+		"two containers of one task":       {statuses: []int{500, 500}, change: container(2, func(c *sweep.Container) { c.Task = "task-000001" })},
+		"two containers of one of two tasks": {statuses: []int{500, 500, 200}, change: container(2, func(c *sweep.Container) { c.Task = "task-000001" }),
+			want: []string{"main task-000001"}, counted: 1},
+		"a dry run":     {statuses: []int{500, 200}, dryRun: true, want: []string{"main task-000001"}},
+		"ECS refuses":   {statuses: []int{500, 500, 200}, err: errRead, want: []string{"main task-000001", "main task-000002"}},
+		"a half may":    {statuses: []int{500, 200}, budget: 0.5, want: []string{"main task-000001"}, counted: 1},
+		"too many fail": {statuses: []int{500, 500, 200}, budget: 0.5, spared: "no task is stopped: 2 of 3 checks failed, more than 50 %"},
+		"too many fail for the first time": {statuses: []int{500, 500, 200}, change: first(2), budget: 0.5,
+			spared: "no task is stopped: 2 of 3 checks failed, more than 50 %"},
+		"ports without a check fail for the first time": {statuses: []int{500, 500, 200}, budget: 0.5,
+			change: func(s *service) { unnamed(2)(s); first(2)(s) }, spared: "no task is stopped: 2 of 3 checks failed, more than 50 %"},
+		"ports without a check fail as ever": {statuses: []int{500, 500, 500, 200}, budget: 0.5,
+			change: func(s *service) { unnamed(2)(s); unnamed(3)(s) }, want: []string{"main task-000001"}, counted: 1},
+		"too many, of which none would be stopped": {statuses: []int{500, 500, 200}, budget: 0.5, change: func(s *service) { first(1)(s); first(2)(s) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var s service
 			var asked atomic.Int32
-			for _, code := range test.statuses {
+			for i, code := range test.statuses {
 				s.serve(t, status(code, &asked))
+				container(i+1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "/health"} })(&s)
+				if code != 200 {
+					s.records[i] = marked(s.records[i])
+				}
 			}
 			if test.change != nil {
 				test.change(&s)
 			}
-			if test.records != nil {
-				test.records(s.records)
-			}
 			c, _ := s.config(t, s.records...)
-			c.DryRun = test.dryRun
-			var stopped []string
+			c.DryRun, c.Budget = test.dryRun, cmp.Or(test.budget, 1)
+			log, logged := logtest.NewNullLogger()
+			c.Log = logrus.NewEntry(log)
+			stopped, would := []string(nil), []string(nil)
 			c.Stop = func(_ context.Context, cluster, task, reason string) error {
 				assert.NotEmpty(t, reason)
 				stopped = append(stopped, cluster+" "+task)
 				return test.err
 			}
 			report := swept(t, c)
-			assert.Equal(t, test.want, stopped)
+			for _, stop := range report.Stops {
+				assert.Contains(t, stop.Reason, "it answers 500")
+				would = append(would, "main "+stop.Task)
+			}
+			assert.Equal(t, test.want, would)
+			if test.dryRun {
+				assert.Empty(t, stopped)
+			} else {
+				assert.Equal(t, test.want, stopped)
+			}
 			assert.Equal(t, test.counted, report.TasksStopped)
+			assert.Equal(t, test.spared, report.TasksSpared)
+			said := slices.ContainsFunc(logged.AllEntries(), func(e *logrus.Entry) bool { return strings.HasPrefix(e.Message, "no task is stopped") })
+			assert.Equal(t, test.spared != "", said)
 		})
 	}
+}
+
+// A crowd of tasks that fail makes no report too large to be handed on.
+func TestStopsInTheReport(t *testing.T) {
+	t.Parallel()
+	var s service
+	ill := listen(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	for n := range 120 {
+		r := s.add(ill)
+		s.records[n] = marked(r)
+		c := s.fleet.Containers[id(n+1)]
+		c.Checks = map[uint16]string{80: "/health"}
+		s.fleet.Containers[id(n+1)] = c
+	}
+	c, _ := s.config(t, s.records...)
+	c.Budget = 1
+	c.Stop = func(context.Context, string, string, string) error { return nil }
+	report := swept(t, c)
+	assert.Len(t, report.Stops, 100)
+	assert.Equal(t, 119, report.TasksStopped)
 }

@@ -45,6 +45,7 @@ type Container struct {
 	Task     string // ARN
 	Cluster  string // ARN
 	Service  string // the ECS service that keeps the task running; empty for a task run by hand
+	Running  bool   // its task runs, and is to
 	Stopped  bool   // its task has stopped, and not just been asked to
 	Address  netip.Addr
 	Ports    []Port

@@ -15,7 +15,7 @@ type Verdict string
 const (
 	Keep    Verdict = "keep"
 	Dead    Verdict = "dead"    // EC2 says that the instance is gone, or ECS that the task has stopped: delete
-	Orphan  Verdict = "orphan"  // ECS knows no such container on an instance that it knows: delete, if that is so twice
+	Orphan  Verdict = "orphan"  // ECS, connected to the instance, knows no such container on it: delete, if that is so twice
 	Missing Verdict = "missing" // EC2 knows no such instance, and it was one of this account and region: delete
 	Standby Verdict = "standby" // weight 0, marked
 	Restore Verdict = "restore" // the weight that the container asked for, the mark removed
@@ -104,8 +104,12 @@ func (j *Judgement) container(fleet Fleet, instance Instance, owners owners) {
 	}
 	c, known := fleet.Containers[j.ID.Container]
 	if j.ID.Kind != record.Docker && instance.InCluster && instance.Complete && (!known || c.Stopped) {
-		j.is(Orphan, "ECS runs no container "+short(j.ID.Container)+" on instance "+j.ID.Instance)
-		return
+		if instance.Connected {
+			j.is(Orphan, "ECS runs no container "+short(j.ID.Container)+" on instance "+j.ID.Instance)
+			return
+		}
+		// So looks a host that has moved to a cluster which is not read, and left its registration behind.
+		j.is(Left, "ECS knows no container "+short(j.ID.Container)+" on instance "+j.ID.Instance+", whose ECS agent is disconnected")
 	}
 	target, ok := record.ParseTarget(j.Record.Value)
 	if j.Record.Type != record.SRV || !ok {

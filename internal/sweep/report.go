@@ -15,8 +15,14 @@ type Report struct {
 	Restored     int `json:"restored"`
 	Rewritten    int `json:"rewritten"` // names given another TTL
 	Overtaken    int `json:"overtaken"` // changes not made because the record has changed since it was read, or was changed so by a call whose answer was lost
-	NotDone      int `json:"notDone"`   // changes there was no time for, or that failed
+	NotDone      int `json:"notDone"`   // changes there was no time for, or that failed, and hosts' own records that wait for others of the host
 	TasksStopped int `json:"tasksStopped"`
+
+	Stops       []Stop `json:"stops,omitempty"`       // the first maxStops of the tasks that are stopped, or in a dry run would be
+	TasksSpared string `json:"tasksSpared,omitempty"` // why none is, although checks fail for which one would be
+
+	// NegativeTTL is what the zone's SOA record is lowered to, or in a dry run would be, in seconds; 0 where it stays.
+	NegativeTTL int64 `json:"negativeTtl,omitempty"`
 
 	// The zone's records of any kind, before the pass, and how many it may have; 0 where that was not to be learnt.
 	ZoneRecords int64 `json:"zoneRecords,omitempty"`
@@ -42,6 +48,8 @@ const (
 	maxFindings = 500
 	// maxLeft of them are left, as every record of another region's hosts is in every pass: they hide nothing else.
 	maxLeft = 250
+	// maxStops do for a person to see what is going on.
+	maxStops = 100
 )
 
 func (r *Report) count(judgements []Judgement, checked results) {

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -25,8 +26,11 @@ func (v Verdict) unproven() bool { return v == Orphan || v == Missing }
 
 func (v Verdict) deletes() bool { return v == Dead || v.unproven() }
 
-// withinBudget refuses to delete all records that would go without proof, if they are too many.
-func withinBudget(judgements []Judgement, budget float64) error {
+// settle takes back what would go too far: the last records of names, and where too many would go without proof all of those. What
+// is left for its name's sake does not count for the budget. all is the zone, records of others included.
+func settle(judgements []Judgement, all []record.Record, budget float64) error {
+	before := slices.Clone(judgements)
+	spareTheLast(judgements, all)
 	refusal := ErrBudget{Records: len(judgements), Budget: budget}
 	for _, j := range judgements {
 		if j.Verdict.unproven() {
@@ -37,10 +41,15 @@ func withinBudget(judgements []Judgement, budget float64) error {
 		return nil
 	}
 	for i := range judgements {
-		if judgements[i].Verdict.unproven() {
-			judgements[i].is(Refused, "too many records would go without proof ("+judgements[i].Reason+")")
+		j := &judgements[i]
+		switch {
+		case j.Verdict.unproven():
+			j.is(Refused, "too many records would go without proof ("+j.Reason+")")
+		case !before[i].Verdict.unproven():
+			*j = before[i] // what is the last of its name, and which address is needed, is another matter now
 		}
 	}
+	spareTheLast(judgements, all)
 	return &refusal
 }
 
@@ -51,7 +60,7 @@ type group struct {
 }
 
 // spareTheLast leaves the last record of a service that would go without proof, the last serving one that would go on standby
-// for its host's sake, and the address of every record that stays. all is the zone, records of others included.
+// for its host's sake, and the address of every record that stays.
 func spareTheLast(judgements []Judgement, all []record.Record) {
 	remaining, serving := map[group]int{}, map[group]int{}
 	for _, r := range all {
@@ -106,6 +115,23 @@ func keepAddresses(judgements []Judgement, all []record.Record, remaining map[gr
 		if j.Record.Type == record.A && j.Verdict.deletes() && needed[g.name] && remaining[g] == 0 {
 			j.is(Left, "a record that stays points to it ("+j.Reason+")")
 			remaining[g]++
+		}
+	}
+	keepHomes(judgements)
+}
+
+// keepHomes leaves the own record of a host that EC2 does not know while another record of the host stays, which without it
+// would stay for good.
+func keepHomes(judgements []Judgement) {
+	stays := map[string]bool{}
+	for _, j := range judgements {
+		if j.ID.Kind != record.Host && !j.Verdict.deletes() {
+			stays[j.ID.Instance] = true
+		}
+	}
+	for i := range judgements {
+		if j := &judgements[i]; j.ID.Kind == record.Host && j.Verdict == Missing && stays[j.ID.Instance] {
+			j.is(Left, "another record of the host stays ("+j.Reason+")")
 		}
 	}
 }

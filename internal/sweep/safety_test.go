@@ -2,6 +2,7 @@ package sweep_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -91,6 +92,70 @@ func TestOthersRecordsMakeNoRoomInTheBudget(t *testing.T) {
 		report, err := sweep.Sweep(t.Context(), config(z, says(fleet(1))))
 		assert.Error(t, err)
 		assert.Equal(t, []int{12, 11}, []int{report.Seen, report.Refused})
+	})
+}
+
+// What stays as the last of its name takes nothing from the budget: a service of which every name has one orphan would keep all
+// others from being swept.
+func TestWhatIsSparedDoesNotCountForTheBudget(t *testing.T) {
+	last := func(n int) record.Record { return srv(fmt.Sprint("last", n), instance(1), ip(address(1)), 1000+n) }
+	scene(t, func(t *testing.T) {
+		z := newZone(t, on(1, 999))
+		var want []record.Record
+		for n := range 11 {
+			want = append(want, last(n))
+		}
+		for h := 1; h <= 24; h++ {
+			want = append(want, on(h, h))
+		}
+		z.put(want...)
+		report := swept(t, config(z, says(fleet(24))))
+		assert.Equal(t, sorted(want...), z.content())
+		assert.Equal(t, []int{36, 11, 0, 1}, []int{report.Seen, report.Left, report.Refused, report.Deleted})
+	})
+}
+
+// Where all that is not proven stays, other records are the last of their names, and other addresses are needed.
+func TestARefusalIsHeededByWhatIsSpared(t *testing.T) {
+	scene(t, func(t *testing.T) {
+		f := fleet(3)
+		f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone}
+		i := member(3)
+		i.Impaired, i.Connected = true, false
+		f.Instances[instance(3)] = i
+		db := func(n int) record.Record { return srv("db", instance(1), ip(address(2)), n) } // by the address of the host that is gone
+		hung := srv("db", instance(3), ip(address(3)), 3)
+		last := srv("last", instance(1), ip(address(1)), 50)
+		z := newZone(t, host(2), hung, on(1, 1), last, host(9), on(9, 9))
+		for n := range 20 {
+			z.put(db(1000 + n))
+		}
+		report, err := sweep.Sweep(t.Context(), config(z, says(f)))
+		assert.ErrorContains(t, err, "22 of 26 records would go")
+		addsUp(t, report)
+		by := verdicts(report)
+		assert.Equal(t, sweep.Left, by[host(2).SetID], "records that are refused point to it")
+		assert.Equal(t, sweep.Standby, by[hung.SetID], "those serve beside it")
+		assert.Equal(t, sweep.Left, by[last.SetID])
+		assert.Equal(t, []sweep.Verdict{sweep.Refused, sweep.Refused}, []sweep.Verdict{by[on(9, 9).SetID], by[host(9).SetID]})
+		assert.Equal(t, []int{24, 22, 0}, []int{report.Stale + report.Left, report.Refused, report.Deleted})
+	})
+}
+
+// The own record of a host that EC2 does not know stays beside a record that stays, though a living host has the same address.
+func TestTheHomeOfARecordThatStays(t *testing.T) {
+	scene(t, func(t *testing.T) {
+		last := srv("db", instance(9), ip(address(1)), 9)
+		home := hostAt(instance(9), 1, account+"/"+region)
+		z := newZone(t, on(1, 1), host(1), last, home)
+		report := swept(t, config(z, says(fleet(1))))
+		assert.Equal(t, sorted(on(1, 1), host(1), last, home), z.content())
+		assert.Equal(t, 2, report.Left)
+		z.put(srv("db", instance(1), ip(address(1)), 1))
+		f := fleet(1)
+		f.Containers[id(1)] = running(1, 1)
+		swept(t, config(z, says(f)))
+		assert.Equal(t, sorted(on(1, 1), host(1), srv("db", instance(1), ip(address(1)), 1)), z.content(), "both go once another serves")
 	})
 }
 

@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +31,8 @@ type Config struct {
 	// Stop asks ECS to stop a task of which a container fails its check; nil: such a container is only put on standby.
 	Stop func(ctx context.Context, cluster, task, reason string) error
 	// Budget is the part of the records, 0 to 1, above which all those are left that would go without proof: so many at once
-	// are more likely a mistake, of the sweeper or of what it reads.
+	// are more likely a mistake, of the sweeper or of what it reads. Where a larger part of the
+	// checks fails, no task is stopped.
 	Budget float64
 	TTL    *int64 // seconds; every name whose records have another is rewritten, nil: none is
 	DryRun bool
@@ -86,17 +86,22 @@ func Sweep(ctx context.Context, c Config) (report Report, err error) {
 		return report, fmt.Errorf("nothing is changed: %w", err)
 	}
 	heed(p.judgements, p.checked)
-	refused := withinBudget(p.judgements, c.Budget)
-	spareTheLast(p.judgements, p.records)
+	refused := settle(p.judgements, p.records, c.Budget)
 	report.count(p.judgements, p.checked)
 	c.tell(p.judgements)
+	stops, spared := p.stops()
+	if spared != "" {
+		c.Log.Warn(spared)
+	}
+	report.Stops, report.TasksSpared = stops[:min(len(stops), maxStops)], spared
 	if c.DryRun {
 		return report, refused
 	}
 	changeCtx, cancel := before(ctx, reserve/2)
 	defer cancel()
-	err = c.change(changeCtx, c.units(p.judgements, p.records), &report)
-	p.stopTasks(changeCtx, &report)
+	units, hosts := c.units(p.judgements, p.records)
+	err = c.change(changeCtx, units, hosts, &report)
+	p.stop(changeCtx, stops, &report)
 	return report, errors.Join(refused, err)
 }
 
@@ -213,48 +218,4 @@ func (c Config) tell(judgements []Judgement) {
 			"verdict": j.Verdict, "name": j.Record.Name, "type": j.Record.Type, "set_id": j.Record.SetID, "reason": j.Reason, "dry_run": c.DryRun,
 		}).Info("record out of order")
 	}
-}
-
-// stopTasks stops the tasks of containers that fail their checks, if that is asked for: never all running tasks of a service,
-// and none that no service would start again.
-func (p *pass) stopTasks(ctx context.Context, report *Report) {
-	if p.Stop == nil {
-		return
-	}
-	running, failing := map[string]map[string]bool{}, map[string]Container{}
-	for _, known := range p.fleet.Containers {
-		if known.Service != "" && !known.Stopped {
-			if running[known.Service] == nil {
-				running[known.Service] = map[string]bool{}
-			}
-			running[known.Service][known.Task] = true
-		}
-	}
-	for _, j := range p.judgements {
-		known, ok := p.fleet.Containers[j.ID.Container]
-		if ok && known.Service != "" && !known.Stopped && p.checked.failed(j.Record.Key()) != nil {
-			failing[known.Task] = known
-		}
-	}
-	for _, known := range sorted(failing) {
-		if len(running[known.Service]) <= 1 || ctx.Err() != nil {
-			continue
-		}
-		delete(running[known.Service], known.Task)
-		if err := p.Stop(ctx, known.Cluster, known.Task, "ecssd: a container fails its HTTP check"); err != nil {
-			p.Log.WithError(err).WithField("task", known.Task).Warn("stopping a task failed")
-			continue
-		}
-		report.TasksStopped++
-	}
-}
-
-// sorted gives containers by task, in order.
-func sorted(byTask map[string]Container) []Container {
-	var found []Container
-	for _, c := range byTask {
-		found = append(found, c)
-	}
-	slices.SortFunc(found, func(a, b Container) int { return cmp.Compare(a.Task, b.Task) })
-	return found
 }

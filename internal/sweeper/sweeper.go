@@ -122,9 +122,13 @@ func Sweep(ctx context.Context, config aws.Config, p Parameters, log *logrus.Ent
 	}
 	report, err := sweep.Sweep(ctx, c)
 	report.ZoneRecords, report.ZoneQuota = quota.Records, quota.Limit
-	if err == nil && p.NegativeTTL > 0 && !p.DryRun {
-		if err = zone.LowerNegativeTTL(ctx, p.Zone, p.NegativeTTL); err != nil {
+	if err == nil && p.NegativeTTL > 0 {
+		lower := false
+		if lower, err = zone.LowerNegativeTTL(ctx, p.Zone, p.NegativeTTL, p.DryRun); err != nil {
 			report.Error = err.Error()
+		}
+		if lower {
+			report.NegativeTTL = p.NegativeTTL
 		}
 	}
 	return report, err

@@ -129,9 +129,9 @@ func TestFunction(t *testing.T) {
 			assert.Equal(t, want, f.invoke(payload, plenty))
 			assert.Len(t, s.of(living), 2)
 			assert.Empty(t, s.of(dead))
-			assert.Equal(t, 1, s.changes())
+			assert.Equal(t, 2, s.changes(), "the host's own record comes last")
 			assert.Equal(t, outcome{Report: sweep.Report{Seen: 2, ZoneRecords: 4, ZoneQuota: 10_000}}, f.invoke(payload, plenty), "the same process again")
-			assert.Equal(t, 1, s.changes())
+			assert.Equal(t, 2, s.changes())
 		})
 	}
 
@@ -143,7 +143,7 @@ func TestFunction(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			before := s.Records(s.zone)
-			want := outcome{Report: sweep.Report{DryRun: true, Seen: 4, Stale: 2, ZoneRecords: 6, ZoneQuota: 10_000, Findings: findings()}}
+			want := outcome{Report: sweep.Report{DryRun: true, Seen: 4, Stale: 2, NegativeTTL: 60, ZoneRecords: 6, ZoneQuota: 10_000, Findings: findings()}}
 			assert.Equal(t, want, start(t, s, run.variable, "NEGATIVE_TTL=60", "TTL=30").invoke(run.payload, plenty))
 			assert.Equal(t, before, s.Records(s.zone))
 			assert.Zero(t, s.changes())
@@ -268,9 +268,16 @@ func TestFunction(t *testing.T) {
 		s.announce(living, "5", port(well))
 		s.task("6", port(ill))
 		s.announce(living, "6", port(ill))
-		got := start(t, s, "CHECK_HEALTH=true", "CHECK_HEALTH_PATH=/alive", "UNHEALTHY_ACTION=stop-task", "ECS_CLUSTERS=main").invoke(scheduled, plenty)
+		f := start(t, s, "CHECK_HEALTH=true", "CHECK_HEALTH_PATH=/alive", "UNHEALTHY_ACTION=stop-task", "ECS_CLUSTERS=main", "DELETE_BUDGET=70%")
+		got := f.invoke(scheduled, plenty)
 		assert.Empty(t, got.Error)
-		assert.Equal(t, []int{2, 2, 2}, []int{got.Report.Unhealthy, got.Report.Standby, got.Report.TasksStopped})
+		assert.Equal(t, []int{2, 2, 0}, []int{got.Report.Unhealthy, got.Report.Standby, got.Report.TasksStopped}, "they may not speak HTTP")
+		require.NoError(t, s.Fleet().Put(fleet.State{TaskDefinitions: []fleet.TaskDefinition{{Family: "web", Revision: 1, Containers: []fleet.ContainerDefinition{
+			{Name: "web", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/alive"}},
+		}}}}))
+		got = f.invoke(scheduled, plenty)
+		assert.Empty(t, got.Error)
+		assert.Equal(t, []int{2, 0, 2}, []int{got.Report.Unhealthy, got.Report.Standby, got.Report.TasksStopped})
 		assert.Empty(t, s.Calls("ecs:ListClusters"))
 		stopped := s.Calls("ecs:StopTask")
 		require.Len(t, stopped, 2)
@@ -284,6 +291,7 @@ func TestFunction(t *testing.T) {
 		got := start(t, s, "ZONE_ID="+s.zone, "TTL=30", "NEGATIVE_TTL=60", "LOG_LEVEL=warn").invoke(scheduled, plenty)
 		assert.Empty(t, got.Error)
 		assert.Equal(t, 1, got.Report.Rewritten, "the living host's address; in the service's name something else changes")
+		assert.Equal(t, int64(60), got.Report.NegativeTTL)
 		calls := s.Calls("ChangeResourceRecordSets")
 		assert.Equal(t, "SOA", calls[len(calls)-1].Changes[0].Set.Type)
 	})
