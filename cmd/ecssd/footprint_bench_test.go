@@ -33,7 +33,7 @@ func BenchmarkFootprint(b *testing.B) {
 
 			time.Sleep(20 * time.Second) // in which the agent gives back what it needed to start
 			begun, cpu := time.Now(), w.holding().cpu
-			time.Sleep(70 * time.Second) // one resync at least
+			time.Sleep(65 * time.Second) // one resync at least
 			idle := w.memory("VmRSS")
 			perHour := (w.holding().cpu - cpu) / time.Since(begun).Hours()
 
