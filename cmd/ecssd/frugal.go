@@ -4,23 +4,23 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// returnEvery is how often pages of the program are given back. Every container instance gives the agent's memory away from its
-// containers, and two thirds of the program are needed only at the start, or never. What the agent allocates is left to the
-// collector's defaults: to hold it below a limit (GOMEMLIMIT) saved 2 MiB and took four times the processor.
-const returnEvery = 10 * time.Second
-
-// beFrugal keeps the process small until ctx ends.
+// beFrugal keeps the process small until ctx ends: every container instance gives the agent's memory away from its containers. Two
+// thirds of the program are needed only at the start, or never, and what was allocated for a burst would stay for minutes. It takes
+// some milliseconds each minute. A limit for the collector in place of it (GOMEMLIMIT) took four times the processor while
+// containers come and go.
 func beFrugal(ctx context.Context) {
-	for ctx.Err() == nil {
+	for wait := 10 * time.Second; ctx.Err() == nil; wait = time.Minute {
 		select {
 		case <-ctx.Done():
-		case <-time.After(returnEvery):
+		case <-time.After(wait):
+			debug.FreeOSMemory()
 			returnPages()
 		}
 	}
