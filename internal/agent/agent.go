@@ -32,8 +32,11 @@ type Engine interface {
 	// Follow passes on hints, those of the recent past first, until the stream ends, and returns why. connected is called
 	// when the Engine has answered.
 	Follow(ctx context.Context, connected func(), hint func(container.Hint)) error
-	// Snapshot gives the live containers, looking closely at the ones in dirty, or at all of them.
+	// Snapshot gives the live containers: it lists them, and looks closely at the ones in dirty and those that seem to have changed,
+	// or at all of them.
 	Snapshot(ctx context.Context, dirty map[string]bool, all bool) ([]container.Container, error)
+	// Refresh does not list them: it looks at the ones in dirty. It comes after a Snapshot.
+	Refresh(ctx context.Context, dirty map[string]bool) ([]container.Container, error)
 }
 
 // Task is what the ECS agent knows of a container and the Engine does not.

@@ -31,6 +31,10 @@ func (e *still) Snapshot(context.Context, map[string]bool, bool) ([]container.Co
 	return e.containers, nil
 }
 
+func (e *still) Refresh(context.Context, map[string]bool) ([]container.Container, error) {
+	return e.containers, nil
+}
+
 // BenchmarkEvent is the way from a hint to the change batch of a container that has started, on a host with so many of them:
 // all that the agent computes, without the Engine, the disk and the call.
 func BenchmarkEvent(b *testing.B) {

@@ -49,7 +49,7 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 		mail := a.inbox.drain()
 		if now := time.Now(); !now.Before(resync) {
 			resync = now.Add(spread(a.cfg.Resync, a.cfg.Luck))
-			view.all, view.routine = true, true
+			view.routine = true
 			a.wokenUp(writer)
 		}
 		again := earlier(a.look(ctx, writer, mail, &view), resync)
@@ -79,8 +79,8 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 // view is what has to be looked at next, kept over looks that fail.
 type view struct {
 	dirty   map[string]bool
-	all     bool
-	routine bool // everything is looked at for no reason but that time has passed
+	all     bool // every container closely
+	routine bool // everything is listed, for no reason but that time has passed
 	fresh   bool // the stream of events was interrupted before
 	since   time.Time
 	kills   []container.Hint // signals to be held against the next snapshot
@@ -103,14 +103,20 @@ func (a *Agent) look(ctx context.Context, writer *apply.Writer, m mail, v *view)
 		// A signal needs no snapshot: the record goes while the container still serves. Nor does a host on standby.
 		a.publish(writer, v.since)
 	}
-	if a.containers != nil && !v.all && len(v.dirty) == 0 {
+	if a.containers != nil && !v.all && !v.routine && len(v.dirty) == 0 {
 		v.since = time.Time{}
 		return time.Time{}
 	}
 	if m.connected.IsZero() && a.containers == nil {
 		return time.Now().Add(snapshotRetry) // the first look comes after the events of the past, among them stop signals
 	}
-	live, err := a.cfg.Engine.Snapshot(ctx, v.dirty, v.all)
+	var live []container.Container
+	var err error
+	if a.containers == nil || v.all || v.routine {
+		live, err = a.cfg.Engine.Snapshot(ctx, v.dirty, v.all)
+	} else {
+		live, err = a.cfg.Engine.Refresh(ctx, v.dirty)
+	}
 	a.cfg.Metrics.snapshot(err)
 	a.blindness(err)
 	if err != nil {

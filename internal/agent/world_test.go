@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,7 @@ const self = "i-1"
 type engine struct {
 	mu      sync.Mutex
 	live    map[string]container.Container
+	told    map[string]container.Container // what was last found to live
 	events  []container.Hint
 	deaf    bool          // no stream that was open meanwhile tells anything again
 	down    bool          // refuses every call; the stream goes on
@@ -91,11 +93,25 @@ func (e *engine) Snapshot(context.Context, map[string]bool, bool) ([]container.C
 	if e.down {
 		return nil, errors.New("connection refused")
 	}
-	var all []container.Container
-	for _, c := range e.live {
-		all = append(all, c)
+	e.told = maps.Clone(e.live)
+	return slices.Collect(maps.Values(e.told)), nil
+}
+
+func (e *engine) Refresh(_ context.Context, dirty map[string]bool) ([]container.Container, error) {
+	time.Sleep(time.Millisecond)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.looks++
+	if e.down {
+		return nil, errors.New("connection refused")
 	}
-	return all, nil
+	for id := range dirty {
+		delete(e.told, id)
+		if c, ok := e.live[id]; ok {
+			e.told[id] = c
+		}
+	}
+	return slices.Collect(maps.Values(e.told)), nil
 }
 
 // snapshots gives how many were asked for.

@@ -44,7 +44,7 @@ var live = filters.NewArgs(
 )
 
 // Snapshot tells which containers are running, paused or restarting, ordered by ID. It lists them, which is one call, and
-// inspects only those that are new, that are in dirty (IDs that hints named since the last Snapshot that succeeded), or of
+// inspects only those that are new, that are in dirty (IDs that hints named since the last look that succeeded), or of
 // which the listing says something else than before; with all, every one. A container that is gone before it can be inspected is
 // left out, and one of which alone the Engine does not tell is marked as unread. Any other failure fails the whole: half a
 // snapshot would look like containers that died.
@@ -78,24 +78,71 @@ func (e *Engine) Snapshot(ctx context.Context, dirty map[string]bool, all bool) 
 		return nil, err
 	}
 	for i, s := range stale {
-		switch c := inspected[i]; {
-		case c.Unread != "":
-			if known, ok := e.cache[s.ID]; ok {
-				known.container.Unread, known.container.State = c.Unread, c.State
-				c = known.container
-			}
-			cache[s.ID] = cached{container: c, again: time.Now().Add(stuckFor)}
-		case c.State == container.Running, c.State == container.Paused, c.State == container.Restarting:
-			cache[s.ID] = cached{container: c, listing: listing(s)}
+		c := inspected[i]
+		known, ok := e.cache[s.ID]
+		if c.Unread != "" && ok {
+			known.container.State, known.container.Unread = c.State, c.Unread
+			c = known.container
 		}
+		note(cache, s.ID, c, listing(s))
 	}
 	e.cache = cache
+	return e.snapshot(), nil
+}
 
-	snapshot := make([]container.Container, 0, len(cache))
-	for _, id := range slices.Sorted(maps.Keys(cache)) {
-		snapshot = append(snapshot, cache[id].container)
+// Refresh is Snapshot without the listing: it inspects what is in dirty, and of all others says what was last found. So it costs as
+// much on a host with hundreds of containers as on one with a few. It begins with a Snapshot.
+func (e *Engine) Refresh(ctx context.Context, dirty map[string]bool) ([]container.Container, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+
+	now := time.Now()
+	var stale []api.Summary
+	for id := range dirty {
+		if !now.Before(e.cache[id].again) {
+			stale = append(stale, api.Summary{ID: id})
+		}
 	}
-	return snapshot, nil
+	inspected, err := e.inspectEach(ctx, stale)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range stale {
+		c := inspected[i]
+		known, ok := e.cache[s.ID]
+		delete(e.cache, s.ID)
+		if c.Unread != "" {
+			if !ok {
+				continue // for the next Snapshot, which learns from the listing what this is
+			}
+			known.container.Unread = c.Unread
+			c = known.container
+		}
+		note(e.cache, s.ID, c, unlisted)
+	}
+	return e.snapshot(), nil
+}
+
+// unlisted is what no listing says of a container.
+const unlisted = ""
+
+// note keeps in a cache what was found of a container, if it is one of those to be told.
+func note(cache map[string]cached, id string, c container.Container, listing string) {
+	switch {
+	case c.Unread != "":
+		cache[id] = cached{container: c, listing: unlisted, again: time.Now().Add(stuckFor)}
+	case c.State == container.Running, c.State == container.Paused, c.State == container.Restarting:
+		cache[id] = cached{container: c, listing: listing}
+	}
+}
+
+// snapshot gives what the cache holds, ordered by ID.
+func (e *Engine) snapshot() []container.Container {
+	found := make([]container.Container, 0, len(e.cache))
+	for _, id := range slices.Sorted(maps.Keys(e.cache)) {
+		found = append(found, e.cache[id].container)
+	}
+	return found
 }
 
 // Inspect finds one container, whatever its state, by its name, its ID or the beginning of its ID.

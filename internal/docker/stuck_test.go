@@ -61,14 +61,18 @@ func TestSnapshotOfAnEngineThatIsStuckWithOneContainer(t *testing.T) {
 	assert.Equal(t, before.Name, told.Name)
 	assert.Empty(t, snapshotOf(t, newEngine(t, own.Host()), other.ID).Unread, "the other is told of")
 
-	for _, all := range []bool{true, false} { // the second one asks the Engine nothing of it
-		snapshot, err := knows.Snapshot(t.Context(), map[string]bool{stuck.ID: true}, all)
-		require.NoError(t, err)
-		i := slices.IndexFunc(snapshot, func(c container.Container) bool { return c.ID == stuck.ID })
-		require.GreaterOrEqual(t, i, 0)
-		assert.NotEmpty(t, snapshot[i].Unread)
-		snapshot[i].Unread = ""
-		assert.Equal(t, before, snapshot[i], "as it was last told")
+	hinted := map[string]bool{stuck.ID: true}
+	for name, look := range map[string]func() ([]container.Container, error){
+		"snapshot": func() ([]container.Container, error) { return knows.Snapshot(t.Context(), hinted, true) },
+		"refresh":  func() ([]container.Container, error) { return knows.Refresh(t.Context(), hinted) },
+	} { // the second one asks the Engine nothing of it
+		found, err := look()
+		require.NoError(t, err, name)
+		i := slices.IndexFunc(found, func(c container.Container) bool { return c.ID == stuck.ID })
+		require.GreaterOrEqual(t, i, 0, name)
+		assert.NotEmpty(t, found[i].Unread, name)
+		found[i].Unread = ""
+		assert.Equal(t, before, found[i], "as it was last told: %s", name)
 	}
 
 	goOn()

@@ -133,6 +133,10 @@ func (h *host) Snapshot(ctx context.Context, _ map[string]bool, _ bool) ([]conta
 	return slices.Clone(h.live), nil
 }
 
+func (h *host) Refresh(ctx context.Context, _ map[string]bool) ([]container.Container, error) {
+	return h.Snapshot(ctx, nil, false)
+}
+
 // runAgent is ecssd at work. Where known is set the host begins with a journal in which that is written.
 func (h *host) runAgent(ctx context.Context, a *account, dir string, known []record.Record) error {
 	dir = filepath.Join(dir, h.owner.InstanceID)

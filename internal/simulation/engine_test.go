@@ -323,11 +323,37 @@ func (c *connection) Snapshot(ctx context.Context, dirty map[string]bool, all bo
 		}
 	}
 	c.cache = cache
-	var found []container.Container
-	for _, id := range slices.Sorted(maps.Keys(cache)) {
-		found = append(found, cache[id].container)
+	return c.found(), nil
+}
+
+// Refresh inspects what is hinted at, and no more.
+func (c *connection) Refresh(ctx context.Context, dirty map[string]bool) ([]container.Container, error) {
+	w, e := c.p.h.w, c.p.h.engine
+	if err := c.p.wait(ctx, "inspect", time.Millisecond, 30*time.Millisecond); err != nil {
+		return nil, err
 	}
-	return found, nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !e.up {
+		return nil, errRefused
+	}
+	for id := range dirty {
+		delete(c.cache, id)
+	}
+	for _, b := range e.boxes {
+		if dirty[b.c.ID] && b.listed() {
+			c.cache[b.c.ID] = seen{container: b.c} // which the next listing differs from
+		}
+	}
+	return c.found(), nil
+}
+
+// found gives what was last found, by ID.
+func (c *connection) found() (found []container.Container) {
+	for _, id := range slices.Sorted(maps.Keys(c.cache)) {
+		found = append(found, c.cache[id].container)
+	}
+	return found
 }
 
 // listed says whether the container is among those that are running, paused or restarting.
