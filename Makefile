@@ -4,7 +4,7 @@ OUT      = bin
 DIST     = dist
 ARCH     = $(shell go env GOARCH 2>/dev/null)
 
-.PHONY: help build lambda dist image demo test fuzz soak bite bench fleet lint go engine compiler packaging
+.PHONY: help build lambda dist image demo test fuzz soak bite bench fleet footprint lint go engine compiler packaging
 
 help:
 	@echo 'make build   bin/ecssd and bin/ecssd-sandbox, static'
@@ -17,6 +17,7 @@ help:
 	@echo 'make soak    simulated days on which everything goes wrong: SEEDS=20000 of them, from FROM=1, or for DURATION=8h'
 	@echo 'make bite    puts faults into a copy of the product and tells how many simulated days it takes to find each'
 	@echo 'make bench   Go benchmarks of the way from an event to a change batch, COUNT=10 times, for benchstat'
+	@echo 'make footprint   memory and processor of the agent with 0, 50 and 300 containers on a real Engine; of what its program consists'
 	@echo 'make fleet   up to a thousand agents on one account, in virtual time: docs/fleet.md and docs/fleet.svg'
 	@echo 'make lint    gofmt, go vet, staticcheck, the modules; .ci/run is lint and test'
 
@@ -60,9 +61,14 @@ soak: go
 bite: go
 	internal/simulation/bite
 
-bench: go
+bench: engine
 	go test -run '^$$' -bench . -benchmem -count $(or $(COUNT),10) \
-		./internal/endpoint ./internal/record ./internal/plan ./internal/apply ./internal/journal ./internal/agent
+		./internal/endpoint ./internal/record ./internal/plan ./internal/apply ./internal/journal ./internal/agent ./internal/docker
+
+footprint: engine
+	go test ./cmd/ecssd -run '^$$' -bench Footprint -benchtime 1x -timeout 1h
+	CGO_ENABLED=0 go build -trimpath -o $(OUT)/unstripped ./cmd/ecssd
+	.ci/size $(OUT)/unstripped
 
 fleet: go
 	go test ./internal/fleet -run TestFleet -write $(CURDIR)/docs -timeout 1h -v

@@ -20,7 +20,9 @@ const (
 	replaying = 2 * time.Second
 	// snapshotRetry is the wait after a failed snapshot; events go on meanwhile.
 	snapshotRetry = time.Second
-	tasksTimeout  = time.Second
+	// unreadRetry is the wait before another look at a container of which alone the Engine does not tell.
+	unreadRetry  = 2 * time.Second
+	tasksTimeout = time.Second
 	// blindFor is how long snapshots may fail before that is told: an Engine that restarts is away for some seconds.
 	blindFor = 10 * time.Second
 	// flushDelay is how long a stop mark waits for a change batch to take it along to the disk.
@@ -133,6 +135,12 @@ func (a *Agent) look(ctx context.Context, writer *apply.Writer, m mail, v *view)
 	a.takeSnapshot(ctx, live, v)
 	a.publish(writer, v.since)
 	*v = view{dirty: map[string]bool{}, all: late.fresh, fresh: late.fresh, since: late.first}
+	for id, c := range a.containers {
+		if c.Unread != "" {
+			v.dirty[id] = true
+			retry = time.Now().Add(unreadRetry)
+		}
+	}
 	for _, h := range late.hints {
 		v.dirty[h.ContainerID] = true
 	}

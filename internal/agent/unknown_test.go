@@ -330,3 +330,26 @@ func TestEventOnItsWayIsNotMissed(t *testing.T) {
 		}
 	})
 }
+
+// The Engine told nothing of a container for as long as it took to pause it in the middle of a health check.
+func TestContainerOfWhichTheEngineTellsAgainIsLookedAt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c := web(1)
+		w.engine.start(c)
+		w.run()
+		w.after(5 * time.Second)
+		unread := c
+		unread.Unread = "timeout"
+		w.engine.set(func(live map[string]container.Container) { live[c.ID] = unread },
+			container.Hint{ContainerID: c.ID, Action: container.Other, Time: time.Now()})
+		w.after(5 * time.Second)
+		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
+		c.State = container.Paused
+		w.engine.set(func(live map[string]container.Container) { live[c.ID] = c })
+		w.after(3 * time.Second)
+		assert.Equal(t, weights{"web 1": 0}, w.zone.services())
+		looks := w.engine.snapshots()
+		w.after(30 * time.Second)
+		assert.LessOrEqual(t, w.engine.snapshots(), looks+1, "and then no more")
+	})
+}

@@ -35,7 +35,7 @@ func New(host string) (*Engine, error) {
 	if host != "" {
 		options = append(options, client.WithHost(host))
 	}
-	e := &Engine{options: options}
+	e := &Engine{options: options, cache: map[string]cached{}}
 	cli, err := client.NewClientWithOpts(options...)
 	if err != nil {
 		return nil, fmt.Errorf("use Docker host %q: %w", host, err)

@@ -23,17 +23,19 @@ const (
 	// hundreds of containers.
 	maxInspections = 8
 	// inspectTimeout bounds an inspection in a snapshot. The Engine holds a container's lock while it waits for containerd, so
-	// that one container whose shim hangs is not told of for as long (moby, daemon/kill.go), while it lists all.
-	inspectTimeout = 5 * time.Second
-	// stuckFor is how long such a container is not asked for again, so that it does not hold up the snapshots of all others.
-	stuckFor = time.Minute
+	// that one container whose shim hangs is not told of for as long (moby, daemon/kill.go), while it lists all. For some seconds
+	// that happens also where a container is paused in the middle of a health check.
+	inspectTimeout = 3 * time.Second
+	// Such a container is not asked for again before a wait that doubles, so that it does not hold up the snapshots of all others.
+	firstStuck, longestStuck = 3 * time.Second, time.Minute
 )
 
 // cached is a container as it was last inspected, and what the listing then said of it.
 type cached struct {
 	container container.Container
 	listing   string
-	again     time.Time // not inspected before; zero where it could be
+	stuck     int       // how often in a row it could not be inspected
+	again     time.Time // then: not inspected before
 }
 
 // live is the filter for containers that are running, paused, or waiting for their restart policy.
@@ -78,13 +80,7 @@ func (e *Engine) Snapshot(ctx context.Context, dirty map[string]bool, all bool) 
 		return nil, err
 	}
 	for i, s := range stale {
-		c := inspected[i]
-		known, ok := e.cache[s.ID]
-		if c.Unread != "" && ok {
-			known.container.State, known.container.Unread = c.State, c.Unread
-			c = known.container
-		}
-		note(cache, s.ID, c, listing(s))
+		note(cache, s.ID, e.cache[s.ID], inspected[i], listing(s))
 	}
 	e.cache = cache
 	return e.snapshot(), nil
@@ -100,7 +96,8 @@ func (e *Engine) Refresh(ctx context.Context, dirty map[string]bool) ([]containe
 	var stale []api.Summary
 	for id := range dirty {
 		if !now.Before(e.cache[id].again) {
-			stale = append(stale, api.Summary{ID: id})
+			// Of one that was not listed yet it is known that there was an event.
+			stale = append(stale, api.Summary{ID: id, State: cmp.Or(string(e.cache[id].container.State), string(container.Running))})
 		}
 	}
 	inspected, err := e.inspectEach(ctx, stale)
@@ -108,17 +105,9 @@ func (e *Engine) Refresh(ctx context.Context, dirty map[string]bool) ([]containe
 		return nil, err
 	}
 	for i, s := range stale {
-		c := inspected[i]
-		known, ok := e.cache[s.ID]
+		before := e.cache[s.ID]
 		delete(e.cache, s.ID)
-		if c.Unread != "" {
-			if !ok {
-				continue // for the next Snapshot, which learns from the listing what this is
-			}
-			known.container.Unread = c.Unread
-			c = known.container
-		}
-		note(e.cache, s.ID, c, unlisted)
+		note(e.cache, s.ID, before, inspected[i], unlisted)
 	}
 	return e.snapshot(), nil
 }
@@ -126,13 +115,19 @@ func (e *Engine) Refresh(ctx context.Context, dirty map[string]bool) ([]containe
 // unlisted is what no listing says of a container.
 const unlisted = ""
 
-// note keeps in a cache what was found of a container, if it is one of those to be told.
-func note(cache map[string]cached, id string, c container.Container, listing string) {
+// note keeps in a cache what was found of a container, if it is one of those to be told; before is what was known of it.
+func note(cache map[string]cached, id string, before cached, found container.Container, listing string) {
 	switch {
-	case c.Unread != "":
-		cache[id] = cached{container: c, listing: unlisted, again: time.Now().Add(stuckFor)}
-	case c.State == container.Running, c.State == container.Paused, c.State == container.Restarting:
-		cache[id] = cached{container: c, listing: listing}
+	case found.Unread != "":
+		if before.container.ID != "" {
+			state, why := found.State, found.Unread
+			found = before.container
+			found.State, found.Unread = state, why
+		}
+		wait := min(firstStuck<<min(before.stuck, 10), longestStuck)
+		cache[id] = cached{container: found, listing: unlisted, stuck: before.stuck + 1, again: time.Now().Add(wait)}
+	case found.State == container.Running, found.State == container.Paused, found.State == container.Restarting:
+		cache[id] = cached{container: found, listing: listing}
 	}
 }
 

@@ -113,7 +113,10 @@ func Create(t testing.TB, o Options) *Container {
 	for _, port := range o.Expose {
 		exposed[nat.Port(port)] = struct{}{}
 	}
-	labels := map[string]string{ownerLabel: strconv.Itoa(os.Getpid()), ExposedLabel: strings.Join(o.Expose, ",")}
+	labels := map[string]string{ownerLabel: strconv.Itoa(os.Getpid())}
+	if len(o.Expose) > 0 {
+		labels[ExposedLabel] = strings.Join(o.Expose, ",")
+	}
 	maps.Copy(labels, o.Labels)
 	c := &Container{Name: o.Name, t: t, cli: cli}
 	created, err := c.cli.ContainerCreate(context.Background(), &api.Config{

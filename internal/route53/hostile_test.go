@@ -243,6 +243,7 @@ func TestAnswerThatTricklesIn(t *testing.T) {
 	})
 	begun := time.Now()
 	_, err := client.Zone("Z1").Group(t.Context(), "web.example", record.SRV)
-	require.ErrorContains(t, err, "deadline exceeded")
+	require.Error(t, err)
+	assert.Regexp(t, "deadline exceeded|Client.Timeout", err.Error(), "by whichever limit is noticed first")
 	assert.Less(t, time.Since(begun), 20*time.Second)
 }
