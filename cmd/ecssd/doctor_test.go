@@ -110,6 +110,7 @@ const (
 // Each fault that operators meet is named by one command, with what to do about it, and nothing else is said to be amiss.
 func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 	engine := enginetest.NewOwn(t) // where nothing runs but this test's containers
+	program := released(t)         // that starts quickly, for an agent and a doctor a row
 	ecsAgent(t)
 	for name, c := range map[string]struct {
 		args []string
@@ -352,6 +353,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, cmp.Or(strings.Join(c.args, " "), "--docker-host="+engine.Host()))
+			w.program = program
 			if c.args != nil {
 				w.args = append(c.args, "--docker-host="+engine.Host())
 				if slices.Contains(c.args, "--docker-host") { // which may be given once

@@ -92,6 +92,7 @@ func TestKilledWhileContainersComeAndGo(t *testing.T) {
 func TestKilledAtAnyMomentUnderLoad(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.program = released(t) // which gets to work sooner than it is killed
 	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{Kind: sandbox.Delay, Latency: 80 * time.Millisecond}))
 	running := w.some("web", 3)
 	for round := range 6 {
