@@ -174,6 +174,7 @@ func TestHostileContainersHarmNobody(t *testing.T) {
 		}
 		assert.Equal(t, 100, claims, "the most names of one container")
 	}
+	text.program = released(t)
 	for what, id := range ids {
 		output, err := text.command("explain", id).Output()
 		require.NoError(t, err, what)
