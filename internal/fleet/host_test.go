@@ -41,7 +41,7 @@ type host struct {
 	ports  uint16
 	made   int
 	hints  chan container.Hint
-	events chan event // for a host without an agent
+	events chan event // nil where there is an agent
 }
 
 // event is a change of a container, as a host without an agent is told of it.
@@ -50,13 +50,24 @@ type event struct {
 	record record.Record
 }
 
-func newHost(index int) *host {
-	return &host{
-		index: index, hints: make(chan container.Hint, 1024), events: make(chan event, 1<<16), ports: 32767,
+func newHost(index int, k kind) *host {
+	h := &host{
+		index: index, hints: make(chan container.Hint, 1024), ports: 32767,
 		owner: record.Owner{
 			InstanceID: fmt.Sprintf("i-%017x", index+1), Address: netip.AddrFrom4([4]byte{10, byte(index >> 16), byte(index >> 8), byte(index)}),
 			Account: "123456789012", Region: "eu-west-1",
 		},
+	}
+	if k != ecssd {
+		h.events = make(chan event, 1024) // more than there are in a scene
+	}
+	return h
+}
+
+// tell tells a host without an agent of a change.
+func (h *host) tell(action plan.Action, r record.Record) {
+	if h.events != nil {
+		h.events <- event{action, r}
 	}
 }
 
@@ -84,7 +95,7 @@ func (h *host) start(service string) container.Container {
 	h.hints <- container.Hint{ContainerID: c.ID, Action: container.Start, Service: service, Time: time.Now()}
 	for _, r := range h.records(c) {
 		if r.Type == record.SRV {
-			h.events <- event{plan.Upsert, r}
+			h.tell(plan.Upsert, r)
 		}
 	}
 	return c
@@ -95,7 +106,7 @@ func (h *host) kill(c container.Container) {
 	h.hints <- container.Hint{ContainerID: c.ID, Action: container.Kill, Signal: 15, Service: c.Labels[container.LabelName], Time: time.Now()}
 	for _, r := range h.records(c) {
 		if r.Type == record.SRV {
-			h.events <- event{plan.Delete, r}
+			h.tell(plan.Delete, r)
 		}
 	}
 	time.AfterFunc(5*time.Second, func() {

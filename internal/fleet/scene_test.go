@@ -270,7 +270,7 @@ func run(t *testing.T, s setup) (r result) {
 		w.account.applied = w.applied
 		var running sync.WaitGroup
 		for i := range s.hosts {
-			h := newHost(i)
+			h := newHost(i, s.kind)
 			w.hosts, w.first = append(w.hosts, h), append(w.first, nil)
 			for n := range perHost {
 				service := fmt.Sprintf("service-%03d", (i*perHost+n)%s.scene.names)
@@ -278,7 +278,7 @@ func run(t *testing.T, s setup) (r result) {
 				w.first[i] = append(w.first[i], c)
 				if s.scene.cold {
 					w.wait(plan.Upsert, c)
-					h.events <- event{plan.Upsert, h.records(c)[1]}
+					h.tell(plan.Upsert, h.records(c)[1])
 				}
 			}
 			var known []record.Record
