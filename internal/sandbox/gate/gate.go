@@ -120,21 +120,29 @@ func (g *Gate) Serve(w http.ResponseWriter, r *http.Request, s Service) {
 	if f == nil {
 		f = c.Malformed
 	}
+	done := g.Log.Work()
 	if f == nil {
 		a, f = c.Perform(record.RequestID)
 		record.Applied = f == nil && c.Changing
 	}
+	vanishes := kind == fault.Lose || kind == fault.Hang
+	if f != nil && !vanishes {
+		a = s.Refuse(f, record.Operation, record.RequestID)
+		record.Code, record.Message = f.Code, f.Message
+	}
+	if !vanishes {
+		record.Status = a.Status
+	}
+	g.end(record)
+	done()
 	switch {
-	case kind == fault.Lose || kind == fault.Hang:
-		g.end(record)
+	case vanishes:
 		vanish(w, r, kind)
 		return
 	case f != nil:
-		g.fail(w, record, s, f)
+		write(w, a, record.RequestID)
 		return
 	}
-	record.Status = a.Status
-	g.end(record)
 	switch kind {
 	case fault.Garble:
 		a.Body = a.Body[:len(a.Body)/2]

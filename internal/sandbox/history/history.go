@@ -36,6 +36,10 @@ const maxCalls = 100_000
 
 // Log of calls.
 type Log struct {
+	// working is held for reading from before a call takes effect until it is remembered, so that whoever has seen the effect finds
+	// the call.
+	working sync.RWMutex
+
 	mu    sync.Mutex
 	seq   int
 	calls []Call
@@ -47,6 +51,12 @@ func (l *Log) Begin() int {
 	defer l.mu.Unlock()
 	l.seq++
 	return l.seq
+}
+
+// Work notes that a call is about to take effect, and gives what is to be called once it is remembered.
+func (l *Log) Work() (done func()) {
+	l.working.RLock()
+	return l.working.RUnlock
 }
 
 // End remembers a call whose outcome is known.
@@ -65,6 +75,8 @@ func (l *Log) End(c Call) {
 
 // Calls gives the calls that have ended, in the order of arrival: all, or those of the operations named.
 func (l *Log) Calls(operations ...string) []Call {
+	l.working.Lock()
+	defer l.working.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	result := make([]Call, 0, len(l.calls))
