@@ -66,6 +66,9 @@ func TestSettings(t *testing.T) {
 			[]string{"53", "53/udp"}, false, []string{"tcp53 53/tcp 1 1", "udp53 53/udp 1 1"}},
 		{"weight 0", nil, []string{"SERVICE_WEIGHT=0"}, []string{"8080"}, false, []string{"weight 8080/tcp 0 0"}},
 		{"ignored", nil, []string{"SERVICE_IGNORE=1"}, []string{"8080"}, false, nil},
+		{"not-ignored", nil, []string{"SERVICE_IGNORE=False"}, []string{"8080"}, false, []string{"not-ignored 8080/tcp 1 1"}},
+		{"several names", nil, []string{"SERVICE_NAME=PREFIXfull.Servicediscovery.internal.,PREFIXnext"}, []string{"8080"}, false,
+			[]string{"full 8080/tcp 1 1", "next 8080/tcp 1 1"}},
 		{"one port ignored", nil, []string{"SERVICE_9000_IGNORE=yes"}, []string{"8080", "9000"}, false, []string{"one-port 8080/tcp 1 1"}},
 		{"not of ECS", map[string]string{"SERVICE_NAME": "PREFIXalone"}, nil, []string{"8080"}, true, []string{"alone 8080/tcp 1 1"}},
 		{"not of ECS and unnamed", nil, nil, []string{"8080"}, true, nil},
@@ -135,7 +138,7 @@ func TestHostileSettingsAreReportedOnceAndHurtNobodyElse(t *testing.T) {
 	}{
 		{enginetest.Options{Labels: labels("SERVICE_NAME", `we<b>"\n`+"\x1b[31m")}, "has a character other than"},
 		{enginetest.Options{Labels: labels("SERVICE_NAME", strings.Repeat("long.", 60))}, "DNS allows 253"},
-		{enginetest.Options{Labels: labels("SERVICE_http_NAME", "web")}, "is not a port, 1 to 65535"},
+		{enginetest.Options{Labels: labels("SERVICE_080_NAME", "web")}, "is not a port, 1 to 65535"},
 		{enginetest.Options{Labels: labels("SERVICE_99999_NAME", "web")}, "is not a port, 1 to 65535"},
 		{enginetest.Options{Labels: labels("SERVICE_WEIGHT", "-1e9")}, "is not a weight of 0 to 255; 1 is used"},
 		{enginetest.Options{Env: megabyte}, "at most 262144 are read"},

@@ -43,12 +43,10 @@ func (m *mapping) named(ports []reachable, port container.Port, names, setting s
 	if !m.usable(ports[i]) {
 		return
 	}
-	for name := range strings.SplitSeq(names, ",") {
-		if name = strings.TrimSpace(name); name == "" { // of which a template could make a good name
-			m.problem(setting, "one of its names is empty")
-			continue
+	for _, name := range m.listed(names, setting) {
+		if m.another() {
+			m.announce(name, ports[i], setting)
 		}
-		m.announce(name, ports[i], setting)
 	}
 }
 
@@ -59,39 +57,50 @@ func (m *mapping) named(ports []reachable, port container.Port, names, setting s
 //	53/udp           dns-udp
 //	53/tcp, 53/udp   dns-53, dns, dns-53-udp
 //	53/udp, 54/udp   dns-53-udp, dns-54-udp
+//
+// A container with several service names has all of this under each of them.
 func (m *mapping) implicit(ports []reachable) {
 	if len(ports) == 0 {
 		m.unasked("it has no port: add a port mapping or, on the host's network or its task's own, let the image expose one")
 		return
 	}
 	ports = slices.DeleteFunc(ports, func(r reachable) bool { return m.ignored(r.port) || !m.usable(r) })
-	service, source := Service(m.container), container.LabelName
-	if setting(m.container, "SERVICE_NAME") != "" {
-		source = "SERVICE_NAME"
-	}
-	several, lowest := len(ports) > 1, true
-	for _, r := range ports {
-		name := service
-		if several {
-			name += "-" + strconv.Itoa(int(r.port.Number))
-		}
-		if r.port.Proto == container.UDP {
-			name += "-udp"
-		}
-		m.announce(name, r, source)
-		if several && lowest && r.port.Proto == container.TCP {
-			lowest = false
-			m.announce(service, r, source)
+	services, source := m.services()
+	several := len(ports) > 1
+	for i, service := range services {
+		lowest := true
+		for _, r := range ports {
+			name := service
+			if several {
+				name += "-" + strconv.Itoa(int(r.port.Number))
+			}
+			if r.port.Proto == container.UDP {
+				name += "-udp"
+			}
+			if m.another() {
+				m.announce(name, r, source)
+			}
+			if several && lowest && r.port.Proto == container.TCP {
+				lowest = false
+				if i == 0 || m.another() {
+					m.announce(service, r, source)
+				}
+			}
 		}
 	}
 }
 
-// announce adds one endpoint, if the name is as it should be; source is the setting or label that it comes from.
-func (m *mapping) announce(service string, r reachable, source string) {
+// another reports whether the container may ask for one name more.
+func (m *mapping) another() bool {
 	if m.names++; m.names > maxNames {
 		m.problem("container", fmt.Sprintf("it asks for more than %d names, and the first %d are looked at", maxNames, maxNames))
-		return
+		return false
 	}
+	return true
+}
+
+// announce adds one endpoint, if the name is as it should be; source is the setting or label that it comes from.
+func (m *mapping) announce(service string, r reachable, source string) {
 	name, err := m.name(service, r.port)
 	if err == nil {
 		err = CheckName(name, m.Zone)
@@ -103,7 +112,19 @@ func (m *mapping) announce(service string, r reachable, source string) {
 		m.problem(source, err.Error())
 		return
 	}
-	if slices.ContainsFunc(m.endpoints, func(e Endpoint) bool { return e.Name == name && e.Port == r.port }) {
+	same := 0 // ports of this container that have the name already
+	for _, e := range m.endpoints {
+		switch {
+		case e.Name != name:
+		case e.Port == r.port:
+			return
+		default:
+			same++
+		}
+	}
+	if same >= maxPortsOfName {
+		m.problem("name "+name, fmt.Sprintf("more than %d ports of this container ask for it, and the first %d get it: "+
+			"Route 53 takes 100 records of a name, from all containers", maxPortsOfName, maxPortsOfName))
 		return
 	}
 	c := m.container

@@ -146,7 +146,7 @@ func TestWhichContainers(t *testing.T) {
 		"by hand, named emptily":           {web(withoutECS, env("SERVICE_80_NAME", ""), env("SERVICE_NAME", " ")), []string{neither}},
 		"by hand, what is named is no port": {
 			web(withoutECS, env("SERVICE_ACCOUNT_NAME", "default")),
-			[]string{`? SERVICE_ACCOUNT_NAME: "ACCOUNT" is not a port, 1 to 65535`, neither},
+			[]string{neither},
 		},
 		"paused":             {web(state(container.Paused)), []string{"web 80/tcp at 10080 standby"}},
 		"restarting":         {web(state(container.Restarting)), []string{notLive("restarting")}},
@@ -236,7 +236,7 @@ func TestImplicitNames(t *testing.T) {
 			[]string{"web 80/tcp at 10080", "? port 7/sctp: only tcp and udp are announced"},
 		},
 		"an ignored port does not count": {
-			web(publishes(published(tcp(80), tcp(9000))), label("SERVICE_80_IGNORE", "0")),
+			web(publishes(published(tcp(80), tcp(9000))), label("SERVICE_80_IGNORE", "yes")),
 			[]string{"web 9000/tcp at 19000", "- port 80/tcp: SERVICE_80_IGNORE is set"},
 		},
 		"an ignored port is ignored on UDP too": {
@@ -340,7 +340,13 @@ func TestNamesThatDNSAllows(t *testing.T) {
 	for name, tt := range map[string]struct{ name, want string }{
 		"one character":       {"a", ""},
 		"owner of SRV":        {"_time._udp", ""},
-		"hyphens outside":     {"-a-", ""},
+		"hyphens inside":      {"a--b.c-d", ""},
+		"hyphen first":        {"-a", "begins or ends with '-'"},
+		"hyphen last":         {"a-", "begins or ends with '-'"},
+		"only a hyphen":       {"-", "begins or ends with '-'"},
+		"hyphen after a dot":  {"a.-b", "begins or ends with '-'"},
+		"hyphen before a dot": {"a-.b", "begins or ends with '-'"},
+		"underscore first":    {"_-a", ""},
 		"longest label":       {label63, ""},
 		"longest name":        {longest, ""},
 		"empty":               {"", "empty part"},
@@ -365,6 +371,93 @@ func TestNamesThatDNSAllows(t *testing.T) {
 				assert.ErrorContains(t, err, tt.want)
 			}
 		})
+	}
+}
+
+// ecssd ls and resolve take a name with or without its zone, so people write settings so, too.
+func TestNamesWrittenWithTheirZone(t *testing.T) {
+	const itself = `is the zone itself: name a service below it`
+	for name, tt := range map[string]struct {
+		template  string
+		container container.Container
+		want      []string
+	}{
+		"service":            {"", web(env("SERVICE_NAME", "web.sd.internal")), []string{"web 80/tcp at 10080"}},
+		"final dot":          {"", web(env("SERVICE_NAME", "web.sd.internal.")), []string{"web 80/tcp at 10080"}},
+		"final dot, no zone": {"", web(env("SERVICE_NAME", "web.")), []string{"web 80/tcp at 10080"}},
+		"two final dots":     {"", web(env("SERVICE_NAME", "web..")), []string{`? SERVICE_NAME: name "web." has an empty part between dots, or is empty`}},
+		"capitals":           {"", web(label("SERVICE_NAME", "Web.SD.Internal")), []string{"web 80/tcp at 10080"}},
+		"of several labels":  {"", web(env("SERVICE_NAME", "_web._tcp.sd.internal")), []string{"_web._tcp 80/tcp at 10080"}},
+		"of ECS, by hand":    {"", web(label(container.LabelName, "web.sd.internal")), []string{"web 80/tcp at 10080"}},
+		"only like the zone": {"", web(env("SERVICE_NAME", "web-sd.internal")), []string{"web-sd.internal 80/tcp at 10080"}},
+		"half of the zone":   {"", web(env("SERVICE_NAME", "web.sd")), []string{"web.sd 80/tcp at 10080"}},
+		"the zone itself":    {"", web(env("SERVICE_NAME", "SD.internal.")), []string{`? SERVICE_NAME: name "SD.internal" ` + itself}},
+		"nothing but a dot":  {"", web(env("SERVICE_NAME", ".")), []string{"? SERVICE_NAME: one of its names is empty"}},
+		"a dot and the zone": {"", web(env("SERVICE_NAME", ".sd.internal")), []string{"? SERVICE_NAME: one of its names is empty"}},
+		"letters that only look so": {
+			"", web(env("SERVICE_NAME", "web.\u017fd.internal")),
+			[]string{`? SERVICE_NAME: name "web.ſd.internal" has a character other than letters, digits, '-', '_' and '.'`},
+		},
+		"several ports": {
+			"", web(publishes(published(tcp(80), udp(53))), env("SERVICE_NAME", "web.sd.internal")),
+			[]string{"web 80/tcp at 10080", "web-53-udp 53/udp at 10053", "web-80 80/tcp at 10080"},
+		},
+		"list": {
+			"", web(env("SERVICE_NAME", "a.sd.internal., B.SD.INTERNAL ,a,sd.internal")),
+			[]string{"a 80/tcp at 10080", "b 80/tcp at 10080", `? SERVICE_NAME: name "sd.internal" ` + itself},
+		},
+		"named port": {
+			"", web(env("SERVICE_80_NAME", "a.sd.internal,b.SD.internal.,c,sd.internal")),
+			[]string{"a 80/tcp at 10080", "b 80/tcp at 10080", "c 80/tcp at 10080", `? SERVICE_80_NAME: name "sd.internal" ` + itself},
+		},
+		"named UDP port": {
+			"", web(publishes(published(udp(53))), env("SERVICE_53_UDP_NAME", "dns.sd.internal")), []string{"dns 53/udp at 10053"},
+		},
+		"before a template":          {"{{.Service}}.{{.Cluster}}", web(env("SERVICE_NAME", "web.sd.internal")), []string{"web.blue 80/tcp at 10080"}},
+		"by a template":              {"{{.Service}}.sd.internal", web(), []string{"web 80/tcp at 10080"}},
+		"by a template, in capitals": {"{{.Service}}.SD.Internal", web(), []string{"web 80/tcp at 10080"}},
+		"before and by a template":   {"{{.Service}}.sd.internal", web(env("SERVICE_80_NAME", "web.sd.internal.")), []string{"web 80/tcp at 10080"}},
+		"the zone by a template":     {"sd.internal", web(), []string{`? com.amazonaws.ecs.container-name: name "sd.internal" ` + itself}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := policy
+			var err error
+			p.Template, err = endpoint.ParseTemplate(tt.template)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, lines(p.Map([]container.Container{tt.container})))
+		})
+	}
+	p := policy
+	p.Allow = regexp.MustCompile(`^(?:web)$`)
+	assert.Equal(t, []string{"web 80/tcp at 10080"}, lines(p.Map([]container.Container{web(env("SERVICE_NAME", "web.sd.internal"))})), "what is allowed stands without the zone")
+}
+
+func TestSeveralServiceNames(t *testing.T) {
+	for name, tt := range map[string]struct {
+		container container.Container
+		want      []string
+	}{
+		"two": {web(env("SERVICE_NAME", "a, B")), []string{"a 80/tcp at 10080", "b 80/tcp at 10080"}},
+		"two, several ports": {
+			web(publishes(published(tcp(80), tcp(81))), env("SERVICE_NAME", "a,b")),
+			[]string{
+				"a 80/tcp at 10080", "a-80 80/tcp at 10080", "a-81 81/tcp at 10081",
+				"b 80/tcp at 10080", "b-80 80/tcp at 10080", "b-81 81/tcp at 10081",
+			},
+		},
+		"two, UDP":                 {web(publishes(published(udp(53))), env("SERVICE_NAME", "a,b")), []string{"a-udp 53/udp at 10053", "b-udp 53/udp at 10053"}},
+		"by hand":                  {web(withoutECS, label("SERVICE_NAME", "a,b")), []string{"a 80/tcp at 10080", "b 80/tcp at 10080"}},
+		"one that is bad":          {web(env("SERVICE_NAME", "a,b~d,c")), []string{"a 80/tcp at 10080", "c 80/tcp at 10080", `? SERVICE_NAME: name "b~d" has a character other than letters, digits, '-', '_' and '.'`}},
+		"one that is empty":        {web(env("SERVICE_NAME", "a,,b")), []string{"a 80/tcp at 10080", "b 80/tcp at 10080", "? SERVICE_NAME: one of its names is empty"}},
+		"none":                     {web(env("SERVICE_NAME", ",")), []string{"? SERVICE_NAME: one of its names is empty"}},
+		"twice the same":           {web(env("SERVICE_NAME", "a,A")), []string{"a 80/tcp at 10080"}},
+		"a named port goes before": {web(env("SERVICE_NAME", "a,b"), env("SERVICE_80_NAME", "c")), []string{"c 80/tcp at 10080"}},
+		"ECS's name is one": {
+			web(label(container.LabelName, "a,b")),
+			[]string{`? com.amazonaws.ecs.container-name: name "a,b" has a character other than letters, digits, '-', '_' and '.'`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, mapped(tt.container)) })
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 func FuzzCheckName(f *testing.F) {
-	for _, s := range []string{"web", "_calc._tcp", "a..b", "", ".", "Web", strings.Repeat("a", 64), strings.Repeat("a.", 130), "*.x", "a\x00", "é"} {
+	for _, s := range []string{"web", "_calc._tcp", "a..b", "", ".", "Web", strings.Repeat("a", 64), strings.Repeat("a.", 130), "*.x", "a\x00", "é", "-a", "sd.internal"} {
 		f.Add(s, "sd.internal")
 	}
 	f.Fuzz(func(t *testing.T, name, zone string) {
@@ -19,7 +19,7 @@ func FuzzCheckName(f *testing.F) {
 		if zone != "" {
 			whole += "." + zone
 		}
-		valid := validName.MatchString(name) && len(whole) <= 253
+		valid := validName.MatchString(name) && len(whole) <= 253 && (zone == "" || name != zone)
 		err := endpoint.CheckName(name, zone)
 		assert.Equal(t, valid, err == nil, "%v", err)
 		if err != nil {

@@ -16,8 +16,11 @@ const (
 	maxSettingsBytes = 256 << 10 // environment and labels
 	maxSettings      = 1000      // labels and variables that look like settings
 	maxValueBytes    = 4 << 10   // of a setting that names
-	maxNames         = 100
-	maxProblems      = 20
+	maxNames         = 100       // beside a service's own name where each port has a name, so that a range of 100 ports has them all
+	// maxPortsOfName bounds the ports of one container under one name. Route 53 takes 100 weighted records of a name, so five
+	// containers with as many ports fit, or two that a deployment replaces.
+	maxPortsOfName = 20
+	maxProblems    = 20
 )
 
 // Policy is what the operator allows and chooses.

@@ -16,7 +16,7 @@ import (
 	"github.com/ecssd/ecssd/internal/endpoint"
 )
 
-var validName = regexp.MustCompile(`^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$`)
+var validName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$`)
 
 // hold asserts what is true of the map of any containers.
 func hold(t assert.TestingT, p endpoint.Policy, containers []container.Container) {
@@ -30,6 +30,7 @@ func hold(t assert.TestingT, p endpoint.Policy, containers []container.Container
 		byID[c.ID] = c
 	}
 	keys, names, told := map[key]bool{}, map[string]int{}, map[string]int{}
+	ports := map[[2]string]int{} // by container and name
 	for _, e := range endpoints {
 		assert.Regexp(t, validName, e.Name)
 		assert.LessOrEqual(t, len(e.Name+"."+p.Zone), 253)
@@ -42,6 +43,9 @@ func hold(t assert.TestingT, p endpoint.Policy, containers []container.Container
 		assert.False(t, keys[k], "%v twice", k)
 		keys[k] = true
 		names[e.ContainerID]++
+		ports[[2]string{e.ContainerID, e.Name}]++
+		assert.LessOrEqual(t, ports[[2]string{e.ContainerID, e.Name}], 20, "ports under %s", e.Name)
+		assert.False(t, strings.HasSuffix("."+e.Name, "."+p.Zone), "%s is with its zone", e.Name)
 	}
 	subjects := map[[2]string]bool{}
 	for _, problem := range problems {
@@ -58,7 +62,7 @@ func hold(t assert.TestingT, p endpoint.Policy, containers []container.Container
 	}
 	for id := range byID {
 		assert.NotZero(t, names[id]+told[id], "nothing is said of a container")
-		assert.LessOrEqual(t, names[id], 100)
+		assert.LessOrEqual(t, names[id], 101)
 		assert.LessOrEqual(t, told[id], 20)
 	}
 	turned := slices.Clone(containers)
@@ -87,7 +91,7 @@ func settings() *rapid.Generator[map[string]string] {
 		}),
 	)
 	value := rapid.OneOf(
-		rapid.SampledFrom([]string{"web", "time,clock", "_calc._tcp", "a,,b", "5", "300", "", "1", "~internal~ecs~pause", "arn:::::/x"}),
+		rapid.SampledFrom([]string{"web", "time,clock", "_calc._tcp", "a,,b", "web.sd.internal.", "-a", "5", "300", "", "1", "~internal~ecs~pause", "arn:::::/x"}),
 		rapid.Map(rapid.SliceOfN(rapid.StringMatching(`[a-zA-Z0-9._-]{0,70}`), 0, 130), func(names []string) string {
 			return strings.Join(names, ",")
 		}),

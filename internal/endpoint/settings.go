@@ -28,8 +28,9 @@ type portSettings struct {
 	ignore   bool
 }
 
-// portSetting is a setting of one port. CHECK_HTTP is read by the sweeper, from the task definition.
-var portSetting = regexp.MustCompile(`^SERVICE_(.*?)_(UDP_NAME|NAME|WEIGHT|IGNORE|CHECK_HTTP)$`)
+// portSetting is a setting of one port, or one that is meant so: a number, perhaps with a protocol. Without a number it is the
+// application's own, as SERVICE_ACCOUNT_NAME is. CHECK_HTTP is read by the sweeper, from the task definition.
+var portSetting = regexp.MustCompile(`^SERVICE_([+-]?[0-9]+(?:_(?:TCP|UDP))??)_(UDP_NAME|NAME|WEIGHT|IGNORE|CHECK_HTTP)$`)
 
 // readSettings reads the settings of a container and tells problem what is wrong with them. Other keys that begin with
 // SERVICE_ are the application's own. An empty value is as good as none, except that an empty label hides a variable.
@@ -49,12 +50,12 @@ func readSettings(c container.Container, problem func(subject, reason string)) s
 			if len(value) > maxValueBytes {
 				problem(key, tooLong(value))
 			}
-			continue // Service reads it
+			continue // services reads it
 		case "SERVICE_WEIGHT":
 			s.weight = value
 			continue
 		case "SERVICE_IGNORE":
-			s.ignore = value != ""
+			s.ignore = isTrue(value)
 			continue
 		}
 		parts := portSetting.FindStringSubmatch(key)
@@ -71,7 +72,7 @@ func readSettings(c container.Container, problem func(subject, reason string)) s
 		case "WEIGHT":
 			port.weight = value
 		case "IGNORE":
-			port.ignore = value != ""
+			port.ignore = isTrue(value)
 		case "NAME", "UDP_NAME":
 			s.explicit = s.explicit || value != ""
 			if len(value) > maxValueBytes {
@@ -92,8 +93,44 @@ func readSettings(c container.Container, problem func(subject, reason string)) s
 // numbers gives the ports that any setting is about, in order.
 func (s settings) numbers() []uint16 { return slices.Sorted(maps.Keys(s.ports)) }
 
-// Service gives the name that a container's service goes by when no port is named: the SERVICE_NAME setting or the name in the
-// task definition; empty where it has neither.
+// isTrue reports whether a setting that is either on or off is on: whatever stands there, but for 0, false and no.
+func isTrue(value string) bool {
+	switch strings.ToLower(strings.TrimSpace(value)) {
+	case "0", "false", "no":
+		return false
+	}
+	return value != ""
+}
+
+// services returns the names that the ports of the container go by when none is named, and the setting or label that they
+// come from.
+func (m *mapping) services() (names []string, source string) {
+	if list := setting(m.container, "SERVICE_NAME"); strings.TrimSpace(list) != "" {
+		return m.listed(list, "SERVICE_NAME"), "SERVICE_NAME"
+	}
+	return []string{withoutZone(m.container.Labels[container.LabelName], m.Zone)}, container.LabelName
+}
+
+// listed returns the names of a comma-separated setting, without the zone.
+func (m *mapping) listed(list, setting string) []string {
+	var names []string
+	for name := range strings.SplitSeq(list, ",") {
+		name = withoutZone(strings.TrimSuffix(strings.TrimSpace(name), "."), m.Zone)
+		if name == "" { // of which a template could make a good name
+			m.problem(setting, "one of its names is empty")
+			continue
+		}
+		if strings.EqualFold(name, m.Zone) { // to which an implicit name could add a port
+			m.problem(setting, zoneItself(name))
+			continue
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// Service returns what a container's service is called when no port is named: the SERVICE_NAME setting, which may list several
+// names, or the name in the task definition; empty where it has neither.
 func Service(c container.Container) string {
 	name := setting(c, "SERVICE_NAME")
 	if len(name) > maxValueBytes {

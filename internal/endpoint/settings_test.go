@@ -24,25 +24,20 @@ func TestSettings(t *testing.T) {
 		},
 		"an empty label hides a variable": {web(label("SERVICE_IGNORE", ""), env("SERVICE_IGNORE", "1")), []string{standard}},
 		"the same for the name":           {web(label("SERVICE_NAME", ""), env("SERVICE_NAME", "www")), []string{standard}},
-		"ignored":                         {web(env("SERVICE_IGNORE", "false")), []string{"- container: SERVICE_IGNORE is set"}},
+		"ignored":                         {web(env("SERVICE_IGNORE", "true")), []string{"- container: SERVICE_IGNORE is set"}},
 		"ignored, and with it what is wrong": {
-			web(env("SERVICE_IGNORE", "1"), env("SERVICE_x_NAME", "a")), []string{"- container: SERVICE_IGNORE is set"},
+			web(env("SERVICE_IGNORE", "1"), env("SERVICE_0_NAME", "a")), []string{"- container: SERVICE_IGNORE is set"},
 		},
 		"HTTP check":                   {web(env("SERVICE_80_CHECK_HTTP", strings.Repeat("/", 5000))), []string{standard}},
 		"other people's variables":     {web(env("SERVICE_FOO", strings.Repeat("x", 5000)), env("SERVICE_NAMES", "x")), []string{standard}},
-		"no port":                      {web(env("SERVICE_http_NAME", "a")), []string{standard, notPort("SERVICE_http_NAME", "http")}},
 		"port too high":                {web(env("SERVICE_65536_NAME", "a")), []string{standard, notPort("SERVICE_65536_NAME", "65536")}},
 		"port 0":                       {web(env("SERVICE_0_IGNORE", "a")), []string{standard, notPort("SERVICE_0_IGNORE", "0")}},
 		"port with a zero before":      {web(env("SERVICE_080_NAME", "a")), []string{standard, notPort("SERVICE_080_NAME", "080")}},
 		"port with a sign":             {web(env("SERVICE_+80_NAME", "a")), []string{standard, notPort("SERVICE_+80_NAME", "+80")}},
-		"empty port":                   {web(env("SERVICE__NAME", "a")), []string{standard, notPort("SERVICE__NAME", "")}},
-		"UDP without port":             {web(env("SERVICE_UDP_NAME", "a")), []string{standard, notPort("SERVICE_UDP_NAME", "UDP")}},
+		"TCP needs no word for it":     {web(env("SERVICE_80_TCP_NAME", "a")), []string{standard, notPort("SERVICE_80_TCP_NAME", "80_TCP")}},
 		"UDP has no weight of its own": {web(env("SERVICE_80_UDP_WEIGHT", "2")), []string{standard, notPort("SERVICE_80_UDP_WEIGHT", "80_UDP")}},
 		"highest port": {
 			web(mode(container.Host), env("SERVICE_65535_NAME", "a")), []string{"a 65535/tcp at 65535"},
-		},
-		"odd bytes in a key": {
-			web(env("SERVICE_\x1b\"_NAME", "a")), []string{standard, `? SERVICE_\x1b\"_NAME: "\x1b\"" is not a port, 1 to 65535`},
 		},
 		"empty names are none": {web(env("SERVICE_80_NAME", "")), []string{standard}},
 		"names too long: still explicit": {
@@ -85,6 +80,58 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// An application has variables of its own that begin with SERVICE_. Nobody is told that they name no port.
+func TestVariablesThatOnlyLookLikeSettings(t *testing.T) {
+	for _, key := range []string{
+		"SERVICE_ACCOUNT_NAME", "SERVICE_http_NAME", "SERVICE__NAME", "SERVICE_UDP_NAME", "SERVICE_2FA_NAME", "SERVICE_80S_NAME",
+		"SERVICE_ACCOUNT_UDP_NAME", "SERVICE_ACCOUNT_WEIGHT", "SERVICE_ACCOUNT_IGNORE", "SERVICE_MESH_CHECK_HTTP",
+		"SERVICE_FQDN_NAME", "SERVICE_S3_BUCKET_NAME", "SERVICE_NAME_80_NAME", "SERVICE_\x1b\"_NAME", "SERVICE_\u0668\u0660_NAME",
+	} {
+		for _, value := range []string{"", "default", strings.Repeat("x", 5000)} {
+			t.Run(fmt.Sprintf("%q of %d bytes", key, len(value)), func(t *testing.T) {
+				assert.Equal(t, []string{"web 80/tcp at 10080"}, mapped(web(env(key, value))), "a variable")
+				assert.Equal(t, []string{"web 80/tcp at 10080"}, mapped(web(label(key, value))), "a label")
+			})
+		}
+	}
+}
+
+func TestValuesOfIgnore(t *testing.T) {
+	for value, ignored := range map[string]bool{
+		"": false, "0": false, "false": false, "no": false, "False": false, "FALSE": false, "No": false, "NO": false, " false ": false,
+		"1": true, "true": true, "yes": true, "True": true, "00": true, "off": true, "f": true, "n": true, "falsey": true, "-": true, " ": true,
+	} {
+		t.Run(fmt.Sprintf("%q", value), func(t *testing.T) {
+			whole, port := []string{"web 80/tcp at 10080"}, []string{"web 80/tcp at 10080"}
+			if ignored {
+				whole, port = []string{"- container: SERVICE_IGNORE is set"}, []string{"- port 80/tcp: SERVICE_80_IGNORE is set"}
+			}
+			for _, as := range []func(string, string) with{env, label} {
+				assert.Equal(t, whole, mapped(web(as("SERVICE_IGNORE", value))))
+				assert.Equal(t, port, mapped(web(as("SERVICE_80_IGNORE", value))))
+				assert.Equal(t, port, mapped(web(as("SERVICE_80_NAME", "web"), as("SERVICE_80_IGNORE", value))), "a port that is named")
+			}
+		})
+	}
+	assert.Equal(t, []string{"web 80/tcp at 10080"}, mapped(web(label("SERVICE_IGNORE", "false"), env("SERVICE_IGNORE", "1"))), "a label wins")
+}
+
+// A task that someone runs once, by hand, has the labels and the ports of its service. An override adds a variable, and can
+// neither change nor add a label.
+func TestRunTaskOverrideKeepsAOneOffTaskOutOfItsService(t *testing.T) {
+	serving := web()
+	oneOff := web(func(c *container.Container) { c.ID, c.Name = pauseID, "ecs-shop-3-web-once" })
+	assert.Equal(t, []string{"web 80/tcp at 10080", "web 80/tcp at 10080"}, mapped(serving, oneOff), "without the override it takes traffic")
+	oneOff.Env["SERVICE_IGNORE"] = "true"
+	assert.Equal(t, []string{"web 80/tcp at 10080", "- container: SERVICE_IGNORE is set"}, mapped(serving, oneOff))
+	// The definition may name ports, in variables or labels.
+	for _, as := range []func(string, string) with{env, label} {
+		as("SERVICE_80_NAME", "shop,www")(&serving)
+		as("SERVICE_80_NAME", "shop,www")(&oneOff)
+		assert.Equal(t, []string{"shop 80/tcp at 10080", "www 80/tcp at 10080", "- container: SERVICE_IGNORE is set"}, mapped(serving, oneOff))
+	}
+}
+
 func TestWeightsThatTheOperatorChooses(t *testing.T) {
 	p := endpoint.Policy{Zone: "sd.internal", DefaultWeight: 3, MaxWeight: 10}
 	for value, want := range map[string][]string{
@@ -108,6 +155,7 @@ func TestService(t *testing.T) {
 		"setting":     {web(env("SERVICE_NAME", " www ")), "www"},
 		"neither":     {web(withoutECS, env("SERVICE_80_NAME", "time")), ""},
 		"unreadable":  {web(env("SERVICE_NAME", strings.Repeat("x", 4097))), "web"},
+		"several":     {web(env("SERVICE_NAME", "a, b")), "a, b"},
 		"label first": {web(env("SERVICE_NAME", "a"), label("SERVICE_NAME", "b")), "b"},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, endpoint.Service(tt.container)) })
@@ -145,19 +193,80 @@ func TestOneContainerCannotClaimWithoutEnd(t *testing.T) {
 		assert.Len(t, endpoints, 100)
 		assert.Empty(t, problems)
 	})
+	t.Run("names of a range of ports", func(t *testing.T) {
+		of := func(n int, different ...with) []string {
+			var ports []container.Port
+			for i := range n {
+				ports = append(ports, tcp(uint16(8000+i)))
+			}
+			return mapped(web(append([]with{publishes(published(ports...))}, different...)...))
+		}
+		got := of(100)
+		assert.Len(t, got, 101, "the service's own name costs no port its name")
+		assert.Contains(t, got, "web 8000/tcp at 18000")
+		assert.Contains(t, got, "web-8000 8000/tcp at 18000")
+		assert.Contains(t, got, "web-8099 8099/tcp at 18099")
+
+		const more = "? container: it asks for more than 100 names, and the first 100 are looked at"
+		got = of(101)
+		assert.Len(t, got, 102)
+		assert.Contains(t, got, "web 8000/tcp at 18000")
+		assert.NotContains(t, got, "web-8100 8100/tcp at 18100")
+		assert.Equal(t, more, got[101])
+
+		got = of(60, env("SERVICE_NAME", "a,b"))
+		assert.Len(t, got, 102, "60 of a and a itself, 40 of b with b itself among them, and a problem")
+		assert.Contains(t, got, "a 8000/tcp at 18000")
+		assert.Contains(t, got, "a-8059 8059/tcp at 18059")
+		assert.Contains(t, got, "b 8000/tcp at 18000")
+		assert.Equal(t, more, got[101])
+
+		assert.Len(t, of(2, env("SERVICE_NAME", strings.Repeat("a.a,", 1000))), 5, "names that are the same, and problems")
+		assert.LessOrEqual(t, len(of(2, env("SERVICE_NAME", strings.Join(many("n", 1000), ",")))), 102)
+	})
+	t.Run("ports of one name", func(t *testing.T) {
+		c := web(publishes())
+		for i := range uint16(100) {
+			c.Published = append(c.Published, published(tcp(8000+i))...)
+			c.Env[fmt.Sprintf("SERVICE_%d_NAME", 8000+i)] = "web,own"
+		}
+		endpoints, problems := policy.Map([]container.Container{c})
+		assert.Len(t, endpoints, 40)
+		assert.Equal(t, []string{
+			"? name web: more than 20 ports of this container ask for it, and the first 20 get it: Route 53 takes 100 records of a name, from all containers",
+			"? name own: more than 20 ports of this container ask for it, and the first 20 get it: Route 53 takes 100 records of a name, from all containers",
+			"? container: it asks for more than 100 names, and the first 100 are looked at",
+		}, lines(nil, problems))
+
+		p := policy
+		var err error
+		p.Template, err = endpoint.ParseTemplate("{{.Family}}")
+		require.NoError(t, err)
+		c = web(publishes())
+		for i := range uint16(21) {
+			c.Published = append(c.Published, published(tcp(8000+i))...)
+		}
+		endpoints, problems = p.Map([]container.Container{c})
+		assert.Len(t, endpoints, 20, "a template may make one name of many")
+		assert.Len(t, problems, 1)
+		c.Published = c.Published[:40]
+		endpoints, problems = p.Map([]container.Container{c, web(func(c *container.Container) { c.ID = pauseID })})
+		assert.Len(t, endpoints, 21, "each container has a number of its own")
+		assert.Empty(t, problems)
+	})
 	t.Run("problems", func(t *testing.T) {
 		wrong := func(n int) []string {
 			return mapped(web(publishes(published(tcp(80))), func(c *container.Container) {
 				for i := range n {
-					c.Env[fmt.Sprintf("SERVICE_x%02d_NAME", i)] = "a"
+					c.Env[fmt.Sprintf("SERVICE_0%02d_NAME", i)] = "a"
 				}
 			}))[1:]
 		}
 		assert.Len(t, wrong(20), 20)
-		assert.Equal(t, `? SERVICE_x19_NAME: "x19" is not a port, 1 to 65535`, wrong(20)[19])
+		assert.Equal(t, `? SERVICE_019_NAME: "019" is not a port, 1 to 65535`, wrong(20)[19])
 		got := wrong(30)
 		require.Len(t, got, 20)
-		assert.Equal(t, `? SERVICE_x18_NAME: "x18" is not a port, 1 to 65535`, got[18])
+		assert.Equal(t, `? SERVICE_018_NAME: "018" is not a port, 1 to 65535`, got[18])
 		assert.Equal(t, "? container: and 11 more like these", got[19])
 	})
 	t.Run("what is chosen is not logged for being much", func(t *testing.T) {
@@ -172,4 +281,12 @@ func TestOneContainerCannotClaimWithoutEnd(t *testing.T) {
 		require.Len(t, got, 20)
 		assert.Equal(t, "- container: and 6 more like these", got[19])
 	})
+}
+
+func many(prefix string, n int) []string {
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("%s%03d", prefix, i))
+	}
+	return names
 }

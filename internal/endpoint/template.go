@@ -48,10 +48,10 @@ func ParseTemplate(text string) (*template.Template, error) {
 	return parsed, nil
 }
 
-// name gives the name that the template makes of a service, in lower case.
+// name returns the name that the template makes of a service, in lower case and without the zone.
 func (m *mapping) name(service string, port container.Port) (string, error) {
 	if m.Template == nil {
-		return strings.ToLower(service), nil
+		return strings.ToLower(withoutZone(service, m.Zone)), nil
 	}
 	labels := m.container.Labels
 	cluster := labels[container.LabelCluster] // a name, or an ARN that ends in /name
@@ -60,7 +60,7 @@ func (m *mapping) name(service string, port container.Port) (string, error) {
 		Family: labels[container.LabelFamily], Revision: labels[container.LabelRevision],
 		Port: port.Number, Proto: string(port.Proto),
 	})
-	return strings.ToLower(name), err
+	return strings.ToLower(withoutZone(name, m.Zone)), err
 }
 
 func expand(t *template.Template, fields NameFields) (string, error) {
