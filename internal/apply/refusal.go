@@ -42,6 +42,7 @@ func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.noteDenial(batch, refusal)
 	for _, change := range inOrder(named) {
 		reason := named[change]
 		switch reason {
@@ -75,6 +76,21 @@ func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan
 		w.failed(refusal, len(batch))
 	} else {
 		w.pace.answered(time.Now())
+	}
+}
+
+// noteDenial notes whether Route 53 denies changes. That it still denies what it denied before, or a part of a batch that it has
+// denied, is no news: it may have accepted others since. The caller holds mu.
+func (w *Writer) noteDenial(batch []plan.Change, refusal *plan.Refusal) {
+	fresh := w.limit == 0 && slices.ContainsFunc(batch, func(c plan.Change) bool {
+		held, again := w.quarantine[c.Record.Key()]
+		return !again || held.reason != plan.Denied
+	})
+	switch {
+	case !refusal.Denied():
+		w.denied = nil
+	case fresh:
+		w.denied = refusal
 	}
 }
 

@@ -433,3 +433,38 @@ func TestRefusalOfSomethingElse(t *testing.T) {
 		})
 	}
 }
+
+// A policy that allows nothing is a fault of the host; one that does not allow some name is not, and stays none however often that
+// name is tried again.
+func TestDenied(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		none, bad := func(record.Record) bool { return true }, func(r record.Record) bool { return r.Name != "good.example" }
+		z.set(func() { z.denied = none })
+		w.want(srv("good", 1), srv("bad", 1), srv("worse", 1), srv("worst", 1))
+		z.pass(time.Minute)
+		assert.ErrorContains(t, w.Denied(), "is not authorized to perform")
+		z.set(func() { z.denied = bad })
+		z.pass(time.Hour)
+		assert.Contains(t, z.content(), srv("good", 1))
+		assert.NoError(t, w.Denied())
+		z.set(func() { z.denied = none })
+		w.want(srv("good", 1), srv("good", 2), srv("bad", 1), srv("worse", 1), srv("worst", 1))
+		z.pass(time.Minute)
+		assert.Error(t, w.Denied(), "what was permitted is no more")
+		z.set(func() { z.denied, z.nameMax = bad, 1 })
+		z.pass(time.Hour)
+		assert.NoError(t, w.Denied(), "refused for its content, and so permitted")
+		assert.Len(t, w.Status().Refused, 4)
+	})
+}
+
+// Most of what a host has to write is denied, but not all.
+func TestDeniedInPart(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.denied = func(r record.Record) bool { return r.Name > "d" } })
+		w.want(srv("a", 1), srv("b", 1), srv("c", 1), srv("d", 1), srv("e", 1), srv("f", 1), srv("g", 1))
+		z.pass(time.Hour)
+		assert.Len(t, z.content(), 3)
+		assert.NoError(t, w.Denied())
+	})
+}

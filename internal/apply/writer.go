@@ -76,6 +76,7 @@ type Writer struct {
 	pace       pace
 	limit      int // changes in a batch, while a refused one is being narrowed down; 0: no limit
 	lastErr    error
+	denied     error // the refusal of a first attempt for want of permission; nil once Route 53 has judged a batch by its content
 	lastGood   time.Time
 	loggedErr  time.Time
 	busySince  time.Time                    // zero while nothing is being done
@@ -387,7 +388,7 @@ func (w *Writer) applied(batch []plan.Change, since time.Time) {
 	if w.lastErr != nil {
 		w.cfg.Log.WithField("changes", len(batch)).Info("Route 53 takes changes again")
 	}
-	w.lastErr, w.lastGood = nil, now
+	w.lastErr, w.lastGood, w.denied = nil, now, nil
 	w.pace.succeeded(now)
 	if w.limit > 0 { // the rest of a batch that held a bad change
 		w.limit *= 2

@@ -21,7 +21,9 @@ type Entry struct {
 }
 
 // Diff gives the changes that turn known into desired: at most one for each record, removals first, then by name, type and
-// set identifier. A removal repeats the record as known, since Route 53 deletes only what it is told exactly.
+// set identifier. A removal repeats the record as known, since Route 53 deletes only what it is told exactly. SRV records are
+// removed before A records and written after them, so that wherever the changes are cut into batches, no SRV record is in the
+// zone without the A record that it points to.
 func Diff(known Known, desired []record.Record) []Change {
 	var changes []Change
 	wanted := make(map[record.Key]bool, len(desired))
@@ -42,11 +44,24 @@ func Diff(known Known, desired []record.Record) []Change {
 	}
 	slices.SortFunc(changes, func(a, b Change) int {
 		return cmp.Or(
-			cmp.Compare(a.Action, b.Action), // DELETE stands before UPSERT
+			cmp.Compare(rank(a), rank(b)),
 			cmp.Compare(a.Record.Name, b.Record.Name),
 			cmp.Compare(a.Record.Type, b.Record.Type),
 			cmp.Compare(a.Record.SetID, b.Record.SetID),
 		)
 	})
 	return changes
+}
+
+// rank orders the kinds of changes.
+func rank(c Change) int {
+	switch {
+	case c.Action == Delete && c.Record.Type == record.SRV:
+		return 0
+	case c.Action == Delete:
+		return 1
+	case c.Record.Type == record.SRV:
+		return 3
+	}
+	return 2
 }

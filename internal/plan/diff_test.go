@@ -27,6 +27,7 @@ func known(records ...record.Record) plan.Known {
 func TestDiff(t *testing.T) {
 	web1, web2, api := srv("web", "i-1:a", 1), srv("web", "i-1:b", 1), srv("api", "i-1:c", 1)
 	host := record.Record{Name: "host", Type: record.A, SetID: "i-1:host:-", Weight: 1, Value: "10.0.0.1"}
+	gone := record.Record{Name: "alas", Type: record.A, SetID: "i-1:eni:e", Weight: 1, Value: "10.0.0.2"}
 	heavy := web1
 	heavy.Weight = 5
 	rewritten := web1
@@ -56,14 +57,15 @@ func TestDiff(t *testing.T) {
 			plan.Known{web1.Key(): {Record: web1, Hold: "run"}}, []record.Record{web1}, nil,
 		},
 		"wanted twice": {nil, []record.Record{web1, heavy}, []plan.Change{{Action: plan.Upsert, Record: web1}}},
-		"removals first, then by name, type and identifier": {
-			known(web2, srv("zzz", "i-1:z", 1)),
+		"removals first, an address before what points to it and gone after it, then by name and identifier": {
+			known(web2, srv("zzz", "i-1:z", 1), gone),
 			[]record.Record{web1, host, api, srv("host", "i-1:x", 1)},
 			[]plan.Change{
 				{Action: plan.Delete, Record: web2},
 				{Action: plan.Delete, Record: srv("zzz", "i-1:z", 1)},
-				{Action: plan.Upsert, Record: api},
+				{Action: plan.Delete, Record: gone},
 				{Action: plan.Upsert, Record: host},
+				{Action: plan.Upsert, Record: api},
 				{Action: plan.Upsert, Record: srv("host", "i-1:x", 1)},
 				{Action: plan.Upsert, Record: web1},
 			},

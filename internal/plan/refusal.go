@@ -40,6 +40,9 @@ func (r *Refusal) reason() Reason {
 	return r.Reason
 }
 
+// Denied reports whether the batch was refused for want of permission.
+func (r *Refusal) Denied() bool { return r.reason() == Denied }
+
 // ErrNoSuchZone says that the hosted zone does not exist, or no longer.
 var ErrNoSuchZone = errors.New("no such hosted zone")
 
