@@ -385,13 +385,8 @@ func TestRefusedAndNamed(t *testing.T) {
 		t.Run(string(reason), func(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
 				bad := upsert(srv("bad", 1))
-				z.set(func() {
-					z.fault = func() (error, bool) {
-						if n := len(z.saved); n == 2 || z.saved[bad.Record.Key()].Doubt {
-							return &plan.Refusal{Named: map[change]plan.Reason{bad: reason}, Message: "no"}, false
-						}
-						return nil, true
-					}
+				z.faults(func() (error, bool) {
+					return &plan.Refusal{Named: map[change]plan.Reason{bad: reason}, Message: "no"}, false
 				})
 				w.want(srv("bad", 1), srv("good", 1))
 				z.pass(0)

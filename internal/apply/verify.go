@@ -66,7 +66,7 @@ func (w *Writer) verify(ctx context.Context) {
 	found, err := w.cfg.Zone.Group(ctx, g.name, g.typ)
 	w.setReading(nil)
 
-	defer w.save()
+	defer w.saveSoon()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if errors.Is(ctx.Err(), context.Canceled) {

@@ -46,8 +46,9 @@ type Wish struct {
 type Config struct {
 	Zone  Zone
 	Known plan.Known // what the host has in the zone, from the journal
-	// Save keeps what is known on disk. It is called before each call, with what the call is about to write, and after.
-	// Where it fails the writer goes on: that the journal is behind is told by the journal.
+	// Save keeps what is known on disk. It is called before each call that creates or changes, with what the call is about to
+	// write, and after each; by one goroutine at a time. Where it fails the writer goes on: that the journal is behind is told
+	// by the journal.
 	Save func(plan.Known) error
 	// Owns says whether a record found in the zone is this host's.
 	Owns        func(record.Record) bool
@@ -62,13 +63,17 @@ type Config struct {
 
 // Writer keeps one zone in step. Its methods may be called from several goroutines; Run and Settle exclude each other.
 type Writer struct {
-	cfg  Config
-	wake chan struct{}
+	cfg     Config
+	wake    chan struct{}
+	unsaved chan struct{} // something is to be saved
 
 	saving sync.Mutex // taken before mu: what is known is saved in the order in which it came about
 
 	mu         sync.Mutex
 	known      plan.Known
+	saved      plan.Known          // as it was last saved
+	ahead      []plan.Change       // what the next call is about to make, and is to be saved first
+	saveSince  time.Time           // since when a call waits for that; zero: none does
 	wishes     map[record.Key]Wish // nil until they are known
 	since      time.Time           // when the oldest event not yet applied came
 	ttls       map[group]int64     // TTLs that other hosts' records force on a name
@@ -105,7 +110,8 @@ func New(cfg Config) *Writer {
 		known = plan.Known{}
 	}
 	w := &Writer{
-		cfg: cfg, wake: make(chan struct{}, 1), known: known, ttls: map[group]int64{},
+		cfg: cfg, wake: make(chan struct{}, 1), unsaved: make(chan struct{}, 1),
+		known: known, saved: maps.Clone(known), ttls: map[group]int64{},
 		quarantine: quarantine{}, told: map[record.Key]record.Record{},
 	}
 	for _, e := range known {
@@ -162,16 +168,6 @@ func (w *Writer) DoubtAll() {
 	w.poke()
 }
 
-// save keeps what is known on disk.
-func (w *Writer) save() {
-	w.saving.Lock()
-	defer w.saving.Unlock()
-	w.mu.Lock()
-	known := maps.Clone(w.known)
-	w.mu.Unlock()
-	_ = w.cfg.Save(known)
-}
-
 func (w *Writer) poke() {
 	select {
 	case w.wake <- struct{}{}:
@@ -202,6 +198,11 @@ func (w *Writer) Settle(ctx context.Context) error {
 }
 
 func (w *Writer) loop(ctx context.Context, once bool) error {
+	saving, saved := context.WithCancel(context.WithoutCancel(ctx))
+	var beside sync.WaitGroup
+	beside.Go(func() { w.saveBeside(saving) })
+	defer beside.Wait()
+	defer saved()
 	for ctx.Err() == nil {
 		now := time.Now()
 		w.mu.Lock()
@@ -256,11 +257,15 @@ func (w *Writer) next(now time.Time) (batch []plan.Change, at time.Time) {
 	batch, due := w.batch(now)
 	if len(batch) == 0 {
 		w.pace.idle()
+		w.nothingAhead()
 		w.since, w.limit, w.lastErr = time.Time{}, 0, nil
 		return nil, due
 	}
 	removal := slices.ContainsFunc(batch, func(c plan.Change) bool { return c.Action == plan.Delete })
-	return batch, w.pace.at(now, removal)
+	if at := w.pace.at(now, removal); at.After(now) {
+		return batch, at
+	}
+	return w.covered(batch, now)
 }
 
 // batch gives what the next call would carry now, and when there may be something else. The caller holds mu.
@@ -314,17 +319,13 @@ func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
 			before[key] = have
 		}
 		if c.Action == plan.Upsert {
-			e := plan.Entry{Record: c.Record, Doubt: true}
-			if c.Record.Marked() { // the sweeper's mark, written once more
-				e.Hold = have.Hold
-			}
-			w.known[key] = e
+			w.known[key] = w.attempt(c)
 		}
 	}
+	w.ahead = slices.DeleteFunc(w.ahead, func(c plan.Change) bool { return slices.Contains(batch, c) })
 	since := w.since
 	w.since = time.Time{}
 	w.mu.Unlock()
-	w.save()
 
 	start := time.Now()
 	callCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
@@ -358,7 +359,7 @@ func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
 	w.mu.Lock()
 	w.tell()
 	w.mu.Unlock()
-	w.save()
+	w.saveSoon()
 	if errors.Is(err, plan.ErrNoSuchZone) {
 		return err
 	}

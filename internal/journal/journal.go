@@ -70,9 +70,12 @@ type Journal struct {
 	rebooted bool
 	notice   string
 
+	// writing is held while the file is written, and taken before mu. mu is never held over a system call: who asks the journal
+	// something, or tells it what need not be on disk at once, does not wait for a slow disk.
+	writing sync.Mutex
 	mu      sync.Mutex
 	state   state
-	records map[string]plan.Known // by zone ID
+	records map[string]plan.Known // by zone ID; each is replaced, never changed
 	dirty   bool
 	err     error // of the last attempt to write
 }
@@ -106,8 +109,6 @@ func Open(dir, instance, boot string) (*Journal, error) {
 	j.records = byZone(found.Records)
 	found.Records = nil
 	j.state = found
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	if err := j.write(); err != nil {
 		// What cannot be written now could not be written before either: the file may be behind.
 		j.state.ListingDue = true
@@ -259,16 +260,17 @@ func (j *Journal) ZoneID(name string) string {
 
 // SetZoneID keeps the ID found for a zone's name, or forgets it where id is empty.
 func (j *Journal) SetZoneID(name, id string) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	zones := map[string]string{}
 	if id != "" {
 		zones[name] = id
 	}
-	if maps.Equal(zones, j.state.Zones) {
-		return j.err
-	}
+	j.mu.Lock()
+	same, err := maps.Equal(zones, j.state.Zones), j.err
 	j.state.Zones = zones
+	j.mu.Unlock()
+	if same {
+		return err
+	}
 	return j.write()
 }
 
@@ -289,12 +291,12 @@ func (j *Journal) Records(zone string) plan.Known {
 // SetRecords replaces the host's records in a zone. When it returns nil they are on disk.
 func (j *Journal) SetRecords(zone string, known plan.Known) error {
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	if len(known) == 0 {
 		delete(j.records, zone)
 	} else {
 		j.records[zone] = maps.Clone(known)
 	}
+	j.mu.Unlock()
 	return j.write()
 }
 
@@ -323,19 +325,22 @@ func (j *Journal) ListingDue() bool {
 // Listed notes that the zone has been listed, or need not be.
 func (j *Journal) Listed() error {
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	j.state.ListingDue = false
+	j.mu.Unlock()
 	return j.write()
 }
 
 // Flush writes what is not on disk yet, and tries again where the last write failed.
 func (j *Journal) Flush() error {
+	j.writing.Lock()
+	defer j.writing.Unlock()
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	if !j.dirty && j.err == nil {
+	due := j.dirty || j.err != nil
+	j.mu.Unlock()
+	if !due {
 		return nil
 	}
-	return j.write()
+	return j.writeAlone()
 }
 
 // Err is why the journal is behind what it was told; nil when it is not.
@@ -345,22 +350,34 @@ func (j *Journal) Err() error {
 	return j.err
 }
 
-// write replaces the file and syncs it and its directory. The caller holds mu.
+// write replaces the file and syncs it and its directory.
 func (j *Journal) write() error {
-	j.err = j.replace()
-	j.dirty = j.err != nil
-	if j.err != nil {
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	return j.writeAlone()
+}
+
+// writeAlone is write for a caller that holds writing.
+func (j *Journal) writeAlone() error {
+	j.mu.Lock()
+	out, records := j.state, maps.Clone(j.records)
+	j.dirty = false
+	j.mu.Unlock()
+	err := j.replace(out, records)
+	if err != nil {
 		// A journal that is behind is worse than none: with none, the next start lists the zone. (On a full disk removal
 		// still works; on one that is read-only nothing does, and the next start sees that for itself.)
 		_ = os.Remove(j.path())
 	}
-	return j.err
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.err, j.dirty = err, j.dirty || err != nil
+	return err
 }
 
-func (j *Journal) replace() error {
-	out := j.state
+func (j *Journal) replace(out state, records map[string]plan.Known) error {
 	out.Records = []entry{}
-	for zone, known := range j.records {
+	for zone, known := range records {
 		for _, e := range known {
 			out.Records = append(out.Records, entry{Zone: zone, Record: e.Record, Doubt: e.Doubt, Hold: e.Hold})
 		}
