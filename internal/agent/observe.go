@@ -316,7 +316,7 @@ func (a *Agent) asKnown(writer *apply.Writer, withheld map[string]Withheld) (wis
 	}
 	for key, e := range writer.Known() {
 		id, ok := record.ParseSetID(key.SetID)
-		c, waits := pending[id.Container]
+		_, waits := pending[id.Container]
 		if !ok || !waits || id.Kind == record.Legacy {
 			continue
 		}
@@ -324,7 +324,7 @@ func (a *Agent) asKnown(writer *apply.Writer, withheld map[string]Withheld) (wis
 		if a.standby != "" && r.Type == record.SRV {
 			r.Weight = 0
 		}
-		wishes = append(wishes, apply.Wish{Record: r, Run: runOf(c)})
+		wishes = append(wishes, apply.Wish{Record: r, Run: e.Run})
 	}
 	return wishes
 }

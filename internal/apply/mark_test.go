@@ -2,10 +2,12 @@ package apply_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/ecssd/ecssd/internal/apply"
 	"github.com/ecssd/ecssd/internal/record"
 )
 
@@ -47,5 +49,75 @@ func TestMarkIsNotKeptOnAHostThatGoesOnStandby(t *testing.T) {
 		w.want(web)
 		z.pass(time.Second)
 		assert.Equal(t, []record.Record{web}, z.content())
+	}, web)
+}
+
+// The container ran anew before the mark was read: the sweeper judged the run before.
+func TestMarkOfAnEarlierRunIsNotKept(t *testing.T) {
+	web, db := srv("web", 1), srv("db", 1)
+	run2 := []apply.Wish{{Record: web, Run: "run 2"}, {Record: db, Run: "run 1"}}
+	for name, scene := range map[string]func(z *zone, w writer){
+		"read back": func(z *zone, w writer) {
+			w.Want(run2, time.Now())
+		},
+		"read back after a lost answer": func(z *zone, w writer) {
+			z.faults(lostRequest)
+			w.Want(run2, time.Now())
+		},
+		"read back after a refusal": func(z *zone, w writer) {
+			z.set(func() { z.groupLatency = time.Second })
+			w.want(db) // which is refused, since the record is not as it is known
+			synctest.Wait()
+			w.Want(run2, time.Now())
+		},
+		"the run begins while a change is on its way": func(z *zone, w writer) {
+			z.set(func() { z.latency = time.Second })
+			w.DoubtAll()
+			synctest.Wait()
+			w.Want(run2, time.Now())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			running(t, every, func(t *testing.T, z *zone, w writer) {
+				z.put(marked(web))
+				scene(z, w)
+				z.pass(2 * time.Hour)
+				assert.Equal(t, sorted([]record.Record{web, db}), z.content())
+				z.put(marked(web))
+				z.pass(2 * time.Hour)
+				assert.Equal(t, sorted([]record.Record{marked(web), db}), z.content(), "this one is for the present run")
+			}, web, db)
+		})
+	}
+}
+
+func TestMarkOnARecordThatLedElsewhereIsNotKept(t *testing.T) {
+	web := srv("web", 1)
+	for name, value := range map[string]string{
+		"port": "1 1 9 ip-10-0-0-1.example",
+		"host": "1 1 30001 elsewhere.example",
+	} {
+		t.Run(name, func(t *testing.T) {
+			running(t, every, func(t *testing.T, z *zone, w writer) {
+				edited := web
+				edited.Value = value
+				z.put(marked(edited))
+				z.pass(20 * time.Minute)
+				assert.Equal(t, []record.Record{web}, z.content())
+			}, web)
+		})
+	}
+}
+
+// A record is written once more for each run, and for no other reason.
+func TestRecordIsWrittenForEachRun(t *testing.T) {
+	web := srv("web", 1)
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		w.Want([]apply.Wish{{Record: web, Run: "run 2"}}, time.Now())
+		z.pass(time.Minute)
+		assert.Equal(t, 1, z.callCount())
+		w.Want([]apply.Wish{{Record: web, Run: "run 2"}}, time.Now())
+		z.pass(time.Minute)
+		assert.Equal(t, 1, z.callCount())
 	}, web)
 }

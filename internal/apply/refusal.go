@@ -190,8 +190,8 @@ func (w *Writer) learn(g group, found []record.Record, refusedTTL bool) (differe
 			continue
 		}
 		present[r.Key()] = true
-		e := w.entry(r)
-		if !have.Record.Same(r) && e.Hold == "" {
+		e := plan.Entry{Record: r, Run: have.Run}
+		if !have.Record.Same(r) && !keepsMark(e, w.wishes[r.Key()]) {
 			differences++
 		}
 		if have.Record != r {

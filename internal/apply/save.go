@@ -71,11 +71,7 @@ func containerOf(c plan.Change) string {
 
 // attempt is how a record is known that a call may have written. The caller holds mu.
 func (w *Writer) attempt(c plan.Change) plan.Entry {
-	e := plan.Entry{Record: c.Record, Doubt: true}
-	if c.Record.Marked() { // the sweeper's mark, written once more
-		e.Hold = w.known[c.Record.Key()].Hold
-	}
-	return e
+	return plan.Entry{Record: c.Record, Doubt: true, Run: w.wishes[c.Record.Key()].Run}
 }
 
 // saveSoon has what is known saved beside the loop.

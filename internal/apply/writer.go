@@ -35,8 +35,8 @@ type Zone interface {
 // Wish is a record that should be in the zone.
 type Wish struct {
 	Record record.Record
-	// Run names the present run and health of the container that the record is for: while it stays the same, the record is
-	// left on standby if the sweeper has put it there.
+	// Run names the present run and health of the container that the record is for: a record that was written for it is left
+	// on standby if the sweeper has put it there since.
 	Run string
 	// IfKnown keeps the record as it should be where the host has it, and makes none where it has not.
 	IfKnown bool
@@ -126,7 +126,12 @@ func (w *Writer) Want(wishes []Wish, since time.Time) {
 	w.mu.Lock()
 	w.wishes = make(map[record.Key]Wish, len(wishes))
 	for _, wish := range wishes {
-		w.wishes[wish.Record.Key()] = wish
+		key := wish.Record.Key()
+		w.wishes[key] = wish
+		if e, ok := w.known[key]; ok && outrun(e, wish) {
+			e.Doubt = true
+			w.known[key] = e
+		}
 	}
 	if w.since.IsZero() {
 		w.since = since
@@ -145,7 +150,7 @@ func (w *Writer) Adopt(found []record.Record) (adopted int) {
 	w.mu.Lock()
 	for _, r := range found {
 		if _, ok := w.known[r.Key()]; !ok && w.cfg.Owns(r) {
-			w.known[r.Key()] = w.entry(r)
+			w.known[r.Key()] = plan.Entry{Record: r, Run: w.wishes[r.Key()].Run}
 			w.assumeTold(w.known[r.Key()])
 			adopted++
 		}
@@ -278,9 +283,7 @@ func (w *Writer) batch(now time.Time) (batch []plan.Change, due time.Time) {
 	return changes[:n], due
 }
 
-// desired gives the records wanted, as far as other writers leave the choice. The sweeper's mark is left only on a record that
-// would serve else: over one that is to be on standby anyway the host writes its own, or the sweeper would restore it. The caller
-// holds mu.
+// desired gives the records wanted, as far as other writers leave the choice. The caller holds mu.
 func (w *Writer) desired() []record.Record {
 	records := make([]record.Record, 0, len(w.wishes))
 	for key, wish := range w.wishes {
@@ -288,7 +291,7 @@ func (w *Writer) desired() []record.Record {
 		if _, there := w.known[key]; wish.IfKnown && !there {
 			continue
 		}
-		if have := w.known[key]; have.Hold != "" && have.Hold == wish.Run && r.Weight > 0 {
+		if keepsMark(w.known[key], wish) {
 			r = r.Mark()
 		}
 		if ttl, ok := w.ttls[groupOf(r)]; ok {
@@ -299,13 +302,18 @@ func (w *Writer) desired() []record.Record {
 	return records
 }
 
-// entry is how a record found in the zone is known. The caller holds mu.
-func (w *Writer) entry(found record.Record) plan.Entry {
-	e := plan.Entry{Record: found}
-	if found.Marked() {
-		e.Hold = w.wishes[found.Key()].Run
-	}
-	return e
+// keepsMark reports whether the sweeper's mark stays on a record. It belongs to what the sweeper judged: that run of the
+// container, at that address and port. On a record that is to be on standby anyway it does not stay, or the sweeper would
+// restore it.
+func keepsMark(have plan.Entry, wish Wish) bool {
+	return have.Record.Marked() && have.Run != "" && have.Run == wish.Run && wish.Record.Weight > 0 &&
+		have.Record.SameTarget(wish.Record)
+}
+
+// outrun reports whether a record was written for an earlier run of its container and would not change for the present one.
+// It is written once more then: the sweeper may have marked it for the earlier run, and a mark found later is for this one.
+func outrun(have plan.Entry, wish Wish) bool {
+	return have.Run != "" && wish.Run != "" && have.Run != wish.Run && wish.Record.Type == record.SRV && wish.Record.Weight > 0
 }
 
 // send makes one call and draws the consequences. Its error is plan.ErrNoSuchZone or nil.
@@ -375,7 +383,9 @@ func (w *Writer) applied(batch []plan.Change, since time.Time) {
 			delete(w.known, key)
 			w.quarantine.release(groupOf(c.Record))
 		} else {
-			w.known[key] = plan.Entry{Record: c.Record, Hold: w.known[key].Hold}
+			e := plan.Entry{Record: c.Record, Run: w.known[key].Run}
+			e.Doubt = outrun(e, w.wishes[key])
+			w.known[key] = e
 		}
 		w.quarantine.passed(key)
 		w.cfg.Metrics.applied(c)

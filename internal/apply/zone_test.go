@@ -338,7 +338,7 @@ func many(name string, n int) (records []record.Record) {
 func known(records ...record.Record) plan.Known {
 	k := plan.Known{}
 	for _, r := range records {
-		k[r.Key()] = plan.Entry{Record: r}
+		k[r.Key()] = plan.Entry{Record: r, Run: "run 1"}
 	}
 	return k
 }

@@ -40,7 +40,7 @@ type entry struct {
 	Zone   string // hosted zone ID
 	Record record.Record
 	Doubt  bool   `json:",omitempty"`
-	Hold   string `json:",omitempty"`
+	Run    string `json:",omitempty"`
 }
 
 // Stop is a container that was asked to stop.
@@ -139,7 +139,7 @@ func byZone(entries []entry) map[string]plan.Known {
 		if zones[e.Zone] == nil {
 			zones[e.Zone] = plan.Known{}
 		}
-		zones[e.Zone][e.Record.Key()] = plan.Entry{Record: e.Record, Doubt: e.Doubt, Hold: e.Hold}
+		zones[e.Zone][e.Record.Key()] = plan.Entry{Record: e.Record, Doubt: e.Doubt, Run: e.Run}
 	}
 	return zones
 }
@@ -379,7 +379,7 @@ func (j *Journal) replace(out state, records map[string]plan.Known) error {
 	out.Records = []entry{}
 	for zone, known := range records {
 		for _, e := range known {
-			out.Records = append(out.Records, entry{Zone: zone, Record: e.Record, Doubt: e.Doubt, Hold: e.Hold})
+			out.Records = append(out.Records, entry{Zone: zone, Record: e.Record, Doubt: e.Doubt, Run: e.Run})
 		}
 	}
 	content, err := json.Marshal(out)

@@ -71,7 +71,7 @@ func TestEverythingComesBack(t *testing.T) {
 
 	one := plan.Known{
 		srv("a").Key(): {Record: srv("a"), Doubt: true},
-		srv("b").Key(): {Record: srv("b"), Hold: "run 7"},
+		srv("b").Key(): {Record: srv("b"), Run: "run 7"},
 	}
 	two := knownOf(srv("c"))
 	stops := []journal.Stop{{ContainerID: "c1", Run: time.Unix(10, 5).UTC(), At: time.Unix(20, 7).UTC()}}
@@ -524,7 +524,7 @@ func TestConcurrentUse(t *testing.T) {
 // Whatever stands in the file, opening neither fails nor loses it, and nothing incomplete comes out.
 func FuzzOpen(f *testing.F) {
 	f.Add([]byte(`{"Version":1,"Instance":"i-1","Boot":"b","Zones":{"example":"Z1"},"Records":[{"Zone":"Z1","Record":` +
-		`{"Name":"web","Type":"SRV","SetID":"i-1:ecs:x","TTL":0,"Weight":1,"Value":"1 1 80 h"},"Doubt":true,"Hold":"x"}],` +
+		`{"Name":"web","Type":"SRV","SetID":"i-1:ecs:x","TTL":0,"Weight":1,"Value":"1 1 80 h"},"Doubt":true,"Run":"x"}],` +
 		`"Stops":[{"ContainerID":"c","Run":"2026-01-01T00:00:00Z","At":"2026-01-01T00:00:00Z"}]}`))
 	f.Add([]byte(`{"Version":1,"Instance":"i-2","Records":null}`))
 	f.Add([]byte(`{"Version":1,"Instance":"\u0000/../x"}`))

@@ -16,8 +16,9 @@ type Entry struct {
 	// Doubt is set while the record may not be in the zone as it stands here: a call's outcome is unknown, or somebody else
 	// may have removed it. It is written again where it is wanted.
 	Doubt bool
-	// Hold is set while the record stands as the sweeper has marked it: the run of the container that the mark is for.
-	Hold string
+	// Run is the run of the container that the record was last written for; empty where this is not known. A mark of the
+	// sweeper's that is found on the record is for that run, however late it is found.
+	Run string
 }
 
 // Diff gives the changes that turn known into desired: at most one for each record, removals first, then by name, type and

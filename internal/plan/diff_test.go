@@ -54,7 +54,7 @@ func TestDiff(t *testing.T) {
 		"in doubt and wanted":     {doubted, []record.Record{web1}, []plan.Change{{Action: plan.Upsert, Record: web1}}},
 		"in doubt and not wanted": {doubted, nil, []plan.Change{{Action: plan.Delete, Record: web1}}},
 		"hold makes no difference here": {
-			plan.Known{web1.Key(): {Record: web1, Hold: "run"}}, []record.Record{web1}, nil,
+			plan.Known{web1.Key(): {Record: web1, Run: "run"}}, []record.Record{web1}, nil,
 		},
 		"wanted twice": {nil, []record.Record{web1, heavy}, []plan.Change{{Action: plan.Upsert, Record: web1}}},
 		"removals first, an address before what points to it and gone after it, then by name and identifier": {

@@ -74,6 +74,13 @@ func (r Record) Unmark() Record {
 	return r
 }
 
+// SameTarget reports whether two SRV records lead to the same host and port.
+func (r Record) SameTarget(other Record) bool {
+	a, okA := ParseTarget(r.Value)
+	b, okB := ParseTarget(other.Value)
+	return okA && okB && a.Host == b.Host && a.Port == b.Port
+}
+
 // Same says whether two records mean the same. It is true for values that differ only as Route 53 might rewrite them:
 // case, the final dot of the target, leading zeros.
 func (r Record) Same(other Record) bool {
