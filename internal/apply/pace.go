@@ -2,16 +2,23 @@ package apply
 
 import "time"
 
-// The first change goes out at once. While more keep coming the gap between calls grows, so that a burst costs a handful of
-// calls; after some quiet the next change is a first one again. 5 calls a second is what Route 53 gave a whole account for
-// years, and 10 is what it gives today.
+// While nobody throttles the host a change goes out at once, as long as the host's own bucket of calls lasts, and changes
+// gather only while a call is in flight. 5 calls a second is what Route 53 gave a whole account for years, and 10 is what it
+// gives today: a host that is alone takes less of either.
+const (
+	ownBurst     = 8.
+	ownPerSecond = 2.
+)
+
+// On a busy account a first change goes out at once, too. While more keep coming the gap between calls grows, so that a burst
+// costs a handful of calls; after some quiet the next change is a first one again.
 const (
 	firstGap   = 250 * time.Millisecond
 	longestGap = 2 * time.Second
 	quiet      = 2 * time.Second
 	// A container that is being stopped still answers for a while, often not for long.
 	removalWait = 500 * time.Millisecond
-	// remembered is how long a host behaves as one of many after it was throttled.
+	// remembered is how long an account counts as busy after the last throttled call.
 	remembered = time.Minute
 )
 
@@ -57,9 +64,9 @@ func doubling(first, longest time.Duration, row int) time.Duration {
 	return min(first, longest)
 }
 
-// crowded gives the wait while an account is busy, and has been for some time. From the second one on it is in the second half of
+// crowdedWait gives the wait while an account is busy, and has been for some time. From the second one on it is in the second half of
 // the interval: hosts have parted by then, and an early call is one more that is throttled.
-func crowded(busyFor time.Duration, luck float64) time.Duration {
+func crowdedWait(busyFor time.Duration, luck float64) time.Duration {
 	if busyFor < grid {
 		return part(firstCrowded, luck)
 	}
@@ -81,6 +88,7 @@ func onGrid(at time.Time) time.Time {
 // pace says when the next call may be made. The zero value is ready.
 type pace struct {
 	last     time.Time     // start of the last call
+	drawn    float64       // calls that the own bucket lacked after the last one
 	gap      time.Duration // to the next call; 0 before the first
 	waiting  time.Time     // since when there is something to send
 	removal  time.Time     // since when a removal waits
@@ -88,6 +96,7 @@ type pace struct {
 	busy     time.Time     // since when the account is; zero: it is not
 	busyOnce time.Duration // and how long it was in earlier rows, as far as that is not forgotten
 	lastFail time.Time
+	lastBusy time.Time // when the account throttled a call last
 	blocked  time.Time // no call before this, after a failure
 	hurry    bool      // the next call is a consequence of the last one's answer and does not wait
 }
@@ -106,14 +115,9 @@ func (p *pace) at(now time.Time, removal bool) time.Time {
 	if removal && p.removal.IsZero() {
 		p.removal = now
 	}
-	at := p.last.Add(p.gap)
-	if removal {
-		if limit := p.removal.Add(removalWait); limit.Before(at) {
-			at = limit
-		}
-		if p.gap <= firstGap { // a single container that starts and stops waits for nothing
-			at = p.removal
-		}
+	at := p.filled()
+	if p.crowded(now) {
+		at = p.spaced(removal)
 	}
 	if p.hurry {
 		at = now
@@ -127,8 +131,33 @@ func (p *pace) at(now time.Time, removal bool) time.Time {
 	return at
 }
 
+// crowded reports whether the account is busy, or was within the last minute.
+func (p *pace) crowded(now time.Time) bool {
+	return !p.busy.IsZero() || !p.lastBusy.IsZero() && now.Sub(p.lastBusy) < remembered
+}
+
+// filled returns when the own bucket has a call to give, which is half a second after the last call at the latest.
+func (p *pace) filled() time.Time {
+	return p.last.Add(time.Duration((p.drawn - ownBurst + 1) / ownPerSecond * float64(time.Second)))
+}
+
+// spaced returns when the next call is due on a busy account.
+func (p *pace) spaced(removal bool) time.Time {
+	at := p.last.Add(p.gap)
+	if removal {
+		if limit := p.removal.Add(removalWait); limit.Before(at) {
+			at = limit
+		}
+		if p.gap <= firstGap { // a single container that starts and stops waits for nothing
+			at = p.removal
+		}
+	}
+	return at
+}
+
 // sent notes a call that began at start.
 func (p *pace) sent(start time.Time) {
+	p.drawn = min(max(0, p.drawn-start.Sub(p.last).Seconds()*ownPerSecond)+1, ownBurst)
 	p.gap = min(max(firstGap, 2*p.gap), longestGap)
 	p.last, p.hurry = start, false
 	p.idle()
@@ -162,10 +191,11 @@ func (p *pace) failed(now time.Time, why trouble, luck float64) {
 	}
 	p.lastFail = now
 	if why == accountBusy {
+		p.lastBusy = now
 		if p.busy.IsZero() {
 			p.busy = now
 		}
-		p.blocked = now.Add(crowded(p.busyFor(now), luck))
+		p.blocked = now.Add(crowdedWait(p.busyFor(now), luck))
 		return
 	}
 	p.row++

@@ -33,49 +33,202 @@ func TestNothingToDoIsNoCall(t *testing.T) {
 	}, srv("web", 1))
 }
 
-// 40 containers that start over 4 s cost 6 calls, and none is in DNS more than 2 s late.
+// latency is what a call takes in the tests of an idle account.
+const latency = 80 * time.Millisecond
+
+// delays has n containers start, one each interval, and then has them stop. It returns how long after the start, or the stop
+// signal, Route 53 had answered the call that told of it.
+func delays(z *zone, w writer, n int, interval time.Duration) (started, stopped []time.Duration) {
+	z.set(func() { z.latency = latency })
+	wanted := map[change]time.Duration{}
+	for i := 1; i <= n; i++ {
+		wanted[create(srv("web", i-1))] = time.Since(z.start)
+		w.want(many("web", i)...)
+		z.pass(interval)
+	}
+	for i := n - 1; i >= 0; i-- {
+		wanted[del(srv("web", i))] = time.Since(z.start)
+		w.want(many("web", i)...)
+		z.pass(interval)
+	}
+	z.pass(time.Minute)
+	for _, c := range z.calls {
+		for _, change := range c.changes {
+			took := c.at + latency - wanted[change]
+			switch {
+			case c.err != nil:
+			case change.Action == plan.Delete:
+				stopped = append(stopped, took)
+			default:
+				started = append(started, took)
+			}
+		}
+	}
+	slices.Sort(started)
+	slices.Sort(stopped)
+	return started, stopped
+}
+
+// On an account that nobody throttles nothing waits but for the answer, at up to two changes a second.
+func TestIdleAccount(t *testing.T) {
+	for _, interval := range []time.Duration{500 * time.Millisecond, time.Second, 3 * time.Second, 20 * time.Second} {
+		t.Run(interval.String(), func(t *testing.T) {
+			running(t, 0, func(t *testing.T, z *zone, w writer) {
+				started, stopped := delays(z, w, 20, interval)
+				assert.Len(t, started, 20)
+				assert.Len(t, stopped, 20)
+				assert.Equal(t, latency, started[19])
+				assert.Equal(t, latency, stopped[19])
+			})
+		})
+	}
+}
+
+// route53 throttles a zone's calls as Route 53 throttles those of an account.
+func (z *zone) route53(burst, perSecond float64) (refused *int) {
+	tokens, at, refused := burst, time.Now(), new(int)
+	z.set(func() {
+		z.fault = func() (error, bool) {
+			now := time.Now()
+			tokens, at = min(burst, tokens+now.Sub(at).Seconds()*perSecond), now
+			if tokens < 1 {
+				*refused++
+				return throttled()
+			}
+			tokens--
+			return nil, true
+		}
+	})
+	return refused
+}
+
+// 40 containers that start over 5 s, and stop over 5 s, cost 20 calls each at most, and nothing waits longer than half a second
+// for its call and that of the one in flight. That leaves something of the 5 calls a second that an account had of old.
 func TestBurst(t *testing.T) {
+	for name, quota := range map[string]float64{"10 calls a second": 10, "5 calls a second": 5} {
+		t.Run(name, func(t *testing.T) {
+			running(t, 0, func(t *testing.T, z *zone, w writer) {
+				refused := z.route53(map[float64]float64{10: 50, 5: 5}[quota], quota)
+				started, stopped := delays(z, w, 40, 125*time.Millisecond)
+				assert.Len(t, started, 40)
+				assert.Len(t, stopped, 40)
+				assert.LessOrEqual(t, started[39], 500*time.Millisecond+2*latency)
+				assert.LessOrEqual(t, stopped[39], 500*time.Millisecond+2*latency)
+				assert.LessOrEqual(t, started[20], 250*time.Millisecond+latency, "the median")
+				assert.LessOrEqual(t, z.callCount(), 30, "20 for the starts, 10 for the stops: the bucket is empty by then")
+				assert.Zero(t, *refused)
+				assert.Empty(t, z.content())
+			})
+		})
+	}
+}
+
+// What starts at once is one call, and one more for what came while it was in flight.
+func TestManyAtOnce(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
-		z.set(func() { z.latency = 50 * time.Millisecond })
+		z.set(func() { z.latency = latency })
 		for n := 1; n <= 40; n++ {
+			w.want(many("web", n)...)
+			z.pass(time.Millisecond)
+		}
+		z.pass(time.Minute)
+		times, sizes := z.times()
+		assert.Equal(t, []time.Duration{0, latency}, times)
+		assert.Equal(t, []int{1, 39}, sizes)
+	})
+}
+
+// A host that has used up its bucket gets 2 calls a second, and after 4 s of quiet all 8 again.
+func TestOwnBucket(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.nameMax = 1000 })
+		changing := func(from, to int) (times []time.Duration) {
+			before := z.callCount()
+			for n := from; n <= to; n++ {
+				w.want(many("web", n)...)
+				z.pass(10 * time.Millisecond)
+			}
+			all, _ := z.times()
+			return all[before:]
+		}
+		first := changing(1, 90)
+		assert.Len(t, first, 9)
+		assert.Equal(t, at(70), first[7], "8 at once")
+		assert.Equal(t, at(500), first[8])
+		next := changing(91, 190)
+		assert.Equal(t, []time.Duration{at(1000), at(1500)}, next)
+		z.pass(5 * time.Second)
+		assert.Len(t, changing(201, 220), 8)
+	})
+}
+
+// busy has the account throttle a call, after which it behaves again. It returns when the host has got through.
+func busy(z *zone, w writer, records ...record.Record) {
+	z.faults(throttled)
+	w.want(records...)
+	z.pass(4 * time.Second)
+}
+
+// For a minute after a throttled call the gap between calls grows with each, up to 2 s.
+func TestGapsGrowOnABusyAccount(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		busy(z, w, many("web", 1)...)
+		assert.Len(t, z.content(), 1)
+		before := z.callCount()
+		z.set(func() { z.latency = 50 * time.Millisecond })
+		for n := 2; n <= 41; n++ {
 			w.want(many("web", n)...)
 			z.pass(100 * time.Millisecond)
 		}
 		z.pass(2 * time.Second)
 		times, sizes := z.times()
-		assert.Equal(t, []time.Duration{at(0), at(250), at(750), at(1750), at(3750), at(5750)}, times)
-		assert.Equal(t, []int{1, 2, 5, 10, 20, 2}, sizes)
-		assert.Equal(t, sorted(many("web", 40)), z.content())
+		for i := range times[before:] {
+			times[before+i] -= at(4000)
+		}
+		assert.Equal(t, []time.Duration{at(0), at(250), at(750), at(1750), at(3750), at(5750)}, times[before:])
+		assert.Equal(t, []int{1, 2, 5, 10, 20, 2}, sizes[before:])
+		assert.Equal(t, sorted(many("web", 41)), z.content())
 
 		z.pass(2 * time.Second) // of quiet: the next is a first one again
-		w.want(many("web", 41)...)
-		z.pass(100 * time.Millisecond)
 		w.want(many("web", 42)...)
+		z.pass(100 * time.Millisecond)
+		w.want(many("web", 43)...)
 		z.pass(time.Second)
 		times, _ = z.times()
-		assert.Equal(t, []time.Duration{at(8000), at(8250)}, times[6:])
+		assert.Equal(t, []time.Duration{at(12000), at(12250)}, times[before+6:])
 	})
 }
 
-// Without 2 s of quiet there is no first change again.
-func TestGapsStayLongWhileChangesComeOn(t *testing.T) {
+// Without 2 s of quiet there is no first change again, until the account has not throttled anything for a minute.
+func TestGapsStayLongForAMinute(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
-		for n := 1; n <= 20; n++ {
+		busy(z, w, many("web", 1)...)
+		before := z.callCount()
+		for n := 2; n <= 90; n++ {
 			w.want(many("web", n)...)
 			z.pass(time.Second)
 		}
 		times, _ := z.times()
-		for i := 4; i < len(times); i++ {
-			assert.Equal(t, 2*time.Second, times[i]-times[i-1])
+		for i := before + 4; i < len(times); i++ {
+			gap := 2 * time.Second
+			if times[i] >= time.Minute {
+				gap = time.Second
+			}
+			assert.Equal(t, gap, times[i]-times[i-1], "at %v", times[i])
 		}
 	})
 }
 
 func TestRemovalWaitsHalfASecondAtMost(t *testing.T) {
-	for _, offset := range []time.Duration{0, at(10), at(500), at(990), at(1400), at(1499), at(1990)} {
-		t.Run(offset.String(), func(t *testing.T) {
+	offsets := []time.Duration{0, at(10), at(500), at(990), at(1400), at(1499), at(1990)}
+	for i := range 2 * len(offsets) {
+		offset, account := offsets[i/2], []string{"idle", "busy"}[i%2]
+		t.Run(account+" "+offset.String(), func(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
-				for n := 1; n <= 50; n++ { // additions that come on and on: calls are 2 s apart
+				if account == "busy" {
+					busy(z, w, srv("old", 1), srv("new", 1))
+				}
+				for n := 1; n <= 50; n++ { // additions that come on and on: on a busy account calls are 2 s apart
 					w.want(append(many("web", n), srv("old", 1))...)
 					z.pass(100 * time.Millisecond)
 				}

@@ -294,6 +294,7 @@ func noSuchZone() (error, bool)     { return fmt.Errorf("change zone Z1: %w", pl
 func notThisTime() (error, bool)    { return nil, true }
 func owns(r record.Record) bool     { return r.Owned("i-1") }
 func at(ms int) time.Duration       { return time.Duration(ms) * time.Millisecond }
+func create(r record.Record) change { return change{Action: plan.Upsert, Record: r} }
 func upsert(r record.Record) change { return change{Action: plan.Upsert, Record: r} }
 func del(r record.Record) change    { return change{Action: plan.Delete, Record: r} }
 
