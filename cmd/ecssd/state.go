@@ -106,7 +106,7 @@ type withheldState struct {
 }
 
 type changeState struct {
-	Action string      `json:"action"` // UPSERT or DELETE
+	Action string      `json:"action"` // CREATE, UPSERT or DELETE
 	Record recordState `json:"record"`
 }
 

@@ -544,7 +544,7 @@ func TestBurstsCostFewCalls(t *testing.T) {
 		}
 		w.after(2 * time.Second)
 		assert.Len(t, w.zone.services(), 40)
-		assert.LessOrEqual(t, w.zone.count(), 6+8/2)
+		assert.LessOrEqual(t, w.zone.count(), 8+2*8+1, "what the host's own bucket gives in 8 s")
 		for _, batch := range w.zone.batches {
 			assert.LessOrEqual(t, len(batch), plan.Batch(batch))
 		}

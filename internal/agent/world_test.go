@@ -180,10 +180,15 @@ func (z *zone) Change(_ context.Context, changes []plan.Change) error {
 	if z.gone {
 		return fmt.Errorf("change: %w", plan.ErrNoSuchZone)
 	}
+	for _, c := range changes {
+		if _, there := z.records[c.Record.Key()]; there && c.Action == plan.Create {
+			return fmt.Errorf("change: %w", &plan.Refusal{Named: map[plan.Change]plan.Reason{c: plan.Exists}, Message: "already exists"})
+		}
+	}
 	z.batches = append(z.batches, changes)
 	for _, c := range changes {
 		delete(z.records, c.Record.Key())
-		if c.Action == plan.Upsert {
+		if c.Action != plan.Delete {
 			z.records[c.Record.Key()] = c.Record
 		}
 	}

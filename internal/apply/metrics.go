@@ -31,7 +31,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Help: "Duration of ChangeResourceRecordSets calls by outcome: applied, throttled, refused, failed.",
 		}, []string{"outcome"}),
 		changes: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "ecssd_changes_applied_total", Help: "Record changes applied, by action and record type: UPSERT, DELETE; SRV, A.",
+			Name: "ecssd_changes_applied_total", Help: "Record changes applied, by action and record type: CREATE, UPSERT, DELETE; SRV, A.",
 		}, []string{"action", "type"}),
 		delays: auto.NewHistogram(prometheus.HistogramOpts{
 			Name: "ecssd_event_to_applied_seconds", Buckets: seconds,
@@ -51,7 +51,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	for _, outcome := range []string{"right", "mended", "failed"} {
 		m.readBacks.WithLabelValues(outcome)
 	}
-	for _, action := range []plan.Action{plan.Upsert, plan.Delete} {
+	for _, action := range []plan.Action{plan.Create, plan.Upsert, plan.Delete} {
 		for _, t := range []record.Type{record.SRV, record.A} {
 			m.changes.WithLabelValues(string(action), string(t))
 		}

@@ -54,7 +54,7 @@ func (q quarantine) admit(changes []plan.Change, now time.Time) (free []plan.Cha
 	var again []plan.Change
 	for _, c := range changes {
 		r, held := q[c.Record.Key()]
-		if held && r.change.Action != c.Action {
+		if held && (r.change.Action == plan.Delete) != (c.Action == plan.Delete) {
 			delete(q, c.Record.Key())
 			held = false
 		}

@@ -26,6 +26,14 @@ var advice = map[plan.Reason]string{
 // change is in quarantine, a TTL is another, or the batch is smaller. Where it does not differ after all, it has to wait.
 func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan.Refusal) {
 	named := refusal.Named
+	if len(named) == 0 && refusal.Reason == plan.Exists { // UPSERT does for those that are not there, too
+		named = map[plan.Change]plan.Reason{}
+		for _, c := range batch {
+			if c.Action == plan.Create {
+				named[c] = plan.Exists
+			}
+		}
+	}
 	if len(named) == 0 && len(batch) == 1 {
 		switch refusal.Reason {
 		case plan.NotFound, plan.Mismatch, plan.TTL, plan.NameFull: // of the only change there is
@@ -49,6 +57,10 @@ func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan
 		case plan.NotFound: // it is removed, perhaps by a call whose answer was lost
 			delete(w.known, change.Record.Key())
 			w.quarantine.release(groupOf(change.Record))
+		case plan.Exists: // written by a call whose answer was lost, or before the journal was: the identifier is this host's
+			if slices.Contains(batch, change) {
+				w.known[change.Record.Key()] = w.attempt(change)
+			}
 		case plan.Mismatch, plan.TTL:
 			if found[groupOf(change.Record)] == noNews { // the same would be refused again, and hold up the rest
 				w.hold(change, reason, refusal.Message)
@@ -122,7 +134,7 @@ func (w *Writer) full(batch []plan.Change, refusal *plan.Refusal, reason plan.Re
 	var additions []plan.Change
 	for _, c := range batch {
 		_, there := w.known[c.Record.Key()]
-		if c.Action == plan.Upsert && !there && (reason == plan.ZoneFull || groupOf(c.Record) == g) {
+		if c.Action != plan.Delete && !there && (reason == plan.ZoneFull || groupOf(c.Record) == g) {
 			if r, held := w.quarantine[c.Record.Key()]; held && r.due.After(time.Now()) {
 				return true // dealt with when another change of the group was named
 			}

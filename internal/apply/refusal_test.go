@@ -3,10 +3,13 @@ package apply_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/apply"
 	"github.com/ecssd/ecssd/internal/plan"
@@ -21,7 +24,7 @@ func TestMismatchIsReadBackOnce(t *testing.T) {
 		w.want(srv("web", 2))
 		z.pass(time.Minute)
 		assert.Equal(t, []reading{{0, "web.example", record.SRV}}, z.groups)
-		assert.Equal(t, []change{del(edited), upsert(srv("web", 2))}, z.calls[1].changes)
+		assert.Equal(t, []change{del(edited), create(srv("web", 2))}, z.calls[1].changes)
 		assert.Equal(t, []record.Record{srv("web", 2)}, z.content())
 		assert.Equal(t, 2, z.callCount())
 	}, srv("web", 1))
@@ -147,7 +150,7 @@ func TestOwnTTLThatCannotBeChanged(t *testing.T) {
 			z.fault = func() (error, bool) {
 				named := map[change]plan.Reason{}
 				for _, r := range many("web", 3) {
-					named[upsert(r)] = plan.TTL
+					named[create(r)] = plan.TTL
 				}
 				if strict {
 					strict = false
@@ -178,7 +181,7 @@ func TestNameFull(t *testing.T) {
 		z.pass(0)
 		assert.Contains(t, z.content(), srv("api", 1), "other names go on")
 		assert.Equal(t, []apply.Refused{{
-			Change: upsert(srv("web", 1)), Reason: plan.NameFull, Message: "refused", Times: 1, Retry: z.start.Add(15 * time.Second),
+			Change: create(srv("web", 1)), Reason: plan.NameFull, Message: "refused", Times: 1, Retry: z.start.Add(15 * time.Second),
 			Advice: "Route 53 holds at most 100 weighted records of one name and type: run fewer containers of the service or split it by name",
 		}}, w.Status().Refused)
 		assert.Empty(t, w.Status().Pending)
@@ -312,7 +315,7 @@ func TestOneDeniedAmongForty(t *testing.T) {
 				assert.LessOrEqual(t, z.callCount(), 18)
 				refused := w.Status().Refused
 				if assert.Len(t, refused, 1) {
-					assert.Equal(t, upsert(records[bad]), refused[0].Change)
+					assert.Equal(t, create(records[bad]), refused[0].Change)
 					assert.Equal(t, plan.Denied, refused[0].Reason)
 				}
 				isolated := z.callCount()
@@ -384,7 +387,7 @@ func TestRefusedAndNamed(t *testing.T) {
 	for _, reason := range []plan.Reason{plan.Conflict, plan.Invalid, plan.Denied} {
 		t.Run(string(reason), func(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
-				bad := upsert(srv("bad", 1))
+				bad := create(srv("bad", 1))
 				z.faults(func() (error, bool) {
 					return &plan.Refusal{Named: map[change]plan.Reason{bad: reason}, Message: "no"}, false
 				})
@@ -413,10 +416,10 @@ func TestUnnamedNotFoundOfOne(t *testing.T) {
 
 // A refusal that names a change which was not in the batch teaches nothing. It must not turn into calls without end.
 func TestRefusalOfSomethingElse(t *testing.T) {
-	for _, reason := range []plan.Reason{plan.NotFound, plan.Invalid, plan.NameFull} {
+	for _, reason := range []plan.Reason{plan.NotFound, plan.Exists, plan.Invalid, plan.NameFull} {
 		t.Run(string(reason), func(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
-				refusal := &plan.Refusal{Named: map[change]plan.Reason{upsert(srv("else", 1)): reason}, Message: "no"}
+				refusal := &plan.Refusal{Named: map[change]plan.Reason{create(foreign("web", 1)): reason}, Message: "no"}
 				z.set(func() { z.fault = func() (error, bool) { return refusal, false } })
 				w.want(srv("web", 1))
 				z.pass(5 * time.Minute)
@@ -424,6 +427,7 @@ func TestRefusalOfSomethingElse(t *testing.T) {
 				z.set(func() { z.fault = nil })
 				z.pass(21 * time.Second)
 				assert.Equal(t, []record.Record{srv("web", 1)}, z.content())
+				assert.Equal(t, known(srv("web", 1)), z.saved, "what is another host's stays so")
 			})
 		})
 	}
@@ -461,5 +465,78 @@ func TestDeniedInPart(t *testing.T) {
 		z.pass(time.Hour)
 		assert.Len(t, z.content(), 3)
 		assert.NoError(t, w.Denied())
+	})
+}
+
+// What the journal does not name, and the zone has under an identifier of this host, was written before the journal was lost: it
+// is written over, in a second call. What others have under the name stays.
+func TestAlreadyExists(t *testing.T) {
+	old, other := srv("web", 1), foreign("web", 1)
+	old.Weight = 7
+	web1, web2, api := srv("web", 1), srv("web", 2), srv("api", 3)
+	unnamed := func() (error, bool) {
+		return &plan.Refusal{Reason: plan.Exists, Message: "it already exists"}, false
+	}
+	for name, test := range map[string]struct {
+		fault func() (error, bool)
+		want  []record.Record
+		calls [][]change
+	}{
+		"one":                         {notThisTime, []record.Record{web1}, [][]change{{create(web1)}, {upsert(web1)}}},
+		"one of three":                {notThisTime, []record.Record{web1, web2, api}, [][]change{{create(api), create(web1), create(web2)}, {create(api), upsert(web1), create(web2)}}},
+		"one, unnamed":                {unnamed, []record.Record{web1}, [][]change{{create(web1)}, {upsert(web1)}}},
+		"unnamed":                     {unnamed, []record.Record{web1, web2}, [][]change{{create(web1), create(web2)}, {upsert(web1), upsert(web2)}}},
+		"not known to be made, twice": {lostRequest, []record.Record{web1}, [][]change{{create(web1)}, {upsert(web1)}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				z := newZone(t, old, other)
+				z.faults(test.fault)
+				w := newWriter(z, nil, 0)
+				w.want(test.want...)
+				require.NoError(t, w.Settle(t.Context()))
+				var calls [][]change
+				for _, c := range z.calls {
+					calls = append(calls, c.changes)
+				}
+				assert.Equal(t, test.calls, calls)
+				assert.Zero(t, z.groupCount())
+				assert.Equal(t, sorted(append(slices.Clone(test.want), other)), z.content())
+				assert.Equal(t, known(test.want...), z.saved)
+				w.want()
+				require.NoError(t, w.Settle(t.Context()))
+				assert.Equal(t, []record.Record{other}, z.content())
+			})
+		})
+	}
+}
+
+// A record that the journal says was about to be written when the agent ended may be in the zone.
+func TestInDoubtSinceAnEarlierLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		z := newZone(t, srv("web", 1))
+		w := newWriter(z, plan.Known{
+			srv("web", 1).Key(): {Record: srv("web", 1), Doubt: true}, srv("web", 2).Key(): {Record: srv("web", 2), Doubt: true},
+		}, 0)
+		w.want(many("web", 4)...)
+		require.NoError(t, w.Settle(t.Context()))
+		assert.Equal(t, 1, z.callCount())
+		assert.Equal(t, []change{create(srv("web", 0)), upsert(srv("web", 1)), upsert(srv("web", 2)), create(srv("web", 3))}, z.calls[0].changes)
+	})
+}
+
+// A record withdrawn between "already exists" and the UPSERT is removed, whatever values it has.
+func TestWithdrawnAfterAlreadyExists(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		old := srv("web", 1)
+		old.Weight = 7
+		z.put(old, foreign("web", 1))
+		z.faults(notThisTime, throttled, throttled)
+		w.want(srv("web", 1))
+		z.pass(time.Second)
+		w.want()
+		z.pass(time.Minute)
+		assert.Equal(t, []record.Record{foreign("web", 1)}, z.content())
+		assert.Empty(t, z.saved)
 	})
 }

@@ -326,7 +326,7 @@ func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
 		if ok {
 			before[key] = have
 		}
-		if c.Action == plan.Upsert {
+		if c.Action != plan.Delete {
 			w.known[key] = w.attempt(c)
 		}
 	}

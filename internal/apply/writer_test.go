@@ -29,14 +29,14 @@ func TestLostAnswers(t *testing.T) {
 		want  []record.Record
 		calls [][]change
 	}{
-		"addition, made":         {lostAnswer, []record.Record{web1, web2}, [][]change{{upsert(web2)}, {upsert(web2)}}},
-		"addition, not made":     {lostRequest, []record.Record{web1, web2}, [][]change{{upsert(web2)}, {upsert(web2)}}},
+		"addition, made":         {lostAnswer, []record.Record{web1, web2}, [][]change{{create(web2)}, {upsert(web2)}}},
+		"addition, not made":     {lostRequest, []record.Record{web1, web2}, [][]change{{create(web2)}, {upsert(web2)}}},
 		"change, made":           {lostAnswer, []record.Record{heavy}, [][]change{{upsert(heavy)}, {upsert(heavy)}}},
 		"change, not made":       {lostRequest, []record.Record{heavy}, [][]change{{upsert(heavy)}, {upsert(heavy)}}},
 		"removal, made":          {lostAnswer, nil, [][]change{{del(web1)}, {del(web1)}}},
 		"removal, not made":      {lostRequest, nil, [][]change{{del(web1)}, {del(web1)}}},
-		"replacement, not made":  {lostRequest, []record.Record{web2}, [][]change{{del(web1), upsert(web2)}, {del(web1), upsert(web2)}}},
-		"replacement, made":      {lostAnswer, []record.Record{web2}, [][]change{{del(web1), upsert(web2)}, {del(web1), upsert(web2)}, {upsert(web2)}}},
+		"replacement, not made":  {lostRequest, []record.Record{web2}, [][]change{{del(web1), create(web2)}, {del(web1), upsert(web2)}}},
+		"replacement, made":      {lostAnswer, []record.Record{web2}, [][]change{{del(web1), create(web2)}, {del(web1), upsert(web2)}, {upsert(web2)}}},
 		"nothing known, removal": {lostRequest, nil, [][]change{{del(web1)}, {del(web1)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -131,7 +131,7 @@ func TestWishForWhatIsKnown(t *testing.T) {
 		wanted := apply.Wish{Record: srv("host", 1), IfKnown: true}
 		w.Want(append(wish(web1), wanted), time.Now())
 		require.NoError(t, w.Settle(t.Context()))
-		assert.Equal(t, []change{upsert(web1)}, z.calls[0].changes, "not made where it is not known")
+		assert.Equal(t, []change{create(web1)}, z.calls[0].changes, "not made where it is not known")
 		w.Adopt([]record.Record{old})
 		require.NoError(t, w.Settle(t.Context()))
 		assert.Equal(t, []change{upsert(srv("host", 1))}, z.calls[1].changes, "kept, and mended, once it is")
@@ -199,7 +199,7 @@ func TestSettle(t *testing.T) {
 		z.denied = func(r record.Record) bool { return strings.HasPrefix(r.Name, "bad") }
 		w.want(srv("web", 2), srv("bad", 1), srv("web", 3))
 		err := w.Settle(t.Context())
-		assert.EqualError(t, err, "change records: 1 changes refused, the first of them UPSERT SRV bad.example: is not authorized to perform")
+		assert.EqualError(t, err, "change records: 1 changes refused, the first of them CREATE SRV bad.example: is not authorized to perform")
 		assert.Equal(t, []record.Record{srv("web", 2), srv("web", 3)}, z.content(), "the others are through")
 	})
 }
@@ -278,12 +278,14 @@ func TestMetrics(t *testing.T) {
 		w.Want(wish(srv("web", 1)), time.Now().Add(-time.Second))
 		z.pass(time.Minute)
 		assert.NoError(t, testutil.GatherAndCompare(w.registry, strings.NewReader(`
-			# HELP ecssd_changes_applied_total Record changes applied, by action and record type: UPSERT, DELETE; SRV, A.
+			# HELP ecssd_changes_applied_total Record changes applied, by action and record type: CREATE, UPSERT, DELETE; SRV, A.
 			# TYPE ecssd_changes_applied_total counter
+			ecssd_changes_applied_total{action="CREATE",type="A"} 0
+			ecssd_changes_applied_total{action="CREATE",type="SRV"} 1
 			ecssd_changes_applied_total{action="DELETE",type="A"} 0
 			ecssd_changes_applied_total{action="DELETE",type="SRV"} 0
 			ecssd_changes_applied_total{action="UPSERT",type="A"} 0
-			ecssd_changes_applied_total{action="UPSERT",type="SRV"} 1
+			ecssd_changes_applied_total{action="UPSERT",type="SRV"} 0
 		`), "ecssd_changes_applied_total"))
 		families, err := w.registry.Gather()
 		require.NoError(t, err)

@@ -142,12 +142,12 @@ func (z *zone) checkCall(changes []plan.Change) {
 		assert.True(z.t, owns(c.Record), "a record of somebody else: %+v", c)
 		entry, ok := z.saved[c.Record.Key()]
 		assert.True(z.t, ok, "not in the journal before the call: %+v", c)
-		if c.Action == plan.Upsert {
+		if c.Action != plan.Delete {
 			assert.Equal(z.t, c.Record, entry.Record, "in the journal with other values")
 			assert.True(z.t, entry.Doubt, "in the journal as if it were written")
 		}
 		if i > 0 {
-			assert.False(z.t, c.Action == plan.Delete && changes[i-1].Action == plan.Upsert, "a removal after an addition")
+			assert.False(z.t, c.Action == plan.Delete && changes[i-1].Action != plan.Delete, "a removal after an addition")
 		}
 	}
 }
@@ -167,6 +167,8 @@ func (z *zone) apply(changes []plan.Change) error {
 			refuse(c, plan.NotFound)
 		case c.Action == plan.Delete && (have != c.Record || z.stubborn[key]):
 			refuse(c, plan.Mismatch)
+		case c.Action == plan.Create && there:
+			refuse(c, plan.Exists)
 		case c.Action == plan.Delete:
 			delete(next, key)
 		default:
@@ -181,7 +183,7 @@ func (z *zone) apply(changes []plan.Change) error {
 	}
 	for _, c := range changes {
 		for key, r := range next {
-			if c.Action == plan.Upsert && key.Name == c.Record.Name && key.Type == c.Record.Type && r.TTL != c.Record.TTL {
+			if c.Action != plan.Delete && key.Name == c.Record.Name && key.Type == c.Record.Type && r.TTL != c.Record.TTL {
 				refuse(c, plan.TTL)
 			}
 		}
@@ -294,7 +296,7 @@ func noSuchZone() (error, bool)     { return fmt.Errorf("change zone Z1: %w", pl
 func notThisTime() (error, bool)    { return nil, true }
 func owns(r record.Record) bool     { return r.Owned("i-1") }
 func at(ms int) time.Duration       { return time.Duration(ms) * time.Millisecond }
-func create(r record.Record) change { return change{Action: plan.Upsert, Record: r} }
+func create(r record.Record) change { return change{Action: plan.Create, Record: r} }
 func upsert(r record.Record) change { return change{Action: plan.Upsert, Record: r} }
 func del(r record.Record) change    { return change{Action: plan.Delete, Record: r} }
 

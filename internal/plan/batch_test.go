@@ -29,6 +29,8 @@ func TestBatch(t *testing.T) {
 		"one":                                    {of(1, plan.Upsert, "v"), 1},
 		"1,000 removals":                         {of(1000, plan.Delete, "v"), 1000},
 		"1,001 removals":                         {of(1001, plan.Delete, "v"), 1000},
+		"1,000 creations":                        {of(1000, plan.Create, "v"), 1000},
+		"1,001 creations":                        {of(1001, plan.Create, "v"), 1000},
 		"an upsert counts twice":                 {of(501, plan.Upsert, "v"), 500},
 		"removals and upserts":                   {slices.Concat(of(400, plan.Delete, "v"), of(400, plan.Upsert, "v")), 700},
 		"each value counts":                      {of(501, plan.Delete, "a\nb"), 500},

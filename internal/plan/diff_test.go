@@ -42,8 +42,8 @@ func TestDiff(t *testing.T) {
 	}{
 		"nothing":                            {nil, nil, nil},
 		"in step":                            {known(web1, api), []record.Record{api, web1}, nil},
-		"add to nothing":                     {nil, []record.Record{web1}, []plan.Change{{Action: plan.Upsert, Record: web1}}},
-		"add":                                {known(web1), []record.Record{web1, web2}, []plan.Change{{Action: plan.Upsert, Record: web2}}},
+		"add to nothing":                     {nil, []record.Record{web1}, []plan.Change{{Action: plan.Create, Record: web1}}},
+		"add":                                {known(web1), []record.Record{web1, web2}, []plan.Change{{Action: plan.Create, Record: web2}}},
 		"remove":                             {known(web1, web2), []record.Record{web1}, []plan.Change{{Action: plan.Delete, Record: web2}}},
 		"change":                             {known(web1), []record.Record{heavy}, []plan.Change{{Action: plan.Upsert, Record: heavy}}},
 		"change of the port":                 {known(web1), []record.Record{moved}, []plan.Change{{Action: plan.Upsert, Record: moved}}},
@@ -56,18 +56,21 @@ func TestDiff(t *testing.T) {
 		"hold makes no difference here": {
 			plan.Known{web1.Key(): {Record: web1, Run: "run"}}, []record.Record{web1}, nil,
 		},
-		"wanted twice": {nil, []record.Record{web1, heavy}, []plan.Change{{Action: plan.Upsert, Record: web1}}},
+		"wanted twice": {nil, []record.Record{web1, heavy}, []plan.Change{{Action: plan.Create, Record: web1}}},
 		"removals first, an address before what points to it and gone after it, then by name and identifier": {
-			known(web2, srv("zzz", "i-1:z", 1), gone),
+			plan.Known{
+				web2.Key(): {Record: web2}, srv("zzz", "i-1:z", 1).Key(): {Record: srv("zzz", "i-1:z", 1)}, gone.Key(): {Record: gone},
+				srv("host", "i-1:x", 1).Key(): {Record: srv("host", "i-1:x", 1), Doubt: true},
+			},
 			[]record.Record{web1, host, api, srv("host", "i-1:x", 1)},
 			[]plan.Change{
 				{Action: plan.Delete, Record: web2},
 				{Action: plan.Delete, Record: srv("zzz", "i-1:z", 1)},
 				{Action: plan.Delete, Record: gone},
-				{Action: plan.Upsert, Record: host},
-				{Action: plan.Upsert, Record: api},
+				{Action: plan.Create, Record: host},
+				{Action: plan.Create, Record: api},
 				{Action: plan.Upsert, Record: srv("host", "i-1:x", 1)},
-				{Action: plan.Upsert, Record: web1},
+				{Action: plan.Create, Record: web1},
 			},
 		},
 	} {
@@ -116,7 +119,9 @@ func TestDiffLeadsToDesired(t *testing.T) {
 			assert.False(t, touched[c.Record.Key()], "changed twice")
 			touched[c.Record.Key()] = true
 			switch c.Action {
-			case plan.Upsert:
+			case plan.Create, plan.Upsert:
+				_, there := have[c.Record.Key()]
+				assert.Equal(t, there, c.Action == plan.Upsert, "CREATE is for what was never written, and for nothing else")
 				upserts = true
 				zone[c.Record.Key()] = c.Record
 			case plan.Delete:

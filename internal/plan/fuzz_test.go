@@ -56,7 +56,9 @@ func FuzzDiff(f *testing.F) {
 				assert.False(t, upserts, "removals stand first")
 				assert.Equal(t, known[key].Record, c.Record, "Route 53 deletes only what it is told exactly")
 				delete(known, key)
-			case plan.Upsert:
+			case plan.Create, plan.Upsert:
+				_, there := known[key]
+				assert.Equal(t, there, c.Action == plan.Upsert, "CREATE is for what is not known, and for nothing else")
 				upserts = true
 				known[key] = plan.Entry{Record: c.Record}
 			default:
@@ -76,6 +78,7 @@ func FuzzBatch(f *testing.F) {
 	f.Add([]byte("DUUDUUU"), 600, 0)
 	f.Add([]byte("UUUU"), 8000, 3)
 	f.Add([]byte("D"), 40000, 2000)
+	f.Add([]byte("CCUD"), 10000, 0)
 	f.Fuzz(func(t *testing.T, actions []byte, length, lines int) {
 		if length < 0 || length > 50000 || lines < 0 || lines > 3000 || len(actions) > 3000 || len(actions)*(length+lines) > 1<<22 {
 			return
@@ -83,7 +86,10 @@ func FuzzBatch(f *testing.F) {
 		var changes []plan.Change
 		for i, b := range actions {
 			c := plan.Change{Action: plan.Upsert, Record: record.Record{Name: fmt.Sprint(i), Value: strings.Repeat("v", length) + strings.Repeat("\nv", lines)}}
-			if b == 'D' {
+			switch b {
+			case 'C':
+				c.Action = plan.Create
+			case 'D':
 				c.Action = plan.Delete
 			}
 			changes = append(changes, c)
@@ -96,7 +102,7 @@ func FuzzBatch(f *testing.F) {
 			weigh := func(changes []plan.Change) (elements, characters int) {
 				for _, c := range changes {
 					for value := range strings.SplitSeq(c.Record.Value, "\n") {
-						factor := map[plan.Action]int{plan.Upsert: 2, plan.Delete: 1}[c.Action]
+						factor := map[plan.Action]int{plan.Create: 1, plan.Upsert: 2, plan.Delete: 1}[c.Action]
 						elements, characters = elements+factor, characters+factor*len(value)
 					}
 				}

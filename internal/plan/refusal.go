@@ -11,6 +11,7 @@ type Reason string
 // The reasons that somebody can act upon.
 const (
 	NotFound Reason = "not found"         // a DELETE of a record that is not there
+	Exists   Reason = "already exists"    // a CREATE of a record that is there
 	Mismatch Reason = "values differ"     // a DELETE of a record that is there with other values
 	TTL      Reason = "ttl differs"       // the weighted records of one name and type must share one TTL
 	NameFull Reason = "name full"         // 100 weighted records of one name and type are the most

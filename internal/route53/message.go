@@ -34,6 +34,7 @@ var phrases = []struct {
 	{plan.NotFound, []string{"to delete ", "not found"}},
 	{plan.NotFound, []string{"to delete ", "not exist"}},
 	{plan.Mismatch, []string{"to delete ", "not match"}},
+	{plan.Exists, []string{"to create ", "already exists"}},
 	{plan.TTL, []string{"same ttl"}},
 	{plan.NameFull, []string{"limit ", "weighted rrset"}},
 	{plan.NameFull, []string{"limit ", "weighted record"}},
@@ -98,8 +99,10 @@ func possible(reason plan.Reason, c plan.Change) bool {
 	switch reason {
 	case plan.NotFound, plan.Mismatch:
 		return c.Action == plan.Delete
+	case plan.Exists:
+		return c.Action == plan.Create
 	case plan.TTL, plan.NameFull, plan.ZoneFull, plan.Conflict:
-		return c.Action == plan.Upsert
+		return c.Action != plan.Delete
 	}
 	return true
 }

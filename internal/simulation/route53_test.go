@@ -206,7 +206,7 @@ func (z *zone) apply(p *process, changes []plan.Change) error {
 		case z.other[record.Key{Name: key.Name, Type: key.Type}]:
 			refuse(c, plan.Conflict)
 		case c.Action == plan.Create && there:
-			refuse(c, plan.Invalid)
+			refuse(c, plan.Exists)
 		default:
 			next[key] = c.Record
 			if !there && z.count(next, key) > z.nameMax {

@@ -403,7 +403,7 @@ func (p *process) changed(before map[record.Key]record.Record, changes []plan.Ch
 		}
 		delete(h.exempt, key)
 		delete(w.marked, key)
-		h.addressed = h.addressed || c.Action == plan.Upsert && key == h.address().Key()
+		h.addressed = h.addressed || c.Action != plan.Delete && key == h.address().Key()
 	}
 	// A journal that is behind is either gone, so that the next start lists the zone, or could not be removed either.
 	content := h.disk.read()
