@@ -202,7 +202,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				w.ran("crowd", enginetest.Options{Engine: engine})
 				w.eventually(10*time.Second, "the refusal", func() bool { return w.says("Route 53 refuses a change") })
 			},
-			want: "FAIL refused Route 53 refuses UPSERT SRV crowd.servicediscovery.internal (name full)\n" +
+			want: "FAIL refused Route 53 refuses CREATE SRV crowd.servicediscovery.internal (name full)\n" +
 				"mend: Route 53 holds at most 100 weighted records of one name and type: run fewer containers of the service or split it by name\n" +
 				"FAIL names crowd.servicediscovery.internal is full: it has the 100 records that Route 53 holds of a name, and 1 container port of this host is not among them\n" +
 				"mend: run fewer containers of the service, or split it: give some of them another name by SERVICE_NAME\n",
@@ -308,7 +308,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				w.ran("simple", enginetest.Options{Engine: engine})
 				w.eventually(10*time.Second, "the refusal", func() bool { return w.says("Route 53 refuses a change") })
 			},
-			want: "FAIL refused Route 53 refuses UPSERT SRV simple.servicediscovery.internal (other record kind)\n" +
+			want: "FAIL refused Route 53 refuses CREATE SRV simple.servicediscovery.internal (other record kind)\n" +
 				"mend: a record set that ecssd does not own and that is not weighted has this name and type: remove it or rename the service\n" +
 				"FAIL names simple.servicediscovery.internal has a record set that is not weighted and not ecssd's, so that none can be added\n" +
 				"mend: remove that record set, or rename the service\n",

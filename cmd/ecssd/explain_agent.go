@@ -112,7 +112,7 @@ func (e explanation) again(t *time.Time) string {
 	return "; tried again " + e.when(*t)
 }
 
-// String gives a change as it is printed: UPSERT web.example SRV weight 1.
+// String gives a change as it is printed: CREATE web.example SRV weight 1.
 func (c changeState) String() string {
 	return fmt.Sprintf("%s %s %s weight %d", c.Action, c.Record.Name, c.Record.Type, c.Record.Weight)
 }

@@ -24,6 +24,7 @@ func srv(name, setID string) record.Record {
 
 func deleting(r record.Record) plan.Change  { return plan.Change{Action: plan.Delete, Record: r} }
 func upserting(r record.Record) plan.Change { return plan.Change{Action: plan.Upsert, Record: r} }
+func creating(r record.Record) plan.Change  { return plan.Change{Action: plan.Create, Record: r} }
 
 // The batch that the messages below are about: 0 and 1 differ in the last character of the set identifier, 2 in the name.
 var batch = []plan.Change{
@@ -35,6 +36,8 @@ var batch = []plan.Change{
 	upserting(srv("*.example.internal", "i-1:ecs:c4:80/tcp")),
 	upserting(record.Record{Name: "web.example.internal", Type: record.A, SetID: "i-1:host:-", Weight: 1, Value: "10.0.0.1"}),
 	upserting(record.Record{Name: "bad.example.internal", Type: record.SRV, SetID: "i-1:ecs:c5:80/tcp", Value: "1 1 32769 ip-10-0-6-110.testapi. eu-central-1"}),
+	creating(srv("new.example.internal", "i-1:ecs:c6:80/tcp")),
+	creating(srv("new.example.internal", "i-1:ecs:c7:80/tcp")),
 }
 
 func TestRefusals(t *testing.T) {
@@ -74,6 +77,31 @@ func TestRefusals(t *testing.T) {
 		"not found, a record that is upserted": {
 			message: `[Tried to delete resource record set [name='web.example.internal.', type='SRV', set-identifier='i-1:ecs:c2:80/tcp'] but it was not found]`,
 			reason:  plan.NotFound,
+		},
+		"already exists": {
+			message: `[Tried to create resource record set [name='new.example.internal.', type='SRV', set-identifier='i-1:ecs:c6:80/tcp'] but it already exists]`,
+			named:   map[int]plan.Reason{8: plan.Exists},
+		},
+		"already exists, the quote left open": {
+			message: `[Tried to create resource record set [name='new.example.internal.', type='SRV', set-identifier='i-1:ecs:c7:80/tcp] but it already exists]`,
+			named:   map[int]plan.Reason{9: plan.Exists},
+		},
+		"already exists, no identifier told": {
+			message: `[Tried to create resource record set [name='new.example.internal.', type='SRV'] but it already exists]`,
+			named:   map[int]plan.Reason{8: plan.Exists, 9: plan.Exists},
+		},
+		"already exists, a record that is upserted": {
+			message: `[Tried to create resource record set [name='web.example.internal.', type='SRV', set-identifier='i-1:ecs:c2:80/tcp'] but it already exists]`,
+			reason:  plan.Exists,
+		},
+		"already exists, and an earlier call removed what is to go": {
+			message: `[Tried to delete resource record set [name='api.example.internal.', type='SRV', set-identifier='i-1:ecs:c1:80/tcp'] but it was not found, ` +
+				`Tried to create resource record set [name='new.example.internal.', type='SRV', set-identifier='i-1:ecs:c6:80/tcp'] but it already exists]`,
+			named: map[int]plan.Reason{2: plan.NotFound, 8: plan.Exists},
+		},
+		"no room for what is new": {
+			message: `[Exceeded limit on number of weighted RRSets for new.example.internal., type SRV in this zone.]`,
+			named:   map[int]plan.Reason{8: plan.NameFull, 9: plan.NameFull},
 		},
 		"other values": {
 			message: `[Tried to delete resource record set [name='api.example.internal.', type='SRV', set-identifier='i-1:ecs:c1:80/tcp'] but the values provided do not match the current values]`,

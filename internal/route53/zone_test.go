@@ -91,6 +91,24 @@ func all(t *testing.T, zone *route53.Zone) (records []record.Record) {
 	return records
 }
 
+// What exists is not created anew, and the refusal names it; nothing of the batch is made.
+func TestCreate(t *testing.T) {
+	_, zone := open(t)
+	create := func(records ...record.Record) (changes []plan.Change) {
+		for _, c := range upsert(records...) {
+			changes = append(changes, plan.Change{Action: plan.Create, Record: c.Record})
+		}
+		return changes
+	}
+	require.NoError(t, zone.Change(t.Context(), create(web(1))))
+	var refusal *plan.Refusal
+	require.ErrorAs(t, zone.Change(t.Context(), create(web(2), web(1))), &refusal)
+	assert.Equal(t, map[plan.Change]plan.Reason{create(web(1))[0]: plan.Exists}, refusal.Named)
+	assert.Equal(t, []record.Record{web(1)}, all(t, zone))
+	require.NoError(t, zone.Change(t.Context(), append(create(web(2)), upsert(web(1))...)))
+	assert.Equal(t, []record.Record{web(1), web(2)}, all(t, zone))
+}
+
 func TestChangeAndReadBack(t *testing.T) {
 	_, zone := open(t)
 	odd := record.Record{Name: "*." + zoneName, Type: record.A, SetID: "someone's", TTL: 60, Value: "10.0.0.2\n10.0.0.3"}
