@@ -29,7 +29,7 @@ type flags struct {
 	Account    string   `default:"${account}" placeholder:"ID" help:"Account of the metadata, of ECS and EC2."`
 	InstanceID string   `name:"instance-id" placeholder:"ID" help:"Instance ID in the metadata."`
 	HostIP     string   `name:"host-ip" placeholder:"ADDR" help:"The instance's private address in the metadata."`
-	Throttle   string   `default:"current" placeholder:"POLICY" help:"Token buckets: current (AWS now), legacy (5 requests a second to Route 53), none."`
+	Throttle   string   `default:"current" placeholder:"POLICY" help:"Token buckets: current (AWS now: 10 requests and 100 changes a second to Route 53), legacy (5 requests a second), none."`
 	Engine     bool     `help:"Mirror the local Docker Engine: containers with ECS's labels are tasks on the instance of the metadata."`
 	Seed       uint64   `placeholder:"N" help:"Seed of all random choices, to have the same ones again."`
 }

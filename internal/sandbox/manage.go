@@ -158,7 +158,8 @@ DELETE /faults
 PUT    /listening            false: connections to API and metadata are refused; true
 
 GET    /settings
-PATCH  /settings             {"maxWeighted": 3, "propagation": "2s", "throttle": {"account": {"burst": 5, "perSecond": 5}}}
+PATCH  /settings             {"throttle": {"changes": {"burst": 1500, "perSecond": 100}, "countValues": true}}, zeros switch it off
+                             {"maxWeighted": 3, "propagation": "2s", "throttle": {"account": {"burst": 5, "perSecond": 5}}}
                              {"ecsDelay": "20s", "ec2Delay": "5s", "page": 3,
                               "ecsThrottle": {"special": {"ListTasks": {"burst": 2, "perSecond": 1}}}}
 

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 )
 
 const zoneName = "servicediscovery.internal"
@@ -412,6 +413,33 @@ func TestThrottling(t *testing.T) {
 	assert.Equal(t, 400, s.Calls()[2].Status)
 	now = now.Add(time.Second)
 	require.NoError(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, srv("i-3", 1)))
+}
+
+// Changes are counted, too: an UPSERT as two, what creates or deletes as one.
+func TestThrottlingOfChanges(t *testing.T) {
+	now := time.Unix(1000, 0)
+	s, zoneID, c := start(t, sandbox.Config{Now: func() time.Time { return now }})
+	s.Configure(func(c *sandbox.Settings) { c.Throttle.Changes = throttle.Bucket{Burst: 4, PerSecond: 1} })
+	require.NoError(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, srv("i-1", 1)))
+	require.NoError(t, change(t.Context(), c, zoneID, types.ChangeActionCreate, srv("i-2", 1)))
+	code, _ := codeOf(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, srv("i-3", 1)))
+	assert.Equal(t, "Throttling", code)
+	require.NoError(t, change(t.Context(), c, zoneID, types.ChangeActionDelete, srv("i-2", 1)))
+	code, _ = codeOf(t, change(t.Context(), c, zoneID, types.ChangeActionCreate, srv("i-3", 1)))
+	assert.Equal(t, "Throttling", code)
+
+	two := srv("i-4", 1)
+	two.ResourceRecords = append(two.ResourceRecords, types.ResourceRecord{Value: aws.String("1 1 81 other.servicediscovery.internal")})
+	s.Configure(func(c *sandbox.Settings) { c.Throttle.CountValues = true })
+	require.NoError(t, change(t.Context(), c, zoneID, types.ChangeActionCreate, srv("i-5", 1)))
+	code, _ = codeOf(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, two))
+	assert.Equal(t, "Throttling", code, "each of its values counts")
+	require.NoError(t, change(t.Context(), c, zoneID, types.ChangeActionCreate, two))
+
+	s.Configure(func(c *sandbox.Settings) { c.Throttle.Changes = throttle.Bucket{} })
+	for range 9 {
+		require.NoError(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, two), "it is switched off")
+	}
 }
 
 func TestPriorRequestNotComplete(t *testing.T) {

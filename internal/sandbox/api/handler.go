@@ -11,6 +11,7 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
 	"github.com/ecssd/ecssd/internal/sandbox/history"
+	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 	"github.com/ecssd/ecssd/internal/sandbox/zone"
 )
 
@@ -88,7 +89,7 @@ func (h *Handler) Understand(r *http.Request, body []byte, record *history.Call)
 	return &gate.Call{
 		Fault:     faultCall(c),
 		Bucket:    c.operation,
-		Changes:   len(c.changes),
+		Changes:   cost(c.changes),
 		Malformed: malformed,
 		Denial:    h.denial(c),
 		Changing:  c.operation == "ChangeResourceRecordSets",
@@ -104,6 +105,19 @@ func (h *Handler) Understand(r *http.Request, body []byte, record *history.Call)
 			return respond(a.status, a.header, body), nil
 		},
 	}, nil
+}
+
+// cost is what changes draw from the account's quota of them.
+func cost(changes []zone.Change) (all throttle.Cost) {
+	for _, c := range changes {
+		n := 1
+		if c.Action == zone.Upsert {
+			n = 2
+		}
+		all.Sets += n
+		all.Values += n * max(1, len(c.Set.Values)) // an alias has none
+	}
+	return all
 }
 
 func faultCall(c *call) fault.Call {

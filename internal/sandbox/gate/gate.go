@@ -28,7 +28,7 @@ type Service interface {
 type Call struct {
 	Fault     fault.Call
 	Bucket    string // of the throttle; mostly the operation
-	Changes   int    // tokens for changes
+	Changes   throttle.Cost
 	Malformed *Failure
 	Denial    string // how AccessDenied is worded for it
 	Changing  bool   // success means that something took effect

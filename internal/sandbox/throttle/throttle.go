@@ -21,14 +21,20 @@ type Policy struct {
 	Account Bucket            `json:"account"`           // one for all requests
 	Action  Bucket            `json:"action"`            // one for each operation
 	Special map[string]Bucket `json:"special,omitempty"` // operations whose bucket differs from Action
-	Changes Bucket            `json:"changes"`           // one token a change of a change batch; AWS does not publish its size
+	Changes Bucket            `json:"changes"`           // of change batches: two tokens an UPSERT, one a CREATE or DELETE
+	// CountValues draws these for each value of a record set in place of each set. AWS is silent about it.
+	CountValues bool `json:"countValues"`
 	// ChargeRefused takes the tokens of a refused request too, as far as there are any. AWS is silent about it.
 	ChargeRefused bool `json:"chargeRefused"`
 }
 
-// Current is what the Route 53 developer guide says since 2025 or so (throttling-api-requests).
+// Current is what the Route 53 developer guide says since 2026-07-30 (throttling-api-requests): requests, and changes. What a
+// change costs is second-hand.
 func Current() Policy {
-	return Policy{Account: Bucket{50, 10}, Action: Bucket{50, 10}, Special: map[string]Bucket{"CreateHostedZone": {40, 2}}}
+	return Policy{
+		Account: Bucket{50, 10}, Action: Bucket{50, 10}, Special: map[string]Bucket{"CreateHostedZone": {40, 2}},
+		Changes: Bucket{1500, 100},
+	}
 }
 
 // Legacy is what it said before (DNSLimitations): five requests per second and account.
@@ -129,10 +135,17 @@ func (l *Limiter) Levels(now time.Time) (all []Level) {
 	return all
 }
 
+// Cost is what the changes of a request count for, an UPSERT twice.
+type Cost struct{ Sets, Values int }
+
 // Allow draws the tokens of one request, or says that one bucket lacks them.
-func (l *Limiter) Allow(operation string, changes int, now time.Time) bool {
+func (l *Limiter) Allow(operation string, cost Cost, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	changes := cost.Sets
+	if l.policy.CountValues {
+		changes = cost.Values
+	}
 	action, ok := l.policy.Special[operation]
 	if !ok {
 		action = l.policy.Action

@@ -12,7 +12,7 @@ import (
 func allowed(l *Limiter, operation string, n int, at time.Time) int {
 	count := 0
 	for range n {
-		if l.Allow(operation, 1, at) {
+		if l.Allow(operation, Cost{1, 1}, at) {
 			count++
 		}
 	}
@@ -50,11 +50,27 @@ func TestLegacyAndNone(t *testing.T) {
 }
 
 func TestChangesPerSecond(t *testing.T) {
-	l, now := New(Policy{Changes: Bucket{100, 10}}), time.Unix(1000, 0)
-	assert.True(t, l.Allow("ChangeResourceRecordSets", 100, now))
-	assert.False(t, l.Allow("ChangeResourceRecordSets", 1, now))
-	assert.True(t, l.Allow("ListResourceRecordSets", 0, now))
-	assert.True(t, l.Allow("ChangeResourceRecordSets", 10, now.Add(time.Second)))
+	const change = "ChangeResourceRecordSets"
+	l, now := New(Current()), time.Unix(1000, 0)
+	assert.True(t, l.Allow(change, Cost{1000, 9000}, now))
+	assert.False(t, l.Allow(change, Cost{501, 501}, now))
+	assert.True(t, l.Allow(change, Cost{500, 500}, now))
+	assert.False(t, l.Allow(change, Cost{1, 1}, now))
+	assert.True(t, l.Allow("ListResourceRecordSets", Cost{}, now))
+	assert.False(t, l.Allow(change, Cost{101, 101}, now.Add(time.Second)))
+	assert.True(t, l.Allow(change, Cost{100, 101}, now.Add(time.Second)))
+
+	values := Current()
+	values.CountValues = true
+	l = New(values)
+	assert.False(t, l.Allow(change, Cost{1, 1501}, now))
+	assert.True(t, l.Allow(change, Cost{2000, 1500}, now))
+
+	off := Current()
+	off.Changes = Bucket{}
+	l = New(off)
+	assert.Equal(t, 50, allowed(l, change, 60, now))
+	assert.True(t, l.Allow(change, Cost{9000, 9000}, now.Add(time.Second)))
 }
 
 func TestRefusedCallsCost(t *testing.T) {
@@ -65,9 +81,9 @@ func TestRefusedCallsCost(t *testing.T) {
 	}{{"nothing", false, true}, {"a token, by rule", true, false}} {
 		t.Run(c.name, func(t *testing.T) {
 			l, now := New(Policy{Account: Bucket{1, 1}, ChargeRefused: c.charge}), time.Unix(1000, 0)
-			require.True(t, l.Allow("GetChange", 0, now))
-			require.False(t, l.Allow("GetChange", 0, now.Add(600*time.Millisecond)))
-			assert.Equal(t, c.want, l.Allow("GetChange", 0, now.Add(1100*time.Millisecond)))
+			require.True(t, l.Allow("GetChange", Cost{}, now))
+			require.False(t, l.Allow("GetChange", Cost{}, now.Add(600*time.Millisecond)))
+			assert.Equal(t, c.want, l.Allow("GetChange", Cost{}, now.Add(1100*time.Millisecond)))
 		})
 	}
 }
@@ -102,7 +118,7 @@ func TestPoliciesOfECSAndEC2(t *testing.T) {
 		{EC2(), Unpaged("DescribeInstances"), 50},
 	} {
 		l, allowed := New(test.policy), 0
-		for l.Allow(test.operation, 0, now) {
+		for l.Allow(test.operation, Cost{}, now) {
 			allowed++
 		}
 		assert.Equal(t, test.burst, allowed, test.operation)
@@ -114,8 +130,8 @@ func TestLevels(t *testing.T) {
 	l := New(Policy{Account: Bucket{50, 10}, Action: Bucket{20, 5}, Special: map[string]Bucket{"Slow": {2, 1}}})
 	full := []Level{{"account", 50, Bucket{50, 10}}, {"any other action", 20, Bucket{20, 5}}}
 	assert.Equal(t, full, l.Levels(now))
-	assert.True(t, l.Allow("Slow", 0, now))
-	assert.True(t, l.Allow("List", 0, now))
+	assert.True(t, l.Allow("Slow", Cost{}, now))
+	assert.True(t, l.Allow("List", Cost{}, now))
 	assert.Equal(t, []Level{
 		{"account", 48, Bucket{50, 10}}, {"action List", 19, Bucket{20, 5}}, {"action Slow", 1, Bucket{2, 1}}, {"any other action", 20, Bucket{20, 5}},
 	}, l.Levels(now))
