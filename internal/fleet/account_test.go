@@ -29,22 +29,27 @@ type quota struct{ burst, perSecond float64 }
 
 // rules are how Route 53 treats an account.
 type rules struct {
-	quota  quota
-	action bool // there is such a bucket for each action, too
-	costly bool // a throttled call takes what is in the buckets
-	prior  bool // a change is refused while another is being processed
+	quota   quota // of calls
+	changes quota // an UPSERT takes 2, a CREATE or a DELETE 1; the zero value: none
+	action  bool  // there is a bucket of calls for each action, too
+	costly  bool  // a throttled call takes what is in the buckets of calls
+	prior   bool  // a change is refused while another is being processed
 }
 
 var (
-	current = rules{quota: quota{50, 10}, action: true}
+	current = rules{quota: quota{50, 10}, changes: quota{1500, 100}, action: true}
 	old     = rules{quota: quota{5, 5}}
 )
 
 func (r rules) costing() rules   { r.costly = true; return r }
 func (r rules) withPrior() rules { r.prior = true; return r }
+func (r rules) callsOnly() rules { r.changes = quota{}; return r }
 
 func (r rules) String() string {
 	text := fmt.Sprintf("%g/s", r.quota.perSecond)
+	if r.changes != (quota{}) {
+		text += fmt.Sprintf(" and %g changes", r.changes.perSecond)
+	}
 	if r.costly {
 		text += ", costly"
 	}
@@ -73,7 +78,9 @@ type account struct {
 	sorted  []record.Record    // nil where they have changed
 	names   map[record.Key]int // how many of a name and type
 	calls   map[call]int
+	callers map[int]bool // hosts of which a change was accepted
 	changes int
+	cost    int // of the changes accepted
 	bytes   int
 	applied func(host int, at time.Time, changes []plan.Change) // is called when the answer has arrived
 }
@@ -96,7 +103,7 @@ const (
 func newAccount(seed uint64, r rules) *account {
 	return &account{
 		seed: seed, rules: r, start: time.Now(), buckets: map[string]*bucket{}, records: map[record.Key]record.Record{},
-		names: map[record.Key]int{}, calls: map[call]int{},
+		names: map[record.Key]int{}, calls: map[call]int{}, callers: map[int]bool{},
 	}
 }
 
@@ -123,29 +130,52 @@ const (
 	forEvent
 )
 
-// take draws a token from each bucket, or says that one lacks it.
-func (a *account) take(operation string) bool {
-	buckets := []string{"account"}
-	if a.rules.action {
-		buckets = append(buckets, operation)
-	}
-	now, enough := time.Now(), true
-	for _, name := range buckets {
-		b, ok := a.buckets[name]
-		if !ok {
-			b = &bucket{tokens: a.rules.quota.burst, at: a.start}
-			a.buckets[name] = b
+// cost is what changes take of the quota on changes.
+func cost(changes []plan.Change) (all int) {
+	for _, c := range changes {
+		all++
+		if c.Action == plan.Upsert {
+			all++
 		}
-		b.tokens = min(a.rules.quota.burst, b.tokens+now.Sub(b.at).Seconds()*a.rules.quota.perSecond)
-		b.at = now
+	}
+	return all
+}
+
+// take draws a token from each bucket of calls and what the changes cost from that of changes, or says that one lacks it.
+func (a *account) take(operation string, cost int) bool {
+	calls := []*bucket{a.bucket("account", a.rules.quota)}
+	if a.rules.action {
+		calls = append(calls, a.bucket(operation, a.rules.quota))
+	}
+	enough := true
+	for _, b := range calls {
 		enough = enough && b.tokens >= 1
 	}
+	changes := a.bucket("changes", a.rules.changes)
+	if a.rules.changes != (quota{}) {
+		enough = enough && changes.tokens >= float64(cost)
+	}
+	if enough {
+		changes.tokens -= float64(cost)
+	}
 	if enough || a.rules.costly {
-		for _, name := range buckets {
-			a.buckets[name].tokens = max(0, a.buckets[name].tokens-1)
+		for _, b := range calls {
+			b.tokens = max(0, b.tokens-1)
 		}
 	}
 	return enough
+}
+
+// bucket returns a bucket as full as it is now.
+func (a *account) bucket(name string, q quota) *bucket {
+	b, ok := a.buckets[name]
+	if !ok {
+		b = &bucket{tokens: q.burst, at: a.start}
+		a.buckets[name] = b
+	}
+	b.tokens = min(q.burst, b.tokens+time.Since(b.at).Seconds()*q.perSecond)
+	b.at = time.Now()
+	return b
 }
 
 // client is the account as one host sees it.
@@ -159,12 +189,12 @@ func (c client) travel(ctx context.Context, what uint64) error {
 }
 
 // do makes one call. The work is done with the lock held.
-func (c client) do(ctx context.Context, operation string, work func() (outcome, error)) error {
+func (c client) do(ctx context.Context, operation string, cost int, work func() (outcome, error)) error {
 	if err := c.travel(ctx, forRequest); err != nil {
 		return err
 	}
 	c.mu.Lock()
-	if !c.take(operation) {
+	if !c.take(operation, cost) {
 		c.calls[call{operation, throttled}]++
 		c.mu.Unlock()
 		_ = c.travel(context.Background(), forAnswer)
@@ -190,7 +220,7 @@ func (c client) Change(ctx context.Context, changes []plan.Change) error {
 	c.mu.Lock()
 	c.bytes += size(changes)
 	c.mu.Unlock()
-	err := c.do(ctx, change, func() (outcome, error) {
+	err := c.do(ctx, change, cost(changes), func() (outcome, error) {
 		if c.rules.prior && time.Now().Before(c.busy) {
 			return prior, plan.ErrZoneBusy
 		}
@@ -198,6 +228,8 @@ func (c client) Change(ctx context.Context, changes []plan.Change) error {
 			return refused, refusal
 		}
 		c.changes += len(changes)
+		c.cost += cost(changes)
+		c.callers[c.host] = true
 		return accepted, nil
 	})
 	if err == nil && c.applied != nil {
@@ -221,6 +253,8 @@ func (a *account) apply(changes []plan.Change) error {
 			refusal.Named[c] = plan.NotFound
 		case c.Action == plan.Delete && have != c.Record:
 			refusal.Named[c] = plan.Mismatch
+		case c.Action == plan.Create && there:
+			refusal.Named[c] = plan.Exists
 		case c.Action == plan.Delete:
 			more[group]--
 		case !there:
@@ -264,7 +298,7 @@ func (a *account) put(records ...record.Record) {
 
 // Group gives all record sets of one name and type.
 func (c client) Group(ctx context.Context, name string, t record.Type) (found []record.Record, err error) {
-	err = c.do(ctx, list, func() (outcome, error) {
+	err = c.do(ctx, list, 0, func() (outcome, error) {
 		for key, r := range c.records {
 			if key.Name == name && key.Type == t {
 				found = append(found, r)
@@ -292,10 +326,10 @@ func (c client) Each(ctx context.Context, visit func(page []record.Record, liste
 			page = all[min(at, len(all)):min(at+pageSize, len(all))]
 			return accepted, nil
 		}
-		err := c.do(ctx, list, read)
+		err := c.do(ctx, list, 0, read)
 		for try := 1; err != nil && try < 8 && ctx.Err() == nil; try++ {
 			_ = wait(ctx, sdkDelay(try, dice(c.seed, c.host, forRetry)))
-			err = c.do(ctx, list, read)
+			err = c.do(ctx, list, 0, read)
 		}
 		if err != nil {
 			return fmt.Errorf("list records: %w", err)

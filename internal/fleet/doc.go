@@ -10,9 +10,10 @@
 // Modelled are:
 //
 //   - Route 53's quotas (developer guide, "Throttling for Amazon Route 53 API requests"): a token bucket for the account and
-//     one for each action, 50 tokens and 10 more a second; and the older quota, 5 and 5 (the same guide, "Quotas", of 2023)
-//   - what a throttled call costs, which AWS does not say: nothing; or a token, by which is meant that it takes what is in the
-//     bucket, less than one token, so that calls which come more often than tokens keep the bucket empty
+//     one for each action, 50 tokens and 10 more a second; one of changes for the account, 1,500 and 100 more a second, of
+//     which an UPSERT takes 2 (second-hand); and the older quota, 5 calls and 5 (the same guide, "Quotas", of 2023)
+//   - what a throttled call costs, which AWS does not say: nothing; or a token of calls, by which is meant that it takes what is
+//     in the bucket, less than one token, so that calls which come more often than tokens keep the bucket empty
 //   - PriorRequestNotComplete: a change is refused while another one of the zone is being processed, 30 to 50 ms. Whether
 //     Route 53 still does so since it has the quotas above AWS leaves open, so that it can be switched off
 //   - latency: 60 to 100 ms a call, half of it on the way; 5 ms for a look at the Engine

@@ -39,6 +39,7 @@ func setups() []setup {
 	for _, k := range []kind{ecssd, threeTry, stubborn} {
 		add(cold, k, current, 10, 100, 1000)
 	}
+	add(cold, ecssd, current.callsOnly(), 10, 100, 1000)
 	add(cold, ecssd, current.withPrior(), 10, 100, 300, 1000)
 	add(cold, threeTry, current.withPrior(), 100)
 	add(cold, ecssd, old, 10, 100, 300, 1000)
@@ -53,18 +54,18 @@ func setups() []setup {
 	for _, n := range []int{100, 1000} {
 		add(deploy, ecssd, current, n)
 		add(deploy, threeTry, current, n)
+		add(deploy, ecssd, current.callsOnly(), n)
 	}
 	for _, r := range []rules{current.withPrior(), old} {
 		add(deploy, ecssd, r, 100)
 		add(deploy, threeTry, r, 100)
 	}
-	for _, r := range []rules{current, current.withPrior(), old} {
-		add(churn, ecssd, r, 1000)
-		add(churn, threeTry, r, 1000)
-	}
-	for _, r := range []rules{current, current.withPrior(), old} {
-		add(lost, ecssd, r, 1000)
-		add(lost, threeTry, r, 1000)
+	for _, s := range []scene{churn, lost} {
+		add(s, ecssd, current.callsOnly(), 1000)
+		for _, r := range []rules{current, current.withPrior(), old} {
+			add(s, ecssd, r, 1000)
+			add(s, threeTry, r, 1000)
+		}
 	}
 	return all
 }
@@ -116,13 +117,14 @@ const preface = "# How fast and how frugal\n" + `
 ` + "`make fleet`" + ` makes this page and the plot; the documentation of package internal/fleet says what is simulated and what is not.
 A host has 20 containers. All hosts share one AWS account and one zone.
 
-- quota: of the account, 10 calls a second with a burst of 50, or, of old, 5 and 5; "costly" where a throttled call takes what is in the bucket,
-  "prior" where a zone takes one change at a time. AWS does not say which is so.
+- quota: of the account, 10 calls a second with a burst of 50 and 100 changes a second with a burst of 1,500, an UPSERT costing 2; "10/s" alone
+  where changes do not count; of old, 5 calls and 5. "costly" where a throttled call takes what is in the buckets of calls, "prior" where a zone
+  takes one change at a time. AWS does not say which is so.
 - p50, p99, max: from the event of the Engine, or the agent's start, to the answer of Route 53, of what came into the zone at all
 - all right after: the last event
 - missed: events that no record told of when the scene ended
-- × least: that time as a multiple of hosts by calls a second, the least in which so many hosts can have made a call each; a burst is
-  less, since the quota begins full
+- least: the shortest time in which the quotas let through one call of each host that has something to change, and all changes that were made:
+  (hosts - burst) / calls a second, or (changes - 1,500) / 100, whichever is longer. It counts from the first event on
 - calls were accepted; throttled ones, and ones that found the zone busy, were not; tries a host are all of them
 - swept after: the death of its host, the last of the records that the sweeper removed
 - "call an event" is what the predecessors of ecssd do, with the three attempts that the AWS SDK makes
@@ -173,9 +175,21 @@ func TestPredecessors(t *testing.T) {
 	assert.Equal(t, 10*perHost, r.calls[call{change, accepted}]+r.waiting)
 }
 
+// The quota on changes is used well: a cold start takes 15 % more than what it allows at the most, and no UPSERT.
+func TestQuotaOnChanges(t *testing.T) {
+	scarce := current
+	scarce.changes = quota{150, 10}
+	r := run(t, setup{cold, ecssd, 100, scarce, 1})
+	assert.Zero(t, r.waiting)
+	assert.Equal(t, 100*(perHost+1), r.cost, "one for each record")
+	assert.Equal(t, 195*time.Second, r.bound())
+	assert.GreaterOrEqual(t, r.right, r.bound())
+	assert.LessOrEqual(t, r.right, 224*time.Second)
+}
+
 // The account gives what Route 53 gives: a burst, then so many calls a second.
 func TestQuota(t *testing.T) {
-	r := run(t, setup{cold, ecssd, 70, current, 1})
+	r := run(t, setup{cold, ecssd, 70, current.callsOnly(), 1})
 	assert.GreaterOrEqual(t, r.right, r.bound())
 	for _, p := range r.curve {
 		calls := p.applied / perHost

@@ -12,30 +12,33 @@ func (r result) attempts() int {
 	return r.calls[call{change, accepted}] + r.calls[call{change, throttled}] + r.calls[call{change, prior}] + r.calls[call{change, refused}]
 }
 
-// bound gives the shortest time in which so many hosts can have made one call each.
+// bound returns the shortest time in which the quotas let through one call of each host that had something to change, and the
+// changes.
 func (r result) bound() time.Duration {
-	return time.Duration(max(0, float64(r.hosts)-r.rules.quota.burst) / r.rules.quota.perSecond * float64(time.Second))
+	seconds := max(0, float64(r.callers)-r.rules.quota.burst) / r.rules.quota.perSecond
+	if r.rules.changes != (quota{}) {
+		seconds = max(seconds, (float64(r.cost)-r.rules.changes.burst)/r.rules.changes.perSecond)
+	}
+	return time.Duration(seconds * float64(time.Second))
 }
 
 var columns = []string{
-	"hosts", "quota", "software", "p50", "p99", "max", "all right after", "× least", "missed", "calls", "throttled", "busy", "tries a host", "reads",
+	"hosts", "quota", "software", "p50", "p99", "max", "all right after", "least", "missed", "calls", "throttled", "busy", "tries a host", "reads",
 	"calls a change", "MB sent", "swept after",
 }
 
 // row gives a run as a row of a table.
 func (r result) row() []string {
-	right, least, swept := seconds(r.right), "", ""
+	right, swept := seconds(r.right), ""
 	if r.waiting > 0 {
 		right = "never"
-	} else if r.scene.cold {
-		least = fmt.Sprintf("%.2f", r.right.Seconds()*r.rules.quota.perSecond/float64(r.hosts))
 	}
 	if len(r.removed) > 0 {
 		swept = seconds(quantile(r.removed, 1))
 	}
 	return []string{
 		number(r.hosts), r.rules.String(), string(r.kind),
-		seconds(quantile(r.delays, .5)), seconds(quantile(r.delays, .99)), seconds(quantile(r.delays, 1)), right, least, number(r.waiting),
+		seconds(quantile(r.delays, .5)), seconds(quantile(r.delays, .99)), seconds(quantile(r.delays, 1)), right, seconds(r.bound()), number(r.waiting),
 		number(r.calls[call{change, accepted}]), number(r.calls[call{change, throttled}]), number(r.calls[call{change, prior}]),
 		fmt.Sprintf("%.1f", float64(r.attempts())/float64(r.hosts)),
 		number(r.calls[call{list, accepted}] + r.calls[call{list, throttled}]),

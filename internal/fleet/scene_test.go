@@ -114,16 +114,19 @@ type point struct {
 func (w *world) wait(action plan.Action, c container.Container) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.waiting[string(action)+c.ID] = time.Now()
+	w.waiting[waits(action, c.ID)] = time.Now()
 	w.last = time.Now()
 }
+
+// waits names what waits for a change of a container: its removal, or what makes it.
+func waits(action plan.Action, id string) string { return fmt.Sprint(action == plan.Delete, id) }
 
 func (w *world) applied(host int, at time.Time, changes []plan.Change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range changes {
 		id, ok := record.ParseSetID(c.Record.SetID)
-		key := string(c.Action) + id.Container
+		key := waits(c.Action, id.Container)
 		since, waits := w.waiting[key]
 		if !ok || c.Record.Type != record.SRV || !waits {
 			continue
@@ -250,7 +253,9 @@ type result struct {
 	setup
 	delays, removed  []time.Duration // sorted
 	calls            map[call]int
+	callers          int // hosts that changed something
 	changes, bytes   int
+	cost             int           // of the changes
 	waiting          int           // changes never applied
 	right            time.Duration // from the last change of a container until the zone was right
 	curve            []point
@@ -328,6 +333,7 @@ func (w *world) result() result {
 	slices.Sort(w.removed)
 	r := result{
 		setup: w.setup, delays: w.delays, removed: w.removed, calls: w.account.calls, changes: w.account.changes, bytes: w.account.bytes,
+		callers: len(w.account.callers), cost: w.account.cost,
 		waiting: len(w.waiting), right: w.right.Sub(w.last), curve: w.curve,
 	}
 	expected := map[record.Key]bool{}
