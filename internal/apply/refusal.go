@@ -51,39 +51,15 @@ func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.noteDenial(batch, refusal)
-	for _, change := range inOrder(named) {
-		reason := named[change]
-		switch reason {
-		case plan.NotFound: // it is removed, perhaps by a call whose answer was lost
-			delete(w.known, change.Record.Key())
-			w.quarantine.release(groupOf(change.Record))
-		case plan.Exists: // written by a call whose answer was lost, or before the journal was: the identifier is this host's
-			if slices.Contains(batch, change) {
-				w.known[change.Record.Key()] = w.attempt(change)
-			}
-		case plan.Mismatch, plan.TTL:
-			if found[groupOf(change.Record)] == noNews { // the same would be refused again, and hold up the rest
-				w.hold(change, reason, refusal.Message)
-			}
-		case plan.NameFull, plan.ZoneFull:
-			if !w.full(batch, refusal, reason, groupOf(change.Record)) {
-				w.hold(change, reason, refusal.Message)
-			}
-		default:
-			w.hold(change, reason, refusal.Message)
-		}
+	again := w.quarantine.causes(batch)
+	if len(named) > 0 {
+		w.holdNamed(batch, named, found, refusal.Message)
+	} else if !w.narrow(batch, refusal) {
+		// Where everything is refused one by one, the calls keep their distance as if each had been applied.
+		w.postpone(again)
+		return
 	}
-	if len(named) == 0 {
-		switch {
-		case refusal.Reason == plan.ZoneFull && w.full(batch, refusal, plan.ZoneFull, group{}):
-		case len(batch) > 1: // narrow down to the bad one
-			w.limit = len(batch) / 2
-		default:
-			// Where everything is refused one by one, the calls keep their distance as if each had been applied.
-			w.isolate(batch[0], refusal)
-			return
-		}
-	}
+	w.postpone(again)
 	if next, _ := w.batch(time.Now()); slices.Equal(next, batch) {
 		w.failed(refusal, len(batch))
 	} else {
@@ -91,18 +67,93 @@ func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan
 	}
 }
 
+// postpone has causes wait again of which something was tried again and refused. The caller holds mu.
+func (w *Writer) postpone(causes map[cause]int) {
+	for c := range causes {
+		if p, ok := w.quarantine.probes[c]; ok {
+			p.postpone(c, time.Now(), w.cfg.Luck())
+		}
+	}
+}
+
+// holdNamed deals with a batch of which the message names what is wrong. The caller holds mu.
+func (w *Writer) holdNamed(batch []plan.Change, named map[plan.Change]plan.Reason, found map[group]reading, message string) {
+	rooms := map[cause]bool{}
+	for _, change := range inOrder(named) {
+		reason := named[change]
+		g := groupOf(change.Record)
+		switch reason {
+		case plan.NotFound: // it is removed, perhaps by a call whose answer was lost
+			delete(w.known, change.Record.Key())
+			w.quarantine.removed(g, time.Now())
+		case plan.Exists: // written by a call whose answer was lost, or before the journal was: the identifier is this host's
+			if slices.Contains(batch, change) {
+				w.known[change.Record.Key()] = w.attempt(change)
+			}
+		case plan.Mismatch, plan.TTL:
+			if found[g] == noNews { // the same would be refused again, and hold up the rest
+				w.hold(change, reason, message, true)
+			}
+		case plan.NameFull, plan.ZoneFull:
+			c := causeOf(reason, g)
+			if _, done := rooms[c]; !done {
+				rooms[c] = w.full(batch, message, c)
+			}
+			if !rooms[c] {
+				w.hold(change, reason, message, true)
+			}
+		default:
+			w.hold(change, reason, message, true)
+		}
+	}
+	for _, c := range batch { // tried again with others, and nothing is said against it
+		if _, bad := named[c]; !bad {
+			if r, held := w.quarantine.held[c.Record.Key()]; held && !r.cause().quota() {
+				r.free = true
+			}
+		}
+	}
+}
+
+// narrow deals with a batch of which the message names nothing, and reports whether there is a next step. The caller holds mu.
+func (w *Writer) narrow(batch []plan.Change, refusal *plan.Refusal) bool {
+	now := time.Now()
+	if refusal.Reason == plan.ZoneFull && w.full(batch, refusal.Message, cause{reason: plan.ZoneFull}) {
+		return true
+	}
+	last := refusal.Reason == plan.Denied && w.quarantine.spend(now)
+	switch {
+	case len(batch) == 1:
+		w.isolate(batch[0], refusal)
+	case last:
+		for _, c := range batch {
+			w.presume(c, refusal.Reason, refusal.Message)
+		}
+	default: // narrow down to the bad one
+		w.limit = len(batch) / 2
+		return true
+	}
+	if last {
+		w.limit = 0
+	}
+	return len(batch) > 1
+}
+
 // noteDenial notes whether Route 53 denies changes. That it still denies what it denied before, or a part of a batch that it has
 // denied, is no news: it may have accepted others since. The caller holds mu.
 func (w *Writer) noteDenial(batch []plan.Change, refusal *plan.Refusal) {
 	fresh := w.limit == 0 && slices.ContainsFunc(batch, func(c plan.Change) bool {
-		held, again := w.quarantine[c.Record.Key()]
+		held, again := w.quarantine.held[c.Record.Key()]
 		return !again || held.reason != plan.Denied
 	})
 	switch {
 	case !refusal.Denied():
 		w.denied = nil
+		if w.quarantine.causes(batch)[cause{reason: plan.Denied}] > 0 {
+			w.quarantine.release(plan.Denied)
+		}
 	case fresh:
-		w.denied = refusal
+		w.denied, w.deniedAt = refusal, time.Now()
 	}
 }
 
@@ -116,47 +167,68 @@ func inOrder(named map[plan.Change]plan.Reason) []plan.Change {
 
 // isolate holds back a change that was refused when it was sent alone. The caller holds mu.
 func (w *Writer) isolate(bad plan.Change, refusal *plan.Refusal) {
-	w.hold(bad, refusal.Reason, refusal.Message)
+	w.hold(bad, refusal.Reason, refusal.Message, false)
 	if refusal.Reason != plan.Denied {
 		return
 	}
 	// Permissions go by name, so that one refusal speaks for every change of the name.
 	for _, c := range plan.Diff(w.known, w.desired()) {
 		if groupOf(c.Record) == groupOf(bad.Record) && c != bad {
-			w.hold(c, refusal.Reason, refusal.Message)
+			w.hold(c, refusal.Reason, refusal.Message, false)
 		}
 	}
 }
 
-// full holds back half of the additions that there is no room for, or the only one, and says whether there was one. The
-// caller holds mu.
-func (w *Writer) full(batch []plan.Change, refusal *plan.Refusal, reason plan.Reason, g group) bool {
+// addition reports whether a change makes a record that is not there, as far as the host knows. The caller holds mu.
+func (w *Writer) addition(c plan.Change) bool {
+	_, there := w.known[c.Record.Key()]
+	return c.Action != plan.Delete && !there
+}
+
+// full holds back half of the additions of a batch that there is no room for, or the only one, and reports whether there was one.
+// Where they were tried again, all of them wait again. The caller holds mu.
+func (w *Writer) full(batch []plan.Change, message string, cause cause) bool {
 	var additions []plan.Change
+	keep := 0
 	for _, c := range batch {
-		_, there := w.known[c.Record.Key()]
-		if c.Action != plan.Delete && !there && (reason == plan.ZoneFull || groupOf(c.Record) == g) {
-			if r, held := w.quarantine[c.Record.Key()]; held && r.due.After(time.Now()) {
-				return true // dealt with when another change of the group was named
-			}
+		if w.addition(c) && (cause.reason == plan.ZoneFull || groupOf(c.Record) == cause.full) {
 			additions = append(additions, c)
 		}
 	}
-	for _, c := range additions[len(additions)/2:] {
-		w.hold(c, reason, refusal.Message)
+	if w.quarantine.causes(additions)[cause] == 0 {
+		keep = len(additions) / 2
+	}
+	for _, c := range additions[keep:] {
+		w.hold(c, cause.reason, message, true)
+	}
+	if len(additions) > 0 && keep == 0 {
+		w.quarantine.probes[cause].closed = true
 	}
 	return len(additions) > 0
 }
 
-// hold puts a change in quarantine and says so once. The caller holds mu.
-func (w *Writer) hold(c plan.Change, reason plan.Reason, message string) {
-	if w.quarantine.hold(c, reason, message, time.Now()) {
-		w.cfg.Log.WithFields(logrus.Fields{
-			"action": c.Action, "name": c.Record.Name, "type": c.Record.Type, "set_id": c.Record.SetID,
-			"reason": reason, "message": message, "advice": advice[reason],
-		}).Error("Route 53 refuses a change, the others go on")
-		if w.cfg.Told != nil && c.Record.Type == record.SRV {
-			w.cfg.Told(Outcome{Kind: WasRefused, Record: c.Record, Message: message})
-		}
+// hold puts a change in quarantine that was refused. The caller holds mu.
+func (w *Writer) hold(c plan.Change, reason plan.Reason, message string, named bool) {
+	w.say(c, reason, message, w.quarantine.hold(c, reason, message, named, true))
+}
+
+// presume puts a change in quarantine that would be refused, as far as can be told without trying it. The caller holds mu.
+func (w *Writer) presume(c plan.Change, reason plan.Reason, message string) {
+	w.say(c, reason, message, w.quarantine.hold(c, reason, message, false, false))
+}
+
+// say says once that a change is in quarantine. The caller holds mu.
+func (w *Writer) say(c plan.Change, reason plan.Reason, message string, fresh bool) {
+	w.quarantine.probe(causeOf(reason, groupOf(c.Record)), time.Now(), w.cfg.Luck())
+	if !fresh {
+		return
+	}
+	w.cfg.Log.WithFields(logrus.Fields{
+		"action": c.Action, "name": c.Record.Name, "type": c.Record.Type, "set_id": c.Record.SetID,
+		"reason": reason, "message": message, "advice": advice[reason],
+	}).Error("Route 53 refuses a change, the others go on")
+	if w.cfg.Told != nil && c.Record.Type == record.SRV {
+		w.cfg.Told(Outcome{Kind: WasRefused, Record: c.Record, Message: message})
 	}
 }
 

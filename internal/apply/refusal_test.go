@@ -16,6 +16,9 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
+// probeAtMost is how long what is denied or rejected waits for its next try, and the calls that follow from it.
+const probeAtMost = 80 * time.Second
+
 func TestMismatchIsReadBackOnce(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		edited := srv("web", 1)
@@ -55,9 +58,9 @@ func TestMismatchThatStays(t *testing.T) {
 			assert.Equal(t, plan.Mismatch, refused[0].Reason)
 		}
 		z.pass(24 * time.Hour)
-		assert.LessOrEqual(t, z.callCount(), 60, "retried ever more slowly")
+		assert.LessOrEqual(t, z.callCount(), 24*60*4/3, "tried about every minute")
 		z.set(func() { z.stubborn = nil })
-		z.pass(31 * time.Minute)
+		z.pass(probeAtMost)
 		assert.Equal(t, []record.Record{srv("web", 2)}, z.content())
 		assert.Empty(t, w.Status().Refused)
 	}, srv("web", 1))
@@ -186,15 +189,59 @@ func TestNameFull(t *testing.T) {
 		}}, w.Status().Refused)
 		assert.Empty(t, w.Status().Pending)
 		z.pass(2 * time.Minute)
+		z.pass(time.Minute)
 		times, _ := z.times()
-		assert.Equal(t, []time.Duration{0, 0, 15 * time.Second, 30 * time.Second, 45 * time.Second}, times[:5])
+		assert.Equal(t, []time.Duration{0, 0, 15 * time.Second, 45 * time.Second, 105 * time.Second, 165 * time.Second}, times)
 		assert.Equal(t, map[string]int{"Route 53 refuses a change, the others go on": 1}, w.messages(), "said once")
 
 		z.remove(others("web", 1)...)
-		z.pass(15 * time.Second)
+		z.pass(time.Minute)
 		assert.Contains(t, z.content(), srv("web", 1))
 		assert.Empty(t, w.Status().Refused)
 	})
+}
+
+// 37 records that a name has no room for cost what one does. As room appears they get in one by one, and where there is room for
+// all, all at once.
+func TestManyBeyondTheLimitOfAName(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.put(others("web", 100)...)
+		w.want(many("web", 37)...)
+		z.pass(10 * time.Minute)
+		assert.LessOrEqual(t, z.callCount(), 6+12)
+		w.want(many("web", 40)...)
+		began := z.callCount()
+		z.pass(10 * time.Minute)
+		assert.Equal(t, 10, z.callCount()-began, "more of them cost nothing more")
+		assert.Len(t, w.Status().Refused, 40)
+
+		z.remove(others("web", 1)...)
+		z.pass(time.Minute)
+		assert.Len(t, w.Status().Refused, 39)
+		assert.LessOrEqual(t, z.callCount()-began, 13)
+		z.remove(others("web", 60)...)
+		z.pass(time.Minute)
+		assert.Empty(t, w.Status().Refused)
+		assert.LessOrEqual(t, z.callCount()-began, 24)
+	})
+}
+
+// A service of many containers on a host rolls at its limit: an own removal makes room for one, at once, and for no more.
+func TestNameFullWhileManyRoll(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		records := many("web", 40)
+		z.put(others("web", 80)...)
+		w.want(records...)
+		z.pass(5 * time.Minute)
+		began := z.callCount()
+		for n := range 10 {
+			w.want(append(records[n+1:20], records[20:]...)...)
+			z.pass(3 * time.Second)
+			assert.Equal(t, 100, count(z.records, srv("web", 0).Key()))
+			z.pass(3 * time.Second)
+		}
+		assert.LessOrEqual(t, z.callCount()-began, 10*2+2)
+	}, many("web", 20)...)
 }
 
 // A rolling update of 51 containers: the new one fits as soon as an old one has gone.
@@ -295,7 +342,7 @@ func TestZoneFull(t *testing.T) {
 		assert.Len(t, z.content(), 100, "an own removal makes room at once")
 		assert.Len(t, w.Status().Refused, 1)
 		z.set(func() { z.zoneMax = 10000 })
-		z.pass(16 * time.Second)
+		z.pass(31 * time.Second)
 		assert.Empty(t, w.Status().Refused)
 	}, srv("web", 1), srv("web", 2))
 }
@@ -323,10 +370,10 @@ func TestOneDeniedAmongForty(t *testing.T) {
 				z.pass(time.Second)
 				assert.Equal(t, isolated+1, z.callCount(), "what comes later is not spoiled")
 				z.pass(24 * time.Hour)
-				assert.LessOrEqual(t, z.callCount(), isolated+60, "retried ever more slowly")
+				assert.LessOrEqual(t, z.callCount(), isolated+24*60*4/3, "tried about every minute")
 				assert.Equal(t, map[string]int{"Route 53 refuses a change, the others go on": 1}, w.messages(), "said once")
 				z.set(func() { z.denied = nil })
-				z.pass(31 * time.Minute)
+				z.pass(probeAtMost)
 				assert.Len(t, z.content(), 41)
 			})
 		})
@@ -353,15 +400,116 @@ func TestEverythingDenied(t *testing.T) {
 			records = append(records, srv(fmt.Sprintf("n%02d", i), i))
 		}
 		w.want(records...)
-		z.pass(10 * time.Second)
-		assert.LessOrEqual(t, z.callCount(), 8+2*10, "what the host's own bucket gives")
+		z.pass(40 * time.Second)
+		assert.LessOrEqual(t, z.callCount(), 14)
+		began := z.callCount()
 		z.pass(24 * time.Hour)
-		assert.LessOrEqual(t, z.callCount(), 60*25)
+		assert.LessOrEqual(t, z.callCount()-began, 24*60*4/3)
 		assert.Len(t, w.Status().Refused, 20)
 		assert.Equal(t, 20, w.messages()["Route 53 refuses a change, the others go on"])
 		z.set(func() { z.denied = nil })
-		z.pass(32 * time.Minute)
+		began = z.callCount()
+		z.pass(probeAtMost)
 		assert.Len(t, z.content(), 20)
+		assert.Equal(t, 2, z.callCount()-began, "one that is tried for all, and all others")
+		assert.Equal(t, 20, w.messages()["Route 53 refuses a change, the others go on"])
+	})
+}
+
+// What has been denied is permitted, and a container that starts shows it before its turn comes.
+func TestPermissionThatAFreshChangeShows(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.denied = func(record.Record) bool { return true } })
+		w.want(srv("a", 1), srv("b", 1), srv("c", 1))
+		z.pass(8 * time.Minute)
+		z.set(func() { z.denied = nil })
+		w.want(srv("a", 1), srv("b", 1), srv("c", 1), srv("d", 1))
+		z.pass(5 * time.Second)
+		assert.Len(t, z.content(), 4)
+		assert.NoError(t, w.Denied())
+	})
+}
+
+// A policy that comes to allow half of the names, whichever they are: all of those get in soon, and finding them out costs no more
+// calls than a minute may.
+func TestPermissionForSomeNames(t *testing.T) {
+	for name, denied := range map[string]func(n int) bool{
+		"every other": func(n int) bool { return n%2 == 0 },
+		"the first":   func(n int) bool { return n < 20 },
+		"the last":    func(n int) bool { return n >= 20 },
+		"but one":     func(n int) bool { return n == 17 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			running(t, 0, func(t *testing.T, z *zone, w writer) {
+				var records []record.Record
+				bad := map[string]bool{}
+				for i := range 40 {
+					records = append(records, srv(fmt.Sprintf("n%02d", i), i))
+					bad[records[i].Name] = denied(i)
+				}
+				good := 0
+				for _, is := range bad {
+					good += map[bool]int{false: 1}[is]
+				}
+				z.set(func() { z.denied = func(record.Record) bool { return true } })
+				w.want(records...)
+				z.pass(8 * time.Minute)
+				z.set(func() { z.denied = func(r record.Record) bool { return bad[r.Name] } })
+				for minutes := 0; len(z.content()) < good; minutes++ {
+					before := z.callCount()
+					z.pass(time.Minute)
+					assert.LessOrEqual(t, z.callCount()-before, 30, "12 or 13 of them denied")
+					if !assert.Less(t, minutes, 25) {
+						return
+					}
+				}
+				before := z.callCount()
+				z.pass(time.Hour)
+				assert.LessOrEqual(t, z.callCount()-before, 60*4/3+24)
+				assert.Len(t, w.Status().Refused, 40-good)
+			})
+		})
+	}
+}
+
+// Containers of a service whose name is denied come and go. That costs no calls: one is tried for all.
+func TestDeniedNameWithContainersThatComeAndGo(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.denied = func(r record.Record) bool { return r.Name == "bad.example" } })
+		w.want(srv("bad", 0), srv("good", 1))
+		z.pass(time.Minute)
+		began := z.callCount()
+		for n := 1; n <= 60; n++ {
+			w.want(srv("bad", n-1), srv("bad", n), srv("good", 1))
+			z.pass(5 * time.Second)
+			w.want(srv("bad", n), srv("good", 1))
+			z.pass(5 * time.Second)
+		}
+		assert.LessOrEqual(t, z.callCount()-began, 10*4/3+1)
+		z.set(func() { z.denied = nil })
+		z.pass(probeAtMost)
+		assert.Contains(t, z.content(), srv("bad", 60))
+	})
+}
+
+// Of ten names that others hold with records of another kind, one becomes free. It is not to wait for nine others to have a turn.
+func TestOneOfManyConflictsIsGone(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		var records []record.Record
+		for i := range 10 {
+			records = append(records, srv(fmt.Sprintf("n%02d", i), i))
+		}
+		z.set(func() { z.conflict = func(r record.Record) bool { return r.Name != "good.example" } })
+		w.want(append(records, srv("good", 1))...)
+		z.pass(time.Minute)
+		assert.Len(t, z.content(), 1)
+		began := z.callCount()
+		z.pass(time.Hour)
+		assert.LessOrEqual(t, z.callCount()-began, 60*4/3, "one call for all")
+		z.set(func() { z.conflict = func(r record.Record) bool { return r.Name != "n07.example" } })
+		z.pass(probeAtMost)
+		assert.Contains(t, z.content(), records[7])
+		assert.Len(t, w.Status().Refused, 9)
 	})
 }
 

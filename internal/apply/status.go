@@ -49,13 +49,14 @@ func (w *Writer) Status() Status {
 	}
 	if w.wishes != nil {
 		s.Pending = slices.DeleteFunc(plan.Diff(w.known, w.desired()), func(c plan.Change) bool {
-			_, held := w.quarantine[c.Record.Key()]
+			_, held := w.quarantine.held[c.Record.Key()]
 			return held
 		})
 	}
-	for _, r := range w.quarantine {
+	for _, r := range w.quarantine.held {
 		s.Refused = append(s.Refused, Refused{
-			Change: r.change, Reason: r.reason, Message: r.message, Advice: advice[r.reason], Times: r.times, Retry: r.due,
+			Change: r.change, Reason: r.reason, Message: r.message, Advice: advice[r.reason], Times: r.times,
+			Retry: w.quarantine.probes[r.cause()].due,
 		})
 	}
 	slices.SortFunc(s.Refused, func(a, b Refused) int {

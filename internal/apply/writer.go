@@ -82,6 +82,7 @@ type Writer struct {
 	limit      int // changes in a batch, while a refused one is being narrowed down; 0: no limit
 	lastErr    error
 	denied     error // the refusal of a first attempt for want of permission; nil once Route 53 has judged a batch by its content
+	deniedAt   time.Time
 	lastGood   time.Time
 	loggedErr  time.Time
 	busySince  time.Time                    // zero while nothing is being done
@@ -112,7 +113,7 @@ func New(cfg Config) *Writer {
 	w := &Writer{
 		cfg: cfg, wake: make(chan struct{}, 1), unsaved: make(chan struct{}, 1),
 		known: known, saved: maps.Clone(known), ttls: map[group]int64{},
-		quarantine: quarantine{}, told: map[record.Key]record.Record{},
+		quarantine: newQuarantine(), told: map[record.Key]record.Record{},
 	}
 	for _, e := range known {
 		w.assumeTold(e)
@@ -275,12 +276,15 @@ func (w *Writer) next(now time.Time) (batch []plan.Change, at time.Time) {
 
 // batch gives what the next call would carry now, and when there may be something else. The caller holds mu.
 func (w *Writer) batch(now time.Time) (batch []plan.Change, due time.Time) {
-	changes, due := w.quarantine.admit(plan.Diff(w.known, w.desired()), now)
-	n := plan.Batch(changes)
-	if w.limit > 0 {
-		n = min(n, w.limit)
+	changes := plan.Diff(w.known, w.desired())
+	w.quarantine.update(changes)
+	for _, c := range changes {
+		if r := w.quarantine.against(c, w.addition(c)); r != nil {
+			w.presume(c, r.reason, r.message)
+		}
 	}
-	return changes[:n], due
+	changes, due = w.quarantine.admit(changes, now, w.limit)
+	return changes[:plan.Batch(changes)], due
 }
 
 // desired gives the records wanted, as far as other writers leave the choice. The caller holds mu.
@@ -377,17 +381,20 @@ func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
 // applied notes that a batch has been applied. The caller holds mu.
 func (w *Writer) applied(batch []plan.Change, since time.Time) {
 	now := time.Now()
+	w.quarantine.passed(batch, now)
+	if w.denied != nil && w.limit == 0 && now.Sub(w.deniedAt) > deniedAWhile { // the cause may be gone
+		w.quarantine.release(plan.Denied)
+	}
 	for _, c := range batch {
 		key := c.Record.Key()
 		if c.Action == plan.Delete {
 			delete(w.known, key)
-			w.quarantine.release(groupOf(c.Record))
+			w.quarantine.removed(groupOf(c.Record), now)
 		} else {
 			e := plan.Entry{Record: c.Record, Run: w.known[key].Run}
 			e.Doubt = outrun(e, w.wishes[key])
 			w.known[key] = e
 		}
-		w.quarantine.passed(key)
 		w.cfg.Metrics.applied(c)
 		w.recent = append(w.recent, Applied{now, c})
 	}

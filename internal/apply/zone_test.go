@@ -35,6 +35,7 @@ type zone struct {
 	nameMax      int
 	zoneMax      int
 	denied       func(record.Record) bool // refused, and not said which
+	conflict     func(record.Record) bool // somebody's record that is not weighted has its name
 	stubborn     map[record.Key]bool      // a DELETE of it is refused as if it had other values
 	latency      time.Duration
 	fault        func() (err error, applied bool) // before a call; nil: none
@@ -163,6 +164,8 @@ func (z *zone) apply(changes []plan.Change) error {
 		switch {
 		case z.denied != nil && z.denied(c.Record):
 			return &plan.Refusal{Reason: plan.Denied, Message: "is not authorized to perform"}
+		case z.conflict != nil && c.Action != plan.Delete && z.conflict(c.Record):
+			refuse(c, plan.Conflict)
 		case c.Action == plan.Delete && !there:
 			refuse(c, plan.NotFound)
 		case c.Action == plan.Delete && (have != c.Record || z.stubborn[key]):
