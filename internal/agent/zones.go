@@ -14,7 +14,8 @@ import (
 )
 
 // leaveOtherZones removes what the host has in zones other than the present one, from a time when it was configured to use
-// them. Where that is not permitted the records are kept in the journal and tried again, ever more slowly.
+// them. Where that is not permitted the records are kept in the journal and tried again about every
+// minute.
 func (a *Agent) leaveOtherZones(ctx context.Context, present string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, id := range a.cfg.Journal.ZonesWithRecords() {
