@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -68,15 +65,19 @@ func buildInfo() prometheus.Collector {
 
 // assemble waits for what the agent cannot be without, who this host is, and makes the agent.
 func (p *parts) assemble(ctx context.Context, s *Settings) error {
+	metadata, err := openMetadata(ctx, s)
+	if err != nil {
+		return err
+	}
 	var id host.Identity
-	err := agent.Await(ctx, p.log, p.readiness, "identity", func(ctx context.Context) (err error) {
-		id, err = identify(ctx, s)
+	err = agent.Await(ctx, p.log, p.readiness, "identity", func(ctx context.Context) (err error) {
+		id, err = identify(ctx, metadata, s)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("find out who this host is: %w", err)
 	}
-	awsConfig, err := loadAWS(ctx, s, id.Region)
+	awsConfig, err := loadAWS(ctx, s, metadata, id.Region)
 	if err != nil {
 		return err
 	}
@@ -102,9 +103,9 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 	}
 	client := route53.New(awsConfig)
 	introspection := host.NewIntrospection(host.IntrospectionURL)
-	var notices *host.Notices
-	if id.EC2 {
-		notices = host.NewNotices()
+	notices := metadata
+	if !id.EC2 {
+		notices = nil
 	}
 	p.agent = agent.New(agent.Config{
 		Owner: s.owner(id), ZoneName: s.Zone, ZoneID: s.ZoneID, TTL: s.TTL, Policy: policy,
@@ -138,29 +139,12 @@ func (p *parts) close() error {
 	return errors.Join(err, p.engine.Close())
 }
 
-func identify(ctx context.Context, s *Settings) (host.Identity, error) {
-	id, err := host.Identify(ctx, host.Given{InstanceID: s.InstanceID, Address: s.address()})
+func identify(ctx context.Context, metadata *host.Metadata, s *Settings) (host.Identity, error) {
+	id, err := metadata.Identify(ctx, host.Given{InstanceID: s.InstanceID, Address: s.address()})
 	if err == nil && s.Target == "ec2" && id.PrivateDNSName == "" {
 		err = errors.New("--target ec2: EC2 metadata names no private DNS name for this host; leave the flag out")
 	}
 	return id, err
-}
-
-// loadAWS reads the AWS configuration of the environment. Where it names no region the host's own is used: Route 53 is one
-// service for all regions of a partition, and the region tells the partition.
-func loadAWS(ctx context.Context, s *Settings, region string) (aws.Config, error) {
-	loaded, err := readAWS(ctx, s)
-	loaded.Region = cmp.Or(loaded.Region, region, "us-east-1")
-	return loaded, err
-}
-
-// readAWS reads the AWS configuration of the environment, which may name no region.
-func readAWS(ctx context.Context, s *Settings) (aws.Config, error) {
-	loaded, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.Region))
-	if err != nil {
-		return aws.Config{}, usageError{fmt.Errorf("read the AWS configuration: %w", err)}
-	}
-	return loaded, nil
 }
 
 // tasks tells what the ECS agent of this host knows, by container ID.

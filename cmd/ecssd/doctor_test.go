@@ -344,7 +344,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				"skip ecs not checked: this host is not in EC2, as far as it was told\n" +
 				"skip hops not checked: EC2 metadata does not say which instance this is\n" +
 				"FAIL credentials there are no credentials: failed to refresh cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, access disabled to EC2 IMDS via client option, or \"AWS_EC2_METADATA_DISABLED\" environment variable\n" +
-				"mend: give the instance a role with the permissions of cloudformation/environment.cform: aws ec2 associate-iam-instance-profile\n" +
+				"mend: AWS_EC2_METADATA_DISABLED=true keeps the instance's role away: take it out of the environment and of /etc/ecssd/ecssd.conf, or give credentials there\n" +
 				"skip clock not checked: AWS gave no answer to compare with\n" +
 				"skip zone not checked: no credentials\n" +
 				"skip vpc not checked: the VPC of this host is not known\n" +

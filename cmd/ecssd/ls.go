@@ -106,7 +106,11 @@ func printJSON(out io.Writer, rows []listed) error {
 
 // openZone finds the hosted zone for a command that only reads, which may run anywhere.
 func openZone(ctx context.Context, s *Settings) (*route53.Zone, error) {
-	awsConfig, err := loadAWS(ctx, s, "")
+	metadata, err := openMetadata(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	awsConfig, err := loadAWS(ctx, s, metadata, "")
 	if err != nil {
 		return nil, err
 	}

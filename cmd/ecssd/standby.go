@@ -61,7 +61,7 @@ func withAdvice(err error, s *Settings) error {
 }
 
 // hostStandby says why the whole host is to be on standby: by hand, or because EC2 tells that it is about to go.
-func hostStandby(stateDir string, notices *host.Notices) func(context.Context) (string, error) {
+func hostStandby(stateDir string, notices *host.Metadata) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		since, err := journal.Standby(stateDir)
 		if since != "" {

@@ -55,13 +55,17 @@ func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 		}
 		return usageError{err}
 	}
-	config, err := readAWS(ctx, s)
+	metadata, err := openMetadata(ctx, s)
+	if err != nil {
+		return err
+	}
+	config, err := readAWS(ctx, s, metadata)
 	if err != nil {
 		return err
 	}
 	if config.Region == "" {
 		// Unlike Route 53, ECS and EC2 are other ones in each region: of a region that nobody named they would say that all is gone.
-		id, err := host.Identify(ctx, host.Given{})
+		id, err := metadata.Identify(ctx, host.Given{})
 		if err != nil || id.Region == "" {
 			return usageError{errors.New("no AWS region is configured, and EC2 metadata tells none: give --region, or AWS_REGION in the environment")}
 		}

@@ -89,6 +89,13 @@ func (d *doctor) credentials(ctx context.Context, w *wire) access {
 	found, err := config.Credentials.Retrieve(ctx)
 	if err != nil {
 		f := bad("credentials", Fail, "there are no credentials: %s", why(err))
+		switch {
+		case d.Metadata.Off():
+			return access{failed: []Finding{f.mend("AWS_EC2_METADATA_DISABLED=true keeps the instance's role away: take it out of the environment " +
+				"and of /etc/ecssd/ecssd.conf, or give credentials there")}}
+		case d.identity().InstanceID == "": // the metadata, of which they come
+			return access{failed: []Finding{f.mend("see metadata")}}
+		}
 		return access{failed: []Finding{f.mend("give the instance a role with the permissions of cloudformation/environment.cform: aws ec2 associate-iam-instance-profile")}}
 	}
 	w.next = config.HTTPClient

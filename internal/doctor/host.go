@@ -25,14 +25,22 @@ type identity struct {
 func (d *doctor) identify(ctx context.Context) identity {
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	id, err := host.Identify(ctx, d.Given)
+	id, err := d.Metadata.Identify(ctx, d.Given)
+	const offEC2 = "off EC2 give --instance-id and --host-ip"
 	switch {
+	case err != nil && d.Metadata.Off():
+		return identity{findings: []Finding{bad("metadata", Fail, "this host does not know who it is: AWS_EC2_METADATA_DISABLED=true switches EC2 metadata off").
+			mend("take AWS_EC2_METADATA_DISABLED out of the environment and of /etc/ecssd/ecssd.conf; " + offEC2)}}
 	case err != nil:
 		// The SDK's error of a token that it did not get has the reason in its text alone, at the end.
 		reason := why(err)
 		f := bad("metadata", Fail, "this host does not know who it is: %s", strings.TrimSpace(reason[strings.LastIndex(reason, ",")+1:]))
+		if at := d.Metadata.Endpoint(); at != "" {
+			return identity{findings: []Finding{f.mend("the AWS configuration has EC2 metadata asked at %s: leave AWS_EC2_METADATA_SERVICE_ENDPOINT and "+
+				"…_ENDPOINT_MODE out, and ec2_metadata_service_endpoint and …_endpoint_mode in AWS_CONFIG_FILE; "+offEC2, at)}}
+		}
 		return identity{findings: []Finding{f.mend("switch the instance's metadata on (aws ec2 modify-instance-metadata-options --http-endpoint enabled); " +
-			"in a container use --network host; off EC2 give --instance-id and --host-ip")}}
+			"in a container use --network host; " + offEC2)}}
 	case !id.EC2:
 		return identity{id, []Finding{ok("metadata", "not asked, since --instance-id and --host-ip say that this is %s at %s", id.InstanceID, id.Address)}}
 	case id.VPC == "":
@@ -74,7 +82,7 @@ func (d *doctor) lookAtStandby(ctx context.Context) Finding {
 	if d.identity().EC2 {
 		ctx, cancel := limited(ctx)
 		defer cancel()
-		leaving, err := host.NewNotices().Leaving(ctx)
+		leaving, err := d.Metadata.Leaving(ctx)
 		switch {
 		case err != nil:
 			return bad("standby", Warn, "whether this host is about to go cannot be told: %s", why(err)).mend("see metadata")

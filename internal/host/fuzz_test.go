@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 
 	"github.com/ecssd/ecssd/internal/host"
@@ -66,7 +67,7 @@ func FuzzIdentify(f *testing.F) {
 			"meta-data/network/interfaces/macs/02:00:00:00:00:01/vpc-id": vpc,
 		}
 		service.mu.Unlock()
-		id, err := host.Identify(context.Background(), host.Given{InstanceID: given})
+		id, err := host.NewMetadata(aws.Config{}).Identify(context.Background(), host.Given{InstanceID: given})
 		if err != nil {
 			assert.Equal(t, host.Identity{}, id)
 			assert.Less(t, len(err.Error()), 8192)

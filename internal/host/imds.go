@@ -28,12 +28,52 @@ const (
 const metadataAdvice = "in a container: use --network host, or raise the instance's metadata hop limit; " +
 	"off EC2: give --instance-id and --host-ip"
 
+// Metadata is the EC2 instance metadata service. One client asks it for all: who this host is, whether it is about to go, and, for
+// the SDK, the credentials of its role.
+type Metadata struct {
+	client   *imds.Client
+	off      bool
+	endpoint string // that the configuration names in place of the usual one; mostly empty
+}
+
+// NewMetadata returns a client that has not asked anything yet. The configuration may name the service's endpoint or mode, or
+// switch it off: AWS_EC2_METADATA_SERVICE_ENDPOINT, …_ENDPOINT_MODE, AWS_EC2_METADATA_DISABLED, and the first two in its file.
+func NewMetadata(config aws.Config) *Metadata {
+	m := &Metadata{}
+	m.client = imds.NewFromConfig(config, func(o *imds.Options) {
+		o.HTTPClient = Direct()
+		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = metadataAttempts })
+		o.EnableFallback = aws.FalseTernary // version 2 or nothing
+		m.off = o.ClientEnableState == imds.ClientDisabled
+		if m.endpoint = o.Endpoint; m.endpoint == "" && o.EndpointMode == imds.EndpointModeStateIPv6 {
+			m.endpoint = "http://[fd00:ec2::254]"
+		}
+	})
+	return m
+}
+
+// Direct returns an HTTP client that goes through no proxy, whatever the environment says. Who answers for this host's metadata and
+// hands out credentials has an address that is this host's alone: a proxy on another machine would answer for that one. And EC2
+// refuses a forwarded request for a token.
+func Direct() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.Proxy = nil })
+}
+
+// Client returns the client for the SDK, which takes credentials from it.
+func (m *Metadata) Client() *imds.Client { return m.client }
+
+// Off reports whether the configuration switches the metadata service off.
+func (m *Metadata) Off() bool { return m.off }
+
+// Endpoint returns where the configuration has the metadata service asked; empty where that is its usual address.
+func (m *Metadata) Endpoint() string { return m.endpoint }
+
 // Identify finds out who this host is. Where both the instance ID and the address are given, EC2 metadata is not asked:
 // such a host may stand anywhere.
-func Identify(ctx context.Context, given Given) (Identity, error) {
+func (m *Metadata) Identify(ctx context.Context, given Given) (Identity, error) {
 	id := Identity{InstanceID: given.InstanceID, Address: given.Address}
 	if id.InstanceID == "" || !id.Address.IsValid() {
-		if err := id.ask(ctx); err != nil {
+		if err := m.describe(ctx, &id); err != nil {
 			return Identity{}, err
 		}
 	}
@@ -46,14 +86,13 @@ func Identify(ctx context.Context, given Given) (Identity, error) {
 	return id, nil
 }
 
-// ask fills in from EC2 metadata what is not set.
-func (id *Identity) ask(ctx context.Context) error {
+// describe fills in from EC2 metadata what is not set.
+func (m *Metadata) describe(ctx context.Context, id *Identity) error {
 	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()
-	client := metadataClient()
-	document, err := identityDocument(ctx, client)
+	document, err := m.identityDocument(ctx)
 	if err != nil {
-		return fmt.Errorf("ask EC2 metadata who this host is (%s): %w", metadataAdvice, err)
+		return fmt.Errorf("ask EC2 metadata who this host is (%s): %w", m.advice(), err)
 	}
 	if id.InstanceID == "" {
 		id.InstanceID = document.InstanceID
@@ -70,16 +109,16 @@ func (id *Identity) ask(ctx context.Context) error {
 		id.Account = document.AccountID
 	}
 	id.EC2 = true
-	mac, err := read(ctx, client, "mac")
+	mac, err := m.read(ctx, "mac")
 	if err != nil {
 		return err
 	}
 	if mac != "" {
-		if id.VPC, err = read(ctx, client, "network/interfaces/macs/"+mac+"/vpc-id"); err != nil {
+		if id.VPC, err = m.read(ctx, "network/interfaces/macs/"+mac+"/vpc-id"); err != nil {
 			return err
 		}
 	}
-	names, err := read(ctx, client, "local-hostname")
+	names, err := m.read(ctx, "local-hostname")
 	id.PrivateDNSName = hostName(names)
 	return err
 }
@@ -102,19 +141,21 @@ var (
 	dnsName    = regexp.MustCompile(`^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$`)
 )
 
-func metadataClient() *imds.Client {
-	return imds.New(imds.Options{
-		// Never through a proxy: the service refuses a forwarded request for a token, and the address is this host's alone.
-		HTTPClient:     awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.Proxy = nil }),
-		Retryer:        retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = metadataAttempts }),
-		EnableFallback: aws.FalseTernary, // version 2 or nothing
-	})
+// advice returns what may be done where the metadata service does not say who this host is.
+func (m *Metadata) advice() string {
+	switch {
+	case m.off:
+		return "AWS_EC2_METADATA_DISABLED=true switches it off: take that out, or give --instance-id and --host-ip"
+	case m.endpoint != "":
+		return "the AWS configuration has it asked at " + m.endpoint + "; " + metadataAdvice
+	}
+	return metadataAdvice
 }
 
 // identityDocument gives the instance identity document, or what of it stands elsewhere in the metadata where a service that
 // plays EC2's has no such document: all but the account.
-func identityDocument(ctx context.Context, client *imds.Client) (imds.InstanceIdentityDocument, error) {
-	found, err := client.GetInstanceIdentityDocument(ctx, nil)
+func (m *Metadata) identityDocument(ctx context.Context) (imds.InstanceIdentityDocument, error) {
+	found, err := m.client.GetInstanceIdentityDocument(ctx, nil)
 	if err == nil {
 		return found.InstanceIdentityDocument, nil
 	}
@@ -125,7 +166,7 @@ func identityDocument(ctx context.Context, client *imds.Client) (imds.InstanceId
 	for path, field := range map[string]*string{
 		"instance-id": &document.InstanceID, "local-ipv4": &document.PrivateIP, "placement/region": &document.Region,
 	} {
-		if *field, err = read(ctx, client, path); err != nil {
+		if *field, err = m.read(ctx, path); err != nil {
 			return document, err
 		}
 	}
@@ -139,8 +180,8 @@ func missing(err error) bool {
 }
 
 // read gives one value of the instance's metadata; it is empty where there is none.
-func read(ctx context.Context, client *imds.Client, path string) (string, error) {
-	out, err := client.GetMetadata(ctx, &imds.GetMetadataInput{Path: path})
+func (m *Metadata) read(ctx context.Context, path string) (string, error) {
+	out, err := m.client.GetMetadata(ctx, &imds.GetMetadataInput{Path: path})
 	if missing(err) {
 		return "", nil
 	}

@@ -45,7 +45,7 @@ const (
 
 // NewIntrospection gives the API at url: IntrospectionURL, but in tests.
 func NewIntrospection(url string) *Introspection {
-	return &Introspection{url: url, client: &http.Client{Timeout: introspectionTimeout}}
+	return &Introspection{url: url, client: &http.Client{Timeout: introspectionTimeout, Transport: &http.Transport{}}} // without a proxy
 }
 
 // Tasks gives all tasks that the ECS agent knows.

@@ -5,15 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 )
-
-// Notices reads from EC2 metadata whether this host is about to go.
-type Notices struct{ metadata *imds.Client }
-
-// NewNotices gives a reader that has not asked anything yet.
-func NewNotices() *Notices { return &Notices{metadataClient()} }
 
 // Leaving gives in words why the host is about to go; empty where it is not. It asks for two values of the metadata:
 //
@@ -22,10 +14,10 @@ func NewNotices() *Notices { return &Notices{metadataClient()} }
 //   - autoscaling/target-lifecycle-state names the state that an Auto Scaling group brings the instance into: Terminated, or
 //     Warmed:… for a warm pool, which is out of service too ("Retrieve the target lifecycle state through instance metadata",
 //     EC2 Auto Scaling user guide). Standby and Detached say nothing of the host's end: it goes on running its containers.
-func (n *Notices) Leaving(ctx context.Context) (why string, err error) {
+func (m *Metadata) Leaving(ctx context.Context) (why string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()
-	action, err := read(ctx, n.metadata, "spot/instance-action")
+	action, err := m.read(ctx, "spot/instance-action")
 	if err != nil {
 		return "", err
 	}
@@ -36,7 +28,7 @@ func (n *Notices) Leaving(ctx context.Context) (why string, err error) {
 		}
 		return fmt.Sprintf("the spot instance will be interrupted: %.20q at %.40q", notice.Action, notice.Time), nil
 	}
-	state, err := read(ctx, n.metadata, "autoscaling/target-lifecycle-state")
+	state, err := m.read(ctx, "autoscaling/target-lifecycle-state")
 	if err != nil {
 		return "", err
 	}

@@ -6,7 +6,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/imds"
 )
@@ -36,7 +35,7 @@ func TestLeaving(t *testing.T) {
 			if c.path != "" {
 				s.Metadata().Set(c.path, c.value)
 			}
-			why, err := host.NewNotices().Leaving(t.Context())
+			why, err := asked(t).Leaving(t.Context())
 			require.NoError(t, err)
 			if c.want == "" {
 				assert.Empty(t, why)
@@ -49,7 +48,7 @@ func TestLeaving(t *testing.T) {
 
 func TestLeavingIsNotKnownWithoutMetadata(t *testing.T) {
 	s := metadata(t, sandbox.Instance{})
-	notices := host.NewNotices()
+	notices := asked(t)
 	s.Metadata().SetMode(imds.Failing)
 	_, err := notices.Leaving(t.Context())
 	assert.Error(t, err)
