@@ -56,7 +56,7 @@ func (w *world) srv(name, kind string, c *enginetest.Container, port string, wei
 // hostRecord is the A record of the sandbox's instance.
 func hostRecord() sandbox.Set {
 	return sandbox.Set{
-		Name: hostTarget + ".", Type: "A", SetIdentifier: instanceID + ":host:123456789012/eu-central-1", Weight: new(int64(1)),
+		Name: hostTarget + ".", Type: "A", TTL: 60, SetIdentifier: instanceID + ":host:123456789012/eu-central-1", Weight: new(int64(1)),
 		Values: []string{"10.0.0.1"},
 	}
 }
@@ -87,7 +87,7 @@ func TestTaskWithANetworkInterfaceOfItsOwn(t *testing.T) {
 	w.has("web", 1, 10*time.Second)
 	assert.Equal(t, []sandbox.Set{
 		{
-			Name: "ip-10-0-7-7." + zoneName + ".", Type: "A", SetIdentifier: instanceID + ":eni:" + c.ID, Weight: new(int64(1)),
+			Name: "ip-10-0-7-7." + zoneName + ".", Type: "A", TTL: 60, SetIdentifier: instanceID + ":eni:" + c.ID, Weight: new(int64(1)),
 			Values: []string{"10.0.7.7"},
 		},
 		w.srv("web", "ecs", c, "8081/tcp", 1, "1 1 8081 ip-10-0-7-7."+zoneName),

@@ -25,7 +25,7 @@ func TestRecordsOfATypicalContainer(t *testing.T) {
 	w.has("web", 1, 5*time.Second)
 	want := []sandbox.Set{
 		{
-			Name: "ip-10-0-0-1.servicediscovery.internal.", Type: "A", TTL: 0, Weight: new(int64(1)),
+			Name: "ip-10-0-0-1.servicediscovery.internal.", Type: "A", TTL: 60, Weight: new(int64(1)),
 			SetIdentifier: "i-0123456789abcdef0:host:123456789012/eu-central-1", Values: []string{"10.0.0.1"},
 		},
 		{
@@ -213,8 +213,8 @@ func TestFlagsThatShapeRecords(t *testing.T) {
 		w.srv("greedy-shop-8080", "ecs", one, "8080/tcp", 10, fmt.Sprintf("1 10 %d %s", one.HostPort("8080/tcp"), hostTarget)),
 		w.srv("modest-shop-8080", "ecs", two, "8080/tcp", 3, fmt.Sprintf("1 3 %d %s", two.HostPort("8080/tcp"), hostTarget)),
 	}
-	for i := range want {
-		want[i].TTL = 7
+	for i := range want[1:] {
+		want[1+i].TTL = 7
 	}
 	assert.Equal(t, want, w.own())
 	assert.Empty(t, w.sandbox.Calls("ListHostedZonesByName", "GetHostedZone"), "a zone given by ID is not looked for")
@@ -228,7 +228,7 @@ func TestHostThatIsNamedByHand(t *testing.T) {
 	w.has("web", 1, 5*time.Second)
 	assert.Equal(t, []sandbox.Set{
 		{
-			Name: "ip-192-168-7-7." + zoneName + ".", Type: "A", SetIdentifier: "rack-7.example:host:-", Weight: new(int64(1)),
+			Name: "ip-192-168-7-7." + zoneName + ".", Type: "A", TTL: 60, SetIdentifier: "rack-7.example:host:-", Weight: new(int64(1)),
 			Values: []string{"192.168.7.7"},
 		},
 		{

@@ -25,7 +25,7 @@ type Settings struct {
 	HostIP       string        `help:"IPv4 address of this host that consumers reach; from EC2 metadata where not given." placeholder:"ADDRESS"`
 	Region       string        `help:"AWS region whose APIs are called; from the environment or EC2 metadata where not given."`
 	Target       string        `help:"What SRV records point to: a name of the host in the zone, with an A record (zone), or its EC2 private DNS name (ec2)." enum:"zone,ec2" default:"zone"`
-	TTL          int64         `name:"ttl" help:"TTL of the records, in seconds." default:"0"`
+	TTL          int64         `name:"ttl" help:"TTL of SRV records, in seconds; A records have 60." default:"0"`
 	Weight       int           `help:"Weight of containers that ask for none, 0 to 255." default:"1"`
 	MaxWeight    int           `help:"Highest weight that a container may ask for, 0 to 255." default:"255"`
 	AllowNames   string        `help:"Regular expression that a whole service name has to match to be announced." placeholder:"REGEXP"`

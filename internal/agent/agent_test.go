@@ -34,7 +34,7 @@ func TestStartAndStop(t *testing.T) {
 		w.after(5 * time.Second)
 		assert.Equal(t, 2, w.zone.count())
 		host := record.Record{
-			Name: "ip-10-0-0-1.sd.internal", Type: record.A, SetID: "i-1:host:123456789012/eu-west-1", Weight: 1, Value: "10.0.0.1",
+			Name: "ip-10-0-0-1.sd.internal", Type: record.A, SetID: "i-1:host:123456789012/eu-west-1", TTL: 60, Weight: 1, Value: "10.0.0.1",
 		}
 		assert.Equal(t, map[record.Key]record.Record{host.Key(): host}, w.zone.records, "the host keeps its name")
 	})
@@ -336,7 +336,7 @@ func TestAddressOfTheTasksOwnInterface(t *testing.T) {
 		w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next(), Ports: ports} })
 		w.after(4 * time.Second)
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
-		eni := record.Record{Name: "ip-10-0-0-2.sd.internal", Type: record.A, SetID: "i-1:eni:" + c.ID, Weight: 1, Value: "10.0.0.2"}
+		eni := record.Record{Name: "ip-10-0-0-2.sd.internal", Type: record.A, SetID: "i-1:eni:" + c.ID, TTL: 60, Weight: 1, Value: "10.0.0.2"}
 		assert.Equal(t, eni, w.zone.records[eni.Key()])
 		var before, after int
 		w.with(func() { before = w.asked })

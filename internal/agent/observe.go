@@ -321,6 +321,7 @@ func (a *Agent) asKnown(writer *apply.Writer, withheld map[string]Withheld) (wis
 			continue
 		}
 		r := e.Record
+		r.TTL = a.zone().TTLOf(r.Type) // which all records of a name share
 		if a.standby != "" && r.Type == record.SRV {
 			r.Weight = 0
 		}

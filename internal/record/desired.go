@@ -21,7 +21,19 @@ type Owner struct {
 // Zone is where the records go and how long resolvers may keep them.
 type Zone struct {
 	Name string // servicediscovery.internal: lower case, no final dot
-	TTL  int64  // seconds
+	TTL  int64  // of SRV records, in seconds
+}
+
+// addressTTL is the TTL, in seconds, of the A records of hosts and of tasks with a network interface of their own. Their names
+// hold the address, so that what a resolver keeps is never wrong; without it each look-up of a service takes a second query.
+const addressTTL = 60
+
+// TTLOf returns the TTL that the records of one type have, in seconds.
+func (z Zone) TTLOf(t Type) int64 {
+	if t == A {
+		return addressTTL
+	}
+	return z.TTL
 }
 
 // Desired gives the records that announce the endpoints: an SRV record for each, and an A record for each address that one
@@ -58,7 +70,7 @@ func (z Zone) HostRecord(owner Owner) Record {
 func (z Zone) a(address netip.Addr, id SetID) Record {
 	return Record{
 		Name: "ip-" + strings.ReplaceAll(address.String(), ".", "-") + "." + z.Name,
-		Type: A, SetID: id.String(), TTL: z.TTL, Weight: 1, Value: address.String(),
+		Type: A, SetID: id.String(), TTL: z.TTLOf(A), Weight: 1, Value: address.String(),
 	}
 }
 
@@ -72,7 +84,7 @@ func (z Zone) srv(owner Owner, e endpoint.Endpoint, host string) Record {
 		weight = 0
 	}
 	return Record{
-		Name: e.Name + "." + z.Name, Type: SRV, SetID: id.String(), TTL: z.TTL, Weight: weight,
+		Name: e.Name + "." + z.Name, Type: SRV, SetID: id.String(), TTL: z.TTLOf(SRV), Weight: weight,
 		Value: Target{Priority: priority, Weight: e.Weight, Port: e.HostPort, Host: host}.String(),
 	}
 }

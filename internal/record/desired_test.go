@@ -39,7 +39,7 @@ func TestDesired(t *testing.T) {
 
 	host := record.Record{
 		Name: "ip-10-0-0-1.servicediscovery.internal", Type: record.A, SetID: "i-0abc:host:123456789012/eu-west-1",
-		TTL: 7, Weight: 1, Value: "10.0.0.1",
+		TTL: 60, Weight: 1, Value: "10.0.0.1",
 	}
 	srv := func(name, id string, weight int64, value string) record.Record {
 		return record.Record{
@@ -75,7 +75,7 @@ func TestDesired(t *testing.T) {
 		"awsvpc has a name of its own, also beside EC2's": {onEC2, []endpoint.Endpoint{task, named(task, "www")}, []record.Record{
 			{
 				Name: "ip-10-0-9-9.servicediscovery.internal", Type: record.A, SetID: "i-0abc:eni:" + container,
-				TTL: 7, Weight: 1, Value: "10.0.9.9",
+				TTL: 60, Weight: 1, Value: "10.0.9.9",
 			},
 			srv("web", webID, 10, "1 10 80 ip-10-0-9-9.servicediscovery.internal"),
 			srv("www", webID, 10, "1 10 80 ip-10-0-9-9.servicediscovery.internal"),
@@ -83,19 +83,19 @@ func TestDesired(t *testing.T) {
 		"two containers of one task outlive each other": {owner, []endpoint.Endpoint{task, sidecar}, []record.Record{
 			{
 				Name: "ip-10-0-9-9.servicediscovery.internal", Type: record.A, SetID: "i-0abc:eni:" + container,
-				TTL: 7, Weight: 1, Value: "10.0.9.9",
+				TTL: 60, Weight: 1, Value: "10.0.9.9",
 			},
 			srv("web", webID, 10, "1 10 80 ip-10-0-9-9.servicediscovery.internal"),
 			{
 				Name: "ip-10-0-9-9.servicediscovery.internal", Type: record.A, SetID: "i-0abc:eni:" + second,
-				TTL: 7, Weight: 1, Value: "10.0.9.9",
+				TTL: 60, Weight: 1, Value: "10.0.9.9",
 			},
 			srv("metrics", "i-0abc:ecs:"+second+":80/tcp", 10, "1 10 80 ip-10-0-9-9.servicediscovery.internal"),
 		}},
 		"off EC2": {laptop, []endpoint.Endpoint{web}, []record.Record{
 			{
 				Name: "ip-192-168-1-2.servicediscovery.internal", Type: record.A, SetID: "laptop:host:-",
-				TTL: 7, Weight: 1, Value: "192.168.1.2",
+				TTL: 60, Weight: 1, Value: "192.168.1.2",
 			},
 			srv("web", "laptop:ecs:"+container+":80/tcp", 10, "1 10 32768 ip-192-168-1-2.servicediscovery.internal"),
 		}},

@@ -120,7 +120,7 @@ func FuzzDesired(f *testing.F) {
 			assert.True(t, strings.HasSuffix(r.Name, ".sd.internal"), r.Name)
 			assert.Equal(t, r.Name, record.Escape(r.Name), "nothing to escape")
 			assert.True(t, 0 <= r.Weight && r.Weight <= 200, "%d", r.Weight)
-			assert.Equal(t, int64(5), r.TTL)
+			assert.Equal(t, map[record.Type]int64{record.SRV: 5, record.A: 60}[r.Type], r.TTL)
 			assert.True(t, r.Owned(owner.InstanceID))
 			assert.False(t, r.Marked())
 			id, ok := record.ParseSetID(r.SetID)

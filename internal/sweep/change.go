@@ -57,14 +57,14 @@ func (c Config) units(judgements []Judgement, all []record.Record) (units, hosts
 }
 
 // retimed gives each name whose records have another TTL a new one: the records of a name must share one, so that all are
-// replaced in one batch. Names in which something else changes wait for the next pass, and so do names with records that are
-// not ecssd's.
+// replaced in one batch. Names in which something else changes wait for the next pass. Names with records that are not ecssd's
+// are left, and so are the A records of hosts and tasks: agents write them with a TTL of their own, and would write it again.
 func retimed(all []record.Record, ttl int64, touched map[group]bool) []unit {
 	var order []group
 	byGroup := map[group][]plan.Change{}
 	for _, r := range all {
 		g := group{r.Name, r.Type}
-		if _, ours := record.ParseSetID(r.SetID); !ours {
+		if id, ours := record.ParseSetID(r.SetID); !ours || id.Kind == record.Host || id.Kind == record.ENI {
 			touched[g] = true
 		}
 		if r.TTL == ttl || touched[g] {

@@ -310,17 +310,18 @@ func TestNewTTL(t *testing.T) {
 	early.Name = "early." + domain
 	second := with(shared, func(r *record.Record) { r.Name = early.Name })
 	orphan, beside := on(1, 7), on(2, 2)
-	has := []record.Record{db(1), db(2), db(3), host(1), legacy, shared, foreign, early, second, orphan, beside, seconds(30, srv("done", instance(1), ip(address(1)), 1))}
+	eni := with(host(2), func(r *record.Record) { r.SetID = instance(2) + ":eni:" + id(2) })
+	has := []record.Record{db(1), db(2), db(3), host(1), eni, legacy, shared, foreign, early, second, orphan, beside, seconds(30, srv("done", instance(1), ip(address(1)), 1))}
 	scene(t, func(t *testing.T) {
 		z := newZone(t, has...)
 		c := config(z, says(fleet(3)))
 		c.TTL = new(int64(30))
 		report := swept(t, c)
 		want := sorted(
-			seconds(30, db(1)), seconds(30, db(2)), seconds(30, db(3)), seconds(30, host(1)), seconds(30, legacy),
-			shared, foreign, early, second, beside, seconds(30, srv("done", instance(1), ip(address(1)), 1)))
+			seconds(30, db(1)), seconds(30, db(2)), seconds(30, db(3)), host(1), seconds(30, legacy),
+			eni, shared, foreign, early, second, beside, seconds(30, srv("done", instance(1), ip(address(1)), 1)))
 		assert.Equal(t, want, z.content())
-		assert.Equal(t, []int{3, 1}, []int{report.Rewritten, report.Deleted})
+		assert.Equal(t, []int{2, 1}, []int{report.Rewritten, report.Deleted}, "A records of hosts and tasks have a TTL that agents give them")
 		for _, call := range z.calls {
 			names := map[string]int{}
 			for _, change := range call {
