@@ -238,7 +238,7 @@ func (h *host) hostName() string { return "ip-10-0-0-" + strconv.Itoa(h.index+1)
 
 func (h *host) address() record.Record {
 	return record.Record{
-		Name: h.hostName(), Type: "A", SetID: h.id + ":host:" + account + "/" + region, Weight: 1, Value: h.addr.String(),
+		Name: h.hostName(), Type: "A", SetID: h.id + ":host:" + account + "/" + region, TTL: 60, Weight: 1, Value: h.addr.String(),
 	}
 }
 
