@@ -117,7 +117,7 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 		},
 		OpenZone:  func(id string) agent.Zone { return client.Zone(id) },
 		Journal:   p.journal,
-		Suspended: host.Suspended, HostStandby: hostStandby(s.StateDir, notices),
+		Suspended: host.Suspended, HostStandby: hostStandby(s.StateDir, id.InstanceID, notices),
 		Resync: s.Resync, VerifyEvery: verifyEvery,
 		Log: p.log, Readiness: p.readiness, Metrics: p.metrics,
 		Tell:      p.tellers.start(ctx, s.EventBus, id.InstanceID, awsConfig, p.registry, p.log),

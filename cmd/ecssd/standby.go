@@ -38,7 +38,11 @@ func (c standbyCommand) Run(ctx context.Context, s *Settings, std streams) error
 		}
 		fmt.Fprintln(std.Out, "This host goes back into traffic within 5 seconds.")
 	} else {
-		if err := journal.SetStandby(s.StateDir, time.Now()); err != nil {
+		instance, err := instanceHere(ctx, s)
+		if err != nil {
+			return err
+		}
+		if err := journal.SetStandby(s.StateDir, instance, time.Now()); err != nil {
 			return withAdvice(err, s)
 		}
 		fmt.Fprintln(std.Out, "This host goes on standby within 5 seconds, until: ecssd standby --off")
@@ -48,6 +52,33 @@ func (c standbyCommand) Run(ctx context.Context, s *Settings, std streams) error
 	}
 	return nil
 }
+
+// instanceHere returns the ID of this host: the standby is that of this host alone, and not of those that are made of an image of it.
+// Where EC2 metadata does not answer, the host is the one that the journal belongs to.
+func instanceHere(ctx context.Context, s *Settings) (string, error) {
+	if s.InstanceID != "" {
+		return s.InstanceID, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
+	defer cancel()
+	metadata, err := openMetadata(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	id, err := metadata.Identify(ctx, host.Given{})
+	if err == nil {
+		return id.InstanceID, nil
+	}
+	if instance, journalErr := journal.Instance(s.StateDir); journalErr == nil && instance != "" {
+		return instance, nil
+	} else if !errors.Is(journalErr, fs.ErrNotExist) {
+		return "", withAdvice(journalErr, s)
+	}
+	return "", fmt.Errorf("find out which host this is: %w: give --instance-id", err)
+}
+
+// identifyTimeout is how long EC2 metadata may take to say which host this is.
+const identifyTimeout = 3 * time.Second
 
 // withAdvice says what to do about a state directory that cannot be used.
 func withAdvice(err error, s *Settings) error {
@@ -61,9 +92,9 @@ func withAdvice(err error, s *Settings) error {
 }
 
 // hostStandby says why the whole host is to be on standby: by hand, or because EC2 tells that it is about to go.
-func hostStandby(stateDir string, notices *host.Metadata) func(context.Context) (string, error) {
+func hostStandby(stateDir, instance string, notices *host.Metadata) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
-		since, err := journal.Standby(stateDir)
+		since, err := journal.Standby(stateDir, instance)
 		if since != "" {
 			return "by hand, " + since, nil
 		}

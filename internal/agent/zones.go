@@ -40,7 +40,7 @@ func (a *Agent) leave(ctx context.Context, id string, writer *apply.Writer, run 
 }
 
 const (
-	// A journal that was missing is made good by listing the zone once, at a random moment, so that a thousand hosts that
+	// A journal that was missing or old is made good by listing the zone once, at a random moment, so that a thousand hosts that
 	// start together do not list together; slowly, since all hosts share the account's 5 to 10 calls a second; and never a
 	// large zone, or one of many hosts: there the sweeper finds what is left over. Where many hosts start at once each of them
 	// lists, and a page shows about how many they are, so that most find out with the first.
@@ -65,7 +65,7 @@ func (a *Agent) listOnce(ctx context.Context, zone Zone, writer *apply.Writer) e
 		switch {
 		case errors.Is(err, errLargeZone):
 			a.cfg.Log.WithError(err).
-				Warn("no journal and a large zone: records of an earlier life of this host are left to the sweeper")
+				Warn("the journal may lack records, and the zone is large: records of an earlier life of this host are left to the sweeper")
 		case err != nil:
 			if ctx.Err() == nil {
 				a.cfg.Log.WithError(err).Warn("listing the zone failed, trying again later")
@@ -73,7 +73,7 @@ func (a *Agent) listOnce(ctx context.Context, zone Zone, writer *apply.Writer) e
 			sleep(ctx, wait.next())
 			continue
 		default:
-			a.cfg.Log.WithField("adopted", adopted).Info("listed the zone once, since there was no journal")
+			a.cfg.Log.WithField("adopted", adopted).Info("listed the zone once, since the journal may have lacked records")
 		}
 		_ = a.cfg.Journal.Listed()
 	}

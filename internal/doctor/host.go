@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -70,7 +71,11 @@ func (d *doctor) lookAtECS(ctx context.Context) Finding {
 
 // lookAtStandby says whether the whole host is out of traffic.
 func (d *doctor) lookAtStandby(ctx context.Context) Finding {
-	since, err := journal.Standby(d.StateDir)
+	instance := d.identity().InstanceID
+	if instance == "" {
+		instance, _ = journal.Instance(d.StateDir)
+	}
+	since, err := journal.Standby(d.StateDir, instance)
 	switch {
 	case since != "":
 		return bad("standby", Warn, "this host is on standby by hand, %s: all its records have weight 0", since).mend("ecssd standby --off")
@@ -142,10 +147,28 @@ func (d *doctor) lookAtState() written {
 		findings = append(findings, bad(check, Warn, "the journal is that of %s, of which this may be a clone", other).
 			mend("systemctl restart ecssd: it sets the journal aside; and remove %s from machine images", d.StateDir))
 	}
+	if age, err := journal.Age(d.StateDir); err == nil && findings == nil && (age > oldJournal || age < -oldJournal) {
+		findings = append(findings, bad(check, Warn, "no agent has written the journal for %s, so that it may lack records", span(age)).
+			mend("systemctl restart ecssd: it reads the zone once; where an agent runs: journalctl -u ecssd"))
+	}
 	if findings == nil {
 		findings = []Finding{ok(check, "%s of user %d holds the journal, of %s", d.StateDir, owner, count(total, "record"))}
 	}
 	return written{findings, zones}
+}
+
+// oldJournal is the age from which the journal may lack records: an agent that can write it does so every 10 minutes.
+const oldJournal = 15 * time.Minute
+
+// span returns a time as a person says it.
+func span(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "a time that is not known, since it has one of the future"
+	case d > 100*365*24*time.Hour:
+		return "a time that is not known"
+	}
+	return d.Round(time.Minute).String()
 }
 
 // directory says what keeps the owner from writing, or lets others.

@@ -30,6 +30,13 @@ const (
 	version  = 1
 	// maxBytes bounds what is read: 10,000 records, more than a zone takes by default, are about 4 MB.
 	maxBytes = 64 << 20
+
+	// A journal of which an agent has the use says at least every stampEvery when it was last right. One that is older than
+	// oldAfter may have come back with a snapshot of a disk or a machine image, or have been out of reach for writing: it may lack
+	// records, and what it has may be gone. So may one whose time is to come by more than clocks are commonly set back.
+	stampEvery = 10 * time.Minute
+	oldAfter   = 15 * time.Minute
+	setBack    = time.Minute
 )
 
 // ErrLocked says that another ecssd process uses the state directory.
@@ -57,6 +64,7 @@ type state struct {
 	Version    int
 	Instance   string
 	Boot       string            // kernel boot ID under which it was last opened
+	AsOf       time.Time         // when it was last right; the zero time in a file of an earlier version
 	Zones      map[string]string `json:",omitempty"` // zone name → ID found for it
 	ListingDue bool              `json:",omitempty"` // the file may lack records: the zone has to be listed once
 	Records    []entry
@@ -68,7 +76,8 @@ type Journal struct {
 	dir      string
 	lock     *os.File // nil where the directory allows none
 	rebooted bool
-	notice   string
+	notices  []string
+	now      func() time.Time
 
 	// writing is held while the file is written, and taken before mu. mu is never held over a system call: who asks the journal
 	// something, or tells it what need not be on disk at once, does not wait for a slow disk.
@@ -82,7 +91,8 @@ type Journal struct {
 
 // Open locks the state directory, made if it is not there, and reads the journal of the instance. A journal that belongs to
 // another instance, as in a clone of a machine image, or that can't be read is set aside under another name beside it, and
-// the zone is due to be listed; Notice tells. A directory that can't be written is no error either: Err says so until it can.
+// the zone is due to be listed; Notice tells. So is a standby by hand of another instance. The records of an old journal are all
+// in doubt, and the zone is due to be listed. A directory that can't be written is no error either: Err says so until it can.
 // The error wraps ErrLocked where another process has the directory.
 func Open(dir, instance, boot string) (*Journal, error) {
 	_ = os.MkdirAll(dir, 0o750) // where this fails, so does the first write, and Err tells
@@ -90,19 +100,25 @@ func Open(dir, instance, boot string) (*Journal, error) {
 	if errors.Is(err, ErrLocked) {
 		return nil, err
 	}
-	j := &Journal{dir: dir, lock: lock}
+	j := &Journal{dir: dir, lock: lock, now: time.Now}
 	j.removeHalves()
 	found, err := j.read()
+	j.claimStandby(instance, found.Instance)
 	fresh := state{Version: version, Instance: instance, ListingDue: true}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		found = fresh
 	case err != nil:
-		j.setAside("unreadable", err.Error())
+		j.setAside(fileName, "unreadable", err.Error())
 		found = fresh
 	case found.Instance != instance:
-		j.setAside(found.Instance, fmt.Sprintf("it belongs to instance %q, and this is %q", found.Instance, instance))
+		j.setAside(fileName, found.Instance, fmt.Sprintf("it belongs to instance %q, and this is %q", found.Instance, instance))
 		found = fresh
+	case found.old(j.now()):
+		found.ListingDue = true
+		for i := range found.Records {
+			found.Records[i].Doubt = true
+		}
 	}
 	j.rebooted = found.Boot != boot && found.Boot != ""
 	found.Boot = boot
@@ -114,6 +130,27 @@ func Open(dir, instance, boot string) (*Journal, error) {
 		j.state.ListingDue = true
 	}
 	return j, nil
+}
+
+// age returns how long ago the journal was last right, by a clock that may have been set since. Of a journal that does not say it
+// is longer than any.
+func (s state) age(now time.Time) time.Duration { return now.Round(0).Sub(s.AsOf) }
+
+func (s state) old(now time.Time) bool {
+	age := s.age(now)
+	return age > oldAfter || age < -setBack
+}
+
+// Age returns how long ago the journal in a state directory was last right.
+func Age(dir string) (time.Duration, error) {
+	found, err := (&Journal{dir: dir}).read()
+	return found.age(time.Now()), err
+}
+
+// Instance returns the ID of the instance that a journal belongs to.
+func Instance(dir string) (string, error) {
+	found, err := (&Journal{dir: dir}).read()
+	return found.Instance, err
 }
 
 // lockDir locks the directory itself: a lock file can be deleted under its holder, belong to another user after a run by
@@ -221,23 +258,25 @@ func (j *Journal) removeHalves() {
 
 func (j *Journal) path() string { return filepath.Join(j.dir, fileName) }
 
-// setAside renames the file: what is in it may still help a person.
-func (j *Journal) setAside(suffix, why string) {
+// setAside renames a file: what is in it may still help a person.
+func (j *Journal) setAside(name, suffix, why string) {
 	suffix = strings.Map(func(r rune) rune {
 		if r == '.' || r == '-' || r == '_' || '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' {
 			return r
 		}
 		return '_'
 	}, suffix[:min(len(suffix), 64)])
-	aside := j.path() + "." + suffix
-	j.notice = fmt.Sprintf("journal not used: %s; kept as %s", why, aside)
-	if err := os.Rename(j.path(), aside); err != nil {
-		j.notice = fmt.Sprintf("journal not used: %s; it could not be set aside: %v", why, err)
+	path := filepath.Join(j.dir, name)
+	what := map[string]string{fileName: "journal", standbyName: "standby by hand"}[name]
+	notice := fmt.Sprintf("%s not used: %s; kept as %s.%s", what, why, path, suffix)
+	if err := os.Rename(path, path+"."+suffix); err != nil {
+		notice = fmt.Sprintf("%s not used: %s; it could not be set aside: %v", what, why, err)
 	}
+	j.notices = append(j.notices, notice)
 }
 
-// Notice says why an existing journal was not used; empty where it was, or where there was none.
-func (j *Journal) Notice() string { return j.notice }
+// Notice says why an existing journal, or a standby by hand, was not used; empty where it was, or where there was none.
+func (j *Journal) Notice() string { return strings.Join(j.notices, "; ") }
 
 // Rebooted says whether the host has started anew since the journal was last open.
 func (j *Journal) Rebooted() bool { return j.rebooted }
@@ -330,12 +369,14 @@ func (j *Journal) Listed() error {
 	return j.write()
 }
 
-// Flush writes what is not on disk yet, and tries again where the last write failed.
+// Flush writes what is not on disk yet, and tries again where the last write failed. Where there is nothing to write it writes
+// every ten minutes that the journal is right.
 func (j *Journal) Flush() error {
 	j.writing.Lock()
 	defer j.writing.Unlock()
 	j.mu.Lock()
-	due := j.dirty || j.err != nil
+	age := j.state.age(j.now())
+	due := j.dirty || j.err != nil || age < 0 || age >= stampEvery
 	j.mu.Unlock()
 	if !due {
 		return nil
@@ -360,6 +401,7 @@ func (j *Journal) write() error {
 // writeAlone is write for a caller that holds writing.
 func (j *Journal) writeAlone() error {
 	j.mu.Lock()
+	j.state.AsOf = j.now().Round(0)
 	out, records := j.state, maps.Clone(j.records)
 	j.dirty = false
 	j.mu.Unlock()
