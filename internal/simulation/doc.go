@@ -11,7 +11,8 @@
 //   - Route 53: atomic batches, exact removals, one TTL a name, 100 records a name, throttles, answers that are lost before or
 //     after the change was made, hanging calls, refusals that name the change and ones that do not
 //   - hosts: the agent's death at any moment, also between the journal and the call and between the call and the journal;
-//     journals that are corrupt, lost, or cannot be written; reboots, and deaths for good
+//     journals that are corrupt, lost, old, of another host, or cannot be written; reboots, and deaths for good; machine images
+//     of a host on standby
 //   - ECS and EC2, as the sweeper sees them: late, unreadable, wrong about all tasks, or taking a host for hung
 //   - other people: records of other owners, and somebody who edits and deletes records by hand
 //

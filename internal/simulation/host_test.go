@@ -110,6 +110,29 @@ type disk struct {
 	state   diskState
 	stash   []byte // while it fails: what is on it
 	old     []byte // what was on it when it could not be written, though the agent went on; nil: it has not failed so
+	standby []byte // beside the journal while no process runs; nil: there is none
+
+	snapshot []byte // of the journal, taken earlier
+	restored bool   // to the snapshot, and no process has started since
+}
+
+// original is the host of which images are made.
+const original = "i-00000000000000abc"
+
+// image gives the journal that comes with one: of records that are the original's, and none of whoever starts from it.
+func image(now time.Time) []byte {
+	return []byte(`{"Version":1,"Instance":"` + original + `","Boot":"boot-9","AsOf":"` + now.Format(time.RFC3339) + `","Records":[` +
+		`{"Zone":"Z1","Record":{"Name":"else.` + zoneName + `","Type":"A","SetID":"else","TTL":60,"Weight":1,"Value":"10.9.9.9"}}]}`)
+}
+
+// restore brings back what was on the disk before, hours later as the journal sees it.
+func (d *disk) restore() {
+	var file map[string]json.RawMessage
+	must(json.Unmarshal(d.snapshot, &file))
+	file["AsOf"] = json.RawMessage(`"` + time.Now().Add(-3*time.Hour).Format(time.RFC3339) + `"`)
+	content, err := json.Marshal(file)
+	must(err)
+	d.content, d.restored = content, true
 }
 
 type diskState string
@@ -210,6 +233,9 @@ func (h *host) launch() {
 			must(os.WriteFile(filepath.Join(h.disk.dir, ".records.json123"), []byte("half a jour"), 0o600))
 		}
 	}
+	if h.disk.standby != nil {
+		must(os.WriteFile(filepath.Join(h.disk.dir, "standby"), h.disk.standby, 0o600))
+	}
 	h.starting()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	p := &process{w: w, h: h, name: h.name, cancel: cancel, done: make(chan struct{}), began: time.Now()}
@@ -268,6 +294,9 @@ func (p *process) tasks(ctx context.Context) (map[string]agent.Task, error) {
 func (p *process) notices(context.Context) (string, error) {
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
+	if since, err := journal.Standby(p.h.disk.dir, p.h.id); since != "" || err != nil {
+		return since, err
+	}
 	return p.h.notices, nil
 }
 
@@ -279,6 +308,7 @@ func (h *host) crash(why string) {
 	}
 	h.w.note(h.name, "agent dies: %s", why)
 	h.disk.content = h.disk.read()
+	h.disk.standby, _ = os.ReadFile(filepath.Join(h.disk.dir, "standby"))
 	if h.disk.state == diskFrozen {
 		h.disk.old = h.disk.stash
 	}

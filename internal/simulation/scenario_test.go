@@ -80,6 +80,9 @@ func (w *world) troubles() {
 		if len(w.befalling) > 0 {
 			act(salt+1, 10*time.Second, h.befall)
 		}
+		if w.on(restores) {
+			act(salt+2, 12*time.Second, func(*rand.Rand) { h.restore() })
+		}
 	}
 	if w.on(storms) {
 		act(200, 12*time.Second, func(r *rand.Rand) {
@@ -439,6 +442,26 @@ func (h *host) spoil(r *rand.Rand, span func(time.Duration) time.Duration) {
 	case 3:
 		h.disk.content = append([]byte("\x00\x00\x00\x00"), c[min(4, len(c)):]...)
 	}
+	h.restartLater()
+}
+
+// restore takes a snapshot of the host's disk, or brings back the one that was taken.
+func (h *host) restore() {
+	if h.proc == nil || h.disk.state != diskWorks {
+		return
+	}
+	content := h.disk.read()
+	if _, _, err := covers(content); content == nil || err != nil {
+		return
+	}
+	if h.disk.snapshot == nil {
+		h.w.note(h.name, "a snapshot of the disk is taken")
+		h.disk.snapshot = content
+		return
+	}
+	h.crash("killed, and its disk is that of the snapshot")
+	h.disk.restore()
+	h.disk.snapshot = nil
 	h.restartLater()
 }
 

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -353,8 +354,19 @@ func (w *world) fullName(key record.Key) bool {
 // starting notes what a process that starts cannot know. The caller holds the lock, and the disk is as the process finds it.
 func (h *host) starting() {
 	listing, keys, err := covers(h.disk.content)
-	lost, stale := h.disk.content == nil || err != nil || listing, h.disk.old != nil
-	h.disk.old = nil
+	lost, stale := h.disk.content == nil || err != nil || listing || h.disk.restored, h.disk.old != nil
+	lost = lost || bytes.Contains(h.disk.content, []byte(original))
+	if h.disk.restored { // an old journal says so: what it has and lacks is made good
+		for key := range keys {
+			h.exempt[key] = "the journal was lost"
+		}
+		for _, b := range h.engine.boxes {
+			for _, r := range b.records() {
+				h.exempt[r.Key()] = "the journal was lost"
+			}
+		}
+	}
+	h.disk.old, h.disk.restored = nil, false
 	for key := range h.w.zone.records {
 		if h.owns(key) && (lost || !keys[key]) {
 			if stale || lost {

@@ -84,6 +84,9 @@ const (
 	survivor feature = "survivors" // containers that outlive their stop signal
 	amnesia  feature = "amnesia"   // ECS says that it has no tasks
 	hangs    feature = "hangs"     // of hosts, as EC2 and ECS see it
+	// Those below are drawn apart, so that the days that were known before they were have not changed.
+	restores feature = "restores" // of hosts' disks from snapshots
+	images   feature = "images"   // of hosts on standby, of which hosts are made
 )
 
 var allFeatures = []feature{crashes, mute, clocks, people, blind, cuts, deafness, lateness, engines, refusals, storms, disks, reboots,
@@ -113,6 +116,13 @@ func newWorld(t *testing.T, seed uint64, dir string, verbose bool) *world {
 			}
 		}
 	}
+	later := rand.New(rand.NewPCG(seed, 300))
+	for _, f := range []feature{restores, images} {
+		if later.IntN(4) == 0 {
+			w.features[f] = true
+			on = append(on, string(f))
+		}
+	}
 	w.resync = time.Minute
 	if w.features[deafness] {
 		w.resync = 10 * time.Second // an event that the Engine never told is made good by it, and is to be within the bound
@@ -129,7 +139,10 @@ func newWorld(t *testing.T, seed uint64, dir string, verbose bool) *world {
 			rand: rand.New(rand.NewPCG(seed, uint64(i+1))), ecs: map[string]bool{}, exempt: map[record.Key]string{},
 		}
 		if r.IntN(30) > 0 { // else it is the first start of all
-			h.disk.content = []byte(`{"Version":1,"Instance":"` + id + `","Boot":"boot-0","Records":[]}`)
+			h.disk.content = []byte(`{"Version":1,"Instance":"` + id + `","Boot":"boot-0","AsOf":"` + w.start.Format(time.RFC3339) + `","Records":[]}`)
+		}
+		if w.features[images] && later.IntN(2) == 0 {
+			h.disk.content, h.disk.standby = image(w.start), []byte("since 2000-01-01T00:00:00Z\ninstance "+original+"\n")
 		}
 		h.engine = &engine{w: w, h: h, up: true, streams: map[*stream]bool{}}
 		w.hosts = append(w.hosts, h)
