@@ -96,15 +96,21 @@ type Agent struct {
 	standbyKnown chan struct{} // closed when it was asked for the first time whether the host is to be on standby
 	standbyAsked func()        // closes it
 
+	beside sync.WaitGroup // what the observing goroutine has begun and does not wait for
+
 	// Used by the observing goroutine alone.
-	containers map[string]container.Container // live, by ID
+	containers map[string]container.Container // live, by ID; nil before the first look
+	died       map[string]died                // what was heard of deaths, by container ID, until a look has answered it
 	tasks      map[string]Task                // what the ECS agent said of them
 	stops      stops
 	crashes    crashes
 	problems   map[endpoint.Problem]bool // already reported
 	// What the ECS agent has to be asked again: the addresses of tasks, and which of them it wants stopped.
 	addressesAsked, stopsAsked question
-	due                        time.Time // when the wishes may differ without a hint; zero: never
+	overdue                    time.Time       // since when a stop mark is in doubt; zero: none is
+	asking                     *answer         // of the question under way; nil: there is none
+	unasked                    map[string]bool // the containers without an address of which it has not been asked yet
+	due                        time.Time       // when the wishes may differ without a hint; zero: never
 	slept                      time.Duration
 	standby                    string // why the whole host is on standby; empty where it is not
 	blind                      struct {
@@ -139,7 +145,7 @@ func New(cfg Config) *Agent {
 		cfg:          cfg,
 		inbox:        inbox{wake: make(chan struct{}, 1)},
 		standbyKnown: known, standbyAsked: sync.OnceFunc(func() { close(known) }),
-		tasks: map[string]Task{},
+		tasks: map[string]Task{}, died: map[string]died{},
 		stops: loadStops(cfg.Journal.Stops()), crashes: newCrashes(),
 		problems: map[endpoint.Problem]bool{}, subjects: map[string]subject{},
 	}

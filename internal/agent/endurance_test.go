@@ -111,6 +111,7 @@ func TestNothingIsLeftOfFiveThousandContainers(t *testing.T) {
 		assert.Less(t, heapNow, heap+512<<10, "bytes; 4,500 containers have come and gone since")
 
 		assert.Empty(t, a.containers)
+		assert.Empty(t, a.died)
 		assert.Empty(t, a.tasks)
 		assert.Empty(t, a.stops)
 		assert.Empty(t, a.crashes.deaths)

@@ -70,9 +70,14 @@ func BenchmarkEvent(b *testing.B) {
 			require.NoError(b, j.SetRecords("Z1", known))
 			writer := a.writer("Z1", nil, 0)
 			started := container.Hint{ContainerID: engine.containers[n-1].ID, Action: container.Start, Time: time.Now()}
+			a.inbox.connected = time.Now()
+			view := view{dirty: map[string]int{}}
 			b.ReportAllocs()
 			for b.Loop() {
-				a.look(b.Context(), writer, mail{hints: []container.Hint{started}, first: time.Now(), connected: time.Now()}, &view{dirty: map[string]bool{}})
+				a.inbox.add(started)
+				a.round(b.Context(), writer, &view)
+				a.beside.Wait()
+				a.round(b.Context(), writer, &view)
 				if pending := writer.Status().Pending; len(pending) != 1 {
 					b.Fatalf("%d changes", len(pending))
 				}

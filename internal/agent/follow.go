@@ -20,7 +20,9 @@ type inbox struct {
 	connected time.Time // when the stream was opened; zero while there is none
 	fresh     bool      // hints may be missing: the stream was opened since the last drain, or too many waited
 	breakOff  context.CancelFunc
-	standby   string // why the whole host is to be on standby
+	standby   string  // why the whole host is to be on standby
+	look      *look   // that has ended
+	answer    *answer // of the ECS agent
 }
 
 // mostHints is how many hints wait at most, while nobody can take them: the zone is looked for.
@@ -33,13 +35,15 @@ type mail struct {
 	fresh     bool
 	connected time.Time
 	standby   string
+	look      *look
+	answer    *answer
 }
 
 func (b *inbox) drain() mail {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	m := mail{b.hints, b.first, b.fresh, b.connected, b.standby}
-	b.hints, b.first, b.fresh = nil, time.Time{}, false
+	m := mail{b.hints, b.first, b.fresh, b.connected, b.standby, b.look, b.answer}
+	b.hints, b.first, b.fresh, b.look, b.answer = nil, time.Time{}, false, nil, nil
 	return m
 }
 

@@ -16,24 +16,29 @@ import (
 
 const (
 	// replaying is how long after connecting hints may be of the past. A hint of the past may be about a run of a container
-	// that has ended since, so that it is held against a snapshot first.
+	// that has ended since, so that it is held against a look first.
 	replaying = 2 * time.Second
-	// snapshotRetry is the wait after a failed snapshot; events go on meanwhile.
-	snapshotRetry = time.Second
+	// lookRetry is the wait after a look that failed, until a hint comes; listings that go on failing are tried up to longestListing
+	// apart.
+	lookRetry, longestListing = time.Second, 4 * time.Second
 	// unreadRetry is the wait before another look at a container of which alone the Engine does not tell.
-	unreadRetry  = 2 * time.Second
+	unreadRetry = 2 * time.Second
+	// lookTimeout bounds a look as a whole.
+	lookTimeout  = 10 * time.Second
 	tasksTimeout = time.Second
-	// blindFor is how long snapshots may fail before that is told: an Engine that restarts is away for some seconds.
+	// blindFor is how long listings may fail before that is told: an Engine that restarts is away for some seconds.
 	blindFor = 10 * time.Second
 	// flushDelay is how long a stop mark waits for a change batch to take it along to the disk.
 	flushDelay = time.Second
 	// aliveEvery is how often the loop goes round where nothing happens, to show that it can.
 	aliveEvery = 10 * time.Second
-	// hangsAfter is how long the writer may be at one piece of work. A call ends after 8 s; narrowing down a refusal takes a few.
+	// hangsAfter is how long the writer may be at one piece of work, or a look may take. A call ends after 8 s; narrowing down a
+	// refusal takes a few.
 	hangsAfter = time.Minute
 )
 
-// observe turns hints into wishes until ctx ends.
+// observe turns hints into wishes until ctx ends. It waits for nothing else: looks at the Engine, questions to the ECS agent and the
+// disk have goroutines of their own, which put what they have found into the inbox.
 func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 	if slept, err := a.cfg.Suspended(); err == nil {
 		a.slept = slept
@@ -43,30 +48,28 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 	case <-time.After(standbyWait):
 	case <-ctx.Done():
 	}
-	a.containers, a.due = nil, time.Time{}
-	view := view{dirty: map[string]bool{}, all: true, fresh: true}
+	a.containers, a.due, a.asking = nil, time.Time{}, nil
+	view := view{dirty: map[string]int{}, all: true, fresh: true}
+	flush := make(chan struct{}, 1)
+	a.beside.Go(func() { a.flush(ctx, flush) })
+	defer a.beside.Wait()
 	resync := time.Now().Add(spread(a.cfg.Resync, a.cfg.Luck))
-	var flush time.Time // when the journal is to be written, whether or not hints go on; zero: in the next round without any
 	for {
-		mail := a.inbox.drain()
 		if now := time.Now(); !now.Before(resync) {
 			resync = now.Add(spread(a.cfg.Resync, a.cfg.Luck))
 			view.routine = true
 			a.wokenUp(writer)
 		}
-		again := earlier(a.look(ctx, writer, mail, &view), resync)
-		if now := time.Now(); len(mail.hints) > 0 && flush.IsZero() {
-			flush = now.Add(flushDelay)
-		} else if !flush.After(now) {
-			flush = time.Time{}
-			_ = a.cfg.Journal.Flush() // the journal itself tells of an error, and the next round tries again
+		again := earlier(a.round(ctx, writer, &view), resync)
+		select {
+		case flush <- struct{}{}:
+		default:
 		}
-		again = earlier(again, flush)
-		if writer.Busy() < hangsAfter {
+		now := time.Now()
+		if writer.Busy() < hangsAfter && (view.look == nil || now.Sub(view.look.began) < hangsAfter) {
 			a.cfg.Alive()
 		}
-		again = earlier(again, time.Now().Add(aliveEvery))
-		timer := time.NewTimer(time.Until(earlier(again, a.due)))
+		timer := time.NewTimer(time.Until(earlier(again, now.Add(aliveEvery))))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -78,187 +81,68 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 	}
 }
 
-// view is what has to be looked at next, kept over looks that fail.
-type view struct {
-	dirty   map[string]bool
-	all     bool // every container closely
-	routine bool // everything is listed, for no reason but that time has passed
-	fresh   bool // the stream of events was interrupted before
-	since   time.Time
-	kills   []container.Hint // signals to be held against the next snapshot
-	deaths  map[string]container.Hint
+// flush writes the journal some time after it is asked to, until ctx ends. The journal itself tells of an error, and the next
+// time tries again.
+func (a *Agent) flush(ctx context.Context, asked <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-asked:
+		}
+		sleep(ctx, flushDelay)
+		_ = a.cfg.Journal.Flush()
+	}
 }
 
-// look takes hints in, looks at the Engine where they ask for it, and passes on the wishes that follow. It gives the time of
-// the next attempt where it could not look; else the zero time.
-func (a *Agent) look(ctx context.Context, writer *apply.Writer, m mail, v *view) (retry time.Time) {
+// round takes in what has come, passes on the wishes that follow, and begins the look that is due. It returns when it is to be
+// called again at the latest.
+func (a *Agent) round(ctx context.Context, writer *apply.Writer, v *view) (again time.Time) {
+	m, now := a.inbox.drain(), time.Now()
 	if m.fresh {
-		v.all, v.fresh = true, true
+		v.all, v.fresh, v.listAt = true, true, time.Time{}
 	}
-	if v.since.IsZero() {
-		v.since = m.first
-	}
-	stopping := a.takeHints(m, v)
-	turned := m.standby != a.standby
+	v.since, v.connected = earlier(v.since, m.first), !m.connected.IsZero()
+	// A signal needs no look: the record goes while the container still serves. Nor does a death, or a host on standby.
+	changed := a.takeHints(m, v)
+	changed = m.standby != a.standby || changed
 	a.standby = m.standby
-	if stopping || turned || !a.due.IsZero() && !a.due.After(time.Now()) {
-		// A signal needs no snapshot: the record goes while the container still serves. Nor does a host on standby.
-		a.publish(writer, v.since)
+	if m.answer != nil && m.answer == a.asking {
+		a.asking = nil
+		a.takeAnswer(*m.answer, now)
+		changed = true
 	}
-	if a.containers != nil && !v.all && !v.routine && len(v.dirty) == 0 {
-		v.since = time.Time{}
-		return time.Time{}
+	since := v.since
+	if m.look != nil && m.look == v.look {
+		since = earlier(since, m.look.since)
+		changed = a.takeLook(m.look, v) || changed
 	}
-	if m.connected.IsZero() && a.containers == nil {
-		return time.Now().Add(snapshotRetry) // the first look comes after the events of the past, among them stop signals
+	if !v.judgeAt.IsZero() && !v.judgeAt.After(now) {
+		v.judgeAt = time.Time{}
+		changed = a.judge(v) || changed
 	}
-	var live []container.Container
-	var err error
-	if a.containers == nil || v.all || v.routine {
-		live, err = a.cfg.Engine.Snapshot(ctx, v.dirty, v.all)
-	} else {
-		live, err = a.cfg.Engine.Refresh(ctx, v.dirty)
+	if changed || !a.due.IsZero() && !a.due.After(now) {
+		a.publish(writer, since)
 	}
-	a.cfg.Metrics.snapshot(err)
-	a.blindness(err)
-	if err != nil {
-		a.applyDeaths(writer, v)
-		return time.Now().Add(snapshotRetry)
+	a.ask(ctx, now)
+	again = earlier(earlier(a.begin(ctx, v, now), v.judgeAt), a.due)
+	if a.asking == nil && a.containers != nil {
+		again = earlier(again, a.askAt())
 	}
-	var late mail
-	if v.fresh || v.routine {
-		// Events of the past have come meanwhile: a signal among them must not find its container announced first, and what a
-		// routine look finds changed was not told of only if no event is on its way.
-		late = a.inbox.drain()
-		a.takeHints(late, v)
-	}
-	a.takeSnapshot(ctx, live, v)
-	a.publish(writer, v.since)
-	*v = view{dirty: map[string]bool{}, all: late.fresh, fresh: late.fresh, since: late.first}
-	for id, c := range a.containers {
-		if c.Unread != "" {
-			v.dirty[id] = true
-			retry = time.Now().Add(unreadRetry)
-		}
-	}
-	for _, h := range late.hints {
-		v.dirty[h.ContainerID] = true
-	}
-	if late.fresh || len(late.hints) > 0 {
-		retry = time.Now()
-	}
-	return retry
-}
-
-// blindness tells of an Engine that does not say what runs, once that lasts.
-func (a *Agent) blindness(err error) {
-	a.blind.err = err
-	if err == nil {
-		a.blind.since = time.Time{}
-		a.cfg.Readiness.Ready("containers")
-		return
-	}
-	now := time.Now()
-	if a.blind.since.IsZero() {
-		a.blind.since = now
-	}
-	if now.Sub(a.blind.since) < blindFor {
-		return
-	}
-	a.cfg.Readiness.NotReady("containers", err.Error())
-	if now.Sub(a.blind.said) >= time.Minute {
-		a.blind.said = now
-		a.cfg.Log.WithError(err).Warn("the Engine does not say what runs, the records stay as they are")
-	}
-}
-
-// takeHints notes what hints say, and says whether a container known to serve has been asked to stop.
-func (a *Agent) takeHints(m mail, v *view) (stopping bool) {
-	fallen := false
-	past := m.connected.IsZero() || time.Since(m.connected) < replaying
-	for _, h := range m.hints {
-		c, known := a.containers[h.ContainerID]
-		a.crashes.hint(h, c, known)
-		switch h.Action {
-		case container.Kill:
-			if known && !past && !v.dirty[h.ContainerID] {
-				stopping = stopSignal(c, h.Signal) && a.stops.mark(c, h.Time) || stopping
-				continue
-			}
-			v.kills = append(v.kills, h)
-		case container.Start:
-			// Signals before it were for an earlier run.
-			v.kills = slices.DeleteFunc(v.kills, func(k container.Hint) bool { return k.ContainerID == h.ContainerID })
-			delete(v.deaths, h.ContainerID)
-			fallen = a.stops.started(h.ContainerID, h.Time) || fallen
-		case container.Die:
-			if v.deaths == nil {
-				v.deaths = map[string]container.Hint{}
-			}
-			v.deaths[h.ContainerID] = h
-		}
-		v.dirty[h.ContainerID] = true
-	}
-	if stopping || fallen {
-		a.cfg.Journal.SetStops(a.stops.saved())
-	}
-	return stopping
-}
-
-// applyDeaths believes events of deaths where no snapshot can be had: an Engine that shuts down stops answering before it
-// stops the containers, while the stream of events goes on.
-func (a *Agent) applyDeaths(writer *apply.Writer, v *view) {
-	changed := false
-	for id, h := range v.deaths {
-		if c, ok := a.containers[id]; ok && !c.StartedAt.After(h.Time) {
-			delete(a.containers, id)
-			changed = true
-		}
-	}
-	if changed {
-		a.publish(writer, v.since)
-	}
-}
-
-// takeSnapshot replaces what is known of the containers.
-func (a *Agent) takeSnapshot(ctx context.Context, live []container.Container, v *view) {
-	before := a.containers
-	a.containers = make(map[string]container.Container, len(live))
-	for _, c := range live {
-		a.containers[c.ID] = c
-	}
-	if v.routine && before != nil && !v.fresh && a.missed(before, v.dirty) && a.inbox.reconnect() {
-		a.cfg.Log.Warn("containers have changed and the Engine sent no event of it, connecting again")
-	}
-	marked := false
-	for _, h := range v.kills {
-		if c, ok := a.containers[h.ContainerID]; ok && stopSignal(c, h.Signal) && !c.StartedAt.After(h.Time) {
-			marked = a.stops.mark(c, h.Time) || marked
-		}
-	}
-	if v.fresh {
-		marked = a.askWhatStops(ctx) || marked
-	}
-	if a.stops.prune(a.containers) || marked {
-		a.cfg.Journal.SetStops(a.stops.saved())
-	}
-	for id := range a.tasks {
-		if _, ok := a.containers[id]; !ok {
-			delete(a.tasks, id)
-		}
-	}
+	return again
 }
 
 // missed says whether containers have changed without a hint.
-func (a *Agent) missed(before map[string]container.Container, hinted map[string]bool) bool {
+func (a *Agent) missed(before map[string]container.Container, hinted map[string]int) bool {
 	for id, c := range a.containers {
+		_, told := hinted[id]
 		old, ok := before[id]
-		if !hinted[id] && (!ok || !old.StartedAt.Equal(c.StartedAt) || old.State != c.State || old.Health != c.Health) {
+		if !told && (!ok || !old.StartedAt.Equal(c.StartedAt) || old.State != c.State || old.Health != c.Health) {
 			return true
 		}
 	}
 	for id := range before {
-		if _, ok := a.containers[id]; !ok && !hinted[id] {
+		if _, told := hinted[id]; !told && a.containers[id].ID == "" {
 			return true
 		}
 	}
@@ -271,24 +155,22 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 	if a.containers == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), tasksTimeout)
-	defer cancel()
 	now := time.Now()
 	a.crashes.look(a.containers, now)
-	if at := a.stopsAsked.at; !at.IsZero() && !now.Before(at) && a.askWhatStops(ctx) {
-		a.cfg.Journal.SetStops(a.stops.saved())
-	}
-	a.due = earlier(a.learnAddresses(ctx, now), a.stopsAsked.at)
+	a.fillInAddresses(now)
+	a.due = time.Time{}
 	all := make([]container.Container, 0, len(a.containers))
 	withheld := map[string]Withheld{}
 	for _, c := range a.containers {
 		all = append(all, c)
-		if a.stops.marked(c) && !a.outlived(ctx, c, now) {
+		if a.stops.marked(c) && !a.outlived(c, now) {
 			withheld[c.ID] = Withheld{Reason: Stopping, Until: a.stops.expires(c), Since: a.stops[c.ID].At}
 		} else if until := a.crashes.held(c, now); !until.IsZero() {
 			withheld[c.ID] = Withheld{Reason: CrashLoop, Until: until}
 		}
-		a.due = earlier(a.due, withheld[c.ID].Until)
+		if until := withheld[c.ID].Until; until.After(now) {
+			a.due = earlier(a.due, until)
+		}
 	}
 	endpoints, problems := a.cfg.Policy.Map(all)
 	endpoints = slices.DeleteFunc(endpoints, func(e endpoint.Endpoint) bool { return withheld[e.ContainerID].Reason != "" })
@@ -297,7 +179,7 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 			endpoints[i].Standby = true
 		}
 	}
-	a.report(problems)
+	a.report(slices.DeleteFunc(slices.Clone(problems), func(p endpoint.Problem) bool { return a.unasked[p.ContainerID] }))
 	a.announce(published{containers: all, endpoints: endpoints, problems: problems, withheld: withheld, standby: a.standby})
 	writer.Want(append(a.wishes(endpoints), a.asKnown(writer, withheld)...), since)
 }

@@ -45,23 +45,30 @@ func (a *Agent) Sync(ctx context.Context) error {
 // replayTime is how long the Engine is given to send the events it remembers: who is stopping is in them.
 const replayTime = 250 * time.Millisecond
 
-// lookOnce takes one snapshot.
+// lookOnce takes one look, and asks the ECS agent what is to be asked then.
 func (a *Agent) lookOnce(ctx context.Context, writer *apply.Writer) error {
-	view := view{dirty: map[string]bool{}, all: true}
+	view := view{dirty: map[string]int{}, all: true}
 	var again <-chan time.Time
+	defer a.beside.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 			continue
 		case <-a.inbox.wake:
-			sleep(ctx, replayTime)
+			if view.begun == 0 {
+				sleep(ctx, replayTime)
+			}
 		case <-again:
 		}
-		retry := a.look(ctx, writer, a.inbox.drain(), &view)
-		if a.containers != nil {
+		next := a.round(ctx, writer, &view)
+		if a.containers != nil && a.asking == nil {
 			return nil
 		}
-		again = time.After(time.Until(retry))
+		if again = nil; !next.IsZero() {
+			again = time.After(time.Until(next))
+		}
 	}
 	why := a.cfg.Readiness.why("engine")
 	if a.blind.err != nil {

@@ -105,8 +105,15 @@ func (e *engine) Refresh(_ context.Context, dirty map[string]bool) ([]container.
 	if e.down {
 		return nil, errors.New("connection refused")
 	}
+	for id, c := range e.told {
+		if _, ok := e.live[id]; dirty[id] || c.Unread != "" {
+			delete(e.told, id)
+			if ok {
+				e.told[id] = e.live[id]
+			}
+		}
+	}
 	for id := range dirty {
-		delete(e.told, id)
 		if c, ok := e.live[id]; ok {
 			e.told[id] = c
 		}
