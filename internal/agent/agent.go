@@ -33,9 +33,10 @@ type Engine interface {
 	// when the Engine has answered.
 	Follow(ctx context.Context, connected func(), hint func(container.Hint)) error
 	// Snapshot gives the live containers: it lists them, and looks closely at the ones in dirty and those that seem to have changed,
-	// or at all of them.
+	// or at all of them. It ends when ctx does, and says which containers there was no time for.
 	Snapshot(ctx context.Context, dirty map[string]bool, all bool) ([]container.Container, error)
-	// Refresh does not list them: it looks at the ones in dirty. It comes after a Snapshot.
+	// Refresh does not list them: it looks at the ones in dirty, and at those that could not be looked at before. It comes after a
+	// Snapshot.
 	Refresh(ctx context.Context, dirty map[string]bool) ([]container.Container, error)
 }
 

@@ -33,14 +33,18 @@ type engine struct {
 	live    map[string]container.Container
 	told    map[string]container.Container // what was last found to live
 	events  []container.Hint
-	deaf    bool          // no stream that was open meanwhile tells anything again
-	down    bool          // refuses every call; the stream goes on
-	closed  bool          // accepts no subscription
-	streams bool          // accepts subscriptions while it is down
-	looks   int           // snapshots asked for
-	during  func()        // happens during the next one
-	cut     chan struct{} // closed to end the stream
-	changed chan struct{} // closed when there are more events
+	deaf    bool            // no stream that was open meanwhile tells anything again
+	down    bool            // refuses every call; the stream goes on
+	closed  bool            // accepts no subscription
+	streams bool            // accepts subscriptions while it is down
+	looks   int             // snapshots asked for
+	during  func()          // happens during the next one
+	hangs   map[string]bool // containers whose inspection takes 3 s and fails
+	unread  map[string]bool // containers whose inspection fails
+	listing time.Duration   // how long a listing hangs and then fails; 0: it answers
+	holds   time.Duration   // how long what a look has found is on its way
+	cut     chan struct{}   // closed to end the stream
+	changed chan struct{}   // closed when there are more events
 }
 
 func newEngine() *engine {
@@ -78,47 +82,72 @@ func (e *engine) Follow(ctx context.Context, connected func(), hint func(contain
 	}
 }
 
-func (e *engine) Snapshot(context.Context, map[string]bool, bool) ([]container.Container, error) {
+func (e *engine) Snapshot(ctx context.Context, dirty map[string]bool, all bool) ([]container.Container, error) {
 	e.mu.Lock()
-	during := e.during
+	during, listing := e.during, e.listing
 	e.during = nil
 	e.mu.Unlock()
 	if during != nil {
 		during()
 	}
-	time.Sleep(time.Millisecond)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.looks++
-	if e.down {
-		return nil, errors.New("connection refused")
+	if listing > 0 {
+		sleep(ctx, listing)
+		return nil, errors.New("list containers: timeout")
 	}
-	e.told = maps.Clone(e.live)
-	return slices.Collect(maps.Values(e.told)), nil
+	return e.find(ctx, func() {
+		e.told = maps.Clone(e.live)
+		for id := range e.unread {
+			e.unreadable(id)
+		}
+	}, func(id string) bool { return all || dirty[id] })
 }
 
-func (e *engine) Refresh(_ context.Context, dirty map[string]bool) ([]container.Container, error) {
-	time.Sleep(time.Millisecond)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.looks++
-	if e.down {
-		return nil, errors.New("connection refused")
-	}
-	for id, c := range e.told {
-		if _, ok := e.live[id]; dirty[id] || c.Unread != "" {
-			delete(e.told, id)
-			if ok {
-				e.told[id] = e.live[id]
+func (e *engine) Refresh(ctx context.Context, dirty map[string]bool) ([]container.Container, error) {
+	asked := func(id string) bool { return dirty[id] || e.told[id].Unread != "" }
+	return e.find(ctx, func() {
+		for id := range e.told {
+			if _, ok := e.live[id]; asked(id) && !ok {
+				delete(e.told, id)
 			}
 		}
+		for id, c := range e.live {
+			if asked(id) {
+				e.told[id] = c
+				e.unreadable(id)
+			}
+		}
+	}, asked)
+}
+
+// unreadable makes a container one of which it is only known that it is there, where it is to be. The caller holds mu.
+func (e *engine) unreadable(id string) {
+	if c, ok := e.told[id]; ok && e.unread[id] {
+		e.told[id] = container.Container{ID: id, Name: c.Name, Labels: c.Labels, State: c.State, Unread: "timeout"}
 	}
-	for id := range dirty {
-		if c, ok := e.live[id]; ok {
-			e.told[id] = c
+}
+
+// find takes a look, which changes what is told. Some of the containers that are asked for may hang.
+func (e *engine) find(ctx context.Context, look func(), asked func(id string) bool) ([]container.Container, error) {
+	time.Sleep(time.Millisecond)
+	e.mu.Lock()
+	e.looks++
+	if e.down {
+		e.mu.Unlock()
+		return nil, errors.New("connection refused")
+	}
+	wait := e.holds
+	for id := range e.hangs {
+		if asked(id) {
+			wait = 3 * time.Second
 		}
 	}
-	return slices.Collect(maps.Values(e.told)), nil
+	look()
+	found := slices.Collect(maps.Values(e.told))
+	e.mu.Unlock()
+	if wait > 0 {
+		sleep(ctx, wait)
+	}
+	return found, ctx.Err()
 }
 
 // snapshots gives how many were asked for.
@@ -277,6 +306,7 @@ type world struct {
 	tasks     map[string]Task
 	asked     int // how often the ECS agent was asked
 	ecsSilent bool
+	ecsHangs  bool
 	slept     time.Duration
 	config    Config // adjusted by tests before start
 	log       *logtest.Hook
@@ -298,10 +328,16 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 			ZoneName: "sd.internal", ZoneID: "Z1",
 			Policy: endpoint.Policy{Zone: "sd.internal", DefaultWeight: 1, MaxWeight: 255},
 			Engine: w.engine,
-			Tasks: func(context.Context) (map[string]Task, error) {
+			Tasks: func(ctx context.Context) (map[string]Task, error) {
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				w.asked++
+				if w.ecsHangs {
+					w.mu.Unlock()
+					<-ctx.Done()
+					w.mu.Lock()
+					return nil, ctx.Err()
+				}
 				if w.ecsSilent {
 					return nil, errors.New("connection refused")
 				}

@@ -282,10 +282,10 @@ func TestSnapshotFailsAsAWhole(t *testing.T) {
 	snapshotOf(t, engine, c.ID)
 
 	proxy.Hold("/containers/" + c.ID)
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(200*time.Millisecond, cancel)
 	_, err := engine.Snapshot(ctx, map[string]bool{c.ID: true}, false)
-	assert.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.ErrorIs(t, err, context.Canceled)
 	assert.ErrorContains(t, err, "inspect container")
 
 	proxy.Cut()

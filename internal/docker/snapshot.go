@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -22,11 +23,18 @@ const (
 	// maxInspections is how many inspections run at a time: an Engine takes a few milliseconds for one, and a host may run
 	// hundreds of containers.
 	maxInspections = 8
+	// listTimeout leaves of the time that a look has enough for inspections.
+	listTimeout = 5 * time.Second
 	// inspectTimeout bounds an inspection in a snapshot. The Engine holds a container's lock while it waits for containerd, so
 	// that one container whose shim hangs is not told of for as long (moby, daemon/kill.go), while it lists all. For some seconds
 	// that happens also where a container is paused in the middle of a health check.
 	inspectTimeout = 3 * time.Second
-	// Such a container is not asked for again before a wait that doubles, so that it does not hold up the snapshots of all others.
+	// An inspection that takes longer than this no longer counts among maxInspections: it costs the Engine nothing but patience.
+	working = 100 * time.Millisecond
+	// inspectionsEnd is how long before a look has to be over the last inspections are given up.
+	inspectionsEnd = 500 * time.Millisecond
+	// A container that could not be inspected is not asked for again before a wait that doubles, so that it does not hold up the
+	// snapshots of all others; or when there is an event of it.
 	firstStuck, longestStuck = 3 * time.Second, time.Minute
 )
 
@@ -48,8 +56,8 @@ var live = filters.NewArgs(
 // Snapshot tells which containers are running, paused or restarting, ordered by ID. It lists them, which is one call, and
 // inspects only those that are new, that are in dirty (IDs that hints named since the last look that succeeded), or of
 // which the listing says something else than before; with all, every one. A container that is gone before it can be inspected is
-// left out, and one of which alone the Engine does not tell is marked as unread. Any other failure fails the whole: half a
-// snapshot would look like containers that died.
+// left out, and one of which alone the Engine does not tell, before ctx ends at the latest, is marked as unread. Any other failure
+// fails the whole: half a snapshot would look like containers that died.
 //
 // What is returned shares its maps and slices with later snapshots and must not be changed.
 func (e *Engine) Snapshot(ctx context.Context, dirty map[string]bool, all bool) ([]container.Container, error) {
@@ -66,7 +74,7 @@ func (e *Engine) Snapshot(ctx context.Context, dirty map[string]bool, all bool) 
 	for _, s := range listed {
 		known, ok := e.cache[s.ID]
 		switch {
-		case ok && now.Before(known.again):
+		case ok && now.Before(known.again) && !dirty[s.ID] && !all:
 			known.container.State = container.State(s.State)
 			cache[s.ID] = known
 		case ok && known.listing == listing(s) && !dirty[s.ID] && !all:
@@ -80,14 +88,15 @@ func (e *Engine) Snapshot(ctx context.Context, dirty map[string]bool, all bool) 
 		return nil, err
 	}
 	for i, s := range stale {
-		note(cache, s.ID, e.cache[s.ID], inspected[i], listing(s))
+		inspected[i].note(cache, s.ID, e.cache[s.ID], listing(s))
 	}
 	e.cache = cache
 	return e.snapshot(), nil
 }
 
-// Refresh is Snapshot without the listing: it inspects what is in dirty, and of all others says what was last found. So it costs as
-// much on a host with hundreds of containers as on one with a few. It begins with a Snapshot.
+// Refresh is Snapshot without the listing: it inspects what is in dirty, and what could not be inspected before and is to be tried
+// again now, and of all others says what was last found. So it costs as much on a host with hundreds of containers as on one with a
+// few. It begins with a Snapshot.
 func (e *Engine) Refresh(ctx context.Context, dirty map[string]bool) ([]container.Container, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -95,9 +104,12 @@ func (e *Engine) Refresh(ctx context.Context, dirty map[string]bool) ([]containe
 	now := time.Now()
 	var stale []api.Summary
 	for id := range dirty {
-		if !now.Before(e.cache[id].again) {
-			// Of one that was not listed yet it is known that there was an event.
-			stale = append(stale, api.Summary{ID: id, State: cmp.Or(string(e.cache[id].container.State), string(container.Running))})
+		// Of one that was not listed yet it is known that there was an event.
+		stale = append(stale, api.Summary{ID: id, State: cmp.Or(string(e.cache[id].container.State), string(container.Running))})
+	}
+	for id, known := range e.cache {
+		if known.container.Unread != "" && !now.Before(known.again) && !dirty[id] {
+			stale = append(stale, api.Summary{ID: id, State: string(known.container.State)})
 		}
 	}
 	inspected, err := e.inspectEach(ctx, stale)
@@ -107,7 +119,7 @@ func (e *Engine) Refresh(ctx context.Context, dirty map[string]bool) ([]containe
 	for i, s := range stale {
 		before := e.cache[s.ID]
 		delete(e.cache, s.ID)
-		note(e.cache, s.ID, before, inspected[i], unlisted)
+		inspected[i].note(e.cache, s.ID, before, unlisted)
 	}
 	return e.snapshot(), nil
 }
@@ -115,17 +127,27 @@ func (e *Engine) Refresh(ctx context.Context, dirty map[string]bool) ([]containe
 // unlisted is what no listing says of a container.
 const unlisted = ""
 
+// finding is what came of inspecting a container, or of the lack of time for it.
+type finding struct {
+	container.Container // the zero Container where it is gone
+	skipped             bool
+}
+
 // note keeps in a cache what was found of a container, if it is one of those to be told; before is what was known of it.
-func note(cache map[string]cached, id string, before cached, found container.Container, listing string) {
+func (f finding) note(cache map[string]cached, id string, before cached, listing string) {
+	found := f.Container
 	switch {
 	case found.Unread != "":
 		if before.container.ID != "" {
-			state, why := found.State, found.Unread
 			found = before.container
-			found.State, found.Unread = state, why
+			found.State, found.Unread = f.State, f.Unread
 		}
-		wait := min(firstStuck<<min(before.stuck, 10), longestStuck)
-		cache[id] = cached{container: found, listing: unlisted, stuck: before.stuck + 1, again: time.Now().Add(wait)}
+		next := cached{container: found, listing: unlisted, stuck: before.stuck}
+		if !f.skipped {
+			next.again = time.Now().Add(min(firstStuck<<min(before.stuck, 10), longestStuck))
+			next.stuck++
+		}
+		cache[id] = next
 	case found.State == container.Running, found.State == container.Paused, found.State == container.Restarting:
 		cache[id] = cached{container: found, listing: listing}
 	}
@@ -151,30 +173,51 @@ func (e *Engine) Inspect(ctx context.Context, ref string) (container.Container, 
 	return decode(in), nil
 }
 
-// inspectEach inspects containers, some at a time. The zero Container stands for one that is gone.
-func (e *Engine) inspectEach(ctx context.Context, listed []api.Summary) ([]container.Container, error) {
-	inspected := make([]container.Container, len(listed))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(maxInspections)
+// inspectEach inspects containers, some at a time, until shortly before ctx ends.
+func (e *Engine) inspectEach(ctx context.Context, listed []api.Summary) ([]finding, error) {
+	until := time.Now().Add(callTimeout)
+	if end, ok := ctx.Deadline(); ok {
+		until = end.Add(-inspectionsEnd)
+	}
+	found := make([]finding, len(listed))
+	slots := make(chan struct{}, maxInspections)
+	g, group := errgroup.WithContext(ctx)
+	timely, cancel := context.WithDeadline(group, until)
+	defer cancel()
 	for i, s := range listed {
+		select {
+		case slots <- struct{}{}:
+		case <-timely.Done():
+			found[i] = finding{unread(s, errNoTime), true}
+			continue
+		}
+		release := sync.OnceFunc(func() { <-slots })
+		timer := time.AfterFunc(working, release)
 		g.Go(func() error {
-			inspecting, cancel := context.WithTimeout(ctx, inspectTimeout)
+			defer func() { timer.Stop(); release() }()
+			inspecting, cancel := context.WithTimeout(timely, inspectTimeout)
 			defer cancel()
 			c, err := e.Inspect(inspecting, s.ID)
 			switch {
 			case err == nil:
-				inspected[i] = c
+				found[i].Container = c
 			case cerrdefs.IsNotFound(err):
-			case cerrdefs.IsInternal(err), errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-				inspected[i] = unread(s, err)
+			case cerrdefs.IsInternal(err), errors.Is(err, context.DeadlineExceeded) && group.Err() == nil:
+				found[i].Container = unread(s, err)
 			default:
 				return err
 			}
 			return nil
 		})
 	}
-	return inspected, g.Wait()
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return found, ctx.Err()
 }
+
+// errNoTime is why a container was not even tried.
+var errNoTime = errors.New("the inspections of other containers took too long")
 
 // unread is a container of which only the listing tells.
 func unread(s api.Summary, why error) container.Container {
@@ -191,7 +234,7 @@ func unread(s api.Summary, why error) container.Container {
 
 // list gives what the Engine lists of the live containers.
 func (e *Engine) list(ctx context.Context) ([]api.Summary, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	return e.cli.Load().ContainerList(ctx, api.ListOptions{Filters: live})
 }

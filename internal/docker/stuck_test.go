@@ -61,11 +61,11 @@ func TestSnapshotOfAnEngineThatIsStuckWithOneContainer(t *testing.T) {
 	assert.Equal(t, before.Name, told.Name)
 	assert.Empty(t, snapshotOf(t, newEngine(t, own.Host()), other.ID).Unread, "the other is told of")
 
-	hinted := map[string]bool{stuck.ID: true}
+	hinted := map[string]bool{stuck.ID: true} // though it is stuck yet
 	for name, look := range map[string]func() ([]container.Container, error){
 		"snapshot": func() ([]container.Container, error) { return knows.Snapshot(t.Context(), hinted, true) },
 		"refresh":  func() ([]container.Container, error) { return knows.Refresh(t.Context(), hinted) },
-	} { // the second one asks the Engine nothing of it
+	} {
 		found, err := look()
 		require.NoError(t, err, name)
 		i := slices.IndexFunc(found, func(c container.Container) bool { return c.ID == stuck.ID })
