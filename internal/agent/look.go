@@ -52,10 +52,11 @@ type look struct {
 	routine bool
 	fresh   bool
 
-	live    []container.Container
-	err     error   // nothing was found
-	listErr error   // not everything was listed
-	answer  *answer // of the ECS agent, where it was asked
+	live     []container.Container
+	err      error   // nothing was found
+	listErr  error   // not everything was listed
+	inspects bool    // and what is dirty was inspected nevertheless, or alone
+	answer   *answer // of the ECS agent, where it was asked
 }
 
 // begin begins a look where one is due and none is under way. It returns when the next one will be due; the zero time where
@@ -110,7 +111,7 @@ func (a *Agent) take(ctx context.Context, l *look) {
 		l.live, l.listErr = a.cfg.Engine.Snapshot(ctx, l.dirty, l.all)
 		l.err = l.listErr
 	}
-	if !l.lists || l.listErr != nil && l.known && len(l.dirty) > 0 {
+	if l.inspects = !l.lists || l.listErr != nil && l.known && len(l.dirty) > 0; l.inspects {
 		l.live, l.err = a.cfg.Engine.Refresh(ctx, l.dirty)
 	}
 	if l.fresh && l.err == nil && slices.ContainsFunc(l.live, ofECS) {
@@ -136,7 +137,10 @@ func (a *Agent) takeLook(l *look, v *view) bool {
 		v.listFailed = 0
 	}
 	if l.err != nil {
-		v.since, v.inspectAt = earlier(v.since, l.since), now.Add(lookRetry)
+		v.since = earlier(v.since, l.since)
+		if l.inspects {
+			v.inspectAt = now.Add(lookRetry)
+		}
 		return a.judge(v)
 	}
 	before := a.containers
