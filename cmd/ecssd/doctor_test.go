@@ -109,6 +109,7 @@ const (
 
 // Each fault that operators meet is named by one command, with what to do about it, and nothing else is said to be amiss.
 func TestDoctorNamesWhatIsAmiss(t *testing.T) {
+	t.Parallel()
 	engine := enginetest.NewOwn(t) // where nothing runs but this test's containers
 	program := released(t)         // that starts quickly, for an agent and a doctor a row
 	ecsAgent(t)
@@ -423,6 +424,7 @@ func (w *world) unhealthy(engine *enginetest.Own, name string) bool {
 
 // On a sound host everything is ok, and the agent is not disturbed: nothing is written, neither in AWS nor in the state directory.
 func TestDoctorOfASoundHost(t *testing.T) {
+	t.Parallel()
 	engine := enginetest.NewOwn(t)
 	ecsAgent(t)
 	w := newWorld(t, "--docker-host="+engine.Host())

@@ -9,7 +9,6 @@ import (
 	api "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/client"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/container"
@@ -62,8 +61,8 @@ func (w *world) told() []string {
 func (w *world) settles(cli *client.Client, within time.Duration) {
 	w.t.Helper()
 	want := w.truth(cli)
-	assert.Eventually(w.t, func() bool { return slices.Equal(want, w.told()) }, within, 20*time.Millisecond)
-	require.Equal(w.t, want, w.told(), "after %s", within)
+	until(within, func() bool { return slices.Equal(want, w.told()) })
+	require.Equal(w.t, want, w.told(), "after %s and %s more", within, busy)
 	require.Equal(w.t, want, w.truth(cli), "the containers have changed meanwhile, which no test expects")
 	require.True(w.t, w.running(), "the agent has ended")
 }

@@ -43,6 +43,7 @@ func TestHealthcheckOfAnAgentThatIsNotReady(t *testing.T) {
 }
 
 func TestHealthcheckSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	broken := httptest.NewServer(http.NotFoundHandler())
 	defer broken.Close()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")

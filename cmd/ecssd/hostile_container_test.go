@@ -108,14 +108,16 @@ func (w *world) largest() int {
 	return n << 10
 }
 
-// Two agents, which differ in how they log, look at the same containers. No other test runs meanwhile, whose agents would look at
-// these containers as well.
+// Two agents, which differ in how they log, look at the same containers, on an Engine of their own: the agents of other tests would
+// look at these containers as well.
 func TestHostileContainersHarmNobody(t *testing.T) {
-	text := newWorld(t, "--log-format", "text", "--log-level", "debug", "--resync", "1s")
-	inJSON := newWorld(t, "--log-format", "json", "--log-level", "debug", "--resync", "1s")
+	t.Parallel()
+	engine := enginetest.NewOwn(t)
+	text := newWorld(t, "--docker-host", engine.Host(), "--log-format", "text", "--log-level", "debug", "--resync", "1s")
+	inJSON := newWorld(t, "--docker-host", engine.Host(), "--log-format", "json", "--log-level", "debug", "--resync", "1s")
 	inJSON.prefix = text.prefix
 	worlds := []*world{text, inJSON}
-	first := text.container("web", enginetest.Options{})
+	first := text.container("web", enginetest.Options{Engine: engine})
 	series, memory := map[*world]int{}, map[*world]int{}
 	for _, w := range worlds {
 		w.start()
@@ -125,9 +127,10 @@ func TestHostileContainersHarmNobody(t *testing.T) {
 
 	ids := map[string]string{}
 	for what, options := range text.hostile() {
+		options.Engine = engine
 		ids[what] = text.container("", options).ID
 	}
-	second := text.container("web", enginetest.Options{})
+	second := text.container("web", enginetest.Options{Engine: engine})
 	told := func(w *world) map[string]int {
 		lines := map[string]int{}
 		for what, id := range ids {
@@ -176,7 +179,7 @@ func TestHostileContainersHarmNobody(t *testing.T) {
 	}
 	text.program = released(t)
 	for what, id := range ids {
-		output, err := text.command("explain", id).Output()
+		output, err := text.command("explain", "--docker-host", engine.Host(), id).Output()
 		require.NoError(t, err, what)
 		assertHarmless(t, "explain: "+what, string(output))
 		assert.Less(t, len(output), 512<<10, what)

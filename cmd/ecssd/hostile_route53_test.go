@@ -53,6 +53,7 @@ func setOf(id string) string {
 // A host without a journal believes the listing of the zone: it must delete nothing on the word of half of one, and never what
 // is not its own.
 func TestDeregisterByAHostileListing(t *testing.T) {
+	t.Parallel()
 	const end = `</ResourceRecordSets><IsTruncated>false</IsTruncated><MaxItems>300</MaxItems></ListResourceRecordSetsResponse>`
 	container := strings.Repeat("c", 64)
 	own := instanceID + ":ecs:" + container + ":80/tcp"

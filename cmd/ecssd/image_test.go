@@ -20,7 +20,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -50,13 +49,7 @@ import (
 // buildImage builds the image from the Dockerfile and a binary as make builds it, and gives its ID. It goes with the test.
 func buildImage(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	binary := filepath.Join(dir, "ecssd")
-	compile := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", binary, ".")
-	compile.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
-	out, err := compile.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-
+	binary := released(t)
 	var files bytes.Buffer
 	w := tar.NewWriter(&files)
 	for name, path := range map[string]string{
@@ -191,6 +184,7 @@ func newVolume(t *testing.T) volume.Volume {
 }
 
 func TestImage(t *testing.T) {
+	t.Parallel()
 	id := buildImage(t)
 
 	t.Run("of a user who is not root, as docker run would", func(t *testing.T) {

@@ -22,11 +22,11 @@ func ecsAgent(t *testing.T, tasks ...introspectiontest.Task) *introspectiontest.
 	agent := introspectiontest.Start(tasks...)
 	t.Cleanup(agent.Close)
 	var listener net.Listener
-	require.Eventually(t, func() (free bool) {
+	require.True(t, until(5*time.Minute, func() (free bool) {
 		var err error
 		listener, err = net.Listen("tcp", "127.0.0.1:51678")
 		return err == nil
-	}, 2*time.Minute, 50*time.Millisecond, "the port of the ECS agent is taken")
+	}), "the port of the ECS agent is taken")
 	server := &http.Server{Handler: agent.Config.Handler}
 	go server.Serve(listener)
 	t.Cleanup(func() { _ = server.Close() })

@@ -36,8 +36,8 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	_ = flag.Set("test.parallel", "4") // the tests wait for the Engine more than for a processor
-	testscript.Main(m, map[string]func(){"ecssd": main})
+	_ = flag.Set("test.parallel", "10") // the tests wait for the Engine and for time to pass more than for a processor
+	testscript.Main(tests{m}, map[string]func(){"ecssd": main})
 }
 
 const (
@@ -58,6 +58,7 @@ type world struct {
 	// environment is what the agent's has beside the sandbox's and its own.
 	environment []string
 	program     string // that is run; empty: this test binary
+	races       string // directory where the race detector reports what it finds in a process of this world
 
 	agent *exec.Cmd
 	ended chan struct{} // closed when the agent has
@@ -75,9 +76,12 @@ func newWorld(t testing.TB, args ...string) *world {
 	w := &world{
 		t: t, sandbox: s, zone: zone, prefix: fmt.Sprintf("t%d-", rand.Uint32()), dir: t.TempDir(), args: args, listen: freeAddress(t),
 	}
+	w.races, err = os.MkdirTemp("", "ecssd-races-") // t.TempDir may have blanks and quotes, which the race detector does not take
+	require.NoError(t, err)
 	w.listed()
 	t.Cleanup(func() {
 		w.stop()
+		w.noRaces()
 		if t.Failed() {
 			t.Logf("the agent's log:\n%s", w.log.String())
 		}
@@ -97,16 +101,39 @@ func (w *world) listed() {
 	require.NoError(w.t, j.Close())
 }
 
-// released builds the program as it is released, in place of this test binary, of which the race detector is a part: it starts in a
+// released returns the program as it is released, in place of this test binary, of which the race detector is a part: it starts in a
 // tenth of the time, and takes a quarter of the memory.
 func released(t testing.TB) (program string) {
 	t.Helper()
-	program = filepath.Join(t.TempDir(), "ecssd")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	program, err := release()
+	require.NoError(t, err)
 	return program
+}
+
+// release builds that program once in a process.
+var release = sync.OnceValues(func() (program string, err error) {
+	if programs, err = os.MkdirTemp("", "ecssd-released-"); err != nil {
+		return "", err
+	}
+	program = filepath.Join(programs, "ecssd")
+	command := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the command: %w\n%s", err, out)
+	}
+	return program, nil
+})
+
+// programs is the directory of what release builds.
+var programs string
+
+// tests are those of this package.
+type tests struct{ *testing.M }
+
+// Run runs them, and removes what they share.
+func (t tests) Run() int {
+	defer func() { _ = os.RemoveAll(programs) }()
+	return t.M.Run()
 }
 
 // freeAddress gives a loopback address on which nothing listens.
@@ -143,25 +170,44 @@ func (w *world) launch() {
 // command gives the command with the sandbox in place of AWS.
 func (w *world) command(args ...string) *exec.Cmd {
 	command := exec.Command(cmp.Or(w.program, os.Args[0]), args...)
-	command.Env = append(os.Environ(), append(w.sandbox.Environment(), asCommand+"=1")...)
+	command.Env = append(os.Environ(), append(w.variables(), asCommand+"=1")...)
 	return command
 }
 
-// stop ends the agent with SIGTERM and gives its exit status.
-func (w *world) stop() int {
+// variables returns the environment of a process of this world: the sandbox's, and where the race detector reports. By itself it
+// would hold up the end of each process for a second.
+func (w *world) variables() []string {
+	return append(w.sandbox.Environment(), "GORACE=atexit_sleep_ms=0 log_path="+filepath.Join(w.races, "race"))
+}
+
+// noRaces fails the test if the race detector found a race in a process of this world, however that process ended.
+func (w *world) noRaces() {
+	w.t.Helper()
+	reports, err := filepath.Glob(filepath.Join(w.races, "*"))
+	require.NoError(w.t, err)
+	for _, report := range reports {
+		text, err := os.ReadFile(report)
+		require.NoError(w.t, err)
+		w.t.Errorf("a data race in process %s:\n%s", strings.TrimPrefix(filepath.Ext(report), "."), text)
+	}
+	assert.NoError(w.t, os.RemoveAll(w.races))
+}
+
+// stop ends the agent with SIGTERM, on which it exits with status 0.
+func (w *world) stop() {
+	w.t.Helper()
 	if w.agent == nil {
-		return 0
+		return
 	}
 	_ = w.agent.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-w.ended:
+		assert.Equal(w.t, "exit status 0", w.agent.ProcessState.String(), "the agent")
+		w.agent = nil
 	case <-time.After(12 * time.Second):
 		w.t.Errorf("the agent did not end within 12 s of SIGTERM")
 		w.kill()
 	}
-	status := w.agent.ProcessState.ExitCode()
-	w.agent = nil
-	return status
 }
 
 // kill ends the agent with SIGKILL.
@@ -210,18 +256,30 @@ func (w *world) own() []sandbox.Set {
 // changes gives the calls that changed, or tried to change, records.
 func (w *world) changes() []sandbox.Call { return w.sandbox.Calls("ChangeResourceRecordSets") }
 
-// eventually waits for a condition.
+// busy is how much longer than on an idle machine a test is patient: many tests run at once, and not only those of this package.
+const busy = time.Minute
+
+// until waits for a condition, and reports whether it came true: on an idle machine within the time, on a busy one maybe later.
+func until(within time.Duration, condition func() bool) bool {
+	for deadline := time.Now().Add(within + busy); !condition(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
+}
+
+// eventually waits for a condition; within as until has it.
 func (w *world) eventually(within time.Duration, what string, condition func() bool) {
 	w.t.Helper()
-	require.Eventually(w.t, condition, within, 10*time.Millisecond, "not within %s: %s", within, what)
+	require.True(w.t, until(within, condition), "not within %s and %s more: %s", within, busy, what)
 }
 
 // has waits until a service has so many records.
 func (w *world) has(name string, records int, within time.Duration) {
 	w.t.Helper()
-	if !assert.Eventually(w.t, func() bool { return len(w.service(name)) == records }, within, 10*time.Millisecond) {
-		require.Len(w.t, w.service(name), records, "service %s, after %s", name, within)
-	}
+	until(within, func() bool { return len(w.service(name)) == records })
+	require.Len(w.t, w.service(name), records, "service %s, after %s and %s more", name, within, busy)
 }
 
 // logBuffer is a buffer for a process's output that can be read meanwhile.

@@ -160,10 +160,16 @@ func (c *Container) Stop(timeout int) {
 	require.NoError(c.t, c.cli.ContainerStop(context.Background(), c.ID, api.StopOptions{Timeout: &timeout}))
 }
 
-// Pause freezes its processes.
+// Pause freezes its processes, which an Engine on a busy machine may be unable to at first.
 func (c *Container) Pause() {
 	c.t.Helper()
-	require.NoError(c.t, c.cli.ContainerPause(context.Background(), c.ID))
+	var err error
+	for range 10 {
+		if err = c.cli.ContainerPause(context.Background(), c.ID); err == nil {
+			return
+		}
+	}
+	require.NoError(c.t, err)
 }
 
 // Unpause is the opposite of Pause.

@@ -31,7 +31,7 @@ const program = "github.com/ecssd/ecssd/internal/enginetest/service"
 // BuildImage compiles the program and gives the Engine an image of it, unless it has that very one, and returns the image's
 // reference. The working directory must lie within this module.
 func BuildImage(ctx context.Context, cli *client.Client) (string, error) {
-	binary, err := compile(ctx)
+	binary, err := compiled()
 	if err != nil {
 		return "", err
 	}
@@ -66,20 +66,21 @@ func BuildImage(ctx context.Context, cli *client.Client) (string, error) {
 	return ref, nil
 }
 
-func compile(ctx context.Context) ([]byte, error) {
+// compiled is the program, which is compiled once in a process.
+var compiled = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "enginetest")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "service")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", file, program)
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", file, program)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("compile %s: %w\n%s", program, err, out)
 	}
 	return os.ReadFile(file)
-}
+})
 
 // Client is a client of the Engine of this machine, the one that DOCKER_HOST names.
 func Client(t testing.TB) *client.Client {
