@@ -190,7 +190,11 @@ func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err erro
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
+	defer func() {
+		if closing := p.close(); closing != nil { // which does not make a failure of an end that was asked for
+			p.log.WithError(closing).Error("cannot save the journal: records of containers that end before the next start will be found late")
+		}
+	}()
 	var serving sync.WaitGroup
 	defer serving.Wait()
 	ctx, stop := context.WithCancel(ctx)
