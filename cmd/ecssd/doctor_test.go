@@ -440,9 +440,11 @@ func TestDoctorOfASoundHost(t *testing.T) {
 		require.NoError(t, err)
 		return string(file), info.Sys().(*syscall.Stat_t).Ino
 	}
-	w.eventually(10*time.Second, "the journal is written", func() bool {
-		content, _ := journal()
-		return strings.Contains(content, "web") && !strings.Contains(content, "Doubt")
+	w.eventually(10*time.Second, "the journal is written, and at rest", func() bool {
+		content, inode := journal()
+		time.Sleep(time.Second)
+		_, later := journal()
+		return strings.Contains(content, "web") && !strings.Contains(content, "Doubt") && inode == later
 	})
 	content, inode := journal()
 	records := w.sandbox.Records(w.zone)

@@ -204,8 +204,8 @@ func (w *world) stop() {
 	case <-w.ended:
 		assert.Equal(w.t, "exit status 0", w.agent.ProcessState.String(), "the agent")
 		w.agent = nil
-	case <-time.After(12 * time.Second):
-		w.t.Errorf("the agent did not end within 12 s of SIGTERM")
+	case <-time.After(12*time.Second + busy):
+		w.t.Errorf("the agent did not end within 12 s of SIGTERM, and %s more", busy)
 		w.kill()
 	}
 }
