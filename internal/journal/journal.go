@@ -92,7 +92,7 @@ type Journal struct {
 // Open locks the state directory, made if it is not there, and reads the journal of the instance. A journal that belongs to
 // another instance, as in a clone of a machine image, or that can't be read is set aside under another name beside it, and
 // the zone is due to be listed; Notice tells. So is a standby by hand of another instance. The records of an old journal are all
-// in doubt, and the zone is due to be listed. A directory that can't be written is no error either: Err says so until it can.
+// in doubt, and the zone is due to be listed; it is due, too, where the host has started anew since. A directory that can't be written is no error either: Err says so until it can.
 // The error wraps ErrLocked where another process has the directory.
 func Open(dir, instance, boot string) (*Journal, error) {
 	_ = os.MkdirAll(dir, 0o750) // where this fails, so does the first write, and Err tells
@@ -120,7 +120,10 @@ func Open(dir, instance, boot string) (*Journal, error) {
 			found.Records[i].Doubt = true
 		}
 	}
-	j.rebooted = found.Boot != boot && found.Boot != ""
+	if j.rebooted = found.Boot != boot && found.Boot != ""; j.rebooted {
+		// A host whose disk turned read-only is often booted anew, and then the file lacks what was written to the zone since.
+		found.ListingDue = true
+	}
 	found.Boot = boot
 	j.records = byZone(found.Records)
 	found.Records = nil

@@ -189,6 +189,19 @@ func TestRebooted(t *testing.T) {
 		j, err := journal.Open(dir, "i-1", test.boot)
 		require.NoError(t, err)
 		assert.Equal(t, test.want, j.Rebooted(), test.boot)
+		require.NoError(t, j.Listed())
+		require.NoError(t, j.Close())
+	}
+}
+
+// The disk turned read-only, the agent wrote records that the journal could not take in, and the host was booted anew.
+func TestJournalOfAnotherBootMayLackRecords(t *testing.T) {
+	dir := t.TempDir()
+	for i, boot := range []string{"boot-1", "boot-1", "boot-2", "boot-2"} {
+		j, err := journal.Open(dir, "i-1", boot)
+		require.NoError(t, err)
+		assert.Equal(t, []bool{true, false, true, false}[i], j.ListingDue(), "start %d", i)
+		require.NoError(t, j.Listed())
 		require.NoError(t, j.Close())
 	}
 }
