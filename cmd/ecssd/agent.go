@@ -14,7 +14,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ecssd/ecssd/internal/agent"
-	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/docker"
 	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/journal"
@@ -156,13 +155,7 @@ func tasks(ctx context.Context, introspection *host.Introspection) (map[string]a
 	byID := map[string]agent.Task{}
 	for _, task := range found {
 		for _, c := range task.Containers {
-			known := agent.Task{Address: c.Address, Stopping: task.DesiredStatus == "STOPPED"}
-			for _, text := range c.Ports {
-				if port, ok := container.ParsePort(text); ok {
-					known.Ports = append(known.Ports, port)
-				}
-			}
-			byID[c.DockerID] = known
+			byID[c.DockerID] = agent.Task{Address: c.Address, Restarts: c.Restarts, Stopping: task.DesiredStatus == "STOPPED"}
 		}
 	}
 	return byID, nil

@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 	"unicode/utf8"
 
+	"github.com/ecssd/ecssd/internal/agent"
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/docker"
 	"github.com/ecssd/ecssd/internal/endpoint"
@@ -58,10 +62,28 @@ func (c explainCommand) Run(ctx context.Context, s *Settings, std streams) error
 	e := explanation{subject: subject, policy: policy, settings: s}
 	if e.agent, e.agentErr = askState(ctx, s); e.agentErr != nil {
 		e.known, e.journalErr = journal.Read(s.StateDir)
+		e.policy.Address = ownAddress(ctx, s)
+	} else {
+		e.policy.Address, _ = netip.ParseAddr(e.agent.Address)
 	}
 	e.all = addressed(ctx, append(all, subject))
 	e.print(std.Out)
 	return nil
+}
+
+// ownAddress gives the address of this host to which consumers are sent; the zero Addr where EC2 does not tell it in time.
+func ownAddress(ctx context.Context, s *Settings) netip.Addr {
+	if address := s.address(); address.IsValid() {
+		return address
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	metadata, err := openMetadata(ctx, s)
+	if err != nil {
+		return netip.Addr{}
+	}
+	id, _ := identify(ctx, metadata, s)
+	return id.Address
 }
 
 // addressed fills in the addresses that only the ECS agent knows.
@@ -70,13 +92,13 @@ func addressed(ctx context.Context, all []container.Container) []container.Conta
 	for _, c := range all {
 		byID[c.ID] = c
 	}
+	ask := sync.OnceValue(func() map[string]agent.Task {
+		known, _ := tasks(ctx, host.NewIntrospection(host.IntrospectionURL)) // without an answer no address is known
+		return known
+	})
 	for i, c := range all {
 		if endpoint.OwnInterface(c, byID[c.SharedWith]) {
-			known, err := tasks(ctx, host.NewIntrospection(host.IntrospectionURL))
-			if err == nil {
-				all[i].Address = known[c.ID].Address
-				all[i].Exposed = append(slices.Clone(c.Exposed), known[c.ID].Ports...)
-			}
+			all[i].Address = ask()[c.ID].Address
 		}
 	}
 	return all

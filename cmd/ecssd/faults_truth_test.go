@@ -37,7 +37,7 @@ func (w *world) truth(cli *client.Client) []string {
 				says(fmt.Sprintf("%d/%s", p.PrivatePort, p.Type), p.PublicPort)
 			}
 		}
-		if port, ok := container.ParsePort(c.Labels[enginetest.ExposedLabel]); ok && c.HostConfig.NetworkMode == "host" {
+		if port, ok := container.ParsePort(c.Labels[enginetest.MappedLabel]); ok && c.HostConfig.NetworkMode == "host" {
 			says(port.String(), port.Number)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	api "github.com/docker/docker/api/types/container"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -67,7 +68,9 @@ func TestHostNetwork(t *testing.T) {
 	w.start()
 	_, port, err := net.SplitHostPort(freeAddress(t))
 	require.NoError(t, err)
-	c := w.container("web", enginetest.Options{Network: "host", Expose: []string{port + "/tcp"}, Args: []string{"-tcp", port}})
+	// Its image exposes another port than the one that is mapped; the container beside it exposes that one, too, and maps none.
+	w.container("side", enginetest.Options{Network: "host", Expose: []string{"80/tcp"}, Args: []string{"-tcp", ""}})
+	c := w.container("web", enginetest.Options{Network: "host", Publish: []string{port}, Expose: []string{"80/tcp"}, Args: []string{"-tcp", port}})
 	w.has("web", 1, 5*time.Second)
 	assert.Equal(t, []sandbox.Set{hostRecord(), w.srv("web", "ecs", c, port+"/tcp", 1, "1 1 "+port+" "+hostTarget)}, w.own())
 }
@@ -108,6 +111,18 @@ func TestServiceConnectInBridgeMode(t *testing.T) {
 	w.has("web", 1, 5*time.Second)
 	value := fmt.Sprintf("1 1 %d %s", pause.HostPort("8080/tcp"), hostTarget)
 	assert.Equal(t, []sandbox.Set{hostRecord(), w.srv("web", "ecs", c, "8080/tcp", 1, value)}, w.own())
+
+	cli := enginetest.Client(t)
+	at := startedAt(t, c)
+	require.NoError(t, cli.ContainerRestart(t.Context(), pause.ID, api.StopOptions{}))
+	w.caughtUp("witness")
+	assert.Empty(t, w.service("web"), "its network is gone with the former run of the other container")
+	explained, err := w.command("explain", "--listen", w.listen, c.ID).Output()
+	require.NoError(t, err)
+	assert.Contains(t, string(explained), "has started again since, with a new network: restart this one")
+	assert.Equal(t, at, startedAt(t, c), "it has run on meanwhile")
+	require.NoError(t, cli.ContainerRestart(t.Context(), c.ID, api.StopOptions{}))
+	w.has("web", 1, 10*time.Second)
 }
 
 func TestContainersOfECSItselfAreNeverAnnounced(t *testing.T) {
@@ -124,7 +139,7 @@ func TestContainersOfECSItselfAreNeverAnnounced(t *testing.T) {
 	volume := enginetest.ECSLabels("~internal~ecs-emptyvolume-source")
 	volume["SERVICE_NAME"] = w.prefix + "volume"
 	w.container("relay", enginetest.Options{Labels: relay})
-	w.container("daemon", enginetest.Options{Labels: daemon, Network: "host", Expose: []string{port + "/tcp"}, Args: []string{"-tcp", port}})
+	w.container("daemon", enginetest.Options{Labels: daemon, Network: "host", Publish: []string{port}, Args: []string{"-tcp", port}})
 	w.container("volume", enginetest.Options{Labels: volume})
 	w.start()
 	w.caughtUp("witness")

@@ -42,9 +42,9 @@ type Engine interface {
 
 // Task is what the ECS agent knows of a container and the Engine does not.
 type Task struct {
-	Address  netip.Addr       // of the task's own network interface; the zero Addr where it has none
-	Ports    []container.Port // that the task definition maps; the Engine shows them only where they are published
-	Stopping bool             // ECS wants the task stopped
+	Address  netip.Addr // of the task's own network interface; the zero Addr where it has none
+	Restarts bool       // the ECS agent starts the container again when it ends by itself
+	Stopping bool       // ECS wants the task stopped
 }
 
 // Zone is a hosted zone.
@@ -139,6 +139,7 @@ func New(cfg Config) *Agent {
 	if cfg.Alive == nil {
 		cfg.Alive = func() {}
 	}
+	cfg.Policy.Address = cfg.Owner.Address
 	cfg.Readiness.NotReady("zone", "not found yet")
 	cfg.Readiness.NotReady("engine", "not connected yet")
 	known := make(chan struct{})

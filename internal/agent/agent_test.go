@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -327,13 +328,13 @@ func TestAddressOfTheTasksOwnInterface(t *testing.T) {
 		pause.Labels = map[string]string{container.LabelName: "~internal~ecs~pause", container.LabelTaskARN: "arn"}
 		pause.Mode, pause.Published = container.None, nil
 		c.Mode, c.SharedWith, c.Published = container.Shared, pause.ID, nil
+		c.Exposed = []container.Port{{Number: 80, Proto: container.TCP}}
 		w.engine.start(pause)
 		w.engine.start(c)
 		w.run()
 		w.after(2 * time.Second)
 		require.Empty(t, w.zone.services())
-		ports := []container.Port{{Number: 80, Proto: container.TCP}}
-		w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next(), Ports: ports} })
+		w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next()} })
 		w.after(4 * time.Second)
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
 		eni := record.Record{Name: "ip-10-0-0-2.sd.internal", Type: record.A, SetID: "i-1:eni:" + c.ID, TTL: 60, Weight: 1, Value: "10.0.0.2"}
@@ -343,6 +344,26 @@ func TestAddressOfTheTasksOwnInterface(t *testing.T) {
 		w.after(time.Hour)
 		w.with(func() { after = w.asked })
 		assert.Equal(t, before, after, "an address that is known is not asked for again")
+	})
+}
+
+func TestPortIsThatOfTheAddressThatIsRegistered(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c := web(1)
+		port := container.Port{Number: 80, Proto: container.TCP}
+		c.Published = []container.Binding{
+			{Port: port, HostIP: netip.MustParseAddr("172.17.0.1"), HostPort: 21000}, {Port: port, HostIP: w.config.Owner.Address, HostPort: 21001},
+		}
+		w.engine.start(c)
+		w.run()
+		w.after(2 * time.Second)
+		var values []string
+		for _, r := range w.zone.records {
+			if r.Type == record.SRV {
+				values = append(values, r.Value)
+			}
+		}
+		assert.Equal(t, []string{"1 1 21001 ip-10-0-0-1.sd.internal"}, values)
 	})
 }
 

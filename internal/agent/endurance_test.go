@@ -37,8 +37,8 @@ func (w *world) cycle(from, n int) {
 				w.engine.start(pause)
 				all = append(all, pause)
 				c.Mode, c.SharedWith, c.Published = container.Shared, pause.ID, nil
-				ports := []container.Port{{Number: 80, Proto: container.TCP}}
-				w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next(), Ports: ports} })
+				c.Exposed = []container.Port{{Number: 80, Proto: container.TCP}}
+				w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next()} })
 			case i%11 == 0:
 				c.Labels["SERVICE_NAME"] = fmt.Sprintf("not a name %d", i)
 			}

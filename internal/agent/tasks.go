@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/ecssd/ecssd/internal/container"
@@ -132,7 +131,6 @@ func (a *Agent) fillInAddresses(now time.Time) {
 			continue
 		}
 		c.Address = a.tasks[id].Address
-		c.Exposed = union(c.Exposed, a.tasks[id].Ports)
 		a.containers[id] = c
 		if !c.Address.IsValid() {
 			missing[id] = true
@@ -143,15 +141,4 @@ func (a *Agent) fillInAddresses(now time.Time) {
 	} else if a.addressesAsked.at.IsZero() {
 		a.addressesAsked.at, a.unasked = now, missing
 	}
-}
-
-// union gives the ports of both lists. It leaves both as they are.
-func union(a, b []container.Port) []container.Port {
-	all := slices.Clone(a)
-	for _, port := range b {
-		if !slices.Contains(all, port) {
-			all = append(all, port)
-		}
-	}
-	return all
 }

@@ -93,8 +93,9 @@ const (
 
 // Container is one container, as of one snapshot.
 type Container struct {
-	ID   string // 64 hexadecimal digits
-	Name string // the Engine's name, without the leading slash
+	ID    string // 64 hexadecimal digits
+	Name  string // the Engine's name, without the leading slash
+	Image string // as it was named when the container was created
 
 	// Labels and Env hold only what names and settings are read from: labels that begin with com.amazonaws.ecs. or
 	// SERVICE_, variables that begin with SERVICE_.
@@ -112,7 +113,8 @@ type Container struct {
 
 	Mode       Mode
 	SharedWith string     // with Mode Shared: ID of the container that owns the network namespace
-	Exposed    []Port     // the image's and task definition's declared ports
+	Exposed    []Port     // ports that the image or the container's creator declares
+	Mapped     []Port     // ports that the container's creator asked to publish, whether or not they are
 	Published  []Binding  // ports published on the host
 	Address    netip.Addr // of the task's own network interface (awsvpc), where it is known
 

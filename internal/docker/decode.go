@@ -9,6 +9,7 @@ import (
 	"time"
 
 	api "github.com/docker/docker/api/types/container"
+	"github.com/docker/go-connections/nat"
 
 	"github.com/ecssd/ecssd/internal/container"
 )
@@ -22,6 +23,8 @@ const (
 	// maxName bounds the Engine's name of a container, for which the Engine itself knows no limit. The names that the ECS agent
 	// makes have at most some 550 characters: of a family and of a container definition's name, 255 each, and a random part.
 	maxName = 600
+	// maxImage bounds the name of an image. A reference has at most 255 characters beside its tag and digest.
+	maxImage = 600
 	// longestStop is the longest time to stop that is believed, in seconds: a day. The Engine takes any number for it.
 	longestStop = 86400
 )
@@ -57,12 +60,16 @@ func decode(in api.InspectResponse) container.Container {
 	}
 	c.StopSignal = stopSignal("")
 	if config := in.Config; config != nil {
+		c.Image = config.Image[:min(len(config.Image), maxImage)]
 		c.StopSignal = stopSignal(config.StopSignal)
 		if config.StopTimeout != nil {
 			c.StopTimeout = time.Duration(min(max(*config.StopTimeout, 0), longestStop)) * time.Second
 		}
 		c.Labels, c.Env, c.SettingsBytes = settings(config.Labels, config.Env)
-		c.Exposed = exposed(config)
+		c.Exposed = ports(config.ExposedPorts)
+	}
+	if base := in.ContainerJSONBase; base != nil && base.HostConfig != nil {
+		c.Mapped = mapped(base.HostConfig, c.Exposed)
 	}
 	if in.NetworkSettings != nil {
 		c.Published = published(in.NetworkSettings)
@@ -129,16 +136,33 @@ func settings(labels map[string]string, env []string) (keptLabels, keptEnv map[s
 	return keptLabels, keptEnv, size
 }
 
-// exposed lists the declared ports in order, the lowest ones where there are too many.
-func exposed(config *api.Config) []container.Port {
-	var ports []container.Port
-	for p := range config.ExposedPorts {
+// mapped lists the ports that were asked to be published: the keys of the port bindings, and with docker run -P all that are
+// exposed. On the host's network the values of the bindings mean nothing: the ECS agent (1.105.1) writes the host port 32768
+// for the container port 18100 of a range.
+func mapped(config *api.HostConfig, exposed []container.Port) []container.Port {
+	if !config.PublishAllPorts {
+		return ports(config.PortBindings)
+	}
+	all := make(map[nat.Port]bool, len(exposed)+len(config.PortBindings))
+	for _, p := range exposed {
+		all[nat.Port(p.String())] = true
+	}
+	for p := range config.PortBindings {
+		all[p] = true
+	}
+	return ports(all)
+}
+
+// ports lists the ports that are the keys of a map in order, the lowest ones where there are too many.
+func ports[V any](declared map[nat.Port]V) []container.Port {
+	var found []container.Port
+	for p := range declared {
 		if port, ok := container.ParsePort(string(p)); ok {
-			ports = append(ports, port)
+			found = append(found, port)
 		}
 	}
-	slices.SortFunc(ports, comparePorts)
-	return slices.Clone(ports[:min(len(ports), maxSettings)])
+	slices.SortFunc(found, comparePorts)
+	return slices.Clone(found[:min(len(found), maxSettings)])
 }
 
 // published lists the bindings in order. A port that is exposed only has none.

@@ -36,14 +36,14 @@ func TestDecode(t *testing.T) {
 			"everything",
 			`{"Id":"c0ffee","Name":"/ecs-web-1-web-a0","Image":"sha256:1",
 			  "State":{"Status":"running","Running":true,"StartedAt":"2026-11-22T10:00:00.5Z","Health":{"Status":"healthy","Log":[]}},
-			  "HostConfig":{"NetworkMode":"default"},
-			  "Config":{"Env":["PATH=/bin","SERVICE_NAME=old","SERVICE_NAME=new","SERVICE_80_NAME=a=b","SERVICE_EMPTY"],
+			  "HostConfig":{"NetworkMode":"default","PortBindings":{"443/tcp":[{"HostPort":"1"}],"80/tcp":[{"HostIp":"","HostPort":"0"}]}},
+			  "Config":{"Image":"shop/web:7","Env":["PATH=/bin","SERVICE_NAME=old","SERVICE_NAME=new","SERVICE_80_NAME=a=b","SERVICE_EMPTY"],
 			    "Labels":{"com.amazonaws.ecs.container-name":"web","SERVICE_WEIGHT":"2","maintainer":"x"},
 			    "ExposedPorts":{"443/tcp":{},"80/tcp":{},"80/udp":{}},"StopSignal":"SIGQUIT","StopTimeout":120},
 			  "NetworkSettings":{"Ports":{"443/tcp":null,"80/udp":[],
 			    "80/tcp":[{"HostIp":"::","HostPort":"32769"},{"HostIp":"0.0.0.0","HostPort":"32768"},{"HostIp":"","HostPort":"8080"}]}}}`,
 			container.Container{
-				ID: "c0ffee", Name: "ecs-web-1-web-a0",
+				ID: "c0ffee", Name: "ecs-web-1-web-a0", Image: "shop/web:7",
 				Labels:        map[string]string{"com.amazonaws.ecs.container-name": "web", "SERVICE_WEIGHT": "2"},
 				Env:           map[string]string{"SERVICE_NAME": "new", "SERVICE_80_NAME": "a=b", "SERVICE_EMPTY": ""},
 				SettingsBytes: 9 + 16 + 16 + 19 + 13 + 32 + 3 + 14 + 1 + 10 + 1,
@@ -52,6 +52,7 @@ func TestDecode(t *testing.T) {
 				StopSignal: 3, StopTimeout: 2 * time.Minute,
 				Mode:    container.Bridge,
 				Exposed: []container.Port{{Number: 80, Proto: "tcp"}, {Number: 80, Proto: "udp"}, {Number: 443, Proto: "tcp"}},
+				Mapped:  []container.Port{{Number: 80, Proto: "tcp"}, {Number: 443, Proto: "tcp"}},
 				Published: []container.Binding{
 					{Port: container.Port{Number: 80, Proto: "tcp"}, HostIP: netip.IPv4Unspecified(), HostPort: 8080},
 					{Port: container.Port{Number: 80, Proto: "tcp"}, HostIP: netip.IPv4Unspecified(), HostPort: 32768},
@@ -71,6 +72,19 @@ func TestDecode(t *testing.T) {
 		},
 		{"host", `{"Id":"1","HostConfig":{"NetworkMode":"host"}}`,
 			with(func(c *container.Container) { c.ID, c.Mode = "1", container.Host })},
+		{"host, with mapped ports, of whose bindings nothing is true", `{"Id":"1","HostConfig":{"NetworkMode":"host",
+			"PortBindings":{"18101/tcp":[{"HostIp":"","HostPort":"32769"}],"18100/tcp":null,"53/udp":[],"0/tcp":[{"HostPort":"1"}],"x":null}}}`,
+			with(func(c *container.Container) {
+				c.ID, c.Mode = "1", container.Host
+				c.Mapped = []container.Port{{Number: 53, Proto: "udp"}, {Number: 18100, Proto: "tcp"}, {Number: 18101, Proto: "tcp"}}
+			})},
+		{"all exposed ports are to be published", `{"Id":"1","HostConfig":{"NetworkMode":"host","PublishAllPorts":true,
+			"PortBindings":{"81/tcp":[{}],"80/tcp":[{}]}},"Config":{"ExposedPorts":{"80/tcp":{},"53/udp":{}}}}`,
+			with(func(c *container.Container) {
+				c.ID, c.Mode, c.Labels, c.Env = "1", container.Host, map[string]string{}, map[string]string{}
+				c.Exposed = []container.Port{{Number: 53, Proto: "udp"}, {Number: 80, Proto: "tcp"}}
+				c.Mapped = []container.Port{{Number: 53, Proto: "udp"}, {Number: 80, Proto: "tcp"}, {Number: 81, Proto: "tcp"}}
+			})},
 		{"none", `{"Id":"1","HostConfig":{"NetworkMode":"none"}}`,
 			with(func(c *container.Container) { c.ID, c.Mode = "1", container.None })},
 		{"network of its own", `{"Id":"1","HostConfig":{"NetworkMode":"backend"}}`,
@@ -153,6 +167,8 @@ func FuzzDecode(f *testing.F) {
 		assert.LessOrEqual(t, len(c.Labels), maxSettings)
 		assert.LessOrEqual(t, len(c.Env), maxSettings)
 		assert.LessOrEqual(t, len(c.Exposed), maxSettings)
+		assert.LessOrEqual(t, len(c.Mapped), maxSettings)
+		assert.LessOrEqual(t, len(c.Image), maxImage)
 		kept := 0
 		for _, settings := range []map[string]string{c.Labels, c.Env} {
 			for k, v := range settings {

@@ -109,6 +109,8 @@ func TestSnapshotOfABridgedContainer(t *testing.T) {
 	got.StartedAt, got.SettingsBytes = time.Time{}, 0
 	delete(labels, "maintainer")
 	tcp := func(n uint16) container.Port { return container.Port{Number: n, Proto: container.TCP} }
+	assert.NotEmpty(t, got.Image)
+	got.Image = ""
 	assert.Equal(t, container.Container{
 		ID: c.ID, Name: c.Name,
 		Labels:     labels,
@@ -117,6 +119,7 @@ func TestSnapshotOfABridgedContainer(t *testing.T) {
 		StopSignal: 37, StopTimeout: 7 * time.Second,
 		Mode:    container.Bridge,
 		Exposed: []container.Port{tcp(8080), tcp(8081), {Number: 9000, Proto: container.UDP}},
+		Mapped:  []container.Port{tcp(8080), tcp(8081)},
 		Published: []container.Binding{
 			{Port: tcp(8080), HostIP: netip.MustParseAddr("127.0.0.1")},
 			{Port: tcp(8080), HostIP: netip.MustParseAddr("127.0.0.2")},
@@ -129,7 +132,7 @@ func TestSnapshotTellsNetworkModes(t *testing.T) {
 	engine := newEngine(t, "")
 	pause := enginetest.Run(t, enginetest.Options{Network: "none"})
 	shared := enginetest.Run(t, enginetest.Options{Network: "container:" + pause.Name, Args: []string{"-tcp", "9090"}})
-	host := enginetest.Run(t, enginetest.Options{Network: "host", Args: []string{"-tcp", freePort(t)}, Expose: []string{"80/tcp"}})
+	host := enginetest.Run(t, enginetest.Options{Network: "host", Args: []string{"-tcp", freePort(t)}, Publish: []string{"81"}, Expose: []string{"80/tcp"}})
 
 	got := snapshotOf(t, engine, pause.ID)
 	assert.Equal(t, container.None, got.Mode)
@@ -138,7 +141,9 @@ func TestSnapshotTellsNetworkModes(t *testing.T) {
 	assert.Equal(t, pause.ID, got.SharedWith, "the ID, though the name was given")
 	got = snapshotOf(t, engine, host.ID)
 	assert.Equal(t, container.Host, got.Mode)
-	assert.Equal(t, []container.Port{{Number: 80, Proto: container.TCP}}, got.Exposed)
+	tcp := func(n uint16) container.Port { return container.Port{Number: n, Proto: container.TCP} }
+	assert.Equal(t, []container.Port{tcp(80), tcp(81)}, got.Exposed)
+	assert.Equal(t, []container.Port{tcp(81)}, got.Mapped)
 	assert.Empty(t, got.Published)
 }
 

@@ -65,7 +65,7 @@ type Config struct {
 	Events        *docker.Engine // the same, for its event stream
 	Introspection *host.Introspection
 	Metadata      *host.Metadata
-	// Address fills in the addresses and ports of containers that only the ECS agent knows.
+	// Address fills in the addresses of containers that only the ECS agent knows.
 	Address  func(context.Context, []container.Container) []container.Container
 	LoadAWS  func(ctx context.Context, region string) (aws.Config, error)
 	Resolver *net.Resolver

@@ -61,7 +61,9 @@ func (d *doctor) lookAtContainers(ctx context.Context) engine {
 		return engine{findings: []Finding{f.mend("systemctl status docker; journalctl -u docker")}}
 	}
 	e := engine{seen: true}
-	endpoints, problems := d.Policy.Map(d.Address(ctx, all))
+	policy := d.Policy
+	policy.Address = d.identity().Address
+	endpoints, problems := policy.Map(d.Address(ctx, all))
 	e.endpoints = endpoints
 	byID, announced, names := map[string]container.Container{}, map[string]bool{}, map[string]bool{}
 	for _, c := range all {

@@ -33,11 +33,7 @@ func (m *mapping) named(ports []reachable, port container.Port, names, setting s
 	}
 	i := slices.IndexFunc(ports, func(r reachable) bool { return r.port == port })
 	if i < 0 {
-		var published []string
-		for _, r := range ports {
-			published = append(published, r.port.String())
-		}
-		m.problem(setting, fmt.Sprintf("container port %s is not published; published are: %s", port, list(published)))
+		m.problem(setting, m.unpublished(ports, port))
 		return
 	}
 	if !m.usable(ports[i]) {
@@ -48,6 +44,18 @@ func (m *mapping) named(ports []reachable, port container.Port, names, setting s
 			m.announce(name, ports[i], setting)
 		}
 	}
+}
+
+// unpublished says why a port that a setting names is not among those that can be announced.
+func (m *mapping) unpublished(ports []reachable, port container.Port) string {
+	if slices.Contains(m.mapped, port) {
+		return fmt.Sprintf("container port %s is mapped, and Docker does not publish it at present: %s", port, connect)
+	}
+	var published []string
+	for _, r := range ports {
+		published = append(published, r.port.String())
+	}
+	return fmt.Sprintf("container port %s is not published; published are: %s", port, list(published))
 }
 
 // implicit announces every port that is not ignored: one as the service; of several each as service-port, and the lowest TCP
@@ -61,7 +69,7 @@ func (m *mapping) named(ports []reachable, port container.Port, names, setting s
 // A container with several service names has all of this under each of them.
 func (m *mapping) implicit(ports []reachable) {
 	if len(ports) == 0 {
-		m.unasked("it has no port: add a port mapping or, on the host's network or its task's own, let the image expose one")
+		m.unasked(m.without)
 		return
 	}
 	ports = slices.DeleteFunc(ports, func(r reachable) bool { return m.ignored(r.port) || !m.usable(r) })

@@ -66,6 +66,7 @@ func web(different ...with) container.Container {
 }
 
 func label(key, value string) with { return func(c *container.Container) { c.Labels[key] = value } }
+func image(name string) with       { return func(c *container.Container) { c.Image = name } }
 func env(key, value string) with   { return func(c *container.Container) { c.Env[key] = value } }
 func state(s container.State) with { return func(c *container.Container) { c.State = s } }
 func publishes(b ...[]container.Binding) with {
@@ -76,6 +77,7 @@ func publishes(b ...[]container.Binding) with {
 		}
 	}
 }
+func maps(p ...container.Port) with    { return func(c *container.Container) { c.Mapped = p } }
 func exposes(p ...container.Port) with { return func(c *container.Container) { c.Exposed = p } }
 func mode(m container.Mode) with {
 	return func(c *container.Container) { c.Mode, c.Published = m, nil }
@@ -164,6 +166,22 @@ func TestWhichContainers(t *testing.T) {
 		"managed daemon, by its name alone": {
 			web(label(container.LabelName, "ecs-managed-ebs-csi-driver"), mode(container.Host)), []string{own},
 		},
+		"Service Connect's proxy": {
+			web(image("ecs-service-connect-agent:interface-v1"), label(container.LabelName, "ecs-service-connect-a1b2c3")), []string{own},
+		},
+		"Service Connect's proxy, with a name of ours": {
+			web(image("ecs-service-connect-agent:interface-v1"), label("SERVICE_15000_NAME", "x")), []string{own},
+		},
+		"a user's own, named like the proxy": {
+			web(image("web:1"), label(container.LabelName, "ecs-service-connect-a1b2c3")),
+			[]string{"ecs-service-connect-a1b2c3 80/tcp at 10080"},
+		},
+		"a user's own image, named like the proxy's": {
+			web(image("registry.example/ecs-service-connect-agent:1")), []string{"web 80/tcp at 10080"},
+		},
+		"the proxy's image, run by hand": {
+			web(withoutECS, image("ecs-service-connect-agent:interface-v1"), env("SERVICE_NAME", "proxy")), []string{"proxy 80/tcp at 10080"},
+		},
 		"a user's own, named like a daemon": {
 			web(label(container.LabelName, "ecs-managed-orders")), []string{"ecs-managed-orders 80/tcp at 10080"},
 		},
@@ -245,11 +263,11 @@ func TestImplicitNames(t *testing.T) {
 		},
 		"no port, as many workers": {
 			web(publishes()),
-			[]string{"- container: it has no port: add a port mapping or, on the host's network or its task's own, let the image expose one"},
+			[]string{"- container: it has no port: add a port mapping"},
 		},
 		"no port, but a name for it": {
 			web(publishes(), env("SERVICE_NAME", "worker")),
-			[]string{"? container: it has no port: add a port mapping or, on the host's network or its task's own, let the image expose one"},
+			[]string{"? container: it has no port: add a port mapping"},
 		},
 		"a bad name is told once for all ports": {
 			web(publishes(published(tcp(80), tcp(81))), label(container.LabelName, "my web")),

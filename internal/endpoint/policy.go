@@ -3,6 +3,7 @@ package endpoint
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,6 +33,8 @@ type Policy struct {
 	Allow         *regexp.Regexp
 	DefaultWeight int // of containers that ask for none
 	MaxWeight     int // what a container asks for above it counts as this
+	// Address is the IPv4 address of the host to which consumers are sent; the zero Addr where it is not known.
+	Address netip.Addr
 }
 
 // Map gives what is announced of the containers, and why other things are not. It has to be given all containers of a host,
@@ -65,6 +68,9 @@ type mapping struct {
 	endpoints []Endpoint
 	problems  []Problem
 	told      map[string]bool // subjects of the problems
+
+	mapped  []container.Port // that Docker was asked to publish, of the container or the owner of its network
+	without string           // why there is none, where there is no port
 }
 
 // run goes the way; all are the containers of the host, sorted.
@@ -119,10 +125,13 @@ func (m *mapping) run(all []container.Container) {
 // ofECSItself says whether the ECS agent started the container for its own purposes. In a task those are pause containers and
 // volume helpers, whose names begin with a character that a task definition's names cannot have. The Service Connect relay
 // and managed daemons are tasks that only the agent knows, with ARNs that have no partition, region and account
-// (arn:::::/service-connect-relay-…), and share the host's network. There their names are reserved, whatever the ARN.
+// (arn:::::/service-connect-relay-…), and share the host's network. There their names are reserved, whatever the ARN. Service
+// Connect's proxy is a container of its task like any other, but for the image, which the ECS agent brings along and loads under this
+// name.
 func ofECSItself(c container.Container) bool {
 	name := c.Labels[container.LabelName]
 	reserved := name == "instance-service-connect-relay" || strings.HasPrefix(name, "ecs-managed-")
+	proxy := strings.HasPrefix(c.Image, "ecs-service-connect-agent:") && c.Labels[container.LabelTaskARN] != ""
 	return strings.HasPrefix(name, "~internal~") || strings.HasPrefix(c.Labels[container.LabelTaskARN], "arn:::::/") ||
-		reserved && c.Mode == container.Host
+		reserved && c.Mode == container.Host || proxy
 }

@@ -42,25 +42,41 @@ func Pending(c, owner container.Container) bool {
 	return c.Unknown() || c.Mode == container.Shared && owner.Unknown() || OwnInterface(c, owner) && !c.Address.IsValid()
 }
 
-// ownerOf gives the container whose network namespace c uses. The Engine names it by ID; by name or the beginning of the ID
-// where there was none yet when c was created. It may use that of another in its turn.
-func ownerOf(c container.Container, all []container.Container) (container.Container, bool) {
+// networkOf gives the container whose network namespace c uses, and whether c still has it: a namespace lasts for one run of its
+// owner, and whoever used it keeps what is left of it.
+func networkOf(c container.Container, all []container.Container) (owner container.Container, found, present bool) {
+	joined := c.StartedAt // when the namespace was joined, as far as is known
 	for range maxHops {
-		i := slices.IndexFunc(all, func(o container.Container) bool { return o.ID == c.SharedWith })
-		if i < 0 {
-			i = slices.IndexFunc(all, func(o container.Container) bool { return o.Name == c.SharedWith })
+		next, ok := referred(c.SharedWith, all)
+		if !ok {
+			return container.Container{}, false, false
 		}
-		if i < 0 && len(c.SharedWith) >= 12 { // as many digits of an ID as the Engine shows
-			i = slices.IndexFunc(all, func(o container.Container) bool { return strings.HasPrefix(o.ID, c.SharedWith) })
+		c = next
+		before := joined.IsZero() || !c.StartedAt.After(joined)
+		if c.Mode != container.Shared {
+			return c, true, before
 		}
-		if i < 0 {
-			return container.Container{}, false
-		}
-		if c = all[i]; c.Mode != container.Shared {
-			return c, true
+		if before { // it had joined by then, and its own user joined the same
+			joined = c.StartedAt
 		}
 	}
-	return container.Container{}, false
+	return container.Container{}, false, false
+}
+
+// referred gives the container whose network another says it uses. The Engine names it by ID; by name or the beginning of the ID
+// where there was none yet when the other was created.
+func referred(ref string, all []container.Container) (container.Container, bool) {
+	i := slices.IndexFunc(all, func(o container.Container) bool { return o.ID == ref })
+	if i < 0 {
+		i = slices.IndexFunc(all, func(o container.Container) bool { return o.Name == ref })
+	}
+	if i < 0 && len(ref) >= 12 { // as many digits of an ID as the Engine shows
+		i = slices.IndexFunc(all, func(o container.Container) bool { return strings.HasPrefix(o.ID, ref) })
+	}
+	if i < 0 {
+		return container.Container{}, false
+	}
+	return all[i], true
 }
 
 // reachable gives the ports of the container, in order; false where it can have none.
@@ -68,9 +84,9 @@ func (m *mapping) reachable(all []container.Container) ([]reachable, bool) {
 	c := m.container
 	switch c.Mode {
 	case container.Bridge:
-		return published(c.Published), true
+		return m.published(c), true
 	case container.Host:
-		return m.declared(netip.Addr{}), true
+		return m.onHost(), true
 	case container.Shared:
 		return m.shared(all)
 	}
@@ -81,16 +97,18 @@ func (m *mapping) reachable(all []container.Container) ([]reachable, bool) {
 // shared gives the ports that the container has in the network namespace of another.
 func (m *mapping) shared(all []container.Container) ([]reachable, bool) {
 	c := m.container
-	owner, found := ownerOf(c, all)
+	owner, found, present := networkOf(c, all)
 	switch {
 	case !found || !owner.Live():
 		m.problem("container", fmt.Sprintf("it uses the network of container %.12q, which does not run", c.SharedWith))
 	case owner.Unknown():
 		m.problem("container", fmt.Sprintf("it uses the network of container %.80q, of which the Engine does not tell: %s", owner.Name, owner.Unread))
+	case !present && owner.Mode != container.Host: // the host's network outlives whoever uses it
+		m.problem("container", fmt.Sprintf("container %.80q, whose network it uses, has started again since, with a new network: restart this one", owner.Name))
 	case owner.Mode == container.Bridge:
-		return published(owner.Published), true
+		return m.published(owner), true
 	case owner.Mode == container.Host:
-		return m.declared(netip.Addr{}), true
+		return m.onHost(), true
 	case !OwnInterface(c, owner):
 		m.problem("container", fmt.Sprintf("it uses the network of container %.80q, which has none", owner.Name))
 	case !c.Address.IsValid():
@@ -98,27 +116,71 @@ func (m *mapping) shared(all []container.Container) ([]reachable, bool) {
 	case !c.Address.Unmap().Is4():
 		m.problem("container", "its task's network interface has only an IPv6 address, and IPv4 is what is announced")
 	default:
-		return m.declared(c.Address.Unmap()), true
+		return m.onInterface(c.Address.Unmap()), true
 	}
 	return nil, false
 }
 
-// declared gives the ports that are reached under their own number: those that the image or the container definition exposes,
-// and those that a setting names.
-func (m *mapping) declared(address netip.Addr) []reachable {
-	ports := slices.Clone(m.container.Exposed)
-	exposed := func(p container.Port) bool { return slices.Contains(m.container.Exposed, p) }
-	for number, asked := range m.settings.ports {
-		if asked.names != "" {
-			ports = append(ports, meant(number, exposed))
-		}
-		if asked.udpNames != "" {
-			ports = append(ports, container.Port{Number: number, Proto: container.UDP})
+// onHost gives the ports of a container on the host's network: those that are mapped, and those that a setting names. What an image
+// exposes is not what the container listens on there: two of a kind would fight for the port. It counts where nothing is mapped and a
+// setting gives the container a name.
+func (m *mapping) onHost() []reachable {
+	ports, exposed := m.container.Mapped, m.container.Exposed
+	m.without = "it has no port: add a port mapping, or name the port with SERVICE_<port>_NAME"
+	switch {
+	case len(ports) > 0:
+		m.notMapped()
+	case m.asked():
+		ports = exposed
+	case len(exposed) > 0:
+		m.without += "; what its image exposes does not count on the host's network"
+	}
+	return m.declared(netip.Addr{}, ports, exposed)
+}
+
+// notMapped notes the exposed ports that do not count beside the mapped ones.
+func (m *mapping) notMapped() {
+	if m.settings.explicit {
+		return
+	}
+	for _, port := range slices.SortedFunc(slices.Values(m.container.Exposed), comparePorts) {
+		if !slices.Contains(m.container.Mapped, port) {
+			m.chosen("port "+port.String(), "no port mapping names it, and what the image exposes does not count beside one on the host's network")
 		}
 	}
-	slices.SortFunc(ports, comparePorts)
+}
+
+// onInterface gives the ports of a container whose task has a network interface of its own: those that the image exposes, and
+// those that a setting names. The ECS agent (1.105.1) shows a port mapping nowhere: neither in the container's port bindings nor in
+// its introspection.
+func (m *mapping) onInterface(address netip.Addr) []reachable {
+	m.without = "no port of it is known: with awsvpc the host is not told of port mappings; " +
+		"let the image EXPOSE the port, or name it with SERVICE_<port>_NAME"
+	return m.declared(address, m.container.Exposed, nil)
+}
+
+// declared gives ports that are reached under their own number, and those that a setting names, which may be UDP as one of ports
+// is or, failing that, of exposed.
+func (m *mapping) declared(address netip.Addr, ports, exposed []container.Port) []reachable {
+	in := func(ports []container.Port) func(container.Port) bool {
+		return func(p container.Port) bool { return slices.Contains(ports, p) }
+	}
+	all := slices.Clone(ports)
+	for number, asked := range m.settings.ports {
+		if asked.names != "" {
+			port := meant(number, in(ports))
+			if !in(ports)(port) {
+				port = meant(number, in(exposed))
+			}
+			all = append(all, port)
+		}
+		if asked.udpNames != "" {
+			all = append(all, container.Port{Number: number, Proto: container.UDP})
+		}
+	}
+	slices.SortFunc(all, comparePorts)
 	var found []reachable
-	for _, port := range slices.Compact(ports) {
+	for _, port := range slices.Compact(all) {
 		r := reachable{port: port, hostPort: port.Number, address: address}
 		if !spoken(port.Proto) {
 			r.hostPort, r.reason = 0, notSpoken
@@ -128,25 +190,42 @@ func (m *mapping) declared(address netip.Addr) []reachable {
 	return found
 }
 
-// published gives each port with the one of its bindings that is announced.
-func published(bindings []container.Binding) []reachable {
+// published gives each published port of a container with the one of its bindings that is announced.
+func (m *mapping) published(owner container.Container) []reachable {
+	switch {
+	case len(owner.Mapped) > 0:
+		m.mapped = owner.Mapped
+		m.without = fmt.Sprintf("Docker publishes none of its mapped ports (%s) at present: %s", list(portNames(owner.Mapped)), connect)
+	case owner.ID != m.container.ID:
+		m.without = fmt.Sprintf("it has no port: add a port mapping to container %.80q, whose network it uses", owner.Name)
+	default:
+		m.without = "it has no port: add a port mapping"
+	}
 	byPort := map[container.Port][]container.Binding{}
-	for _, b := range bindings {
+	for _, b := range owner.Published {
 		byPort[b.Port] = append(byPort[b.Port], b)
 	}
 	var found []reachable
 	for port, bindings := range byPort {
-		found = append(found, choose(port, bindings))
+		found = append(found, m.choose(port, bindings))
 	}
 	slices.SortFunc(found, func(a, b reachable) int { return comparePorts(a.port, b.port) })
 	return found
 }
 
-// choose takes the one binding of a port that is announced: not loopback, IPv4, the lowest host port.
-func choose(port container.Port, bindings []container.Binding) reachable {
+// choose takes the one binding of a port that is announced, the lowest host port at which consumers reach it: they are sent to the
+// host's address over IPv4, which is bound to by itself or among all.
+func (m *mapping) choose(port container.Port, bindings []container.Binding) reachable {
 	known := slices.DeleteFunc(bindings, func(b container.Binding) bool { return b.HostPort == 0 })
-	outside := slices.DeleteFunc(slices.Clone(known), func(b container.Binding) bool { return b.HostIP.IsLoopback() })
+	slices.SortFunc(known, compareBindings)
+	outside := slices.DeleteFunc(slices.Clone(known), func(b container.Binding) bool { return b.HostIP.Unmap().IsLoopback() })
 	v4 := slices.DeleteFunc(slices.Clone(outside), func(b container.Binding) bool { return !b.HostIP.Unmap().Is4() })
+	here := slices.DeleteFunc(slices.Clone(v4), func(b container.Binding) bool {
+		return !b.HostIP.Unmap().IsUnspecified() && b.HostIP.Unmap() != m.Address
+	})
+	if len(here) == 0 && !m.Address.IsValid() {
+		here = v4
+	}
 	switch {
 	case !spoken(port.Proto):
 		return reachable{port: port, reason: notSpoken}
@@ -156,11 +235,13 @@ func choose(port container.Port, bindings []container.Binding) reachable {
 		return reachable{port: port, reason: "it is published on loopback only, where no other host reaches it"}
 	case len(v4) == 0:
 		return reachable{port: port, reason: "it is published on IPv6 only, and IPv4 is what is announced"}
+	case len(here) == 0:
+		return reachable{port: port, reason: fmt.Sprintf("it is published at %s only, and consumers are sent to %s: publish it there or on all addresses",
+			list(addresses(v4)), m.Address)}
 	}
-	used := slices.MinFunc(v4, compareBindings)
+	used := here[0]
 	r := reachable{port: port, hostPort: used.HostPort, chosen: true}
-	slices.SortFunc(known, compareBindings)
-	var rest []string
+	var rest []container.Binding
 	for _, b := range known {
 		// The Engine publishes each port on 0.0.0.0 and :: both, and gives :: another host port only where it chooses the
 		// port itself (seen with Engine 20.10): nobody has asked for that one.
@@ -168,14 +249,34 @@ func choose(port container.Port, bindings []container.Binding) reachable {
 		if b == used || twin && b.HostPort == used.HostPort {
 			continue
 		}
-		rest = append(rest, netip.AddrPortFrom(b.HostIP, b.HostPort).String())
+		rest = append(rest, b)
 		r.chosen = r.chosen && twin
 	}
 	if len(rest) > 0 {
-		r.reason = fmt.Sprintf("it is announced at host port %d only, the lowest on IPv4, and not at %s", used.HostPort, list(rest))
+		r.reason = fmt.Sprintf("it is announced at host port %d only, the lowest that consumers reach over IPv4, and not at %s",
+			used.HostPort, list(addresses(rest)))
 	}
 	return r
 }
+
+func addresses(bindings []container.Binding) []string {
+	var found []string
+	for _, b := range bindings {
+		found = append(found, netip.AddrPortFrom(b.HostIP, b.HostPort).String())
+	}
+	return found
+}
+
+func portNames(ports []container.Port) []string {
+	var found []string
+	for _, p := range slices.Compact(slices.SortedFunc(slices.Values(ports), comparePorts)) {
+		found = append(found, p.String())
+	}
+	return found
+}
+
+// connect is what to do about ports that are mapped and not published.
+const connect = "connect it to a network that publishes ports (docker network connect)"
 
 const notSpoken = "only tcp and udp are announced"
 

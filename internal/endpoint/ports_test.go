@@ -1,8 +1,10 @@
 package endpoint_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -11,7 +13,7 @@ import (
 )
 
 func TestWhichBinding(t *testing.T) {
-	const only = "it is announced at host port 32768 only, the lowest on IPv4, and not at "
+	const only = "it is announced at host port 32768 only, the lowest that consumers reach over IPv4, and not at "
 	for name, tt := range map[string]struct {
 		at   []string
 		want []string
@@ -68,32 +70,137 @@ func TestMapLeavesItsInputAlone(t *testing.T) {
 	assert.Equal(t, []container.Port{tcp(9), tcp(8)}, given[1].Exposed)
 }
 
+// Consumers are sent to one address of the host. A port that is bound to another answers nobody there.
+func TestBindingThatConsumersReach(t *testing.T) {
+	const other = "? port 80/tcp: it is announced at host port %s only, the lowest that consumers reach over IPv4, and not at %s"
+	host := policy
+	host.Address = netip.MustParseAddr("10.0.0.1")
+	for name, tt := range map[string]struct {
+		at   []string
+		want []string
+	}{
+		"all addresses":                          {[]string{"0.0.0.0:21001"}, []string{"web 80/tcp at 21001"}},
+		"the host's address":                     {[]string{"10.0.0.1:21000"}, []string{"web 80/tcp at 21000"}},
+		"the host's address in the form of IPv6": {[]string{"[::ffff:10.0.0.1]:21000"}, []string{"web 80/tcp at 21000"}},
+		"Docker's own bridge": {
+			[]string{"172.17.0.1:21000"},
+			[]string{"? port 80/tcp: it is published at 172.17.0.1:21000 only, and consumers are sent to 10.0.0.1: publish it there or on all addresses"},
+		},
+		"two other addresses of the host": {
+			[]string{"10.0.0.3:21001", "10.0.0.2:21000", "127.0.0.1:80"},
+			[]string{"? port 80/tcp: it is published at 10.0.0.2:21000, 10.0.0.3:21001 only, and consumers are sent to 10.0.0.1: publish it there or on all addresses"},
+		},
+		"another address, though lower, beside all": {
+			[]string{"172.17.0.1:21000", "0.0.0.0:21001"},
+			[]string{"web 80/tcp at 21001", fmt.Sprintf(other, "21001", "172.17.0.1:21000")},
+		},
+		"another address, though lower, beside the host's": {
+			[]string{"10.0.0.2:21000", "10.0.0.1:21001"},
+			[]string{"web 80/tcp at 21001", fmt.Sprintf(other, "21001", "10.0.0.2:21000")},
+		},
+		"the host's address and all: the lower": {
+			[]string{"10.0.0.1:21002", "0.0.0.0:21001"},
+			[]string{"web 80/tcp at 21001", fmt.Sprintf(other, "21001", "10.0.0.1:21002")},
+		},
+		"another address beside IPv6": {
+			[]string{"172.17.0.1:21000", "[::]:21001"},
+			[]string{"? port 80/tcp: it is published at 172.17.0.1:21000 only, and consumers are sent to 10.0.0.1: publish it there or on all addresses"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := web(publishes(bind(tcp(80), tt.at...)))
+			assert.Equal(t, tt.want, lines(host.Map([]container.Container{c})))
+			pause := web(label(container.LabelName, "~internal~ecs~pause-web"), publishes(bind(tcp(80), tt.at...)))
+			pause.ID = pauseID
+			c.Mode, c.SharedWith, c.Published = container.Shared, pauseID, nil
+			assert.Subset(t, lines(host.Map([]container.Container{c, pause})), tt.want, "by the network of another")
+		})
+	}
+	assert.Equal(t, []string{"web 80/tcp at 21001", fmt.Sprintf(other, "21001", "172.17.0.1:21000")},
+		mapped(web(publishes(bind(tcp(80), "172.17.0.1:21000", "0.0.0.0:21001")))), "where the host's address is not known")
+}
+
+// A container that is taken out of its last network keeps its port mappings, and none of them is published.
+func TestMappedPortsThatDockerDoesNotPublish(t *testing.T) {
+	const connect = "connect it to a network that publishes ports (docker network connect)"
+	assert.Equal(t, []string{"- container: Docker publishes none of its mapped ports (80/tcp, 81/tcp) at present: " + connect},
+		mapped(web(publishes(), maps(tcp(80), tcp(81)))))
+	assert.Equal(t, []string{"? SERVICE_80_NAME: container port 80/tcp is mapped, and Docker does not publish it at present: " + connect},
+		mapped(web(publishes(), maps(tcp(80)), env("SERVICE_80_NAME", "time"))))
+	assert.Equal(t, []string{"? SERVICE_82_NAME: container port 82/tcp is not published; published are: none"},
+		mapped(web(publishes(), maps(tcp(80)), env("SERVICE_82_NAME", "time"))))
+	assert.Equal(t, []string{"- container: it has no port: add a port mapping"}, mapped(web(publishes(), exposes(tcp(80)))))
+}
+
 func TestHostMode(t *testing.T) {
+	const none = "- container: it has no port: add a port mapping, or name the port with SERVICE_<port>_NAME"
+	const exposedOnly = none + "; what its image exposes does not count on the host's network"
+	const beside = "- port 80/tcp: no port mapping names it, and what the image exposes does not count beside one on the host's network"
+	hand := func(different ...with) container.Container {
+		return web(append([]with{withoutECS, mode(container.Host)}, different...)...)
+	}
 	for name, tt := range map[string]struct {
 		container container.Container
 		want      []string
 	}{
-		"declared":       {web(mode(container.Host), exposes(tcp(8080))), []string{"web 8080/tcp at 8080"}},
-		"declared twice": {web(mode(container.Host), exposes(tcp(8080), tcp(8080))), []string{"web 8080/tcp at 8080"}},
-		"named":          {web(mode(container.Host), env("SERVICE_9000_NAME", "time")), []string{"time 9000/tcp at 9000"}},
-		"named, with others declared": {
-			web(mode(container.Host), exposes(tcp(8080), tcp(9000)), env("SERVICE_9000_NAME", "time")),
+		"mapped":       {web(mode(container.Host), maps(tcp(8080)), exposes(tcp(8080))), []string{"web 8080/tcp at 8080"}},
+		"mapped twice": {web(mode(container.Host), maps(tcp(8080), tcp(8080))), []string{"web 8080/tcp at 8080"}},
+		"mapped, of an image that exposes another port": {
+			web(mode(container.Host), maps(tcp(18080)), exposes(tcp(80), tcp(18080))), []string{"web 18080/tcp at 18080", beside},
+		},
+		"a mapped range": {
+			web(mode(container.Host), maps(tcp(18100), tcp(18101)), exposes(tcp(18100), tcp(18101))),
+			[]string{"web 18100/tcp at 18100", "web-18100 18100/tcp at 18100", "web-18101 18101/tcp at 18101"},
+		},
+		"mapped as UDP":                {web(mode(container.Host), maps(udp(53)), exposes(udp(53))), []string{"web-udp 53/udp at 53"}},
+		"exposed only":                 {web(mode(container.Host), exposes(tcp(80))), []string{exposedOnly}},
+		"neither mapped nor exposed":   {web(mode(container.Host)), []string{none}},
+		"exposed only, with a name":    {web(mode(container.Host), exposes(tcp(80)), env("SERVICE_NAME", "time")), []string{"time 80/tcp at 80"}},
+		"exposed only, with a weight":  {web(mode(container.Host), exposes(tcp(80)), env("SERVICE_WEIGHT", "3")), []string{exposedOnly}},
+		"exposed only, an empty name":  {web(mode(container.Host), exposes(tcp(80)), env("SERVICE_NAME", " ")), []string{exposedOnly}},
+		"exposed only, a hidden name":  {web(mode(container.Host), exposes(tcp(80)), env("SERVICE_NAME", "x"), label("SERVICE_NAME", "")), []string{exposedOnly}},
+		"exposed only, a port ignored": {web(mode(container.Host), exposes(tcp(80)), env("SERVICE_80_IGNORE", "1")), []string{exposedOnly}},
+		"mapped, with a name, and exposed": {
+			web(mode(container.Host), maps(tcp(18080)), exposes(tcp(80), tcp(18080)), env("SERVICE_NAME", "time")),
+			[]string{"time 18080/tcp at 18080", beside},
+		},
+		"named": {web(mode(container.Host), env("SERVICE_9000_NAME", "time")), []string{"time 9000/tcp at 9000"}},
+		"named, with others mapped and exposed": {
+			web(mode(container.Host), maps(tcp(8080)), exposes(tcp(80), tcp(9000)), env("SERVICE_9000_NAME", "time")),
 			[]string{"time 9000/tcp at 9000"},
 		},
-		"named, declared as UDP": {
+		"named, exposed as UDP": {
 			web(mode(container.Host), exposes(udp(53)), env("SERVICE_53_NAME", "dns")), []string{"dns 53/udp at 53"},
+		},
+		"named, exposed as UDP beside a mapping": {
+			web(mode(container.Host), maps(tcp(80)), exposes(tcp(80), udp(53)), env("SERVICE_53_NAME", "dns")), []string{"dns 53/udp at 53"},
+		},
+		"named, mapped as UDP, though TCP is exposed": {
+			web(mode(container.Host), maps(udp(53)), exposes(tcp(53), udp(53)), env("SERVICE_53_NAME", "dns")), []string{"dns 53/udp at 53"},
 		},
 		"named as UDP": {web(mode(container.Host), env("SERVICE_53_UDP_NAME", "dns")), []string{"dns 53/udp at 53"}},
 		"SCTP": {
-			web(mode(container.Host), exposes(container.Port{Number: 7, Proto: container.SCTP})),
+			web(mode(container.Host), maps(container.Port{Number: 7, Proto: container.SCTP})),
 			[]string{"? port 7/sctp: only tcp and udp are announced"},
 		},
-		"only weighted, so neither declared nor named": {
-			web(mode(container.Host), env("SERVICE_9000_WEIGHT", "3")),
-			[]string{"- container: it has no port: add a port mapping or, on the host's network or its task's own, let the image expose one"},
+		"only weighted, so neither mapped nor named": {web(mode(container.Host), env("SERVICE_9000_WEIGHT", "3")), []string{none}},
+		"run by hand": {hand(exposes(tcp(80)), env("SERVICE_NAME", "time")), []string{"time 80/tcp at 80"}},
+		"run by hand, mapped": {
+			hand(maps(tcp(8080)), exposes(tcp(80), tcp(8080)), env("SERVICE_NAME", "time")), []string{"time 8080/tcp at 8080", beside},
+		},
+		"run by hand, without a port": {
+			hand(env("SERVICE_NAME", "time")),
+			[]string{"? container: it has no port: add a port mapping, or name the port with SERVICE_<port>_NAME"},
 		},
 	} {
-		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, mapped(tt.container)) })
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, tt.want, mapped(tt.container))
+			owner := web(withoutECS, mode(container.Host), exposes(tcp(1)), maps(tcp(2)))
+			owner.ID = pauseID
+			c := tt.container
+			c.Mode, c.SharedWith = container.Shared, pauseID
+			assert.Subset(t, mapped(c, owner), tt.want, "by the network of another container")
+		})
 	}
 }
 
@@ -124,6 +231,8 @@ func TestSharedNetwork(t *testing.T) {
 	awsvpc := pause("~internal~ecs~pause", mode(container.None))
 
 	const own = "- container: the ECS agent runs it for its own purposes"
+	const awsvpcNoPort = "- container: no port of it is known: with awsvpc the host is not told of port mappings; " +
+		"let the image EXPOSE the port, or name it with SERVICE_<port>_NAME"
 	const neither = "- container: it has neither the label com.amazonaws.ecs.container-name nor a SERVICE_NAME or SERVICE_<port>_NAME setting"
 	const gone = `? container: it uses the network of container "bbbbbbbbbbbb", which does not run`
 	for name, tt := range map[string]struct {
@@ -142,6 +251,17 @@ func TestSharedNetwork(t *testing.T) {
 		"awsvpc, IPv4 in the form of IPv6": {
 			web(shares(pauseID), exposes(tcp(8080)), address("::ffff:10.0.7.7")), []container.Container{awsvpc},
 			[]string{"web 8080/tcp at 10.0.7.7:8080", own},
+		},
+		"awsvpc, no port": {web(shares(pauseID), address("10.0.7.7")), []container.Container{awsvpc}, []string{awsvpcNoPort, own}},
+		"awsvpc, two containers of a task": {
+			web(shares(pauseID), exposes(tcp(8080)), address("10.0.7.7")),
+			[]container.Container{awsvpc, web(shares(pauseID), label(container.LabelName, "envoy"), exposes(tcp(9901)), address("10.0.7.7"),
+				func(c *container.Container) { c.ID = "c" })},
+			[]string{"web 8080/tcp at 10.0.7.7:8080", "envoy 9901/tcp at 10.0.7.7:9901", own},
+		},
+		"awsvpc, UDP": {
+			web(shares(pauseID), exposes(udp(53)), address("10.0.7.7")), []container.Container{awsvpc},
+			[]string{"web-udp 53/udp at 10.0.7.7:53", own},
 		},
 		"awsvpc, address not known": {
 			web(shares(pauseID), exposes(tcp(8080))), []container.Container{awsvpc},
@@ -167,8 +287,18 @@ func TestSharedNetwork(t *testing.T) {
 			[]string{"metrics 81/tcp at 10081", neither},
 		},
 		"plain, of a container on the host's network": {
-			web(shares(pauseID), exposes(tcp(9000))), []container.Container{plain(mode(container.Host), exposes(tcp(80)))},
-			[]string{"web 9000/tcp at 9000", neither},
+			web(shares(pauseID), exposes(tcp(9000)), env("SERVICE_NAME", "time")),
+			[]container.Container{plain(mode(container.Host), exposes(tcp(80)), maps(tcp(81)))},
+			[]string{"time 9000/tcp at 9000", neither},
+		},
+		"plain, of a container without a port": {
+			web(shares(pauseID), exposes(tcp(9000))), []container.Container{plain(publishes())},
+			[]string{neither, `- container: it has no port: add a port mapping to container "ecs-shop-3-internalecspause", whose network it uses`},
+		},
+		"plain, of a container in no network": {
+			web(shares(pauseID), exposes(tcp(9000))), []container.Container{plain(publishes(), maps(tcp(80)))},
+			[]string{neither, "- container: Docker publishes none of its mapped ports (80/tcp) at present: " +
+				"connect it to a network that publishes ports (docker network connect)"},
 		},
 		"plain, of a container without network": {
 			web(shares(pauseID), exposes(tcp(9000))), []container.Container{plain(mode(container.None))},
@@ -203,6 +333,56 @@ func TestSharedNetwork(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			assert.ElementsMatch(t, tt.want, mapped(append(tt.others, tt.container)...))
 		})
+	}
+}
+
+// A network namespace lasts for one run of its owner. Whoever used it when the owner started again has what is left of it, in which
+// nobody is reached.
+func TestOwnerThatHasStartedAgain(t *testing.T) {
+	at := func(seconds int) with {
+		return func(c *container.Container) { c.StartedAt = time.Unix(1_800_000_000+int64(seconds), 0) }
+	}
+	owner := func(id string, different ...with) container.Container {
+		c := web(append([]with{withoutECS}, different...)...)
+		c.ID, c.Name = id, id
+		return c
+	}
+	shares := func(with string) with {
+		return func(c *container.Container) { c.Mode, c.SharedWith, c.Published = container.Shared, with, nil }
+	}
+	const reached = "web 80/tcp at 10080"
+	stale := func(name string) string {
+		return fmt.Sprintf("? container: container %q, whose network it uses, has started again since, with a new network: restart this one", name)
+	}
+	for name, tt := range map[string]struct {
+		all  []container.Container // the first of which is meant
+		want string
+	}{
+		"owner first":     {[]container.Container{web(shares("x"), at(2)), owner("x", at(1))}, reached},
+		"both at once":    {[]container.Container{web(shares("x"), at(1)), owner("x", at(1))}, reached},
+		"owner later":     {[]container.Container{web(shares("x"), at(1)), owner("x", at(2))}, stale("x")},
+		"both again":      {[]container.Container{web(shares("x"), at(4)), owner("x", at(3))}, reached},
+		"times not known": {[]container.Container{web(shares("x")), owner("x", at(3))}, reached},
+		"owner later, on the host's network": {
+			[]container.Container{web(shares("x"), at(1), env("SERVICE_80_NAME", "web")), owner("x", mode(container.Host), at(2))}, "web 80/tcp at 80",
+		},
+		"pause container of Service Connect later": {
+			[]container.Container{web(shares("x"), at(1)), owner("x", label(container.LabelName, "~internal~ecs~pause-web"), at(2))}, stale("x"),
+		},
+		"in a row": {
+			[]container.Container{web(shares("x"), at(3)), owner("x", shares("y"), at(2)), owner("y", at(1))}, reached,
+		},
+		"in a row, the last later": {
+			[]container.Container{web(shares("x"), at(3)), owner("x", shares("y"), at(2)), owner("y", at(4))}, stale("y"),
+		},
+		"in a row, the last later than the middle only": {
+			[]container.Container{web(shares("x"), at(4)), owner("x", shares("y"), at(2)), owner("y", at(3))}, stale("y"),
+		},
+		"in a row, the middle again: both have the network of the last": {
+			[]container.Container{web(shares("x"), at(2)), owner("x", shares("y"), at(3)), owner("y", at(1))}, reached,
+		},
+	} {
+		t.Run(name, func(t *testing.T) { assert.Contains(t, mapped(tt.all...), tt.want) })
 	}
 }
 

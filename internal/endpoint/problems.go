@@ -3,6 +3,7 @@ package endpoint
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 func (m *mapping) problem(subject, reason string) { m.add(subject, reason, false) }
@@ -13,7 +14,12 @@ func (m *mapping) chosen(subject, reason string) { m.add(subject, reason, true) 
 // unasked notes why the container is announced under no name: a fault where a setting gives it one, and else, for all that is
 // known, what its container definition means it to be.
 func (m *mapping) unasked(reason string) {
-	m.add("container", reason, !m.settings.explicit && setting(m.container, "SERVICE_NAME") == "")
+	m.add("container", reason, !m.asked())
+}
+
+// asked says whether a setting gives the container a name.
+func (m *mapping) asked() bool {
+	return m.settings.explicit || strings.TrimSpace(setting(m.container, "SERVICE_NAME")) != ""
 }
 
 // add notes the first problem of each subject.

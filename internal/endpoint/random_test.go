@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
@@ -37,6 +38,12 @@ func hold(t assert.TestingT, p endpoint.Policy, containers []container.Container
 		assert.True(t, byID[e.ContainerID].Live(), "announced while %s", byID[e.ContainerID].State)
 		assert.Contains(t, []container.Proto{container.TCP, container.UDP}, e.Port.Proto)
 		assert.NotZero(t, e.HostPort)
+		if c := byID[e.ContainerID]; c.Mode == container.Bridge && p.Address.IsValid() {
+			assert.True(t, slices.ContainsFunc(c.Published, func(b container.Binding) bool {
+				ip := b.HostIP.Unmap()
+				return b.Port == e.Port && b.HostPort == e.HostPort && (ip == p.Address || ip == netip.IPv4Unspecified())
+			}), "consumers do not reach %s at %d", e.Port, e.HostPort)
+		}
 		assert.True(t, !e.Address.IsValid() || e.Address.Is4(), "address %s", e.Address)
 		assert.True(t, 0 <= e.Weight && e.Weight <= p.MaxWeight, "weight %d", e.Weight)
 		k := key{e.Name, e.ContainerID, e.Port}
@@ -68,9 +75,10 @@ func hold(t assert.TestingT, p endpoint.Policy, containers []container.Container
 	turned := slices.Clone(containers)
 	slices.Reverse(turned)
 	for i, c := range turned {
-		turned[i].Published, turned[i].Exposed = slices.Clone(c.Published), slices.Clone(c.Exposed)
+		turned[i].Published, turned[i].Exposed, turned[i].Mapped = slices.Clone(c.Published), slices.Clone(c.Exposed), slices.Clone(c.Mapped)
 		slices.Reverse(turned[i].Published)
 		slices.Reverse(turned[i].Exposed)
+		slices.Reverse(turned[i].Mapped)
 	}
 	otherEndpoints, otherProblems := p.Map(turned)
 	assert.Equal(t, endpoints, otherEndpoints, "the order of containers or of their ports matters")
@@ -125,7 +133,10 @@ func containers() *rapid.Generator[[]container.Container] {
 			State:      rapid.SampledFrom([]container.State{container.Running, container.Running, container.Paused, "exited", "\n"}).Draw(t, "state"),
 			Mode:       rapid.SampledFrom([]container.Mode{container.Bridge, container.Bridge, container.Host, container.None, container.Shared, ""}).Draw(t, "mode"),
 			SharedWith: rapid.SampledFrom([]string{"a", "b", "x", "\x1b", ""}).Draw(t, "shared with"),
+			Image:      rapid.SampledFrom([]string{"", "web:1", "ecs-service-connect-agent:interface-v1"}).Draw(t, "image"),
+			StartedAt:  time.Unix(rapid.Int64Range(1, 3).Draw(t, "started"), 0),
 			Exposed:    rapid.SliceOfN(port, 0, 6).Draw(t, "exposed"),
+			Mapped:     rapid.SliceOfN(port, 0, 3).Draw(t, "mapped"),
 			Published:  rapid.SliceOfN(binding, 0, 8).Draw(t, "published"),
 			Address:    addr.Draw(t, "address"),
 		}
@@ -136,6 +147,7 @@ func containers() *rapid.Generator[[]container.Container] {
 func TestMapOfAnyContainers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := endpoint.Policy{Zone: "sd.internal", DefaultWeight: 1, MaxWeight: 100}
+		p.Address = rapid.SampledFrom([]netip.Addr{{}, netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")}).Draw(t, "host's address")
 		text := rapid.SampledFrom([]string{"", "{{.Service}}.{{.Cluster}}", "{{.Family}}{{.Family}}", "{{slice .Service 0 2}}"}).Draw(t, "template")
 		var err error
 		if p.Template, err = endpoint.ParseTemplate(text); err != nil {

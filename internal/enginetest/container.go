@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,8 +23,8 @@ import (
 const (
 	// ownerLabel is on every container of a test and holds the process ID of that test.
 	ownerLabel = "ecssd.test"
-	// ExposedLabel holds the ports that a container exposes, with commas between, which the Engine does not list.
-	ExposedLabel = "ecssd.test.exposed"
+	// MappedLabel holds a port that a container on the host's network maps, which the Engine does not list.
+	MappedLabel = "ecssd.test.mapped"
 )
 
 // Options say what to run. The zero Options run the service on 8080/tcp of the default bridge, unpublished.
@@ -34,8 +33,8 @@ type Options struct {
 	Args        []string
 	Labels      map[string]string
 	Env         []string
-	Publish     []string // as docker run -p: "8080", "53/udp", "127.0.0.1::8080", "18080:8080/tcp"
-	Expose      []string // "8080/tcp"
+	Publish     []string // as docker run -p: "8080", "53/udp", "127.0.0.1::8080", "18080:8080/tcp"; on the host's network mapped only
+	Expose      []string // "8080/tcp", as an image exposes it
 	Network     string   // "bridge" (default), "host", "none", "container:<ID>"
 	Health      *api.HealthConfig
 	Restart     api.RestartPolicyMode
@@ -46,9 +45,9 @@ type Options struct {
 }
 
 // OnHost are the options of a container that is cheap to start: it shares the host's network, on which it listens on nothing, and
-// exposes 8080/tcp. To make networks is most of what it costs the Engine to start one.
+// maps 8080/tcp. To make networks is most of what it costs the Engine to start one.
 func OnHost() Options {
-	return Options{Network: "host", Expose: []string{"8080/tcp"}, Args: []string{"-tcp", ""}}
+	return Options{Network: "host", Publish: []string{"8080"}, Args: []string{"-tcp", ""}}
 }
 
 // Container is a container that was started for a test and goes with it.
@@ -114,8 +113,10 @@ func Create(t testing.TB, o Options) *Container {
 		exposed[nat.Port(port)] = struct{}{}
 	}
 	labels := map[string]string{ownerLabel: strconv.Itoa(os.Getpid())}
-	if len(o.Expose) > 0 {
-		labels[ExposedLabel] = strings.Join(o.Expose, ",")
+	for port := range bindings {
+		if o.Network == "host" {
+			labels[MappedLabel] = string(port)
+		}
 	}
 	maps.Copy(labels, o.Labels)
 	c := &Container{Name: o.Name, t: t, cli: cli}

@@ -86,7 +86,7 @@ func FuzzIdentify(f *testing.F) {
 
 // Whatever is on the ECS agent's port, the tasks are what it said: as many, in order, and no address that is none.
 func FuzzTasks(f *testing.F) {
-	f.Add([]byte(`{"Tasks":[{"Arn":"a","DesiredStatus":"STOPPED","Containers":[{"DockerId":"x","Ports":[{"ContainerPort":80,"Protocol":"tcp"}],"Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0.1"],"IPv6Addresses":["2001:db8::4"]}]}]}]}`))
+	f.Add([]byte(`{"Tasks":[{"Arn":"a","DesiredStatus":"STOPPED","Containers":[{"DockerId":"x","RestartCount":0,"Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0.1"],"IPv6Addresses":["2001:db8::4"]}]}]}]}`))
 	f.Add([]byte(`{"Tasks":[{"Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["", "10.0.0", "10.0.0.1"]},{"NetworkMode":"bridge","IPv4Addresses":["172.17.0.2"]}]}]}]}`))
 	f.Add([]byte(`{"Tasks":[{"Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"bridge","IPv4Addresses":["172.17.0.2"]},{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0.1"]}]}]}]}`))
 	f.Add([]byte(`{"tasks":[{"containers":[{"dockerid":"x","ports":[{"containerport":65536}]}]}]}`))
@@ -113,9 +113,9 @@ func FuzzTasks(f *testing.F) {
 			Tasks []struct {
 				DesiredStatus string
 				Containers    []struct {
-					DockerID string `json:"DockerId"`
-					Ports    []any
-					Networks []struct {
+					DockerID     string `json:"DockerId"`
+					RestartCount any
+					Networks     []struct {
 						NetworkMode                  string
 						IPv4Addresses, IPv6Addresses []string
 					}
@@ -133,7 +133,7 @@ func FuzzTasks(f *testing.F) {
 			for k, c := range task.Containers {
 				as := said.Tasks[i].Containers[k]
 				assert.Equal(t, as.DockerID, c.DockerID)
-				assert.Len(t, c.Ports, len(as.Ports))
+				assert.Equal(t, as.RestartCount != nil, c.Restarts)
 				if !c.Address.IsValid() {
 					continue
 				}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"time"
 )
 
@@ -19,13 +18,12 @@ type Task struct {
 
 // TaskContainer is one container of a task. ECS's own containers are not among them.
 type TaskContainer struct {
-	DockerID string
+	DockerID string // empty while the container does not exist yet
 	// Address is the IPv4 address of the task's own network interface (awsvpc), or the IPv6 address where it has no other; the
 	// zero Addr in every other network mode, and before ECS knows it.
 	Address netip.Addr
-	// Ports are the container's ports with their protocols, "8080/tcp", as the task definition maps them; before ECS knows the
-	// bindings too.
-	Ports []string
+	// Restarts says whether the container definition has a restart policy. The ECS agent carries it out, and Docker is told of none.
+	Restarts bool
 }
 
 // Introspection is the ECS agent's introspection API, which it serves to its host alone.
@@ -101,18 +99,17 @@ func (i *Introspection) get(ctx context.Context, path string) (io.ReadCloser, er
 	return response.Body, nil
 }
 
-// decodeTasks reads the answer to /v1/tasks. Only awsvpc tasks have Networks; an address that cannot be read counts as none.
+// decodeTasks reads the answer to /v1/tasks. Only awsvpc tasks have Networks; an address that cannot be read counts as none. Only
+// containers with a restart policy have a RestartCount, from 0 on. Ports are not read: Docker tells more of them (amazon-ecs-agent 1.105.1 writes each binding twice, nothing of a mapping with
+// awsvpc, and of a range of ports on the host's network the protocol alone).
 func decodeTasks(body io.Reader) ([]Task, error) {
 	var answer struct {
 		Tasks []struct {
 			DesiredStatus string
 			Containers    []struct {
-				DockerID string `json:"DockerId"`
-				Ports    []struct {
-					ContainerPort uint16
-					Protocol      string
-				}
-				Networks []struct {
+				DockerID     string `json:"DockerId"`
+				RestartCount *json.RawMessage
+				Networks     []struct {
 					NetworkMode   string
 					IPv4Addresses []string
 					IPv6Addresses []string
@@ -127,10 +124,7 @@ func decodeTasks(body io.Reader) ([]Task, error) {
 	for _, t := range answer.Tasks {
 		task := Task{DesiredStatus: t.DesiredStatus}
 		for _, c := range t.Containers {
-			found := TaskContainer{DockerID: c.DockerID}
-			for _, p := range c.Ports {
-				found.Ports = append(found.Ports, strconv.Itoa(int(p.ContainerPort))+"/"+p.Protocol)
-			}
+			found := TaskContainer{DockerID: c.DockerID, Restarts: c.RestartCount != nil}
 			for _, n := range c.Networks {
 				if n.NetworkMode != "awsvpc" {
 					continue

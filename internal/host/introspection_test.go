@@ -2,9 +2,11 @@ package host
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -109,9 +111,13 @@ func TestDecodeTasks(t *testing.T) {
 		"null containers": {`{"Tasks":[{"Arn":"a","Containers":null}]}`, []Task{{}}},
 		"null networks":   {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Networks":null,"Ports":null}]}]}`, []Task{{Containers: []TaskContainer{{DockerID: "x"}}}}},
 		"null addresses":  {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":null}]}]}]}`, []Task{{Containers: []TaskContainer{{DockerID: "x"}}}}},
-		"ports": {
-			`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Ports":[{"ContainerPort":80,"Protocol":"tcp"},{"ContainerPort":53,"Protocol":"udp","HostPort":53}]}]}]}`,
-			[]Task{{Containers: []TaskContainer{{DockerID: "x", Ports: []string{"80/tcp", "53/udp"}}}}},
+		"ports, which matter to nobody": {
+			`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Ports":[{"ContainerPort":70000,"Protocol":"tcp"},{"Protocol":"udp"}]}]}]}`,
+			[]Task{{Containers: []TaskContainer{{DockerID: "x"}}}},
+		},
+		"a restart policy": {
+			`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","RestartCount":0},{"DockerId":"y","RestartCount":7},{"DockerId":"z","RestartCount":null}]}]}`,
+			[]Task{{Containers: []TaskContainer{{DockerID: "x", Restarts: true}, {DockerID: "y", Restarts: true}, {DockerID: "z"}}}},
 		},
 		"IPv6 only":        {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"` + webID + `","Networks":[{"NetworkMode":"awsvpc","IPv6Addresses":["2001:db8::4"]}]}]}]}`, []Task{v6}},
 		"a broken address": {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"` + webID + `","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0"],"IPv6Addresses":["2001:db8::4"]}]}]}]}`, []Task{v6}},
@@ -122,6 +128,33 @@ func TestDecodeTasks(t *testing.T) {
 			assert.Equal(t, c.want, got)
 		})
 	}
+}
+
+// The file was recorded from Amazon ECS agent 1.105.1, Docker Engine 20.10.24.
+func TestDecodeTasksOfAnECSAgent(t *testing.T) {
+	recorded, err := os.Open("testdata/ecs-agent/tasks.json")
+	require.NoError(t, err)
+	defer recorded.Close()
+	tasks, err := decodeTasks(recorded)
+	require.NoError(t, err)
+	addresses, restarts, desired := map[string]netip.Addr{}, []string{}, map[string]int{}
+	for _, task := range tasks {
+		desired[task.DesiredStatus]++
+		for _, c := range task.Containers {
+			if c.Address.IsValid() {
+				addresses[fmt.Sprintf("%.12s", c.DockerID)] = c.Address
+			}
+			if c.Restarts {
+				restarts = append(restarts, fmt.Sprintf("%.12s", c.DockerID))
+			}
+		}
+	}
+	assert.Equal(t, map[string]int{"RUNNING": 14, "STOPPED": 6}, desired)
+	ended, runs := netip.MustParseAddr("10.0.1.7"), netip.MustParseAddr("10.0.1.8")
+	assert.Equal(t, map[string]netip.Addr{
+		"ba1aa06cfb3e": ended, "": ended, "3783cbc04fa1": runs, "1faeac25ab4c": runs, "c08a0914a092": runs,
+	}, addresses, "of the tasks with awsvpc; one of their containers was never made")
+	assert.Equal(t, []string{"22594762ac18", "de9e31aa862a", "c89940327ee9"}, restarts)
 }
 
 func FuzzDecodeTasks(f *testing.F) {

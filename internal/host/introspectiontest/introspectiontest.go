@@ -29,16 +29,18 @@ type Container struct {
 	Name       string
 	Image      string
 	ImageID    string
-	Ports      []Port    `json:",omitempty"`
+	Ports      []Port    `json:",omitempty"` // never with network mode awsvpc
 	Networks   []Network `json:",omitempty"` // only with network mode awsvpc
+	// RestartCount is there, from 0 on, where the container definition has a restart policy.
+	RestartCount *int `json:",omitempty"`
 }
 
-// Port is a published port; HostPort is absent before it is known.
+// Port is a published port, which the agent writes once for each of its bindings, over IPv4 and IPv6; HostPort is absent before it is
+// known. Of a range with network mode host there is the Protocol alone.
 type Port struct {
 	ContainerPort uint16 `json:",omitempty"`
 	Protocol      string `json:",omitempty"`
 	HostPort      uint16 `json:",omitempty"`
-	HostIP        string `json:"HostIp,omitempty"`
 }
 
 // Network is a network interface of the task's own.

@@ -121,14 +121,9 @@ func container(in api.InspectResponse, byID map[string]api.InspectResponse) flee
 	return c
 }
 
-// bindings of the published ports; with the host's network those that are exposed.
+// bindings of the published ports. With the host's network there are none: ECS tells of those ports in the task definition alone.
 func bindings(in api.InspectResponse) []fleet.Binding {
 	var result []fleet.Binding
-	if in.HostConfig.NetworkMode.IsHost() {
-		for p := range in.Config.ExposedPorts {
-			result = append(result, fleet.Binding{ContainerPort: p.Int(), HostPort: p.Int(), Protocol: p.Proto(), BindIP: "0.0.0.0"})
-		}
-	}
 	for p, hosts := range in.NetworkSettings.Ports {
 		for _, h := range hosts {
 			if port, err := strconv.Atoi(h.HostPort); err == nil {
@@ -209,7 +204,9 @@ func definition(in api.InspectResponse) fleet.ContainerDefinition {
 		return cmp.Or(cmp.Compare(a.Int(), b.Int()), cmp.Compare(a.Proto(), b.Proto()))
 	}) {
 		host := 0
-		if hosts := in.HostConfig.PortBindings[p]; len(hosts) > 0 {
+		if in.HostConfig.NetworkMode.IsHost() {
+			host = p.Int() // whatever the binding says
+		} else if hosts := in.HostConfig.PortBindings[p]; len(hosts) > 0 {
 			host, _ = strconv.Atoi(hosts[0].HostPort) // none: chosen by the host
 		}
 		d.Ports = append(d.Ports, fleet.Port{ContainerPort: p.Int(), HostPort: host, Protocol: p.Proto()})
