@@ -71,7 +71,7 @@ func TestHostNetwork(t *testing.T) {
 	// Its image exposes another port than the one that is mapped; the container beside it exposes that one, too, and maps none.
 	w.container("side", enginetest.Options{Network: "host", Expose: []string{"80/tcp"}, Args: []string{"-tcp", ""}})
 	c := w.container("web", enginetest.Options{Network: "host", Publish: []string{port}, Expose: []string{"80/tcp"}, Args: []string{"-tcp", port}})
-	w.has("web", 1, 5*time.Second)
+	w.has("web", 1, time.Minute)
 	assert.Equal(t, []sandbox.Set{hostRecord(), w.srv("web", "ecs", c, port+"/tcp", 1, "1 1 "+port+" "+hostTarget)}, w.own())
 }
 
@@ -108,7 +108,7 @@ func TestServiceConnectInBridgeMode(t *testing.T) {
 		Labels: enginetest.ECSLabels("~internal~ecs~pause-" + w.prefix + "web"), Publish: []string{"8080"}, Args: []string{"-tcp", "9"},
 	})
 	c := w.container("web", enginetest.Options{Network: "container:" + pause.ID})
-	w.has("web", 1, 5*time.Second)
+	w.has("web", 1, time.Minute)
 	value := fmt.Sprintf("1 1 %d %s", pause.HostPort("8080/tcp"), hostTarget)
 	assert.Equal(t, []sandbox.Set{hostRecord(), w.srv("web", "ecs", c, "8080/tcp", 1, value)}, w.own())
 
@@ -122,7 +122,7 @@ func TestServiceConnectInBridgeMode(t *testing.T) {
 	assert.Contains(t, string(explained), "has started again since, with a new network: restart this one")
 	assert.Equal(t, at, startedAt(t, c), "it has run on meanwhile")
 	require.NoError(t, cli.ContainerRestart(t.Context(), c.ID, api.StopOptions{}))
-	w.has("web", 1, 10*time.Second)
+	w.has("web", 1, time.Minute)
 }
 
 func TestContainersOfECSItselfAreNeverAnnounced(t *testing.T) {
