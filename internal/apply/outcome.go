@@ -33,7 +33,6 @@ func (w *Writer) tell() {
 	if w.cfg.Told == nil {
 		return
 	}
-	byKey := func(a, b record.Key) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.SetID, b.SetID)) }
 	for _, key := range slices.SortedFunc(maps.Keys(w.told), byKey) {
 		if _, ok := w.known[key]; !ok {
 			w.cfg.Told(Outcome{Kind: BecameAbsent, Record: w.told[key]})
@@ -61,4 +60,9 @@ func (w *Writer) assumeTold(e plan.Entry) {
 	if w.cfg.Told != nil && e.Record.Type == record.SRV && !e.Doubt {
 		w.told[e.Record.Key()] = e.Record
 	}
+}
+
+// byKey orders records of one type.
+func byKey(a, b record.Key) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.SetID, b.SetID))
 }

@@ -187,8 +187,8 @@ func (q *quarantine) against(c plan.Change, addition bool) *refused {
 	return nil
 }
 
-// admit returns the changes that may be sent now, up to limit of them (0: all), and when others may be. Changes that were refused
-// before go out only where no fresh ones wait, since they may spoil the batch.
+// admit returns the changes that may be sent now, and when others may be. Changes that were refused before go out only where no
+// fresh ones wait, since they may spoil the batch, and up to limit of them (0: all).
 func (q *quarantine) admit(changes []plan.Change, now time.Time, limit int) (admitted []plan.Change, due time.Time) {
 	var fresh, free []plan.Change
 	waiting := map[cause][]plan.Change{}
@@ -212,7 +212,7 @@ func (q *quarantine) admit(changes []plan.Change, now time.Time, limit int) (adm
 	}
 	switch {
 	case len(fresh) > 0:
-		return fresh[:upTo(limit, len(fresh))], due
+		return fresh, due
 	case len(free) > 0:
 		return q.oldest(free, upTo(limit, len(free))), due
 	case len(waiting) == 0 || due.After(now):

@@ -7,12 +7,15 @@ import (
 	"time"
 
 	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
 )
 
 // Status is how a Writer stands.
 type Status struct {
-	Pending  []plan.Change // to be made, those refused left out
-	Refused  []Refused
+	Pending []plan.Change // to be made, those refused left out
+	Refused []Refused
+	// Waiting holds the SRV records that are not in the zone since Route 53 refuses the A record that they point to, with its name.
+	Waiting  map[record.Key]string
 	Err      error     // why the last call failed; nil where it did not
 	Retry    time.Time // the next call after a failed one
 	LastGood time.Time // the last call that was applied; zero if none was
@@ -47,10 +50,14 @@ func (w *Writer) Status() Status {
 	if w.lastErr != nil {
 		s.Retry = w.pace.blocked
 	}
+	s.Waiting = map[record.Key]string{}
+	for key := range w.waiting() {
+		s.Waiting[key] = targetOf(w.wishes[key].Record)
+	}
 	if w.wishes != nil {
 		s.Pending = slices.DeleteFunc(plan.Diff(w.known, w.desired()), func(c plan.Change) bool {
 			_, held := w.quarantine.held[c.Record.Key()]
-			return held
+			return held || s.Waiting[c.Record.Key()] != "" && c.Action != plan.Delete
 		})
 	}
 	for _, r := range w.quarantine.held {

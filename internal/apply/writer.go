@@ -79,7 +79,11 @@ type Writer struct {
 	ttls       map[group]int64     // TTLs that other hosts' records force on a name
 	quarantine quarantine
 	pace       pace
-	limit      int // changes in a batch, while a refused one is being narrowed down; 0: no limit
+	addresses  map[string][]record.Record // the A records wanted, by name
+	leads      map[string]lead            // where names lead of which the A record is refused
+	read       map[string]time.Time       // when that was read
+	waited     map[record.Key]bool        // SRV records of which it was said that they wait for an A record
+	limit      int                        // changes in a batch, while a refused one is being narrowed down; 0: no limit
 	lastErr    error
 	denied     error // the refusal of a first attempt for want of permission; nil once Route 53 has judged a batch by its content
 	deniedAt   time.Time
@@ -114,6 +118,7 @@ func New(cfg Config) *Writer {
 		cfg: cfg, wake: make(chan struct{}, 1), unsaved: make(chan struct{}, 1),
 		known: known, saved: maps.Clone(known), ttls: map[group]int64{},
 		quarantine: newQuarantine(), told: map[record.Key]record.Record{},
+		leads: map[string]lead{}, read: map[string]time.Time{}, waited: map[record.Key]bool{},
 	}
 	for _, e := range known {
 		w.assumeTold(e)
@@ -134,6 +139,7 @@ func (w *Writer) Want(wishes []Wish, since time.Time) {
 			w.known[key] = e
 		}
 	}
+	w.addresses = addressesOf(w.wishes)
 	if w.since.IsZero() {
 		w.since = since
 	}
@@ -283,8 +289,10 @@ func (w *Writer) batch(now time.Time) (batch []plan.Change, due time.Time) {
 			w.presume(c, r.reason, r.message)
 		}
 	}
-	changes, due = w.quarantine.admit(changes, now, w.limit)
-	return changes[:plan.Batch(changes)], due
+	w.forgetTargets()
+	w.sayWaiting()
+	changes, due = w.quarantine.admit(w.withTargets(changes), now, w.limit)
+	return w.cut(changes, w.limit), due
 }
 
 // desired gives the records wanted, as far as other writers leave the choice. The caller holds mu.
@@ -292,7 +300,7 @@ func (w *Writer) desired() []record.Record {
 	records := make([]record.Record, 0, len(w.wishes))
 	for key, wish := range w.wishes {
 		r := wish.Record
-		if _, there := w.known[key]; wish.IfKnown && !there {
+		if _, there := w.known[key]; wish.IfKnown && !there || w.misleads(r) {
 			continue
 		}
 		if keepsMark(w.known[key], wish) {
@@ -367,6 +375,7 @@ func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
 	w.mu.Unlock()
 	if refusal != nil {
 		w.refused(ctx, batch, refusal)
+		w.readTarget(ctx)
 	}
 	w.mu.Lock()
 	w.tell()

@@ -36,6 +36,8 @@ type zone struct {
 	zoneMax      int
 	denied       func(record.Record) bool // refused, and not said which
 	conflict     func(record.Record) bool // somebody's record that is not weighted has its name
+	paired       bool                     // no SRV record of ours may be written that does not lead to the address of its target's name
+	meddled      time.Time                // when strangers last changed A records of our names
 	stubborn     map[record.Key]bool      // a DELETE of it is refused as if it had other values
 	latency      time.Duration
 	fault        func() (err error, applied bool) // before a call; nil: none
@@ -157,14 +159,18 @@ func (z *zone) checkCall(changes []plan.Change) {
 func (z *zone) apply(changes []plan.Change) error {
 	next := maps.Clone(z.records)
 	refusal := &plan.Refusal{Named: map[plan.Change]plan.Reason{}, Message: "refused"}
-	refuse := func(c plan.Change, reason plan.Reason) { refusal.Named[c] = reason }
+	refuse := func(c plan.Change, reason plan.Reason) {
+		if refusal.Named[c] == "" {
+			refusal.Named[c] = reason
+		}
+	}
 	for _, c := range changes {
 		key := c.Record.Key()
 		have, there := next[key]
 		switch {
 		case z.denied != nil && z.denied(c.Record):
 			return &plan.Refusal{Reason: plan.Denied, Message: "is not authorized to perform"}
-		case z.conflict != nil && c.Action != plan.Delete && z.conflict(c.Record):
+		case c.Action != plan.Delete && (z.conflict != nil && z.conflict(c.Record) || simple(next, key)):
 			refuse(c, plan.Conflict)
 		case c.Action == plan.Delete && !there:
 			refuse(c, plan.NotFound)
@@ -194,8 +200,43 @@ func (z *zone) apply(changes []plan.Change) error {
 	if len(refusal.Named) > 0 {
 		return refusal
 	}
+	if z.paired {
+		z.checkPairs(next)
+	}
 	z.records = next
 	return nil
+}
+
+// simple reports whether a record set that is not weighted has a name.
+func simple(records map[record.Key]record.Record, key record.Key) bool {
+	_, there := records[record.Key{Name: key.Name, Type: key.Type}]
+	return there && key.SetID != ""
+}
+
+// checkPairs holds the writer to what it promises of SRV records: none comes into the zone that leads to another host, or nowhere.
+// The caller holds mu.
+func (z *zone) checkPairs(next map[record.Key]record.Record) {
+	for key, r := range next {
+		had, there := z.records[key]
+		host := strings.Fields(r.Value)
+		if key.Type != record.SRV || !owns(r) || there && had.Value == r.Value {
+			continue
+		}
+		label, _, _ := strings.Cut(host[3], ".")
+		address := strings.ReplaceAll(strings.TrimPrefix(label, "ip-"), "-", ".")
+		found, ours, elsewhere := 0, false, false
+		for other, a := range next {
+			if other.Name == host[3] && other.Type == record.A {
+				found++
+				ours = ours || owns(a) && a.Value == address
+				elsewhere = elsewhere || a.Value != address
+			}
+		}
+		if !ours && time.Since(z.meddled) > 4*probeAtMost { // in which it is found out
+			assert.NotZero(z.t, found, "leads nowhere: %+v", r)
+			assert.False(z.t, elsewhere, "leads elsewhere: %+v", r)
+		}
+	}
 }
 
 func count(records map[record.Key]record.Record, key record.Key) (n int) {
