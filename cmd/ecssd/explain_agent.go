@@ -38,7 +38,7 @@ func (e explanation) told(out io.Writer) {
 		fmt.Fprintf(out, "failing    the last call to Route 53: %s%s\n", s.Calls.Error, e.again(s.Calls.Retry))
 	}
 	for _, r := range s.Refused {
-		if e.about(r.Record) {
+		if e.about(r.Record) || e.waitsFor(r.Record) {
 			fmt.Fprintf(out, "refused    %s: %s\n", r.changeState, r.Message)
 			if r.Advice != "" {
 				fmt.Fprintf(out, "to do      %s\n", r.Advice)
@@ -97,6 +97,16 @@ func (e explanation) announced(out io.Writer, c containerState) {
 func (e explanation) about(r recordState) bool {
 	id, ok := record.ParseSetID(r.SetID)
 	return ok && id.Container == e.subject.ID
+}
+
+// waitsFor reports whether a record is an A record that a record of the container waits for.
+func (e explanation) waitsFor(r recordState) bool {
+	for _, c := range e.agent.Containers {
+		if c.ID == e.subject.ID && r.Type == string(record.A) {
+			return slices.ContainsFunc(c.Endpoints, func(p endpointState) bool { return p.WaitsFor == r.Name })
+		}
+	}
+	return false
 }
 
 // when gives a time with its distance from the time of the agent's answer.

@@ -68,7 +68,7 @@ const (
 	isServing = "serving" // consumers are sent to it; with weight 0 as asked only where all others have 0
 	isStandby = "standby" // weight 0, though it asks for more
 	isPending = "pending" // a change of its record is still to be made
-	isRefused = "refused" // Route 53 refuses the change of its record
+	isRefused = "refused" // Route 53 refuses the change of its record, or of the A record that it points to
 )
 
 type endpointState struct {
@@ -77,11 +77,12 @@ type endpointState struct {
 	Address string `json:"address,omitempty"`
 	// HostPort is what consumers connect to at Address.
 	HostPort uint16       `json:"host_port"`
-	Asked    int          `json:"asked"`            // the weight that the container asks for
-	Weight   int64        `json:"weight"`           // what Route 53 goes by now; 0 where there is no record
-	State    string       `json:"state"`            // serving, standby, pending or refused
-	Why      string       `json:"why,omitempty"`    // it is not serving
-	Record   *recordState `json:"record,omitempty"` // that the zone holds, as far as the host knows
+	Asked    int          `json:"asked"`               // the weight that the container asks for
+	Weight   int64        `json:"weight"`              // what Route 53 goes by now; 0 where there is no record
+	State    string       `json:"state"`               // serving, standby, pending or refused
+	Why      string       `json:"why,omitempty"`       // it is not serving
+	WaitsFor string       `json:"waits_for,omitempty"` // name of the A record that it points to, where Route 53 refuses that
+	Record   *recordState `json:"record,omitempty"`    // that the zone holds, as far as the host knows
 }
 
 type recordState struct {
@@ -169,12 +170,12 @@ func tell(zone string, readiness *agent.Readiness, a *agent.Agent, now time.Time
 		s.Recent = append(s.Recent, appliedState{tellChange(done.Change), done.At.UTC()})
 	}
 	for _, c := range status.Containers {
-		s.Containers = append(s.Containers, tellContainer(c, owner, status.HostStandby, unsettled))
+		s.Containers = append(s.Containers, tellContainer(c, owner, status, unsettled))
 	}
 	return s
 }
 
-func tellContainer(c agent.Container, owner record.Owner, hostStandby string, unsettled map[record.Key]string) containerState {
+func tellContainer(c agent.Container, owner record.Owner, status agent.Status, unsettled map[record.Key]string) containerState {
 	s := containerState{
 		ID: c.ID, Name: printable(c.Name), Service: printable(endpoint.Service(c.Container)),
 		TaskARN: printable(c.Labels[container.LabelTaskARN]), State: string(c.State), Health: string(c.Health), Started: c.StartedAt.UTC(),
@@ -198,7 +199,7 @@ func tellContainer(c agent.Container, owner record.Owner, hostStandby string, un
 			held := tellRecord(e.Known.Record)
 			told.Record = &held
 		}
-		if told.Why = whyStandby(c, e, hostStandby); told.Why != "" {
+		if told.Why = whyStandby(c, e, status.HostStandby); told.Why != "" {
 			told.State = isStandby
 		}
 		switch unsettled[e.Wanted.Key()] {
@@ -206,6 +207,10 @@ func tellContainer(c agent.Container, owner record.Owner, hostStandby string, un
 			told.State, told.Why = isRefused, "Route 53 refuses the change"
 		case isPending:
 			told.State, told.Why = isPending, "its record is still to be written"
+		}
+		if name := status.Zone.Waiting[e.Wanted.Key()]; name != "" {
+			told.State, told.Why = isRefused, "Route 53 refuses the A record "+name+" that it points to"
+			told.WaitsFor = name
 		}
 		s.Endpoints = append(s.Endpoints, told)
 	}
