@@ -254,6 +254,11 @@ func (a *Agent) takeHints(m mail, v *view) (changed bool) {
 			v.kills = slices.DeleteFunc(v.kills, func(k kill) bool { return k.ContainerID == id })
 			delete(a.died, id)
 			fallen = a.stops.started(id, h.Time) || fallen
+		case container.Network:
+			// One of a container that is not known to run is part of its start or end, of which there is an event of its own.
+			if _, dirty := v.dirty[id]; !known && !dirty {
+				continue
+			}
 		case container.Die:
 			a.died[id] = died{h.Time, v.begun}
 			if known && !past && !c.StartedAt.After(h.Time) {

@@ -38,7 +38,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		Writer: apply.NewMetrics(registry),
 		events: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "ecssd_engine_events_total", Help: "Events of the Engine received, by action: start, kill, die, other.",
+			Name: "ecssd_engine_events_total", Help: "Events of the Engine received, by action: start, kill, die, network, other.",
 		}, []string{"action"}),
 		snapshots: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "ecssd_snapshots_total", Help: "Looks at the Engine's containers, by outcome: ok, failed.",
@@ -60,7 +60,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		}),
 	}
 	// A series that begins only with its first event hides that event from rate().
-	for _, action := range []container.Action{container.Start, container.Kill, container.Die, container.Other} {
+	for _, action := range []container.Action{container.Start, container.Kill, container.Die, container.Network, container.Other} {
 		m.events.WithLabelValues(string(action))
 	}
 	for _, outcome := range []string{"ok", "failed"} {

@@ -19,5 +19,7 @@ const (
 	Start Action = "start"
 	Kill  Action = "kill" // a signal was sent, not necessarily a deadly one
 	Die   Action = "die"
-	Other Action = "other"
+	// Network: it was connected to a network or disconnected from one, which each start and each end does, too.
+	Network Action = "network"
+	Other   Action = "other"
 )

@@ -194,6 +194,11 @@ func TestDecodeEvent(t *testing.T) {
 		return container.Hint{ContainerID: "c0ffee", Action: action, Signal: signal, Service: service,
 			Time: time.Unix(1_700_000_000, 1)}
 	}
+	network := func(action events.Action, attributes map[string]string) events.Message {
+		m := event(action, attributes)
+		m.Type, m.Actor.ID = events.NetworkEventType, "5f6046f044bb"
+		return m
+	}
 	ecs := map[string]string{container.LabelName: "web"}
 	tests := []struct {
 		name  string
@@ -213,6 +218,9 @@ func TestDecodeEvent(t *testing.T) {
 		{"service is of die only", event("start", ecs), hint(container.Start, 0, "")},
 		{"health", event("health_status: healthy", nil), hint(container.Other, 0, "")},
 		{"pause", event("pause", nil), hint(container.Other, 0, "")},
+		{"connect", network("connect", map[string]string{"container": "c0ffee", "name": "bridge"}), hint(container.Network, 0, "")},
+		{"disconnect", network("disconnect", map[string]string{"container": "c0ffee"}), hint(container.Network, 0, "")},
+		{"end of a network", network("destroy", nil), container.Hint{Action: container.Network, Time: time.Unix(1_700_000_000, 1)}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { assert.Equal(t, test.want, decodeEvent(test.event)) })

@@ -18,7 +18,7 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 )
 
-// Follow subscribes to the Engine's container events, calls connected once the Engine has accepted the subscription, then
+// Follow subscribes to the Engine's events of containers and of their networks, calls connected once the Engine has accepted the subscription, then
 // hint for each event, until the stream or ctx ends. It always returns an error; io.EOF is in it where the Engine ended
 // the stream in order. Both callbacks are called from this goroutine and must be quick: for a subscriber that does not
 // read, the Engine drops events without a word.
@@ -49,8 +49,11 @@ func (e *Engine) Follow(ctx context.Context, connected func(), hint func(contain
 			}
 			return fmt.Errorf("read the Docker Engine's events: %w", err)
 		}
-		if m.Type == events.ContainerEventType {
-			hint(decodeEvent(m))
+		if m.Type != events.ContainerEventType && m.Type != events.NetworkEventType {
+			continue
+		}
+		if h := decodeEvent(m); h.ContainerID != "" { // it is none where a network is destroyed
+			hint(h)
 		}
 	}
 }
@@ -58,6 +61,7 @@ func (e *Engine) Follow(ctx context.Context, connected func(), hint func(contain
 // The actions that matter. Left out are above all exec_*: each run of a health check makes three of them.
 var followed = filters.NewArgs(
 	filters.Arg("type", string(events.ContainerEventType)),
+	filters.Arg("type", string(events.NetworkEventType)),
 	filters.Arg("event", string(events.ActionStart)),
 	filters.Arg("event", string(events.ActionKill)),
 	filters.Arg("event", string(events.ActionDie)),
@@ -66,6 +70,10 @@ var followed = filters.NewArgs(
 	filters.Arg("event", string(events.ActionDestroy)),
 	filters.Arg("event", string(events.ActionRename)),
 	filters.Arg("event", string(events.ActionHealthStatus)), // matches "health_status: healthy" and the others
+	// Of networks. A container that is connected to another network, or disconnected from one, may have its ports published at
+	// others of the host.
+	filters.Arg("event", string(events.ActionConnect)),
+	filters.Arg("event", string(events.ActionDisconnect)),
 )
 
 // subscribe opens the event stream over a connection of its own. The client's Events would do, but for one thing: it
@@ -107,6 +115,9 @@ func subscribe(ctx context.Context, cli *client.Client, base string) (io.ReadClo
 const maxService = 255
 
 func decodeEvent(m events.Message) container.Hint {
+	if m.Type == events.NetworkEventType {
+		return container.Hint{ContainerID: m.Actor.Attributes["container"], Action: container.Network, Time: time.Unix(0, m.TimeNano)}
+	}
 	h := container.Hint{ContainerID: m.Actor.ID, Action: container.Other, Time: time.Unix(0, m.TimeNano)}
 	switch m.Action {
 	case events.ActionStart:

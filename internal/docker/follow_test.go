@@ -50,8 +50,13 @@ func follow(t *testing.T, engine *docker.Engine) *stream {
 	return s
 }
 
-// of gives the hints about one container, without their times.
+// of gives the hints about one container, without their times, but for those of its networks.
 func (s *stream) of(id string) []container.Hint {
+	return slices.DeleteFunc(s.all(id), func(h container.Hint) bool { return h.Action == container.Network })
+}
+
+// all gives the hints about one container, without their times.
+func (s *stream) all(id string) []container.Hint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var hints []container.Hint
@@ -89,6 +94,31 @@ func TestFollowTellsALife(t *testing.T) {
 	}
 	eventually(t, func() bool { return s.count(c.ID) >= len(want) })
 	assert.Equal(t, want, s.of(c.ID))
+}
+
+// To be connected to another network, or disconnected from one, moves a container's published ports.
+func TestFollowTellsOfNetworks(t *testing.T) {
+	engine := newEngine(t, "")
+	s := follow(t, engine)
+	c := enginetest.Run(t, enginetest.Options{Publish: []string{"8080"}})
+	eventually(t, func() bool { return s.count(c.ID) == 1 })
+	cli := enginetest.Client(t)
+	for _, change := range []struct {
+		make      func() error
+		published int
+	}{
+		{func() error { return cli.NetworkDisconnect(t.Context(), "bridge", c.ID, false) }, 0},
+		{func() error { return cli.NetworkConnect(t.Context(), "bridge", c.ID, nil) }, 1},
+	} {
+		before := len(s.all(c.ID))
+		require.NoError(t, change.make())
+		eventually(t, func() bool { return len(s.all(c.ID)) > before })
+		assert.Equal(t, container.Hint{ContainerID: c.ID, Action: container.Network}, s.all(c.ID)[before])
+		got := snapshotOf(t, engine, c.ID)
+		assert.GreaterOrEqual(t, len(got.Published), change.published)
+		assert.Equal(t, change.published == 0, len(got.Published) == 0)
+		assert.Equal(t, []container.Port{{Number: 8080, Proto: container.TCP}}, got.Mapped, "it stays mapped")
+	}
 }
 
 // Engines at times tell a pause twice.

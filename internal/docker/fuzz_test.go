@@ -60,6 +60,11 @@ func FuzzEvent(f *testing.F) {
 			return
 		}
 		h := decodeEvent(m)
+		if m.Type == events.NetworkEventType {
+			assert.Equal(t, m.Actor.Attributes["container"], h.ContainerID)
+			assert.Equal(t, container.Network, h.Action)
+			return
+		}
 		assert.Equal(t, m.Actor.ID, h.ContainerID)
 		assert.True(t, 0 <= h.Signal && h.Signal <= sigRTMax, "%d", h.Signal)
 		assert.True(t, h.Signal == 0 || h.Action == container.Kill)
