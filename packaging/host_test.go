@@ -12,6 +12,7 @@ import (
 
 // The packages and the units on a host with a real systemd.
 func TestHost(t *testing.T) {
+	t.Parallel()
 	image, debs := hostImage(t), packages(t, "1.0.0", "1.0.1")
 	for name, live := range map[string]func(*testing.T, *machine){
 		"records outlive the agent, and not the host": outlive,

@@ -216,15 +216,16 @@ func (m *machine) property(name string) string {
 // down waits until the machine is off.
 func (m *machine) down(within time.Duration) {
 	m.t.Helper()
-	m.eventually(within, "the machine is down", func() bool {
+	require.Eventually(m.t, func() bool {
 		in, err := m.cli.ContainerInspect(m.t.Context(), m.id)
 		return err == nil && !in.State.Running
-	})
+	}, within, 50*time.Millisecond, "the machine is not down")
 }
 
+// eventually waits for a condition, within the time on an idle machine, and a minute more on a busy one.
 func (m *machine) eventually(within time.Duration, what string, condition func() bool) {
 	m.t.Helper()
-	require.Eventually(m.t, condition, within, 50*time.Millisecond, "not within %s: %s", within, what)
+	require.Eventually(m.t, condition, within+time.Minute, 50*time.Millisecond, "not within %s and a minute more: %s", within, what)
 }
 
 // tell logs what the machine's journal says.

@@ -28,6 +28,7 @@ var rpmArch = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
 // What is released is built as it is for a release, once here, and once elsewhere: from a copy of the source, by a machine of another
 // name and time zone, for a user with another umask. The copy then becomes the next version, with other settings in its packages.
 func TestPackages(t *testing.T) {
+	t.Parallel()
 	require.Zero(t, os.Getuid(), "packages are tested by installing them: run this as root")
 	epoch := "0" // outside of git
 	if out, err := exec.Command("git", "log", "-1", "--format=%ct").Output(); err == nil {

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,9 +41,19 @@ func newShow(t *testing.T, bin string) *show {
 	t.Helper()
 	s := &show{prefix: fmt.Sprintf("d%d-", rand.Uint32()), temp: t.TempDir(), printed: &printed{}}
 	s.Cmd = exec.Command(filepath.Join(bin, "demo"), "-prefix", s.prefix)
-	s.Env = append(os.Environ(), "TMPDIR="+s.temp, "AWS_ENDPOINT_URL_ROUTE_53=http://127.0.0.1:1", "ECSSD_ZONE=wrong.internal")
+	races, err := os.MkdirTemp("", "ecssd-races-") // a name without blanks, for the race detector
+	require.NoError(t, err)
+	s.Env = append(os.Environ(), "TMPDIR="+s.temp, "GORACE=atexit_sleep_ms=0 log_path="+races+"/race", "AWS_ENDPOINT_URL_ROUTE_53=http://127.0.0.1:1", "ECSSD_ZONE=wrong.internal")
 	s.Stdout, s.Stderr = s.printed, s.printed
 	t.Cleanup(func() {
+		reports, err := filepath.Glob(races + "/*")
+		assert.NoError(t, err)
+		for _, report := range reports {
+			text, err := os.ReadFile(report)
+			assert.NoError(t, err)
+			t.Errorf("a data race in one of its processes:\n%s", text)
+		}
+		assert.NoError(t, os.RemoveAll(races))
 		if t.Failed() {
 			t.Logf("it printed:\n%s", s.printed)
 		}
@@ -105,10 +117,15 @@ func (p *printed) String() string {
 	return p.text.String()
 }
 
+// raceDetector reports whether this test was built with it.
+func raceDetector() bool {
+	build, _ := debug.ReadBuildInfo()
+	return slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
 func TestDemo(t *testing.T) {
 	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin+"/", "../../cmd/ecssd", "../../cmd/ecssd-sandbox", ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.Command("go", "build", "-race="+strconv.FormatBool(raceDetector()), "-o", bin+"/", "../../cmd/ecssd", "../../cmd/ecssd-sandbox", ".")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 

@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -327,6 +328,8 @@ func TestLockOfTheDead(t *testing.T) {
 	dir := t.TempDir()
 	command := exec.Command(os.Args[0])
 	command.Env = append(os.Environ(), "JOURNAL_TEST_HOLD="+dir)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
 	out, err := command.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, command.Start())
@@ -339,6 +342,7 @@ func TestLockOfTheDead(t *testing.T) {
 	assert.ErrorIs(t, err, journal.ErrLocked)
 	require.NoError(t, command.Process.Kill())
 	_ = command.Wait()
+	assert.Empty(t, stderr.String(), "such as a data race")
 	j := open(t, dir)
 	defer j.Close()
 	assert.Equal(t, knownOf(srv("a")), j.Records("Z1"))

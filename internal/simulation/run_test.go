@@ -15,7 +15,7 @@ import (
 
 var (
 	oneSeed = flag.Uint64("seed", 0, "play the day of this seed alone, and print what happens")
-	seeds   = flag.Uint64("seeds", 2000, "how many days are played")
+	seeds   = flag.Uint64("seeds", days, "how many days are played")
 	from    = flag.Uint64("from", 1, "the first seed")
 	span    = flag.Duration("span", 0, "play days for so long, one after the other, in place of so many")
 	hunt    = flag.Bool("hunt", false, "play one day after the other, and end with the first that goes wrong")

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -117,14 +118,14 @@ func TestFunction(t *testing.T) {
 		same(t, dir, archives(t, "077"))
 	})
 	start := func(t *testing.T, s site, env ...string) *function {
-		return launch(t, bootstrap, append(s.Environment(), env...)...)
+		return launch(t, os.Args[0], append(s.Environment(), env...)...)
 	}
 
 	for name, payload := range map[string]string{"scheduled event": scheduled, "empty event": `{}`, "no event": `null`} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
-			f := start(t, s)
+			f := launch(t, bootstrap, s.Environment()...) // that is deployed
 			want := outcome{Report: sweep.Report{Seen: 4, Stale: 2, Deleted: 2, ZoneRecords: 6, ZoneQuota: 10_000, Findings: findings()}}
 			assert.Equal(t, want, f.invoke(payload, plenty))
 			assert.Len(t, s.of(living), 2)

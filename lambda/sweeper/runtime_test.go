@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ type function struct {
 	outcomes chan outcome
 	process  *exec.Cmd
 	stdout   bytes.Buffer // complete when the process has ended
+	stderr   bytes.Buffer
 }
 
 // invocation is an event, and how long the function may take.
@@ -40,6 +42,15 @@ type outcome struct {
 	Error  string
 }
 
+// TestMain makes this test binary a bootstrap where Lambda calls it, so that the race detector is part of one.
+func TestMain(m *testing.M) {
+	if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
 // launch runs a bootstrap with these variables and no others.
 func launch(t *testing.T, bootstrap string, env ...string) *function {
 	t.Helper()
@@ -52,7 +63,7 @@ func launch(t *testing.T, bootstrap string, env ...string) *function {
 	t.Cleanup(api.Close)
 	f.process = exec.Command(bootstrap)
 	f.process.Env = append(env, "AWS_LAMBDA_RUNTIME_API="+strings.TrimPrefix(api.URL, "http://"))
-	f.process.Stdout = &f.stdout
+	f.process.Stdout, f.process.Stderr = &f.stdout, &f.stderr
 	require.NoError(t, f.process.Start())
 	t.Cleanup(func() { f.end() })
 	return f
@@ -105,7 +116,9 @@ func (f *function) invoke(payload string, within time.Duration) outcome {
 func (f *function) end() (lines []map[string]any) {
 	if f.process.ProcessState == nil {
 		close(f.events)
-		_ = f.process.Wait() // an error, since the API answered with one
+		_ = f.process.Wait()
+		assert.Equal(f.t, "exit status 1", f.process.ProcessState.String(), "since the API answered with an error")
+		assert.NotContains(f.t, f.stderr.String(), "DATA RACE")
 	}
 	for line := range strings.Lines(f.stdout.String()) {
 		var fields map[string]any
