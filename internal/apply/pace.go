@@ -48,6 +48,11 @@ const (
 	leastCrowded   = 4 * time.Second
 	crowdedPart    = 0.45
 	longestCrowded = 14 * time.Second
+	// What leads to a container that is gone does harm, and a record that is missing seldom: a removal waits a part of it.
+	removalPart = 1. / 3
+	// Where many wait for long, chance alone has some wait for very long. From patience on the intervals are a part of that.
+	patience      = 100 * time.Second
+	impatientPart = 0.5
 
 	// Calls on a busy account are made when the clock shows a multiple of grid. AWS does not say whether a throttled call takes
 	// what is in the bucket. If it does, a thousand hosts that call at any time leave the bucket no pause to get a whole token
@@ -95,10 +100,11 @@ type pace struct {
 	row      int           // failures in a row, throttled calls not counted
 	busy     time.Time     // since when the account is; zero: it is not
 	busyOnce time.Duration // and how long it was in earlier rows, as far as that is not forgotten
+	turn     time.Duration // how long a change waits for its first call on a busy account
 	lastFail time.Time
-	lastBusy time.Time // when the account throttled a call last
-	blocked  time.Time // no call before this, after a failure
-	hurry    bool      // the next call is a consequence of the last one's answer and does not wait
+	lastBusy time.Time     // when the account throttled a call last
+	backoff  time.Duration // no call so long after the last failure
+	hurry    bool          // the next call is a consequence of the last one's answer and does not wait
 }
 
 // idle notes that nothing is to be sent.
@@ -112,7 +118,10 @@ func (p *pace) at(now time.Time, removal bool) time.Time {
 			p.gap = 0
 		}
 	}
-	if removal && p.removal.IsZero() {
+	switch {
+	case !removal:
+		p.removal = time.Time{}
+	case p.removal.IsZero():
 		p.removal = now
 	}
 	at := p.filled()
@@ -122,8 +131,8 @@ func (p *pace) at(now time.Time, removal bool) time.Time {
 	if p.hurry {
 		at = now
 	}
-	if at.Before(p.blocked) {
-		at = p.blocked
+	if retry := p.retry(); at.Before(retry) {
+		at = retry
 	}
 	if !p.busy.IsZero() {
 		at = onGrid(at)
@@ -141,9 +150,20 @@ func (p *pace) filled() time.Time {
 	return p.last.Add(time.Duration((p.drawn - ownBurst + 1) / ownPerSecond * float64(time.Second)))
 }
 
+// retry returns the time before which no call is made, after a failure.
+func (p *pace) retry() time.Time {
+	if !p.busy.IsZero() && !p.removal.IsZero() {
+		return p.lastFail.Add(part(p.backoff, removalPart))
+	}
+	return p.lastFail.Add(p.backoff)
+}
+
 // spaced returns when the next call is due on a busy account.
 func (p *pace) spaced(removal bool) time.Time {
 	at := p.last.Add(p.gap)
+	if turn := p.waiting.Add(p.turn); turn.After(at) {
+		at = turn
+	}
 	if removal {
 		if limit := p.removal.Add(removalWait); limit.Before(at) {
 			at = limit
@@ -160,14 +180,22 @@ func (p *pace) sent(start time.Time) {
 	p.drawn = min(max(0, p.drawn-start.Sub(p.last).Seconds()*ownPerSecond)+1, ownBurst)
 	p.gap = min(max(firstGap, 2*p.gap), longestGap)
 	p.last, p.hurry = start, false
-	p.idle()
 }
 
 // succeeded ends a row of failures. That the account was busy is forgotten by half: a host that has just had its turn would else
-// be ahead of all that wait for theirs.
+// be ahead of all that wait for theirs. For the same reason the next change waits as long for its first call as this one waited
+// in all, up to the longest wait between two calls; half of that after each call that gets through at once.
 func (p *pace) succeeded(now time.Time) {
+	p.turn /= 2
+	if !p.busy.IsZero() && !p.waiting.IsZero() {
+		p.turn = min(now.Sub(p.waiting), longestCrowded)
+	}
+	if p.turn < firstGap {
+		p.turn = 0
+	}
 	p.busyOnce = p.busyFor(now) / 2
-	p.row, p.busy, p.blocked = 0, time.Time{}, time.Time{}
+	p.row, p.busy, p.backoff = 0, time.Time{}, 0
+	p.idle()
 }
 
 // busyFor tells for how long the account has been busy, as far as this host knows.
@@ -187,7 +215,7 @@ func (p *pace) answered(now time.Time) {
 // failed holds the next call back; luck is in [0, 1).
 func (p *pace) failed(now time.Time, why trouble, luck float64) {
 	if now.Sub(p.lastFail) > remembered {
-		p.row, p.busy, p.busyOnce = 0, time.Time{}, 0
+		p.row, p.busy, p.busyOnce, p.turn = 0, time.Time{}, 0, 0
 	}
 	p.lastFail = now
 	if why == accountBusy {
@@ -195,7 +223,10 @@ func (p *pace) failed(now time.Time, why trouble, luck float64) {
 		if p.busy.IsZero() {
 			p.busy = now
 		}
-		p.blocked = now.Add(crowdedWait(p.busyFor(now), luck))
+		p.backoff = crowdedWait(p.busyFor(now), luck)
+		if now.Sub(p.waiting) > patience {
+			p.backoff = part(p.backoff, impatientPart)
+		}
 		return
 	}
 	p.row++
@@ -203,5 +234,5 @@ func (p *pace) failed(now time.Time, why trouble, luck float64) {
 	if why == zoneBusy {
 		interval = doubling(firstZoneBusy, longestZoneBusy, p.row)
 	}
-	p.blocked = now.Add(part(interval, luck))
+	p.backoff = part(interval, luck)
 }

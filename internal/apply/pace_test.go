@@ -162,11 +162,13 @@ func TestOwnBucket(t *testing.T) {
 	})
 }
 
-// busy has the account throttle a call, after which it behaves again. It returns when the host has got through.
+// busy has the account throttle a call, after which it behaves again, for 15 s and a few calls.
 func busy(z *zone, w writer, records ...record.Record) {
 	z.faults(throttled)
-	w.want(records...)
-	z.pass(4 * time.Second)
+	for n := 4; n >= 0; n-- {
+		w.want(append(many("before", n), records...)...)
+		z.pass(3 * time.Second)
+	}
 }
 
 // For a minute after a throttled call the gap between calls grows with each, up to 2 s.
@@ -183,7 +185,7 @@ func TestGapsGrowOnABusyAccount(t *testing.T) {
 		z.pass(2 * time.Second)
 		times, sizes := z.times()
 		for i := range times[before:] {
-			times[before+i] -= at(4000)
+			times[before+i] -= at(15000)
 		}
 		assert.Equal(t, []time.Duration{at(0), at(250), at(750), at(1750), at(3750), at(5750)}, times[before:])
 		assert.Equal(t, []int{1, 2, 5, 10, 20, 2}, sizes[before:])
@@ -195,7 +197,7 @@ func TestGapsGrowOnABusyAccount(t *testing.T) {
 		w.want(many("web", 43)...)
 		z.pass(time.Second)
 		times, _ = z.times()
-		assert.Equal(t, []time.Duration{at(12000), at(12250)}, times[before+6:])
+		assert.Equal(t, []time.Duration{at(23000), at(23250)}, times[before+6:])
 	})
 }
 
@@ -211,8 +213,11 @@ func TestGapsStayLongForAMinute(t *testing.T) {
 		times, _ := z.times()
 		for i := before + 4; i < len(times); i++ {
 			gap := 2 * time.Second
-			if times[i] >= time.Minute {
+			switch {
+			case times[i-1] > time.Minute:
 				gap = time.Second
+			case times[i] >= time.Minute:
+				continue
 			}
 			assert.Equal(t, gap, times[i]-times[i-1], "at %v", times[i])
 		}
@@ -373,18 +378,24 @@ func (z *zone) waits(i int) (waits []time.Duration) {
 func TestEachTroubleHasItsPace(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault            func() (error, bool)
+		removal          bool
 		least, most      int // calls in 10 minutes
 		shortest, longer time.Duration
 		longest          time.Duration
 	}{
-		"throttled": {throttled, 45, 80, 6 * time.Second, 10 * time.Second, 14125 * time.Millisecond},
-		"zone busy": {zoneBusy, 190, 350, 0, 3 * time.Second, 4 * time.Second},
-		"outage":    {lostRequest, 80, 160, 0, 8 * time.Second, 10 * time.Second},
+		"throttled":                          {throttled, false, 80, 140, 3400 * time.Millisecond, 8 * time.Second, 14125 * time.Millisecond},
+		"throttled, and something to remove": {throttled, true, 240, 420, time.Second, 3 * time.Second, 4800 * time.Millisecond},
+		"zone busy":                          {zoneBusy, false, 190, 350, 0, 3 * time.Second, 4 * time.Second},
+		"outage":                             {lostRequest, false, 80, 160, 0, 8 * time.Second, 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
 				z.set(func() { z.fault = test.fault })
-				w.want(srv("web", 1))
+				wanted := []record.Record{srv("web", 1), srv("old", 1)}
+				if test.removal {
+					wanted = wanted[:1]
+				}
+				w.want(wanted...)
 				z.pass(10 * time.Minute)
 				assert.GreaterOrEqual(t, z.callCount(), test.least)
 				assert.LessOrEqual(t, z.callCount(), test.most)
@@ -392,7 +403,7 @@ func TestEachTroubleHasItsPace(t *testing.T) {
 				assert.GreaterOrEqual(t, slices.Min(waits), test.shortest)
 				assert.Greater(t, slices.Max(waits), test.longer)
 				assert.LessOrEqual(t, slices.Max(waits), test.longest)
-			})
+			}, srv("old", 1))
 		})
 	}
 }
@@ -429,22 +440,82 @@ func TestBusyAccountIsRemembered(t *testing.T) {
 	}
 }
 
+// A host that has waited for long on a busy account calls twice as often, so that none waits for ever.
+func TestLongWait(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.fault = throttled })
+		w.want(srv("web", 1))
+		z.pass(10 * time.Minute)
+		times, _ := z.times()
+		for i := 8; i < len(times); i++ { // the interval has grown by then
+			switch wait := times[i] - times[i-1]; {
+			case times[i-1] > 101*time.Second:
+				assert.GreaterOrEqual(t, wait, 3500*time.Millisecond)
+				assert.LessOrEqual(t, wait, 7125*time.Millisecond)
+			case times[i-1] < 99*time.Second:
+				assert.GreaterOrEqual(t, wait, 7*time.Second)
+				assert.LessOrEqual(t, wait, 14125*time.Millisecond)
+			}
+		}
+	})
+}
+
+// On a busy account a host that has got through waits with the next change as long as it has waited with this one, so that others
+// get through meanwhile, but not with a removal, and never longer than 14 s. When it gets through at once, it waits half as long.
+func TestHostsTakeTurns(t *testing.T) {
+	for name, test := range map[string]struct {
+		throttled         time.Duration
+		shortest, longest time.Duration
+	}{
+		"after a short wait": {5 * time.Second, 5 * time.Second, 11 * time.Second},
+		"after a long wait":  {5 * time.Minute, 14 * time.Second, 14 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			running(t, 0, func(t *testing.T, z *zone, w writer) {
+				z.set(func() { z.fault = throttled })
+				w.want(srv("old", 1), srv("web", 0))
+				z.pass(test.throttled)
+				z.set(func() { z.fault = nil })
+				for len(z.content()) == 1 {
+					z.pass(5 * time.Millisecond)
+				}
+				next := func(n int) time.Duration {
+					w.want(append(many("web", n), srv("old", 1))...)
+					began := time.Since(z.start)
+					z.pass(20 * time.Second)
+					times, _ := z.times()
+					return times[len(times)-1] - began
+				}
+				turn := next(2)
+				assert.GreaterOrEqual(t, turn, test.shortest)
+				assert.LessOrEqual(t, turn, test.longest)
+				assert.Equal(t, turn/2, next(3))
+
+				w.want(append(many("web", 4), srv("old", 1))...)
+				w.want(many("web", 4)...)
+				z.pass(0)
+				assert.Equal(t, sorted(many("web", 4)), z.content(), "a removal is made at once, and what waits with it")
+			}, srv("old", 1))
+		})
+	}
+}
+
 // What a host has seen of a busy account is forgotten by half with each call that gets through.
 func TestBusyAccountIsForgottenCallByCall(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.set(func() { z.fault = throttled })
-		w.want(srv("web", 1))
-		z.pass(30 * time.Second)
+		w.want(many("web", 1)...)
+		z.pass(5 * time.Second)
 		z.set(func() { z.fault = nil })
-		z.pass(15 * time.Second)
-		for n := 2; n <= 11; n++ {
+		z.pass(8 * time.Second)
+		for n := 2; n <= 8; n++ {
 			w.want(many("web", n)...)
-			z.pass(3 * time.Second)
+			z.pass(max(3*time.Second, 13*time.Second>>(n-2)))
 			assert.Len(t, z.content(), n)
 		}
 		z.set(func() { z.fault = throttled })
 		again := z.callCount()
-		w.want(many("web", 12)...)
+		w.want(many("web", 9)...)
 		z.pass(20 * time.Second)
 		assert.LessOrEqual(t, z.waits(again)[0], 2125*time.Millisecond, "as if it were throttled for the first time")
 	})

@@ -48,7 +48,7 @@ func (w *Writer) Status() Status {
 	s := Status{Err: w.lastErr, LastGood: w.lastGood, Recent: slices.Clone(w.recent)}
 	slices.Reverse(s.Recent)
 	if w.lastErr != nil {
-		s.Retry = w.pace.blocked
+		s.Retry = w.pace.retry()
 	}
 	s.Waiting = map[record.Key]string{}
 	for key := range w.waiting() {
