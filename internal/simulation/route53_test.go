@@ -28,6 +28,32 @@ type zone struct {
 	nameMax int
 	busy    time.Time // a change is being processed until then, and another is refused if the weather is so
 	weather weather
+	drawn   float64 // of the quota on changes, as of last
+	last    time.Time
+}
+
+// Some days have a quota on changes, of which an UPSERT takes two, so that many changes may be throttled where a few are not.
+const changesAtOnce, changesPerSecond = 100, 3
+
+// affords draws what changes cost from the quota, or reports that it is used up.
+func (z *zone) affords(changes []plan.Change, now time.Time) bool {
+	if z.w.over || z.w.fixed("quota on changes", 4) > 0 {
+		return true
+	}
+	cost := 0.
+	for _, c := range changes {
+		cost++
+		if c.Action == plan.Upsert {
+			cost++
+		}
+	}
+	z.drawn = max(0, z.drawn-now.Sub(z.last).Seconds()*changesPerSecond)
+	z.last = now
+	if z.drawn+cost > changesAtOnce {
+		return false
+	}
+	z.drawn += cost
+	return true
 }
 
 // weather is how Route 53 fails: the chances of one call, out of 100.
@@ -119,6 +145,9 @@ func (c client) Change(ctx context.Context, changes []plan.Change) error {
 	f := c.fate()
 	if f == good && w.zone.weather.prior > 0 && now.Before(w.zone.busy) {
 		f = prior
+	}
+	if f == good && !w.zone.affords(changes, now) {
+		f = throttle
 	}
 	var err error
 	switch f {
