@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"internal/route53":     {"internal/plan", "internal/record"},
 	"internal/host":        {},
 	"internal/eventbridge": {},
+	"internal/footprint":   {},
 	"internal/sweep":       {"internal/container", "internal/plan", "internal/record"},
 	"internal/ecs":         {"internal/container", "internal/sweep"},
 	"internal/sweeper":     {"internal/ecs", "internal/route53", "internal/sweep"},

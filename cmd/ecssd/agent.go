@@ -15,6 +15,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/agent"
 	"github.com/ecssd/ecssd/internal/docker"
+	"github.com/ecssd/ecssd/internal/footprint"
 	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/route53"
@@ -178,7 +179,7 @@ settings are wrong, and 1 if another ecssd process uses the state directory.`
 }
 
 func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err error) {
-	go beFrugal(ctx)
+	go footprint.Keep(ctx)
 	p, err := prepare(s, std)
 	if err != nil {
 		return err

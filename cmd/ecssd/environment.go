@@ -13,7 +13,7 @@ import (
 const environmentFile = "/etc/ecssd/ecssd.conf"
 
 // loadEnvironment sets the variables that a file in the form of systemd.exec(5), EnvironmentFile=, gives, but for those that
-// are set. No file is no error.
+// are set. Of several lines for one variable the last counts, as for systemd. No file is no error.
 func loadEnvironment(path string) error {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -22,6 +22,7 @@ func loadEnvironment(path string) error {
 	if err != nil {
 		return fmt.Errorf("read settings: %w", err)
 	}
+	values := map[string]string{}
 	number := 0
 	for line := range strings.Lines(string(content)) {
 		number++
@@ -37,9 +38,12 @@ func loadEnvironment(path string) error {
 		if q := value; len(q) >= 2 && (q[0] == '"' || q[0] == '\'') && q[len(q)-1] == q[0] {
 			value = q[1 : len(q)-1]
 		}
+		values[key] = value
+	}
+	for key, value := range values {
 		if _, set := os.LookupEnv(key); !set {
 			if err := os.Setenv(key, value); err != nil {
-				return fmt.Errorf("read settings: %s:%d: %w", path, number, err)
+				return fmt.Errorf("read settings: %s: set %s: %w", path, key, err)
 			}
 		}
 	}

@@ -19,11 +19,18 @@ ECSSD_TEST_SINGLE='$HOME'
 ECSSD_TEST_EMPTY=
 ECSSD_TEST_EQUALS=a=b
 ECSSD_TEST_SET=from the file
+ECSSD_TEST_TWICE=first
+ECSSD_TEST_EMPTIED=first
+ECSSD_TEST_TWICE="second"
+ECSSD_TEST_SET=from the file again
+ECSSD_TEST_EMPTIED=
+ECSSD_TEST_TWICE=last
 `), 0o600))
 	t.Setenv("ECSSD_TEST_SET", "from the environment")
 	want := map[string]string{
 		"ECSSD_TEST_PLAIN": "Z1", "ECSSD_TEST_QUOTED": "two words", "ECSSD_TEST_SINGLE": "$HOME", "ECSSD_TEST_EMPTY": "",
 		"ECSSD_TEST_EQUALS": "a=b", "ECSSD_TEST_SET": "from the environment",
+		"ECSSD_TEST_TWICE": "last", "ECSSD_TEST_EMPTIED": "",
 	}
 	for key := range want {
 		if key != "ECSSD_TEST_SET" {
