@@ -74,10 +74,6 @@ case "$*" in
 "enable --now --no-block ecssd.service") [[ -e /opt/running ]] || cp /etc/ecssd/ecssd.conf /opt/running ;;
 esac
 `,
-	"bin/systemd-run": `#!/bin/bash
-note "${@:1:4}"
-printf '%s\0' "${@:4}" >/opt/transient
-`,
 	// The cluster has its capacity provider, or gets it while this server sleeps.
 	"bin/sleep": `#!/bin/bash
 note "$@"
@@ -96,7 +92,7 @@ esac
 func newHost(t *testing.T) host {
 	t.Helper()
 	h := host{dir: t.TempDir()}
-	for _, dir := range []string{"etc/ecs", "opt/bin", "opt/spare", "opt/failing", "tmp"} {
+	for _, dir := range []string{"etc/ecs", "etc/systemd/system", "opt/bin", "opt/spare", "opt/failing", "tmp"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(h.dir, dir), 0o755))
 	}
 	for name, script := range commands {
@@ -178,7 +174,7 @@ func TestUserDataInstallsTheAgentFromS3(t *testing.T) {
 		"systemctl stop ecssd.service",
 		"rpm --upgrade --oldpackage --replacepkgs ecssd.rpm",
 		"ecssd version",
-		"systemd-run --no-block --collect --unit=ecssd-join /bin/bash",
+		"systemctl enable --now --no-block ecssd-join.service",
 		"systemctl enable --now --no-block ecssd.service",
 	}, h.calls(t))
 	assert.Equal(t, "# Settings of the agent.\n\nECSSD_ZONE=servicediscovery.internal\nECSSD_ZONE_ID=Z0123456789ABCDEFGHIJ\nECSSD_EVENT_BUS=\n", h.read(t, "etc/ecssd/ecssd.conf"))
@@ -357,16 +353,24 @@ func (h host) joins(t *testing.T, agent, ecs http.HandlerFunc) []string {
 	t.Helper()
 	status, out := h.boot(t, packaged(t))
 	require.Zero(t, status, "%s", out)
+	return h.joining(t, agent, ecs)
+}
+
+// joining runs what user data has left behind, as a boot does.
+func (h host) joining(t *testing.T, agent, ecs http.HandlerFunc) []string {
+	t.Helper()
 	before := len(h.calls(t))
-	command := strings.Split(strings.TrimSuffix(h.read(t, "opt/transient"), "\x00"), "\x00")
+	_, rest, _ := strings.Cut(h.read(t, "etc/systemd/system/ecssd-join.service"), "\nExecStart=")
+	line, _, _ := strings.Cut(rest, "\n")
+	command := strings.Fields(line)
 	for _, argument := range command {
-		assert.Regexp(t, `^[\w./-]+$`, argument, "a reload of systemd spoils other characters in the command of a transient unit")
+		assert.Regexp(t, `^[\w./-]+$`, argument, "systemd has a meaning of its own for other characters in a command line")
 	}
 	agentAt, ecsAt := httptest.NewServer(agent), httptest.NewServer(ecs)
 	defer agentAt.Close()
 	defer ecsAt.Close()
 	h.write(t, ".curlrc", fmt.Sprintf("connect-to = \"127.0.0.1:9553:%s\"\nconnect-to = \"127.0.0.1:51678:%s\"\n", address(t, agentAt), address(t, ecsAt)))
-	_, out = h.run(t, command...)
+	_, out := h.run(t, command...)
 	t.Log(out)
 	return slices.DeleteFunc(h.calls(t)[before:], func(call string) bool {
 		return call == "aws ecs describe-clusters --region eu-central-1 --clusters ECSCluster --query clusters[0].capacityProviders --output text"
@@ -386,6 +390,7 @@ const (
 	asksAgent = "curl --silent --show-error --fail --fail-early --max-time 5 --retry 120 --retry-delay 5 --retry-max-time 600 --retry-all-errors http://127.0.0.1:9553/readyz"
 	asksBoth  = asksAgent + " http://127.0.0.1:51678/v1/metadata"
 	startsECS = "systemctl enable --now ecs.service"
+	isDone    = "systemctl disable ecssd-join.service"
 )
 
 func TestServerJoinsAndReportsWhenBothAgentsAreAtWork(t *testing.T) {
@@ -397,7 +402,7 @@ func TestServerJoinsAndReportsWhenBothAgentsAreAtWork(t *testing.T) {
 			ok(w, r)
 		}
 	}
-	assert.Equal(t, []string{startsECS, asksBoth, signalled + "0"}, newHost(t).joins(t, second, ok))
+	assert.Equal(t, []string{startsECS, asksBoth, signalled + "0", isDone}, newHost(t).joins(t, second, ok))
 	assert.Equal(t, int32(2), asked.Load())
 }
 
@@ -406,7 +411,7 @@ func TestServerReportsThatAnAgentIsNotAtWork(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
 			h.write(t, "opt/bin/curl", impatient)
-			assert.Equal(t, []string{startsECS, asksBoth, signalled + "22"}, h.joins(t, c.agent, c.ecs))
+			assert.Equal(t, []string{startsECS, asksBoth, signalled + "22", isDone}, h.joins(t, c.agent, c.ecs))
 		})
 	}
 }
@@ -417,12 +422,38 @@ func TestServerOfANewStackRegistersAfterTheCapacityProvider(t *testing.T) {
 	require.Equal(t, "servers-ecs-shop", packaged(t).resources(t)["CapacityProvider"]["Name"], "the name that hosts look for")
 	h := newHost(t)
 	h.write(t, "opt/providers", "None\n")
-	assert.Equal(t, []string{asksAgent, signalled + "0", "sleep 5", startsECS, asksBoth, signalled + "0"}, h.joins(t, ok, ok))
+	assert.Equal(t, []string{asksAgent, signalled + "0", "sleep 5", startsECS, asksBoth, signalled + "0", isDone}, h.joins(t, ok, ok))
 
 	h = newHost(t)
 	h.write(t, "opt/providers", "None\n")
 	h.write(t, "opt/bin/curl", impatient)
 	assert.Equal(t, []string{asksAgent, signalled + "22"}, h.joins(t, notReady, ok)[:2])
+}
+
+// User data runs at the first boot alone, and keeps ECS off. So what joins the cluster is a unit that a later boot starts again, until
+// it has come to its end.
+func TestServerThatRebootsBeforeItHasJoinedJoinsAllTheSame(t *testing.T) {
+	h := newHost(t)
+	status, out := h.boot(t, packaged(t))
+	require.Zero(t, status, "%s", out)
+	unit := h.read(t, "etc/systemd/system/ecssd-join.service")
+	assert.Contains(t, unit, "\n[Install]\nWantedBy=multi-user.target\n")
+	assert.Contains(t, h.calls(t), "systemctl enable --now --no-block ecssd-join.service")
+	assert.NotContains(t, h.calls(t), isDone, "before it has run")
+	// What it runs is still there after a reboot: nothing below /tmp or /run, and no directory of user data.
+	assert.Contains(t, unit, "\nExecStart=/bin/bash /etc/ecssd/join.sh\n")
+	// ECS starts at the end of the boot (After=cloud-final.service), which waits for multi-user.target, which waits for a oneshot.
+	assert.Contains(t, unit, "\nType=exec\n")
+
+	path := filepath.Join(h.dir, "etc/systemd/system/ecssd-join.service")
+	verified, err := exec.Command("systemd-analyze", "verify", path).CombinedOutput()
+	assert.NoError(t, err, "%s", verified)
+	assert.Empty(t, string(verified))
+
+	// Twice: the server went down before the agents were ready, and did not get as far as to report.
+	for range 2 {
+		assert.Equal(t, []string{startsECS, asksBoth, signalled + "0", isDone}, h.joining(t, ok, ok))
+	}
 }
 
 func TestUserDataIsCleanShell(t *testing.T) {
