@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/sirupsen/logrus"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sweep"
 	"github.com/ecssd/ecssd/internal/sweeper"
 )
 
@@ -101,18 +103,30 @@ func newLargeFleet(t *testing.T) *largeFleet {
 // sweep makes a pass over the fleet.
 func (f *largeFleet) sweep(t *testing.T) error {
 	t.Helper()
-	loaded, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("eu-central-1"), config.WithBaseEndpoint(f.sandbox.URL()),
+	_, err := swept(t, f.sandbox, sweeper.Parameters{Zone: zoneName, CheckHealthPath: "/health", UnhealthyAction: "standby", DeleteBudget: "30%"})
+	return err
+}
+
+func configFor(t *testing.T, s *sandbox.Server) aws.Config {
+	t.Helper()
+	loaded, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("eu-central-1"), config.WithBaseEndpoint(s.URL()),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("k", "s", "")))
 	require.NoError(t, err)
+	return loaded
+}
+
+// swept makes a pass.
+func swept(t *testing.T, s *sandbox.Server, p sweeper.Parameters) (sweep.Report, error) {
+	t.Helper()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	report, err := sweeper.Sweep(t.Context(), loaded, sweeper.Parameters{
-		Zone: zoneName, CheckHealthPath: "/health", UnhealthyAction: "standby", DeleteBudget: "30%",
-	}, logrus.NewEntry(log))
+	report, err := sweeper.Sweep(t.Context(), configFor(t, s), p, logrus.NewEntry(log))
 	if err != nil {
 		assert.Equal(t, err.Error(), report.Error, "the report says why")
+	} else {
+		assert.Empty(t, report.Error)
 	}
-	return err
+	return report, err
 }
 
 // identifiers gives what the zone holds now.

@@ -4,6 +4,7 @@ package sweeper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -120,16 +121,24 @@ func Sweep(ctx context.Context, config aws.Config, p Parameters, log *logrus.Ent
 	if quotaErr != nil {
 		log.WithError(quotaErr).Warn("how full the zone is cannot be told")
 	}
+	// First, since it rests on nothing that is read below: a pass that fails, or runs out of time, would never come to it.
+	lowered, soaErr := p.lowerNegativeTTL(ctx, zone)
 	report, err := sweep.Sweep(ctx, c)
-	report.ZoneRecords, report.ZoneQuota = quota.Records, quota.Limit
-	if err == nil && p.NegativeTTL > 0 {
-		lower := false
-		if lower, err = zone.LowerNegativeTTL(ctx, p.Zone, p.NegativeTTL, p.DryRun); err != nil {
-			report.Error = err.Error()
-		}
-		if lower {
-			report.NegativeTTL = p.NegativeTTL
-		}
+	report.ZoneRecords, report.ZoneQuota, report.NegativeTTL = quota.Records, quota.Limit, lowered
+	if err = errors.Join(soaErr, err); err != nil {
+		report.Error = err.Error()
 	}
 	return report, err
+}
+
+// lowerNegativeTTL lowers the negative TTL of the zone, and returns what to, in seconds; 0 where it stays.
+func (p Parameters) lowerNegativeTTL(ctx context.Context, zone *route53.Zone) (int64, error) {
+	if p.NegativeTTL == 0 {
+		return 0, nil
+	}
+	lower, err := zone.LowerNegativeTTL(ctx, p.Zone, p.NegativeTTL, p.DryRun)
+	if err != nil || !lower {
+		return 0, err
+	}
+	return p.NegativeTTL, nil
 }
