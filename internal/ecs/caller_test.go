@@ -1,6 +1,10 @@
 package ecs_test
 
 import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,6 +14,53 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/fleet"
 )
+
+// TestMetadataAccessNotTold: an answer that does not tell of the instance is an error, and another's options are not taken for its.
+func TestMetadataAccessNotTold(t *testing.T) {
+	item := func(id, options string) string {
+		return "<item><instanceId>" + id + "</instanceId>" + options + "</item>"
+	}
+	options := func(limit int, tokens string) string {
+		return fmt.Sprintf("<metadataOptions><httpPutResponseHopLimit>%d</httpPutResponseHopLimit><httpTokens>%s</httpTokens></metadataOptions>", limit, tokens)
+	}
+	for name, tt := range map[string]struct {
+		items string
+		want  *ecs.MetadataAccess
+	}{
+		"no instance":      {"", nil},
+		"no options":       {item(host(1), ""), nil},
+		"another instance": {item(host(2), options(2, "optional")), nil},
+		"another instance, and itself without options": {item(host(2), options(2, "optional")) + item(host(1), ""), nil},
+		"another instance before it":                   {item(host(2), options(2, "optional")) + item(host(1), options(1, "required")), &ecs.MetadataAccess{HopLimit: 1, Tokens: true}},
+		"another instance behind it":                   {item(host(1), options(3, "optional")) + item(host(2), options(1, "required")), &ecs.MetadataAccess{HopLimit: 3}},
+		"a limit that is not told":                     {item(host(1), "<metadataOptions><httpTokens>required</httpTokens></metadataOptions>"), &ecs.MetadataAccess{Tokens: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := `<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet><item><instancesSet>` + tt.items +
+				`</instancesSet></item></reservationSet></DescribeInstancesResponse>`
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+			t.Cleanup(server.Close)
+			got, err := ecs.NewCaller(configFor(server.URL)).MetadataAccess(t.Context(), host(1))
+			if tt.want == nil {
+				assert.EqualError(t, err, "describe instance "+host(1)+": EC2 does not say who can get at its metadata")
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, *tt.want, got)
+		})
+	}
+}
+
+// TestVPCDNSNotTold: an attribute that an answer lacks is not taken for one that is on.
+func TestVPCDNSNotTold(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `<DescribeVpcAttributeResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><vpcId>vpc-1</vpcId></DescribeVpcAttributeResponse>`)
+	}))
+	t.Cleanup(server.Close)
+	support, hostnames, err := ecs.NewCaller(configFor(server.URL)).VPCDNS(t.Context(), "vpc-1")
+	require.NoError(t, err)
+	assert.False(t, support || hostnames)
+}
 
 func TestCaller(t *testing.T) {
 	s, _ := start(t, fleet.State{Instances: []fleet.Instance{{ID: host(1)}, {ID: host(2), MetadataHopLimit: 2, MetadataTokens: "optional"}},
