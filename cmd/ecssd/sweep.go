@@ -28,7 +28,7 @@ type sweepCommand struct {
 
 // Help is printed by ecssd sweep --help.
 func (sweepCommand) Help() string {
-	return `Reads the whole zone, ECS and EC2, and deletes the records of hosts and containers that are gone. It changes nothing if any of
+	return `Reads the whole zone, ECS and EC2, and deletes the records of hosts and containers that are gone. It deletes nothing if any of
 these cannot be read. Containers that only ECS does not know are looked for again after 90 seconds. It runs anywhere with the
 sweeper's permissions (README, "The sweeper"), and leaves --ttl alone.
 
@@ -104,6 +104,9 @@ func printReport(out io.Writer, zone string, r sweep.Report) {
 	}
 	for _, stop := range r.Stops {
 		fmt.Fprintf(table, "stop\t%s\ttask\t%s\n", printable(stop.Task), printable(stop.Reason))
+	}
+	for _, s := range r.Stuck {
+		fmt.Fprintf(table, "stuck\t%s\ttask\tits container %s on %s has no container ID in ECS after 10 minutes\n", printable(s.Task), printable(s.Container), s.Instance)
 	}
 	if r.NegativeTTL > 0 {
 		fmt.Fprintf(table, "lower\t%s\tSOA\tresolvers are to keep for %d s that a name does not exist\n", record.Escape(zone), r.NegativeTTL)

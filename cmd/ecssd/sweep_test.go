@@ -83,6 +83,7 @@ func TestSweepPrintsEveryKindOfFinding(t *testing.T) {
 	report := sweep.Report{
 		DryRun: true, Seen: 9, Stale: 4, Refused: 1, Unhealthy: 1, Left: 1, NegativeTTL: 60,
 		Stops: []sweep.Stop{{Task: "arn:t1", Reason: "it answers\x1b 500"}}, TasksSpared: "no task is stopped: 2 of 3 checks failed, more than 30 %",
+		Stuck: []sweep.Stuck{{Task: "arn:t2", Container: "web", Instance: "i-1"}},
 	}
 	for i, v := range []sweep.Verdict{sweep.Dead, sweep.Orphan, sweep.Missing, sweep.Standby, sweep.Restore, sweep.Left, sweep.Refused} {
 		report.Findings = append(report.Findings, sweep.Finding{Verdict: v, Name: "web.a", Type: "SRV", SetID: strconv.Itoa(i), Reason: "as " + string(v)})
@@ -97,6 +98,7 @@ restore  web.a   SRV   as restore  4
 leave    web.a   SRV   as left     5
 refuse   web.a   SRV   as refused  6
 stop     arn:t1  task  it answers\x1b 500
+stuck    arn:t2  task  its container web on i-1 has no container ID in ECS after 10 minutes
 lower    a       SOA   resolvers are to keep for 60 s that a name does not exist
 no task is stopped: 2 of 3 checks failed, more than 30 %
 9 records seen, 4 stale, 1 refused, 1 unhealthy, 1 left

@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -61,6 +62,9 @@ func (r *reading) readECS(ctx context.Context) error {
 	for _, m := range r.members {
 		r.add(m)
 	}
+	slices.SortFunc(r.fleet.Stuck, func(a, b sweep.Stuck) int {
+		return cmp.Or(cmp.Compare(a.Task, b.Task), cmp.Compare(a.Container, b.Container))
+	})
 	return nil
 }
 
@@ -158,6 +162,7 @@ func (r *reading) addListed(i types.ContainerInstance) {
 		return
 	}
 	member := status == string(types.ContainerInstanceStatusActive) || status == string(types.ContainerInstanceStatusDraining)
+	r.followed[aws.ToString(i.ContainerInstanceArn)] = member && i.AgentConnected
 	known := r.fleet.Instances[id]
 	// One that was registered twice is complete if it is so in both registrations, and connected if it is so in one.
 	known.Complete = member && (known.Complete || !known.InCluster)

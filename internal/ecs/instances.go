@@ -22,12 +22,8 @@ var ec2ID = regexp.MustCompile(`^i-[0-9a-f]{1,32}$`)
 
 // readEC2 adds what EC2 says of the instances asked for, and of those that the fleet has.
 func (r *reading) readEC2(ctx context.Context, instances []string) error {
-	ids := slices.Concat(instances, slices.Collect(maps.Keys(r.fleet.Instances)))
-	ids = slices.DeleteFunc(ids, func(id string) bool { return !ec2ID.MatchString(id) })
-	slices.Sort(ids)
-	chunks := slices.Collect(slices.Chunk(slices.Compact(ids), filterAtOnce))
-	if err := each(ctx, chunks, r.readState); err != nil {
-		return fmt.Errorf("describe instances: %w", err)
+	if err := r.readStates(ctx, slices.Concat(instances, slices.Collect(maps.Keys(r.fleet.Instances)))); err != nil {
+		return err
 	}
 	// Only of a host whose ECS agent is disconnected does it matter whether EC2 finds it impaired.
 	suspects := map[string]bool{}
@@ -43,6 +39,17 @@ func (r *reading) readEC2(ctx context.Context, instances []string) error {
 		return r.readImpaired(ctx, filter, suspects)
 	}); err != nil {
 		return fmt.Errorf("describe the status of instances: %w", err)
+	}
+	return nil
+}
+
+// readStates reads the state and address of those of the instances that EC2 knows.
+func (r *reading) readStates(ctx context.Context, instances []string) error {
+	ids := slices.DeleteFunc(slices.Clone(instances), func(id string) bool { return !ec2ID.MatchString(id) })
+	slices.Sort(ids)
+	chunks := slices.Collect(slices.Chunk(slices.Compact(ids), filterAtOnce))
+	if err := each(ctx, chunks, r.readState); err != nil {
+		return fmt.Errorf("describe instances: %w", err)
 	}
 	return nil
 }

@@ -93,10 +93,11 @@ func New(config aws.Config, clusters []string, checks bool) *Source {
 // reading is one reading of a fleet under way.
 type reading struct {
 	*Source
-	mu      sync.Mutex // of what calls that are made at the same time find
-	fleet   sweep.Fleet
-	hosts   map[string]string // EC2 instance ID by the ARN of a container instance
-	members []member
+	mu       sync.Mutex // of what calls that are made at the same time find
+	fleet    sweep.Fleet
+	hosts    map[string]string // EC2 instance ID by the ARN of a container instance
+	followed map[string]bool   // ARNs of container instances that are full members, and whose ECS agents are connected
+	members  []member
 }
 
 // Fleet reads all of ECS, and of EC2 what it says of the instances asked for and of those that ECS knows.
@@ -104,7 +105,7 @@ func (s *Source) Fleet(ctx context.Context, instances []string) (sweep.Fleet, er
 	if err := s.learnAccount(ctx); err != nil {
 		return sweep.Fleet{}, err
 	}
-	r := &reading{Source: s, hosts: map[string]string{}, fleet: sweep.Fleet{
+	r := &reading{Source: s, hosts: map[string]string{}, followed: map[string]bool{}, fleet: sweep.Fleet{
 		Account: s.account, Region: s.region, Instances: map[string]sweep.Instance{}, Containers: map[string]sweep.Container{},
 	}}
 	if err := r.readECS(ctx); err != nil {
@@ -114,6 +115,19 @@ func (s *Source) Fleet(ctx context.Context, instances []string) (sweep.Fleet, er
 		return sweep.Fleet{}, err
 	}
 	return r.fleet, nil
+}
+
+// States asks EC2 about instances. Those that it does not know are left out.
+func (s *Source) States(ctx context.Context, instances []string) (map[string]sweep.State, error) {
+	r := &reading{Source: s, fleet: sweep.Fleet{Instances: map[string]sweep.Instance{}}}
+	if err := r.readStates(ctx, instances); err != nil {
+		return nil, err
+	}
+	states := map[string]sweep.State{}
+	for id, i := range r.fleet.Instances {
+		states[id] = i.State
+	}
+	return states, nil
 }
 
 // learnAccount finds out whose credentials are used.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -16,6 +17,10 @@ import (
 
 // stopped is the last status of a task, and of a container, that has ended. A task with any other may still serve.
 const stopped = "STOPPED"
+
+// learning is how long ECS may take to learn the Engine's ID of a container: it does when the task's last container has started,
+// which may wait for another, or for an image. A task that is older has failed to start, and keeps nothing waiting.
+const learning = 10 * time.Minute
 
 // running is the last status of a task that has started, and the desired one of a task that is not being stopped.
 const running = "RUNNING"
@@ -28,7 +33,7 @@ type member struct {
 	sweep.Container
 	id         string            // the Engine's; empty where ECS has not heard of it
 	name       string            // in the task definition
-	ended      bool              // it has stopped itself, whatever its task does
+	created    time.Time         // when its task was; zero where ECS does not say
 	host       string            // ARN of the container instance
 	definition string            // ARN
 	checks     map[uint16]string // as the task was run with
@@ -41,7 +46,7 @@ func membersOf(task types.Task) (members []member) {
 		return nil
 	}
 	base := sweep.Container{
-		Task: aws.ToString(task.TaskArn), Cluster: aws.ToString(task.ClusterArn), Stopped: aws.ToString(task.LastStatus) == stopped,
+		Task: aws.ToString(task.TaskArn), Cluster: aws.ToString(task.ClusterArn),
 		Running: aws.ToString(task.LastStatus) == running && aws.ToString(task.DesiredStatus) == running,
 	}
 	if service, ok := strings.CutPrefix(aws.ToString(task.Group), "service:"); ok {
@@ -50,9 +55,10 @@ func membersOf(task types.Task) (members []member) {
 	attached := attachedAddress(task.Attachments)
 	for _, c := range task.Containers {
 		m := member{
-			Container: base, id: aws.ToString(c.RuntimeId), name: aws.ToString(c.Name),
-			ended: base.Stopped || aws.ToString(c.LastStatus) == stopped, host: host, definition: aws.ToString(task.TaskDefinitionArn),
+			Container: base, id: aws.ToString(c.RuntimeId), name: aws.ToString(c.Name), created: aws.ToTime(task.CreatedAt), host: host,
+			definition: aws.ToString(task.TaskDefinitionArn),
 		}
+		m.Stopped = aws.ToString(task.LastStatus) == stopped || aws.ToString(c.LastStatus) == stopped
 		m.Address = attached
 		for _, n := range c.NetworkInterfaces {
 			if address, ok := ipv4(n.PrivateIpv4Address); ok {
@@ -81,12 +87,11 @@ func membersOf(task types.Task) (members []member) {
 func (r *reading) add(m member) {
 	m.Instance = r.hosts[m.host]
 	if m.id == "" {
-		// What has stopped without a container of the Engine was never made, and nothing is left of it to be mistaken.
-		if known, ok := r.fleet.Instances[m.Instance]; ok && !m.ended {
-			known.Complete = false
-			r.fleet.Instances[m.Instance] = known
-		}
+		r.addUnlearnt(m)
 		return
+	}
+	if host := r.fleet.Instances[m.Instance]; m.Stopped && host.InCluster && host.Connected && !r.followed[m.host] {
+		return // by an earlier registration of the host, with which its tasks have ended for ECS; what runs nobody has looked at
 	}
 	if known, ok := r.fleet.Containers[m.id]; ok && !known.Stopped && m.Stopped {
 		return // a container that runs in one task has stopped in none
@@ -94,7 +99,7 @@ func (r *reading) add(m member) {
 	if d, ok := r.definitions[m.definition]; ok && !m.Stopped {
 		m.fill(d)
 	}
-	if m.ended {
+	if m.Stopped {
 		m.Ports = nil // they may be another's by now
 	}
 	slices.SortFunc(m.Ports, func(a, b sweep.Port) int {
@@ -103,6 +108,20 @@ func (r *reading) add(m member) {
 	})
 	m.Ports = slices.Compact(m.Ports)
 	r.fleet.Containers[m.id] = m.Container
+}
+
+// addUnlearnt notes a container of which ECS does not know the Engine's ID. What has stopped without one was never made, and
+// nothing is left of it to be mistaken.
+func (r *reading) addUnlearnt(m member) {
+	known, ok := r.fleet.Instances[m.Instance]
+	switch {
+	case !ok || m.Stopped:
+	case m.created.IsZero() || time.Since(m.created) < learning:
+		known.Complete = false
+		r.fleet.Instances[m.Instance] = known
+	default:
+		r.fleet.Stuck = append(r.fleet.Stuck, sweep.Stuck{Task: m.Task, Container: m.name, Instance: m.Instance})
+	}
 }
 
 // attachedAddress gives the IPv4 address of a task's own network interface; the zero Addr where it has none.

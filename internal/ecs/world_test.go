@@ -3,6 +3,7 @@ package ecs_test
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -31,7 +32,13 @@ func TestTasks(t *testing.T) {
 			func(t *fleet.Task) {
 				t.DesiredStatus, t.LastStatus, t.Containers[0].LastStatus = "STOPPED", "DEPROVISIONING", "STOPPED"
 			},
-			func(c *sweep.Container) { c.Running, c.Ports = false, nil }, false},
+			func(c *sweep.Container) { c.Running, c.Stopped, c.Ports = false, true, nil }, false},
+		"its container has stopped, and others of its task run": {
+			func(t *fleet.Task) {
+				t.Containers[0].LastStatus = "STOPPED"
+				t.Containers = append(t.Containers, fleet.Container{Name: "beside", LastStatus: "STOPPED"})
+			},
+			func(c *sweep.Container) { c.Stopped, c.Ports = true, nil }, false},
 		"stopped": {
 			func(t *fleet.Task) { t.LastStatus = "STOPPED" },
 			func(c *sweep.Container) { c.Running, c.Stopped, c.Ports = false, true, nil }, false},
@@ -39,6 +46,14 @@ func TestTasks(t *testing.T) {
 			func(t *fleet.Task) { t.Service = "" }, func(c *sweep.Container) { c.Service = "" }, false},
 		"the Engine's ID is not known yet": {
 			func(t *fleet.Task) { t.LastStatus, t.Containers[0].RuntimeID = "PENDING", "" }, nil, true},
+		"the Engine's ID is not known, and the task is almost old": {
+			func(t *fleet.Task) {
+				t.LastStatus, t.Containers[0].RuntimeID, t.Created = "PENDING", "", time.Now().Add(-9*time.Minute-30*time.Second)
+			}, nil, true},
+		"the Engine's ID is not known, by a clock that is behind": {
+			func(t *fleet.Task) {
+				t.LastStatus, t.Containers[0].RuntimeID, t.Created = "PENDING", "", time.Now().Add(time.Minute)
+			}, nil, true},
 		"the Engine's ID was never known, of a stopped task": {
 			func(t *fleet.Task) { t.LastStatus, t.Containers[0].RuntimeID = "STOPPED", "" }, nil, false},
 		"the Engine's ID was never known, of a container that stopped in a running task": {
@@ -80,6 +95,79 @@ func TestTasks(t *testing.T) {
 			assert.Equal(t, want, read(t, source))
 		})
 	}
+}
+
+// TestStuckTasks: a task that never starts does not keep what ECS knows of its host from being complete for good.
+func TestStuckTasks(t *testing.T) {
+	stuck := fleet.Task{ID: task(7), Cluster: "main", ContainerInstance: ci(1), Family: "job", LastStatus: "PENDING",
+		Created: time.Now().Add(-10*time.Minute - time.Second), Containers: []fleet.Container{
+			{Name: "web"}, {Name: "side"}, {Name: "first", LastStatus: "STOPPED"}, {Name: "runs", RuntimeID: docker(7)}}}
+	young := stuck
+	young.ID, young.ContainerInstance, young.Created = task(8), ci(0), time.Now()
+	state := cluster("main", 0, 2)
+	state.Tasks = append(state.Tasks, stuck, young)
+	_, source := start(t, state, false)
+	got := read(t, source)
+	assert.True(t, got.Instances[host(1)].Complete)
+	assert.False(t, got.Instances[host(0)].Complete)
+	arn := arn + "task/main/" + task(7)
+	assert.Equal(t, []sweep.Stuck{{Task: arn, Container: "side", Instance: host(1)}, {Task: arn, Container: "web", Instance: host(1)}}, got.Stuck)
+}
+
+// TestTasksOfAnEarlierRegistration: with the registration of its host a task ends for ECS, whatever its containers do. They
+// are not known to have stopped where another registration is followed now.
+func TestTasksOfAnEarlierRegistration(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*fleet.State)
+		known  bool
+	}{
+		"which is the present one": {func(s *fleet.State) { s.ContainerInstances = s.ContainerInstances[:1] }, true},
+		"which is gone":            {func(s *fleet.State) { s.ContainerInstances[0].Status = "INACTIVE" }, false},
+		"which lingers":            {func(s *fleet.State) { s.ContainerInstances[0].AgentDisconnected = true }, false},
+		"which ends":               {func(s *fleet.State) { s.ContainerInstances[0].Status = "DEREGISTERING" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state := cluster("main", 0, 1)
+			state.Tasks[0].LastStatus = "STOPPED"
+			state.ContainerInstances = append(state.ContainerInstances, fleet.ContainerInstance{ID: ci(7), Cluster: "main", InstanceID: host(0)})
+			tt.change(&state)
+			_, source := start(t, state, false)
+			got := read(t, source)
+			assert.True(t, got.Instances[host(0)].Connected)
+			stopped, known := got.Containers[docker(0)]
+			assert.Equal(t, tt.known, known)
+			assert.Equal(t, tt.known, stopped.Stopped)
+		})
+	}
+}
+
+// TestStates asks EC2 alone: 200 instances a call, those that it does not know among them.
+func TestStates(t *testing.T) {
+	state := cluster("main", 0, 401)
+	state.Instances[3].State, state.Instances[400].State = "stopped", "terminated"
+	s, source := start(t, state, false)
+	var ids []string
+	want := map[string]sweep.State{}
+	for n := range 401 {
+		ids = append(ids, host(n))
+		want[host(n)] = sweep.Alive
+	}
+	want[host(3)], want[host(400)] = sweep.Gone, sweep.Gone
+	got, err := source.States(t.Context(), append(ids, host(500), host(0), "mi-0123456789abcdef0", "by-hand", ""))
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+	assert.Len(t, s.Calls(), 3)
+	for _, call := range s.Calls() {
+		assert.Equal(t, "ec2:DescribeInstances", call.Operation)
+	}
+	s.Fleet().Remove(fleet.IDs{Instances: []string{host(3)}})
+	got, err = source.States(t.Context(), []string{host(3), host(4)})
+	require.NoError(t, err)
+	assert.Equal(t, map[string]sweep.State{host(4): sweep.Alive}, got, "and not what it said before")
+	require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "UnauthorizedOperation"}))
+	got, err = source.States(t.Context(), []string{host(4)})
+	assert.ErrorContains(t, err, "describe instances: ")
+	assert.Nil(t, got)
 }
 
 // TestAContainerThatRunsInOneTaskHasStoppedInNone: the same Engine's ID in two tasks, whichever is read first.

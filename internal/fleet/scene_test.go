@@ -242,6 +242,16 @@ func (w *world) Fleet(context.Context, []string) (sweep.Fleet, error) {
 	return found, nil
 }
 
+// States is what EC2 says when it is asked again.
+func (w *world) States(ctx context.Context, instances []string) (map[string]sweep.State, error) {
+	found, err := w.Fleet(ctx, instances)
+	states := map[string]sweep.State{}
+	for id, instance := range found.Instances {
+		states[id] = instance.State
+	}
+	return states, err
+}
+
 func (w *world) isRight() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

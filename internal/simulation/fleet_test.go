@@ -3,6 +3,9 @@ package simulation
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/ecssd/ecssd/internal/container"
@@ -15,6 +18,15 @@ type fleet struct{ p *process }
 // lag is after how long ECS knows of a container, or that it has stopped. The sweeper looks twice, 90 s apart; what takes ECS
 // longer than that it cannot tell from an orphan.
 const lag = 40 * time.Second
+
+// lag is short on the days on which the sweeper checks containers, so that there are passes that need no second look: what is
+// changed after the checks then rests on what was read before.
+func (w *world) lag() time.Duration {
+	if w.checking {
+		return 2 * time.Second
+	}
+	return lag
+}
 
 func (f fleet) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 	w := f.p.w
@@ -29,18 +41,14 @@ func (f fleet) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 	}
 	found := sweep.Fleet{Account: account, Region: region, Instances: map[string]sweep.Instance{}, Containers: map[string]sweep.Container{}}
 	for _, h := range w.hosts {
-		i := sweep.Instance{
-			State: sweep.Alive, Address: h.addr, InCluster: true, Connected: !h.gone && !h.hung, Impaired: h.hung, Complete: true,
+		found.Instances[h.id] = sweep.Instance{
+			State: h.state(), Address: h.addr, InCluster: true, Connected: !h.gone && !h.hung, Impaired: h.hung, Complete: true,
 		}
-		if h.gone || h.down {
-			i.State = sweep.Gone
-		}
-		found.Instances[h.id] = i
 		for _, b := range h.engine.boxes {
 			if !b.ecs || b.told.runs == 0 || w.on(amnesia) {
 				continue
 			}
-			late := time.Duration(w.fixed(b.c.ID, int(lag/time.Millisecond))) * time.Millisecond
+			late := time.Duration(w.fixed(b.c.ID, int(w.lag()/time.Millisecond))) * time.Millisecond
 			if time.Since(b.told.began) < late {
 				continue
 			}
@@ -56,4 +64,85 @@ func (f fleet) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 		}
 	}
 	return found, nil
+}
+
+// state is what EC2 says of a host.
+func (h *host) state() sweep.State {
+	if h.gone || h.down {
+		return sweep.Gone
+	}
+	return sweep.Alive
+}
+
+func (f fleet) States(ctx context.Context, instances []string) (map[string]sweep.State, error) {
+	w := f.p.w
+	if err := f.p.wait(ctx, "states", 50*time.Millisecond, 2*time.Second); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.on(blind) && f.p.dice("states blind").IntN(3) == 0 {
+		return nil, errors.New("describe instances: Rate exceeded")
+	}
+	states := map[string]sweep.State{}
+	for _, h := range w.hosts {
+		if slices.Contains(instances, h.id) {
+			states[h.id] = h.state()
+		}
+	}
+	return states, nil
+}
+
+// network is how the sweeper reaches containers to check them.
+type network struct{ p *process }
+
+// checker gives the sweeper's checks on a third of the days; nil on the others.
+func (p *process) checker() *sweep.Checker {
+	if !p.w.checking {
+		return nil
+	}
+	c := sweep.NewChecker("/health")
+	c.Client.Transport, c.Client.Timeout = network{p}, 20*time.Second // as long as many that hang take
+	return c
+}
+
+// RoundTrip answers for the container that has the port. Some are ill for a while: they fail, or do not answer.
+func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := n.p.wait(r.Context(), "check "+r.URL.Host, time.Millisecond, 50*time.Millisecond); err != nil {
+		return nil, err
+	}
+	status, found := n.status(r.URL.Host)
+	switch {
+	case !found:
+		return nil, errRefused
+	case status == 0:
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	return &http.Response{StatusCode: status, Body: http.NoBody, Request: r}, nil
+}
+
+// status is what a container answers with; 0 where it hangs.
+func (n network) status(at string) (status int, found bool) {
+	w := n.p.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		for _, b := range h.engine.boxes {
+			for _, p := range b.c.Published {
+				if !b.c.Live() || h.gone || netip.AddrPortFrom(h.addr, p.HostPort).String() != at {
+					continue
+				}
+				ill := !w.over && int(time.Since(b.told.began)/(30*time.Second))%2 == 0
+				switch kind := w.fixed("check "+b.c.ID, 4); {
+				case ill && kind == 0:
+					return http.StatusServiceUnavailable, true
+				case ill && kind == 1:
+					return 0, true
+				}
+				return http.StatusOK, true
+			}
+		}
+	}
+	return 0, false
 }

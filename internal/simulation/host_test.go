@@ -41,8 +41,9 @@ type host struct {
 	started int      // how many did
 	gone    bool     // for good
 	booting bool
-	down    bool // stopped, for EC2 too
-	hung    bool // EC2's status check fails, and the ECS agent is disconnected; the agent works
+	down    bool      // stopped, for EC2 too
+	up      time.Time // when EC2 last began to say that it runs
+	hung    bool      // EC2's status check fails, and the ECS agent is disconnected; the agent works
 	disk    disk
 	ecs     map[string]bool // containers that ECS wants stopped
 	notices string

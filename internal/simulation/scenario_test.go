@@ -101,6 +101,10 @@ func (w *world) troubles() {
 			}
 		})
 	}
+	if w.on(sweeper) && w.checking {
+		own := rand.New(rand.NewPCG(w.seed, 203))
+		w.actors.Go(func() { w.stopAndSweep(ctx, own) })
+	}
 	<-ctx.Done()
 	w.actors.Wait()
 	w.helpersDone()
@@ -383,7 +387,7 @@ func (h *host) reboot(takes time.Duration, stopped bool) bool {
 		takes *= 10
 		h.down = true
 		h.w.note(h.name, "EC2 has stopped the host")
-		h.w.later(takes, func() { h.down = false })
+		h.w.later(takes, func() { h.down, h.up = false, time.Now() })
 		takes += 20 * time.Second
 	}
 	h.w.note(h.name, "the host goes down to boot anew")
@@ -513,10 +517,27 @@ func (w *world) sweep(ctx context.Context, limit time.Duration) {
 	}
 	w.mu.Unlock()
 	report, err := sweep.Sweep(ctx, sweep.Config{
-		Zone: client{p}, Source: fleet{p}, Budget: 0.3, Log: w.log(p.name),
+		Zone: client{p}, Source: fleet{p}, Check: p.checker(), Budget: 0.3, Log: w.log(p.name),
 		Luck: func() float64 { return p.dice("luck").Float64() },
 	})
 	w.note(p.name, "seen %d, deleted %d, standby %d, restored %d, error %v", report.Seen, report.Deleted, report.Standby, report.Restored, err)
+}
+
+// stopAndSweep has EC2 stop a host, and start it again while a pass checks the containers of the others.
+func (w *world) stopAndSweep(ctx context.Context, r *rand.Rand) {
+	if !pause(ctx, time.Duration(r.Int64N(int64(20*time.Second)))) {
+		return
+	}
+	w.mu.Lock()
+	h := w.hosts[r.IntN(len(w.hosts))]
+	stopped := !h.gone && !h.down && !h.booting && h.reboot(time.Second+time.Duration(r.Int64N(int64(2*time.Second))), true)
+	if stopped {
+		h.account.extra++
+	}
+	w.mu.Unlock()
+	if stopped && pause(ctx, time.Duration(r.Int64N(int64(5*time.Second)))) {
+		w.sweep(w.t.Context(), time.Duration(120+r.IntN(180))*time.Second)
+	}
 }
 
 // peace is the end of the day: nothing fails any more, and nothing happens.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +30,10 @@ const (
 	loopProof   = 30 * time.Second
 	longWindow  = time.Hour
 	clockMargin = time.Second
-	markMargin  = 30 * time.Second
+	// The sweeper's word on how old the answer of EC2 is on which it deletes, and how long its request may be under way.
+	answerAge    = 10 * time.Second
+	requestTakes = 3 * time.Second
+	markMargin   = 30 * time.Second
 )
 
 // told is what the agent can know of a container, and since when.
@@ -369,9 +373,12 @@ func (h *host) starting() {
 	h.disk.old, h.disk.restored = nil, false
 	for key := range h.w.zone.records {
 		if h.owns(key) && (lost || !keys[key]) {
-			if stale || lost {
-				h.exempt[key] = "the journal was lost"
-			} else if h.exempt[key] == "" {
+			switch {
+			case lost:
+				h.exempt[key] = "the journal was lost" // the zone is to be listed
+			case stale:
+				h.exempt[key] = "the journal was old"
+			case h.exempt[key] == "":
 				h.w.violated("%s: a journal that nothing was wrong with lacks %s %s", h.name, key.Name, key.SetID)
 			}
 		}
@@ -539,7 +546,13 @@ func (w *world) swept(p *process, before map[record.Key]record.Record, changes [
 			if h.gone || h.down {
 				continue
 			}
-			p.unproven++
+			if time.Since(h.up) < answerAge+requestTakes { // nobody can know; its agent starts later, and writes all anew
+				h.account.extra++
+				continue
+			}
+			if !h.stopped(key) {
+				p.unproven++
+			}
 			if w.on(amnesia) {
 				h.exempt[key] = "the sweeper was told that there are no containers"
 				h.account.extra += 2
@@ -561,6 +574,13 @@ func (w *world) swept(p *process, before map[record.Key]record.Record, changes [
 	if p.unproven > 10 && 10*p.unproven > 3*p.listed {
 		w.violated("sweeper: deletes %d of %d records without EC2's proof", p.unproven, p.listed)
 	}
+}
+
+// stopped reports whether a record is of a container of which ECS says that it has stopped.
+func (h *host) stopped(key record.Key) bool {
+	return slices.ContainsFunc(h.engine.boxes, func(b *box) bool {
+		return b.ecs && !b.c.Live() && !b.removed && strings.Contains(key.SetID, b.c.ID)
+	})
 }
 
 // host does something with the owner of a record.

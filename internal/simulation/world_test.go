@@ -35,6 +35,7 @@ type world struct {
 	resync      time.Duration
 	verifyEvery time.Duration
 	befalling   []feature // of the features, what befalls hosts
+	checking    bool      // the sweeper checks containers
 	bound       time.Duration
 	quiet       bool                         // no call is due
 	marked      map[record.Key]bool          // put on standby by the sweeper
@@ -123,6 +124,7 @@ func newWorld(t *testing.T, seed uint64, dir string, verbose bool) *world {
 			on = append(on, string(f))
 		}
 	}
+	w.checking = rand.New(rand.NewPCG(seed, 301)).IntN(3) == 0
 	w.resync = time.Minute
 	if w.features[deafness] {
 		w.resync = 10 * time.Second // an event that the Engine never told is made good by it, and is to be within the bound
@@ -131,7 +133,7 @@ func newWorld(t *testing.T, seed uint64, dir string, verbose bool) *world {
 	if w.features[people] || w.features[amnesia] {
 		w.verifyEvery = 15 * time.Second // what a person does is found by reading back
 	}
-	w.note("world", "seed %d: %s", seed, strings.Join(on, ", "))
+	w.note("world", "seed %d: %s; checks %v", seed, strings.Join(on, ", "), w.checking)
 	// The IDs of two hosts begin alike.
 	for i, id := range []string{"i-12345678", "i-12345678000000001", "i-0000000000000000f"}[:1+r.IntN(3)] {
 		h := &host{

@@ -18,6 +18,7 @@ type unit struct {
 	verdict  Verdict
 	changes  []plan.Change
 	instance string // the host whose record is deleted
+	gone     string // the instance on whose end, by EC2, the deletion rests; empty where it rests on none
 }
 
 // rewrite is the verdict on a name whose TTL is changed.
@@ -35,7 +36,7 @@ func (c Config) units(judgements []Judgement, all []record.Record) (units, hosts
 		g := group{j.Record.Name, j.Record.Type}
 		switch {
 		case j.Verdict.deletes():
-			u := unit{j.Verdict, []plan.Change{{Action: plan.Delete, Record: j.Record}}, j.ID.Instance}
+			u := unit{j.Verdict, []plan.Change{{Action: plan.Delete, Record: j.Record}}, j.ID.Instance, j.Gone}
 			if j.ID.Kind == record.Host {
 				hosts = append(hosts, u)
 			} else {
@@ -101,17 +102,20 @@ type changing struct {
 	Config
 	report *Report
 	stays  map[string]bool // instances of which a record that was to go may still be there
+	told   map[string]told // what EC2 last said of instances, by their IDs
+	untold error           // why EC2 could not be asked; it is not asked again in this pass
 }
 
 // change makes all changes that can be made, and counts them. A host's own record says whose the others are, should EC2 forget
 // the host: it goes after them, and stays while one of them does.
 func (c Config) change(ctx context.Context, units, hosts []unit, report *Report) error {
 	all := len(units) + len(hosts)
-	under := changing{c, report, map[string]bool{}}
+	under := &changing{Config: c, report: report, stays: map[string]bool{}, told: map[string]told{}}
 	err := under.sendAll(ctx, units)
 	if err == nil {
 		err = under.sendAll(ctx, slices.DeleteFunc(hosts, func(u unit) bool { return under.stays[u.instance] }))
 	}
+	err = errors.Join(err, under.untold)
 	report.NotDone = all - report.Deleted - report.Standby - report.Restored - report.Rewritten - report.Overtaken
 	if err != nil {
 		return fmt.Errorf("%d changes are left for the next pass: %w", report.NotDone, err)
@@ -119,7 +123,7 @@ func (c Config) change(ctx context.Context, units, hosts []unit, report *Report)
 	return nil
 }
 
-func (c changing) sendAll(ctx context.Context, units []unit) error {
+func (c *changing) sendAll(ctx context.Context, units []unit) error {
 	for len(units) > 0 {
 		n := first(units)
 		if err := c.send(ctx, units[:n]); err != nil {
@@ -144,11 +148,14 @@ func first(units []unit) int {
 
 // send makes one batch of units. Units that are refused are dropped: somebody has changed the record since it was read. Its
 // error is that there was no time left, or one that would meet every other batch too.
-func (c changing) send(ctx context.Context, units []unit) error {
+func (c *changing) send(ctx context.Context, units []unit) error {
 	var failed error
 	for failures := 0; len(units) > 0; {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(err, failed)
+		}
+		if units = c.confirm(ctx, units); len(units) == 0 {
+			return nil
 		}
 		var changes []plan.Change
 		for _, u := range units {
@@ -187,7 +194,7 @@ func (c changing) send(ctx context.Context, units []unit) error {
 }
 
 // without gives the units that a refusal does not name.
-func (c changing) without(units []unit, refusal *plan.Refusal) (kept []unit) {
+func (c *changing) without(units []unit, refusal *plan.Refusal) (kept []unit) {
 	for _, u := range units {
 		named := false
 		for _, change := range u.changes {
@@ -204,7 +211,7 @@ func (c changing) without(units []unit, refusal *plan.Refusal) (kept []unit) {
 }
 
 // bisect finds the bad unit of a batch that was refused with an error which names none.
-func (c changing) bisect(ctx context.Context, units []unit, refused error) error {
+func (c *changing) bisect(ctx context.Context, units []unit, refused error) error {
 	if len(units) == 1 {
 		c.Log.WithError(refused).WithField("record", units[0].changes[0].Record.Key()).Warn("a change was refused, and is not made")
 		c.report.Overtaken++

@@ -29,13 +29,13 @@ const (
 
 // Checker checks containers over HTTP.
 type Checker struct {
+	Client *http.Client
 	path   string
-	client *http.Client
 }
 
 // NewChecker gives a Checker that asks for path where a container names none of its own.
 func NewChecker(path string) *Checker {
-	return &Checker{path: path, client: &http.Client{
+	return &Checker{path: path, Client: &http.Client{
 		Timeout: checkTimeout,
 		Transport: &http.Transport{
 			DisableKeepAlives:      true,
@@ -56,7 +56,7 @@ type subject struct {
 
 // subjects gives what can be checked: records of containers that ECS runs, at the address that EC2 or ECS has for them, never
 // at the record's, and only where ECS says that the record's port is that container's. What its agent has put on standby
-// is not checked: it may be starting.
+// is not checked: it may be starting. Nor is a port that its settings take out.
 func (c *Checker) subjects(judgements []Judgement, fleet Fleet) []subject {
 	var found []subject
 	for _, j := range judgements {
@@ -80,6 +80,9 @@ func (c *Checker) subjects(judgements []Judgement, fleet Fleet) []subject {
 			continue
 		}
 		path := known.Checks[j.ID.Port]
+		if off(path) {
+			continue
+		}
 		if path == "" {
 			path = c.path
 		}
@@ -91,6 +94,11 @@ func (c *Checker) subjects(judgements []Judgement, fleet Fleet) []subject {
 		})
 	}
 	return found
+}
+
+// off reports whether a path says that its port is not to be checked: it may speak no HTTP.
+func off(path string) bool {
+	return slices.ContainsFunc([]string{"off", "false", "no", "0"}, func(s string) bool { return strings.EqualFold(s, path) })
 }
 
 func (c Container) has(port container.Port, host uint16) bool {
@@ -157,7 +165,7 @@ func (c *Checker) get(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("check: %.300s", err)
 	}
-	response, err := c.client.Do(request)
+	response, err := c.Client.Do(request)
 	if err != nil {
 		return fmt.Errorf("check: %.300s", err) // it may quote what the container has answered
 	}

@@ -228,6 +228,14 @@ func TestWhatIsAsked(t *testing.T) {
 		"a path without slash": {change: func(s *service) {
 			set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "@192.0.2.1/x"} })
 		}, asked: 1, path: "/@192.0.2.1/x"},
+		"taken out": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "off"} }) }},
+		"taken out, marked before": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "Off"} }) },
+			record: func(r *record.Record) { *r = marked(*r) }},
+		"taken out in other words": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "FALSE"} }) }},
+		"another port is taken out": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{81: "off"} }) },
+			asked: 1, path: "/health"},
+		"a path that begins so": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "/off"} }) },
+			asked: 1, path: "/off"},
 		"its own address": {change: func(s *service) {
 			set(s, 1, func(c *sweep.Container) { c.Address = loopback })
 			delete(s.fleet.Instances, "x")
@@ -426,6 +434,87 @@ func TestStopTask(t *testing.T) {
 			assert.Equal(t, test.spared != "", said)
 		})
 	}
+}
+
+// A port that is taken out of the checks gets back what a check has taken from it.
+func TestTakenOutOfTheChecksAfterAFailure(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	var s service
+	r := s.serve(t, status(500, &asked))
+	c := s.fleet.Containers[id(1)]
+	c.Checks = map[uint16]string{80: "off"}
+	s.fleet.Containers[id(1)] = c
+	cfg, z := s.config(t, marked(r))
+	report := swept(t, cfg)
+	assert.Equal(t, []record.Record{r}, z.content())
+	assert.Equal(t, []int{0, 1}, []int{report.Unhealthy, report.Restored})
+}
+
+// What there was no time to check says nothing: no task is stopped for it, and it makes no room for others in the budget.
+func TestWhatIsUncheckedStopsNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		ill, unchecked int // of tasks in all, the others being well
+		well           int
+		budget         float64
+		want           int
+		spared         string
+	}{
+		"one ill, one unchecked, one well":      {ill: 1, unchecked: 1, well: 1, budget: 1, want: 1},
+		"all unchecked":                         {unchecked: 3, budget: 1},
+		"too many of those that are checked":    {ill: 2, unchecked: 8, well: 1, budget: 0.5, spared: "no task is stopped: 2 of 3 checks failed, more than 50 %"},
+		"not too many of those that are":        {ill: 1, unchecked: 8, well: 1, budget: 0.5, want: 1},
+		"unchecked ones are no failures either": {ill: 1, unchecked: 1, well: 1, budget: 0.5, want: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scene(t, func(t *testing.T) {
+				f := fleet(test.ill + test.unchecked + test.well)
+				answers := answers{}
+				var records []record.Record
+				for n := 1; n <= len(f.Instances); n++ {
+					c := f.Containers[id(n)]
+					c.Checks = map[uint16]string{80: "/health"}
+					f.Containers[id(n)] = c
+					records = append(records, marked(on(n, n)))
+					at := netip.AddrPortFrom(address(n), hostPort(n)).String()
+					switch {
+					case n <= test.ill:
+						answers[at] = http.StatusInternalServerError
+					case n <= test.ill+test.well:
+						answers[at] = http.StatusOK
+					}
+				}
+				z := newZone(t, records...)
+				c := config(z, says(f))
+				c.Check, c.Budget = sweep.NewChecker("/health"), test.budget
+				c.Check.Client.Transport, c.Check.Client.Timeout = answers, 0 // so that what does not answer is cut off by the deadline
+				var stopped []string
+				c.Stop = func(_ context.Context, _, task, _ string) error { stopped = append(stopped, task); return nil }
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				report, err := sweep.Sweep(ctx, c)
+				assert.NoError(t, err)
+				assert.Len(t, stopped, test.want)
+				for _, task := range stopped {
+					assert.LessOrEqual(t, task, fmt.Sprintf("task-%06d", test.ill))
+				}
+				assert.Equal(t, test.spared, report.TasksSpared)
+				assert.Equal(t, []int{test.ill, test.well}, []int{report.Unhealthy, report.Restored})
+			})
+		})
+	}
+}
+
+// answers is a network: the status that a server answers with, by its address. Others do not answer.
+type answers map[string]int
+
+func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	code, ok := a[r.URL.Host]
+	if !ok {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	return &http.Response{StatusCode: code, Body: http.NoBody, Request: r}, nil
 }
 
 // A crowd of tasks that fail makes no report too large to be handed on.

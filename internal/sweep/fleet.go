@@ -15,6 +15,15 @@ type Fleet struct {
 	Account, Region string               // where the sweeper looks; instances elsewhere are none of its business
 	Instances       map[string]Instance  // by EC2 instance ID
 	Containers      map[string]Container // by the Engine's ID, of tasks that run, are being stopped or have stopped
+	Stuck           []Stuck              // in the order of their tasks
+}
+
+// Stuck is a container of which ECS has not learnt the Engine's ID although its task is no longer new: a task that hangs in
+// PENDING, such as one whose image cannot be pulled.
+type Stuck struct {
+	Task      string `json:"task"`      // ARN
+	Container string `json:"container"` // name in the task definition
+	Instance  string `json:"instance"`  // EC2 instance ID
 }
 
 // State is what EC2 says of an instance.
@@ -34,8 +43,8 @@ type Instance struct {
 	Impaired  bool       // EC2's status checks fail
 	InCluster bool       // a container instance of one of the clusters
 	Connected bool       // its ECS agent is connected
-	// Complete says that ECS knows the Engine's ID of every container of its tasks: only then is a container that ECS does not
-	// know a container that is not there.
+	// Complete says that ECS knows the Engine's ID of every container of its tasks, but for those that are stuck: only then is a
+	// container that ECS does not know a container that is not there.
 	Complete bool
 }
 
@@ -46,7 +55,7 @@ type Container struct {
 	Cluster  string // ARN
 	Service  string // the ECS service that keeps the task running; empty for a task run by hand
 	Running  bool   // its task runs, and is to
-	Stopped  bool   // its task has stopped, and not just been asked to
+	Stopped  bool   // it has stopped, as the ECS agent of its instance has told ECS, and not just been asked to
 	Address  netip.Addr
 	Ports    []Port
 	// Checks are the paths of the HTTP checks of container ports (SERVICE_<port>_CHECK_HTTP).
@@ -59,8 +68,11 @@ type Port struct {
 	Host      uint16
 }
 
-// Source tells what EC2 and ECS say: every page of every cluster, or an error. The instances asked for are told of where EC2
-// knows them, beside those of the clusters.
+// Source tells what EC2 and ECS say, all of it or an error.
 type Source interface {
+	// Fleet reads every page of every cluster. The instances asked for are told of where EC2 knows them, beside those of the
+	// clusters.
 	Fleet(ctx context.Context, instances []string) (Fleet, error)
+	// States asks EC2 alone, and anew, about instances. Those that EC2 does not know are left out.
+	States(ctx context.Context, instances []string) (map[string]State, error)
 }

@@ -31,6 +31,8 @@ type Judgement struct {
 	Reason  string
 	// Spare says that standby must not take the last serving record of the name.
 	Spare bool
+	// Gone is the instance on whose end, by EC2, a verdict that deletes rests; empty where it rests on what ECS says.
+	Gone string
 }
 
 // judge gives a verdict on each record that ecssd, or the original agent, has written, by what EC2 and ECS say. Records of
@@ -80,7 +82,7 @@ func (j *Judgement) host(fleet Fleet, at home, owners owners) {
 	instance := fleet.Instances[id]
 	switch {
 	case instance.State == Gone:
-		j.is(Dead, "EC2 says that instance "+id+" is stopped or terminated")
+		j.dead(id)
 	case instance.State == Alive:
 		j.container(fleet, instance, owners)
 	case instance.InCluster:
@@ -93,7 +95,14 @@ func (j *Judgement) host(fleet Fleet, at home, owners owners) {
 		j.is(Left, "the host belongs to account "+at.account+" in "+at.region)
 	default:
 		j.is(Missing, "EC2 knows no instance "+id)
+		j.Gone = id
 	}
+}
+
+// dead judges a record of an instance that EC2 says is gone.
+func (j *Judgement) dead(instance string) {
+	j.is(Dead, "EC2 says that instance "+instance+" is stopped or terminated")
+	j.Gone = instance
 }
 
 // container judges a record of an instance that is alive by what ECS says of its container.
@@ -103,13 +112,20 @@ func (j *Judgement) container(fleet Fleet, instance Instance, owners owners) {
 		return
 	}
 	c, known := fleet.Containers[j.ID.Container]
-	if j.ID.Kind != record.Docker && instance.InCluster && instance.Complete && (!known || c.Stopped) {
-		if instance.Connected {
-			j.is(Orphan, "ECS runs no container "+short(j.ID.Container)+" on instance "+j.ID.Instance)
+	if j.ID.Kind != record.Docker && instance.InCluster && (!known || c.Stopped) {
+		where := short(j.ID.Container) + " on instance " + j.ID.Instance
+		switch {
+		case c.Stopped && c.Instance == j.ID.Instance && instance.Connected:
+			j.is(Dead, "ECS says that container "+where+" has stopped")
 			return
+		case !instance.Complete: // ECS may not have heard of it yet
+		case instance.Connected:
+			j.is(Orphan, "ECS runs no container "+where)
+			return
+		default:
+			// So looks a host that has moved to a cluster which is not read, and left its registration behind.
+			j.is(Left, "ECS knows no container "+where+", whose ECS agent is disconnected")
 		}
-		// So looks a host that has moved to a cluster which is not read, and left its registration behind.
-		j.is(Left, "ECS knows no container "+short(j.ID.Container)+" on instance "+j.ID.Instance+", whose ECS agent is disconnected")
 	}
 	target, ok := record.ParseTarget(j.Record.Value)
 	if j.Record.Type != record.SRV || !ok {
@@ -142,7 +158,7 @@ func (j *Judgement) legacy(fleet Fleet) {
 	case !known:
 		j.is(Left, "a record of the original agent, of a container that ECS does not know")
 	case fleet.Instances[c.Instance].State == Gone:
-		j.is(Dead, "EC2 says that instance "+c.Instance+" is stopped or terminated")
+		j.dead(c.Instance)
 	case c.Stopped && fleet.Instances[c.Instance].State == Alive && !fleet.Instances[c.Instance].InCluster:
 		j.is(Left, "the task has stopped for ECS, which no longer follows what runs on instance "+c.Instance)
 	case c.Stopped:

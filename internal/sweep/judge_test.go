@@ -1,6 +1,7 @@
 package sweep_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -39,6 +40,7 @@ func TestWhatIsDone(t *testing.T) {
 			}
 		}
 	}
+	stopped := container2(func(c *sweep.Container) { c.Running, c.Stopped, c.Ports = false, true, nil })
 	impaired := host2(func(i *sweep.Instance) { i.Impaired, i.Connected = true, false })
 	takes := func(f *sweep.Fleet) { // container 9 has the port of container 2
 		c := running(2, 2)
@@ -57,6 +59,8 @@ func TestWhatIsDone(t *testing.T) {
 	bare := docker
 	bare.SetID = id(2)
 	cafe := "i-cafe"
+	several := with(on(2, 2), func(r *record.Record) { r.Value += "\n1 1 81 " + ip(address(2)) }) // as a person may have made of it
+	severalMarked := with(several, func(r *record.Record) { r.Weight, r.Value = 0, strings.ReplaceAll(r.Value, "1 1 ", "2 1 ") })
 
 	for name, test := range map[string]struct {
 		records records
@@ -91,14 +95,20 @@ func TestWhatIsDone(t *testing.T) {
 		"orphan at the second look only":    {records: records{on(2, 2), on(1, 7)}, second: forgets(2), want: records{on(2, 2)}, looks: 2},
 		"orphan, and then the host is gone": {records: records{on(2, 7)}, second: state(sweep.Gone), verdict: sweep.Dead, looks: 2},
 		"orphan, and then EC2 forgets":      {records: records{on(2, 7), host(2)}, second: state(sweep.Unknown), want: records{on(2, 7), host(2)}, looks: 2},
-		"the task has stopped":              {records: records{on(2, 2)}, fleet: container2(func(c *sweep.Container) { c.Stopped = true }), verdict: sweep.Orphan, looks: 2},
+		"it has stopped":                    {records: records{on(2, 2)}, fleet: stopped, verdict: sweep.Dead},
+		"it has stopped, own interface":     {records: records{own(on(2, 2)), eni}, fleet: stopped, verdict: sweep.Dead},
+		"it has stopped, the last record":   {records: records{srv("db", instance(2), ip(address(2)), 2)}, fleet: stopped, verdict: sweep.Dead},
+		"it has stopped, the host starts":   {records: records{on(2, 2)}, fleet: both(stopped, host2(func(i *sweep.Instance) { i.Complete = false })), verdict: sweep.Dead},
+		"it has stopped, not a member":      {records: records{on(2, 2)}, fleet: both(stopped, host2(func(i *sweep.Instance) { i.InCluster = false })), want: records{on(2, 2)}},
+		"it has stopped on another host":    {records: records{on(2, 2)}, fleet: both(stopped, container2(func(c *sweep.Container) { c.Instance = instance(1) })), verdict: sweep.Orphan, looks: 2},
+		"it has stopped, docker record":     {records: records{docker}, fleet: stopped, want: records{docker}},
 		"orphan with its own interface":     {records: records{own(on(2, 2)), eni}, fleet: forgets(2), verdict: sweep.Orphan, looks: 2},
 		"incomplete instance":               {records: records{on(2, 7)}, fleet: host2(func(i *sweep.Instance) { i.Complete = false }), want: records{on(2, 7)}},
 		"incomplete at the second look":     {records: records{on(2, 7)}, second: host2(func(i *sweep.Instance) { i.Complete = false }), want: records{on(2, 7)}, looks: 2},
 		"outside the clusters":              {records: records{on(2, 7)}, fleet: host2(func(i *sweep.Instance) { i.InCluster = false }), want: records{on(2, 7)}},
 		"agent disconnected":                {records: records{on(2, 7), own(on(2, 8))}, fleet: host2(func(i *sweep.Instance) { i.Connected = false }), want: records{on(2, 7), own(on(2, 8))}, verdict: sweep.Left},
 		"disconnected at the second look":   {records: records{on(2, 7)}, second: host2(func(i *sweep.Instance) { i.Connected = false }), want: records{on(2, 7)}, verdict: sweep.Left, looks: 2},
-		"disconnected, the task stopped":    {records: records{on(2, 2)}, fleet: both(container2(func(c *sweep.Container) { c.Stopped = true }), host2(func(i *sweep.Instance) { i.Connected = false })), want: records{on(2, 2)}, verdict: sweep.Left},
+		"disconnected, the task stopped":    {records: records{on(2, 2)}, fleet: both(stopped, host2(func(i *sweep.Instance) { i.Connected = false })), want: records{on(2, 2)}, verdict: sweep.Left},
 		"disconnected, marked":              {records: records{marked(on(2, 7))}, fleet: host2(func(i *sweep.Instance) { i.Connected = false }), want: records{on(2, 7)}, verdict: sweep.Restore},
 		"disconnected, port of another":     {records: records{on(2, 2)}, fleet: both(forgets(2), takes, host2(func(i *sweep.Instance) { i.Connected = false })), want: records{marked(on(2, 2))}, verdict: sweep.Standby},
 		"disconnected and impaired":         {records: records{on(2, 7)}, fleet: impaired, want: records{marked(on(2, 7))}, verdict: sweep.Standby},
@@ -140,6 +150,12 @@ func TestWhatIsDone(t *testing.T) {
 		"legacy without host, of nobody's":       {records: records{bare}, fleet: forgets(2), want: records{bare}, verdict: sweep.Left},
 		"legacy without host, instance gone":     {records: records{bare}, fleet: state(sweep.Gone), verdict: sweep.Dead},
 		"legacy without host, task stopped":      {records: records{bare}, fleet: container2(func(c *sweep.Container) { c.Stopped = true }), verdict: sweep.Dead},
+		"several values, instance gone":          {records: records{several, host(2)}, fleet: state(sweep.Gone), verdict: sweep.Dead},
+		"several values, orphan":                 {records: records{several}, fleet: forgets(2), verdict: sweep.Orphan, looks: 2},
+		"several values, hung host":              {records: records{several}, fleet: impaired, want: records{several}},
+		"several values, port of another":        {records: records{several}, fleet: both(forgets(2), takes, host2(func(i *sweep.Instance) { i.Connected = false })), want: records{several}, verdict: sweep.Left},
+		"several values, as if marked":           {records: records{severalMarked}, want: records{severalMarked}},
+		"several addresses, instance gone":       {records: records{with(host(2), func(r *record.Record) { r.Value += "\n10.9.9.9" })}, fleet: state(sweep.Gone), verdict: sweep.Dead},
 		"of somebody else, on a host that is":    {records: records{with(on(2, 2), func(r *record.Record) { r.SetID = "primary" })}, fleet: state(sweep.Gone), want: records{with(on(2, 2), func(r *record.Record) { r.SetID = "primary" })}},
 		"of somebody else, and named as if ours": {records: records{with(on(2, 2), func(r *record.Record) { r.SetID = instance(2) + ":ecs:web" })}, fleet: state(sweep.Gone), want: records{with(on(2, 2), func(r *record.Record) { r.SetID = instance(2) + ":ecs:web" })}},
 	} {

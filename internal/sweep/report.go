@@ -14,9 +14,12 @@ type Report struct {
 	Standby      int `json:"standby"`
 	Restored     int `json:"restored"`
 	Rewritten    int `json:"rewritten"` // names given another TTL
-	Overtaken    int `json:"overtaken"` // changes not made because the record has changed since it was read, or was changed so by a call whose answer was lost
+	Overtaken    int `json:"overtaken"` // changes not made because the record has changed since it was read, or was changed so by a call whose answer was lost, or because its instance runs again
 	NotDone      int `json:"notDone"`   // changes there was no time for, or that failed, and hosts' own records that wait for others of the host
 	TasksStopped int `json:"tasksStopped"`
+
+	// Stuck are containers of which ECS knows no Engine's ID although their tasks are old, the first maxStops of them.
+	Stuck []Stuck `json:"stuck,omitempty"`
 
 	Stops       []Stop `json:"stops,omitempty"`       // the first maxStops of the tasks that are stopped, or in a dry run would be
 	TasksSpared string `json:"tasksSpared,omitempty"` // why none is, although checks fail for which one would be

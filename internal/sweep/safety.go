@@ -3,6 +3,7 @@ package sweep
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -105,8 +106,13 @@ func keepAddresses(judgements []Judgement, all []record.Record, remaining map[gr
 	}
 	needed := map[string]bool{}
 	for _, r := range all {
-		if target, ok := record.ParseTarget(r.Value); ok && r.Type == record.SRV && !gone[r.Key()] {
-			needed[target.Host] = true
+		if r.Type != record.SRV || gone[r.Key()] {
+			continue
+		}
+		for value := range strings.SplitSeq(r.Value, "\n") { // others may have sets of several values
+			if target, ok := record.ParseTarget(value); ok {
+				needed[target.Host] = true
+			}
 		}
 	}
 	for i := range judgements {

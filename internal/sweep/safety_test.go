@@ -206,6 +206,7 @@ func TestTheLastOfAName(t *testing.T) {
 func TestAddresses(t *testing.T) {
 	gone := func(f *sweep.Fleet) { f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone} }
 	foreign := with(on(2, 2), func(r *record.Record) { r.SetID = "somebody" })
+	several := with(foreign, func(r *record.Record) { r.Value = "1 1 80 elsewhere.internal\n1 1 81 " + ip(address(2)) })
 	shouting := with(foreign, func(r *record.Record) { r.Value = "1 1 80 " + strings.ToUpper(ip(address(2))) + "." })
 	reused := with(host(2), func(r *record.Record) { r.SetID = instance(1) + ":host:" + account + "/" + region })
 	type records = []record.Record
@@ -215,6 +216,7 @@ func TestAddresses(t *testing.T) {
 		"goes with its host":                        {has: records{on(2, 2), host(2)}},
 		"goes alone":                                {has: records{host(2)}},
 		"stays while somebody's record names it":    {has: records{on(2, 2), host(2), foreign}, want: records{host(2), foreign}},
+		"in a set of several values":                {has: records{host(2), several}, want: records{host(2), several}},
 		"however that is spelt":                     {has: records{host(2), shouting}, want: records{host(2), shouting}},
 		"goes when a living host has the same":      {has: records{host(2), reused, foreign}, want: records{reused, foreign}},
 		"stays while a record of another names it":  {has: records{host(2), srv("web", instance(1), ip(address(2)), 1)}, want: records{host(2), srv("web", instance(1), ip(address(2)), 1)}},

@@ -51,6 +51,8 @@ const (
 	reserve = 20 * time.Second
 	// farewell is the time kept for the report where even reading takes too long.
 	farewell = 3 * time.Second
+	// leeway is how long checks may take to end once their time is over.
+	leeway = 5 * time.Second
 )
 
 // pass is what one pass has read, and how it judges that.
@@ -89,6 +91,7 @@ func Sweep(ctx context.Context, c Config) (report Report, err error) {
 	refused := settle(p.judgements, p.records, c.Budget)
 	report.count(p.judgements, p.checked)
 	c.tell(p.judgements)
+	p.tellStuck(&report)
 	stops, spared := p.stops()
 	if spared != "" {
 		c.Log.Warn(spared)
@@ -123,8 +126,8 @@ func (p *pass) look(ctx context.Context) error {
 	twice := slices.ContainsFunc(p.judgements, func(j Judgement) bool { return j.Verdict.unproven() })
 	if p.Check != nil {
 		margin := 2 * reserve
-		if twice {
-			margin += p.took
+		if twice && p.timeToLookAgain(ctx) {
+			margin += p.took + leeway // so that there still is the time once the checks have been cut short
 		}
 		checkCtx, cancel := before(ctx, margin)
 		defer cancel()
@@ -163,8 +166,8 @@ func instances(records []record.Record) []string {
 // Where there is no time for it, those records are left for the next pass.
 func (p *pass) lookAgain(ctx context.Context) error {
 	first := p.judgements
-	wait := max(secondLook-time.Since(p.listed), 0)
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait+p.took+2*reserve {
+	wait := p.untilSecondLook()
+	if !p.timeToLookAgain(ctx) {
 		for i := range first {
 			if first[i].Verdict.unproven() {
 				first[i].is(Left, "no time was left to look twice ("+first[i].Reason+")")
@@ -191,6 +194,15 @@ func (p *pass) lookAgain(ctx context.Context) error {
 	return nil
 }
 
+// untilSecondLook gives for how long the second look has to wait.
+func (p *pass) untilSecondLook() time.Duration { return max(secondLook-time.Since(p.listed), 0) }
+
+// timeToLookAgain reports whether a second look that takes as long as the first leaves time for changes.
+func (p *pass) timeToLookAgain(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) >= p.untilSecondLook()+p.took+2*reserve
+}
+
 // heed puts on standby what fails its check, and leaves marked what does, or what there was no time to check.
 func heed(judgements []Judgement, checked results) {
 	for i := range judgements {
@@ -205,6 +217,15 @@ func heed(judgements []Judgement, checked results) {
 		default:
 			j.standby(err.Error())
 		}
+	}
+}
+
+// tellStuck logs and reports containers that are stuck.
+func (p *pass) tellStuck(report *Report) {
+	report.Stuck = p.fleet.Stuck[:min(len(p.fleet.Stuck), maxStops)]
+	for _, s := range report.Stuck {
+		p.Log.WithFields(logrus.Fields{"task": s.Task, "container": s.Container, "instance": s.Instance}).
+			Warn("ECS has not learnt the container ID of a task that is no longer new; see why the task does not start")
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/assert"
 
 	"github.com/ecssd/ecssd/internal/plan"
@@ -208,6 +210,38 @@ func TestDeadlines(t *testing.T) {
 			assert.Equal(t, 1, report.Left)
 		})
 	})
+	// Checks use all the time that the second look leaves them, and not what it needs itself.
+	for _, took := range []time.Duration{time.Second, 30 * time.Second, 55 * time.Second, 70 * time.Second} {
+		t.Run(fmt.Sprint("checks before the second look, reading takes ", took), func(t *testing.T) {
+			scene(t, func(t *testing.T) {
+				z, s := newZone(t, on(1, 1), on(1, 7)), says(fleet(1))
+				s.took = took
+				c := config(z, s)
+				c.Check = checkedInVain()
+				c.Check.Client.Timeout = 0 // so that only the deadline ends a check
+				ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+				defer cancel()
+				report, err := sweep.Sweep(ctx, c)
+				assert.NoError(t, err)
+				addsUp(t, report)
+				assert.Len(t, s.at, 2)
+				assert.Equal(t, []int{1, 0}, []int{report.Deleted, report.Left})
+			})
+		})
+	}
+	t.Run("checks have all the time where there is none to look twice", func(t *testing.T) {
+		scene(t, func(t *testing.T) {
+			z, s := newZone(t, on(1, 1), on(1, 7)), says(fleet(1))
+			s.took = 5 * time.Second
+			c := config(z, s)
+			c.Check = checkedInVain()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			report, err := sweep.Sweep(ctx, c)
+			assert.NoError(t, err)
+			assert.Equal(t, []int{1, 1, 1}, []int{report.Unhealthy, report.Standby, report.Left})
+		})
+	})
 	t.Run("reading takes all the time", func(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			z, s := newZone(t, on(1, 1), on(1, 7)), says(fleet(1))
@@ -274,6 +308,31 @@ func TestWhatIsLeftHidesNothing(t *testing.T) {
 		assert.NoError(t, err)
 		assert.Equal(t, []int{600, 2}, []int{report.Left, report.Deleted})
 		assert.Len(t, report.Findings, 252)
+	})
+}
+
+// A task that hangs is told of in each pass, and what is left over on its host goes all the same.
+func TestStuckTasksAreReported(t *testing.T) {
+	scene(t, func(t *testing.T) {
+		z := newZone(t, on(1, 1), on(1, 7))
+		f := fleet(1)
+		for n := range 120 {
+			f.Stuck = append(f.Stuck, sweep.Stuck{Task: fmt.Sprint("task", n), Container: "web", Instance: instance(1)})
+		}
+		log, logged := logtest.NewNullLogger()
+		c := config(z, says(f))
+		c.Log = logrus.NewEntry(log)
+		report := swept(t, c)
+		assert.Equal(t, f.Stuck[:100], report.Stuck)
+		assert.Equal(t, 1, report.Deleted)
+		warned := 0
+		for _, entry := range logged.AllEntries() {
+			if entry.Level == logrus.WarnLevel {
+				assert.Equal(t, fmt.Sprint("task", warned), entry.Data["task"])
+				warned++
+			}
+		}
+		assert.Equal(t, 100, warned)
 	})
 }
 

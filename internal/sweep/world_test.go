@@ -178,6 +178,11 @@ type source struct {
 	at    []time.Time
 	took  time.Duration
 	asked []string
+
+	states    func(ctx context.Context) (map[string]sweep.State, error) // what EC2 says anew; nil: as at the last look
+	statesOf  [][]string                                                // of which instances it was asked
+	statesAt  []time.Time                                               // and when
+	confirmed time.Time                                                 // when it last answered
 }
 
 func (s *source) Fleet(ctx context.Context, instances []string) (sweep.Fleet, error) {
@@ -188,6 +193,24 @@ func (s *source) Fleet(ctx context.Context, instances []string) (sweep.Fleet, er
 	case <-time.After(s.took):
 	}
 	return s.looks[min(len(s.at), len(s.looks))-1]()
+}
+
+func (s *source) States(ctx context.Context, instances []string) (states map[string]sweep.State, err error) {
+	s.statesOf, s.statesAt = append(s.statesOf, instances), append(s.statesAt, time.Now())
+	if s.states != nil {
+		states, err = s.states(ctx)
+	} else {
+		var last sweep.Fleet
+		last, err = s.looks[min(max(len(s.at), 1), len(s.looks))-1]()
+		states = map[string]sweep.State{}
+		for id, i := range last.Instances {
+			states[id] = i.State
+		}
+	}
+	if err == nil {
+		s.confirmed = time.Now()
+	}
+	return states, err
 }
 
 func says(fleets ...sweep.Fleet) *source {
