@@ -117,7 +117,8 @@ func Open(dir, instance, boot string) (*Journal, error) {
 	case found.old(j.now()):
 		found.ListingDue = true
 		for i := range found.Records {
-			found.Records[i].Doubt = true
+			// Nor is a mark of the sweeper's believed: it may have fallen since, and would be written again.
+			found.Records[i].Doubt, found.Records[i].Run = true, ""
 		}
 	}
 	if j.rebooted = found.Boot != boot && found.Boot != ""; j.rebooted {
