@@ -115,7 +115,7 @@ func TestNothingIsLeftOfFiveThousandContainers(t *testing.T) {
 		assert.Empty(t, a.tasks)
 		assert.Empty(t, a.stops)
 		assert.Empty(t, a.crashes.deaths)
-		assert.Empty(t, a.crashes.asked)
+		assert.Empty(t, a.crashes.runs)
 		assert.Empty(t, a.crashes.first)
 		assert.Empty(t, a.problems)
 		assert.Empty(t, a.announced)

@@ -15,8 +15,9 @@ type inbox struct {
 	wake chan struct{}
 
 	mu        sync.Mutex
-	hints     []container.Hint
-	first     time.Time // when the oldest of them came
+	hints     []heard
+	stream    int       // of events, the present one or the last; what one tells has no gaps
+	first     time.Time // when the oldest of the hints came
 	connected time.Time // when the stream was opened; zero while there is none
 	fresh     bool      // hints may be missing: the stream was opened since the last drain, or too many waited
 	breakOff  context.CancelFunc
@@ -28,9 +29,15 @@ type inbox struct {
 // mostHints is how many hints wait at most, while nobody can take them: the zone is looked for.
 const mostHints = 4096
 
+// heard is a hint, and the stream that it came by.
+type heard struct {
+	container.Hint
+	stream int
+}
+
 // mail is what an inbox holds at one moment.
 type mail struct {
-	hints     []container.Hint
+	hints     []heard
 	first     time.Time
 	fresh     bool
 	connected time.Time
@@ -65,8 +72,9 @@ func (b *inbox) add(h container.Hint) {
 		}
 		if len(b.hints) == mostHints {
 			b.hints, b.fresh = slices.Clone(b.hints[mostHints/2:]), true
+			b.stream++
 		}
-		b.hints = append(b.hints, h)
+		b.hints = append(b.hints, heard{h, b.stream})
 	})
 }
 
@@ -108,7 +116,10 @@ func (a *Agent) follow(ctx context.Context) {
 				a.cfg.Readiness.Ready("engine")
 				a.cfg.Metrics.connected(true)
 				following()
-				a.inbox.put(func() { a.inbox.connected, a.inbox.fresh, a.inbox.breakOff = time.Now(), true, cancel })
+				a.inbox.put(func() {
+					a.inbox.connected, a.inbox.fresh, a.inbox.breakOff = time.Now(), true, cancel
+					a.inbox.stream++
+				})
 			},
 			func(h container.Hint) {
 				a.cfg.Metrics.hint(h)

@@ -30,7 +30,7 @@ type view struct {
 
 // kill is a signal that is to be held against the looks to come: when it came, the run that it was for was not certain.
 type kill struct {
-	container.Hint
+	heard
 	begun int
 }
 

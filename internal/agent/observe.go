@@ -11,6 +11,7 @@ import (
 	"github.com/ecssd/ecssd/internal/apply"
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/endpoint"
+	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
 
@@ -156,7 +157,7 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 		return
 	}
 	now := time.Now()
-	a.crashes.look(a.containers, now)
+	a.crashes.look(a.containers, func(id string) bool { return announces(writer.Known(), id) }, now)
 	a.fillInAddresses(now)
 	a.due = time.Time{}
 	all := make([]container.Container, 0, len(a.containers))
@@ -210,6 +211,16 @@ func (a *Agent) asKnown(writer *apply.Writer, withheld map[string]Withheld) (wis
 		wishes = append(wishes, apply.Wish{Record: r, Run: e.Run})
 	}
 	return wishes
+}
+
+// announces says whether there is a record of a container by which it may be found.
+func announces(known plan.Known, id string) bool {
+	for key, e := range known {
+		if setID, ok := record.ParseSetID(key.SetID); ok && setID.Container == id && e.Record.Type == record.SRV && e.Record.Weight > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // runOf names the present run and health of a container.

@@ -190,7 +190,7 @@ func (e *engine) kill(c container.Container, signal int) {
 
 func (e *engine) die(c container.Container) {
 	e.set(func(live map[string]container.Container) { delete(live, c.ID) },
-		container.Hint{ContainerID: c.ID, Action: container.Die, Service: c.Labels[container.LabelName], Time: time.Now()})
+		container.Hint{ContainerID: c.ID, Action: container.Die, ExitStatus: 1, Service: c.Labels[container.LabelName], Time: time.Now()})
 }
 
 // zone is a hosted zone in memory that takes every change.

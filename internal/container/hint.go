@@ -7,6 +7,7 @@ type Hint struct {
 	ContainerID string
 	Action      Action
 	Signal      int       // with Kill: the number of the signal that was sent
+	ExitStatus  int       // with Die; 0 where the Engine did not say
 	Service     string    // with Die: the service the container was one of, as endpoint.Service names it; may be empty
 	Time        time.Time // by the Engine's clock
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"time"
 
 	"github.com/docker/docker/api/types/events"
@@ -127,6 +128,7 @@ func decodeEvent(m events.Message) container.Hint {
 		h.Signal, _ = signalNumber(m.Actor.Attributes["signal"]) // in decimal
 	case events.ActionDie:
 		h.Action = container.Die
+		h.ExitStatus, _ = strconv.Atoi(m.Actor.Attributes["exitCode"])
 		// An event carries all labels of its container, which may be gone before anyone can inspect it.
 		h.Service = m.Actor.Attributes["SERVICE_NAME"]
 		if h.Service == "" {

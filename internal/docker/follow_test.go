@@ -179,7 +179,7 @@ func TestFollowReplaysWhatHappenedWhileNobodyListened(t *testing.T) {
 	assert.Equal(t, []container.Hint{
 		{ContainerID: a.ID, Action: container.Start},
 		{ContainerID: a.ID, Action: container.Kill, Signal: 9},
-		{ContainerID: a.ID, Action: container.Die},
+		{ContainerID: a.ID, Action: container.Die, ExitStatus: 137},
 	}, second.of(a.ID))
 }
 

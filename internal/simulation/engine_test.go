@@ -48,7 +48,8 @@ type stream struct {
 	queue []event
 	more  chan struct{}
 	cut   chan struct{}
-	deaf  bool // is told nothing any more
+	deaf  bool         // is told nothing any more
+	began map[*box]int // the runs of whose start it has told
 }
 
 // box is one container, from its creation on.
@@ -143,9 +144,13 @@ func (b *box) die(heard bool) {
 		b.c.State = container.Restarting
 	}
 	b.c.Health = container.NoHealthCheck
-	b.ended(heard, announced)
+	status := 1
+	if b.e.w.fixed(fmt.Sprint("exit status of ", b.name, b.told.runs), 4) == 0 {
+		status = 0
+	}
+	b.ended(heard, announced, status)
 	if heard {
-		b.e.emit(b, container.Hint{Action: container.Die, Service: b.service})
+		b.e.emit(b, container.Hint{Action: container.Die, ExitStatus: status, Service: b.service})
 	}
 }
 
@@ -236,7 +241,7 @@ func (c *connection) Follow(ctx context.Context, connected func(), hint func(con
 		w.mu.Unlock()
 		return errRefused
 	}
-	s := &stream{p: c.p, queue: slices.Clone(e.memory), more: make(chan struct{}, 1), cut: make(chan struct{})}
+	s := &stream{p: c.p, queue: slices.Clone(e.memory), more: make(chan struct{}, 1), cut: make(chan struct{}), began: map[*box]int{}}
 	for i := range s.queue { // the past comes at once
 		s.queue[i].at = time.Now()
 	}
@@ -256,7 +261,7 @@ func (c *connection) Follow(ctx context.Context, connected func(), hint func(con
 			if wait = time.Until(s.queue[0].at); wait <= 0 {
 				next = &s.queue[0]
 				s.queue = s.queue[1:]
-				next.box.heard(*next, c.p)
+				next.box.heard(*next, c.p, s)
 			}
 		}
 		dead := c.p.dead

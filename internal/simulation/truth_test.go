@@ -46,6 +46,7 @@ type told struct {
 	// be in the zone or not.
 	forgotten bool
 	unheard   bool
+	disturbed bool // some signal was sent; which of them ends a container that is gone the agent cannot know
 	heardBy   *process
 	certain   int // deaths of the service that the agent had been told of when the run began
 	toldTo    *process
@@ -58,7 +59,7 @@ func (t told) stopped() bool { return !t.signal.IsZero() }
 type death struct {
 	service string
 	at      time.Time
-	sure    bool // nobody asked for it, whatever the agent has heard
+	sure    bool // nobody asked for it, whatever the agent has heard, and it was no end in order
 	heardBy *process
 	run     *box
 	n       int // which run
@@ -82,10 +83,11 @@ func (b *box) changed(string) {
 
 // signalled notes a signal, if it is one that asks the container to end.
 func (b *box) signalled(signal int) {
-	if signal != b.signal && signal != 9 || b.told.stopped() {
+	t := &b.told
+	t.disturbed = true
+	if signal != b.signal && signal != 9 || t.stopped() {
 		return
 	}
-	t := &b.told
 	t.signal, t.since, t.forgotten, t.unheard, t.heardBy = time.Now(), time.Now(), false, false, nil
 	// By the Engine's clock the signal may have come before the run began: after a step back nobody can tell.
 	t.forgotten = b.e.now().Before(b.c.StartedAt)
@@ -93,11 +95,11 @@ func (b *box) signalled(signal int) {
 }
 
 // ended notes the end of a run; announced says whether there may have been records of it.
-func (b *box) ended(heard, announced bool) {
+func (b *box) ended(heard, announced bool, status int) {
 	h := b.e.h
 	asked := b.told.stopped()
 	if !asked || b.told.forgotten || b.told.unheard || b.signal != 15 {
-		h.deaths = append(h.deaths, death{service: b.service, at: time.Now(), sure: !asked && heard, run: b, n: b.told.runs})
+		h.deaths = append(h.deaths, death{service: b.service, at: time.Now(), sure: !b.told.disturbed && heard && status != 0, run: b, n: b.told.runs})
 	}
 	if announced {
 		b.told.since = time.Now()
@@ -105,16 +107,19 @@ func (b *box) ended(heard, announced bool) {
 	}
 }
 
-// heard notes that a process has been told of an event.
-func (b *box) heard(ev event, p *process) {
+// heard notes that a process has been told of an event. It can know that nobody asked for a death only where the same stream told
+// of the start of the run.
+func (b *box) heard(ev event, p *process, s *stream) {
 	switch ev.hint.Action {
+	case container.Start:
+		s.began[b] = ev.run
 	case container.Kill:
 		if b.told.stopped() && b.told.runs == ev.run {
 			b.told.unheard, b.told.heardBy = false, p
 		}
 	case container.Die:
 		for i := range b.e.h.deaths {
-			if d := &b.e.h.deaths[i]; d.run == b && d.n == ev.run {
+			if d := &b.e.h.deaths[i]; d.run == b && d.n == ev.run && s.began[b] == ev.run {
 				d.heardBy = p
 			}
 		}
