@@ -33,6 +33,7 @@ func TestDeathsWhoseSignalsTheEngineHasForgottenAreNoCrashLoop(t *testing.T) {
 					w.after(5 * time.Second)
 					w.engine.make(func() { w.engine.closed = true })
 					w.engine.interrupt()
+					w.after(time.Second)
 				}
 				for _, c := range stopped {
 					w.engine.kill(c, 15)
@@ -159,5 +160,20 @@ func TestDeathAfterAnotherSignalIsACrash(t *testing.T) {
 		w.engine.start(web(9))
 		w.after(10 * time.Second)
 		assert.Empty(t, w.zone.services())
+	})
+}
+
+// Of a container that is gone nobody can tell which signal was to stop it.
+func TestDeathAfterASignalToAContainerThatIsGone(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		for n := range 3 {
+			w.engine.start(web(n + 1))
+			w.engine.kill(web(n+1), 3)
+			w.engine.ends(web(n+1), 131)
+		}
+		w.engine.start(web(9))
+		w.run()
+		w.after(time.Second)
+		assert.Equal(t, weights{"web 9": 1}, w.zone.services())
 	})
 }

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -37,7 +36,17 @@ type kill struct {
 // died is the death of a container.
 type died struct {
 	at    time.Time // by the Engine's clock
+	run   time.Time // that ended, when it began; zero where that is not certain
+	again bool      // another run has begun since
 	begun int
+}
+
+// ended says whether a container as it was found, maybe some time ago, is in the run that has ended.
+func (d died) ended(c container.Container) bool {
+	if d.again {
+		return c.StartedAt.Equal(d.run)
+	}
+	return !c.StartedAt.After(d.at)
 }
 
 // look is one look at the Engine. Who takes it fills in what was found.
@@ -47,16 +56,13 @@ type look struct {
 	since   time.Time
 	dirty   map[string]bool
 	lists   bool // everything, else only what is dirty is inspected
-	known   bool // something was listed before
 	all     bool
 	routine bool
 	fresh   bool
 
-	live     []container.Container
-	err      error   // nothing was found
-	listErr  error   // not everything was listed
-	inspects bool    // and what is dirty was inspected nevertheless, or alone
-	answer   *answer // of the ECS agent, where it was asked
+	live   []container.Container
+	err    error
+	answer *answer // of the ECS agent, where it was asked
 }
 
 // begin begins a look where one is due and none is under way. It returns when the next one will be due; the zero time where
@@ -87,7 +93,7 @@ func (a *Agent) begin(ctx context.Context, v *view, now time.Time) (again time.T
 		return earlier(again, v.unreadAt)
 	}
 	v.begun++
-	l := &look{n: v.begun, began: now, since: v.since, dirty: map[string]bool{}, lists: lists, known: a.containers != nil}
+	l := &look{n: v.begun, began: now, since: v.since, dirty: map[string]bool{}, lists: lists}
 	for id := range v.dirty {
 		l.dirty[id] = true
 	}
@@ -103,15 +109,13 @@ func (a *Agent) begin(ctx context.Context, v *view, now time.Time) (again time.T
 	return time.Time{}
 }
 
-// take takes a look. Where containers cannot be listed, those that hints named are inspected all the same.
+// take takes a look.
 func (a *Agent) take(ctx context.Context, l *look) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	if l.lists {
-		l.live, l.listErr = a.cfg.Engine.Snapshot(ctx, l.dirty, l.all)
-		l.err = l.listErr
-	}
-	if l.inspects = !l.lists || l.listErr != nil && l.known && len(l.dirty) > 0; l.inspects {
+		l.live, l.err = a.cfg.Engine.Snapshot(ctx, l.dirty, l.all)
+	} else {
 		l.live, l.err = a.cfg.Engine.Refresh(ctx, l.dirty)
 	}
 	if l.fresh && l.err == nil && slices.ContainsFunc(l.live, ofECS) {
@@ -126,39 +130,33 @@ func (a *Agent) takeLook(l *look, v *view) bool {
 	v.look = nil
 	now := time.Now()
 	a.cfg.Metrics.snapshot(l.err)
-	if err := cmp.Or(l.listErr, l.err); l.lists || err != nil || v.listFailed == 0 {
-		a.blindness(err)
+	if l.lists || l.err != nil || v.listFailed == 0 {
+		a.blindness(l.err)
 	}
-	if l.listErr != nil { // nothing of what it was to find is found
+	switch {
+	case l.err == nil && l.lists:
+		v.listFailed = 0
+	case l.err == nil:
+	case l.lists: // until it is tried again, what hints name is inspected all the same
 		v.all, v.routine, v.fresh = v.all || l.all, v.routine || l.routine, v.fresh || l.fresh
 		v.listAt = now.Add(min(lookRetry<<min(v.listFailed, 10), longestListing))
 		v.listFailed++
-	} else if l.lists {
-		v.listFailed = 0
+	default:
+		v.inspectAt = now.Add(lookRetry)
 	}
 	if l.err != nil {
 		v.since = earlier(v.since, l.since)
-		if l.inspects {
-			v.inspectAt = now.Add(lookRetry)
-		}
 		return a.judge(v)
 	}
 	before := a.containers
 	a.containers = make(map[string]container.Container, len(l.live))
 	for _, c := range l.live {
-		// What died after the look had begun, or has died and cannot be looked at, may have been found as it was before.
-		d, ok := a.died[c.ID]
-		if ok && !c.StartedAt.After(d.at) && (d.begun >= l.n || c.Unread != "") {
-			continue
-		}
 		a.containers[c.ID] = c
 		if c.Unread != "" {
 			v.unreadAt = now.Add(unreadRetry)
-		} else if ok && d.begun < l.n {
-			delete(a.died, c.ID)
 		}
 	}
-	if l.routine && l.listErr == nil && before != nil && !l.fresh && !v.fresh && a.missed(before, v.dirty) && a.inbox.reconnect() {
+	if l.routine && before != nil && !l.fresh && !v.fresh && a.missed(before, v.dirty) && a.inbox.reconnect() {
 		a.cfg.Log.Warn("containers have changed and the Engine sent no event of it, connecting again")
 	}
 	if l.answer != nil {
@@ -167,12 +165,13 @@ func (a *Agent) takeLook(l *look, v *view) bool {
 	} else if l.fresh {
 		a.stopsAsked = question{}
 	}
+	a.forget(l)
+	// What died, or was asked to stop, after the look had begun may have been found as it was before.
 	a.judge(v)
 	if a.stops.prune(a.containers) {
 		a.cfg.Journal.SetStops(a.stops.saved())
 	}
 	v.forget(l.n)
-	a.forget(l)
 	return true
 }
 
@@ -189,14 +188,10 @@ func (v *view) forget(n int) {
 	v.kills = slices.DeleteFunc(v.kills, func(k kill) bool { return k.begun < n })
 }
 
-// forget drops what is known of containers that are gone.
+// forget drops the deaths that a look has answered, and what is known of containers that are gone.
 func (a *Agent) forget(l *look) {
-	found := map[string]bool{}
-	for _, c := range l.live {
-		found[c.ID] = true
-	}
 	for id, d := range a.died {
-		if !found[id] && d.begun < l.n {
+		if d.begun < l.n && a.containers[id].Unread == "" {
 			delete(a.died, id)
 		}
 	}
@@ -252,7 +247,12 @@ func (a *Agent) takeHints(m mail, v *view) (changed bool) {
 		case container.Start:
 			// Signals before it were for an earlier run.
 			v.kills = slices.DeleteFunc(v.kills, func(k kill) bool { return k.ContainerID == id })
-			delete(a.died, id)
+			if d := a.died[id]; d.run.IsZero() {
+				delete(a.died, id)
+			} else {
+				d.again = true
+				a.died[id] = d
+			}
 			fallen = a.stops.started(id, h.Time) || fallen
 		case container.Network:
 			// One of a container that is not known to run is part of its start or end, of which there is an event of its own.
@@ -260,11 +260,13 @@ func (a *Agent) takeHints(m mail, v *view) (changed bool) {
 				continue
 			}
 		case container.Die:
-			a.died[id] = died{h.Time, v.begun}
-			if known && !past && !c.StartedAt.After(h.Time) {
+			d := died{at: h.Time, begun: v.begun}
+			if known && !past && d.ended(c) {
+				d.run = c.StartedAt
 				delete(a.containers, id)
 				changed = true
 			}
+			a.died[id] = d
 		}
 		v.dirty[id] = v.begun
 		v.inspectAt = time.Time{}
@@ -290,7 +292,7 @@ func (a *Agent) judge(v *view) (changed bool) {
 		a.cfg.Journal.SetStops(a.stops.saved())
 	}
 	for id, d := range a.died {
-		if c, ok := a.containers[id]; ok && !c.StartedAt.After(d.at) {
+		if c, ok := a.containers[id]; ok && d.ended(c) {
 			delete(a.containers, id)
 			changed = true
 		}

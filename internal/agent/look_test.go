@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -140,8 +141,10 @@ func TestLookDoesNotUndoWhatWasHeardMeanwhile(t *testing.T) {
 				w.engine.start(started)
 				w.engine.kill(started, 15)
 				w.after(time.Second)
-				again.StartedAt = time.Now()
+				again = web(4) // in another run
+				again.Labels["SERVICE_WEIGHT"] = "7"
 				w.engine.start(again)
+				before := w.zone.count()
 				for range 60 {
 					services := w.zone.services()
 					assert.NotContains(t, services, "web 2")
@@ -149,13 +152,34 @@ func TestLookDoesNotUndoWhatWasHeardMeanwhile(t *testing.T) {
 					assert.NotContains(t, services, "web 5")
 					w.after(100 * time.Millisecond)
 				}
-				assert.Equal(t, weights{"web 1": 1, "web 4": 1}, w.zone.services())
+				assert.Equal(t, weights{"web 1": 1, "web 4": 7}, w.zone.services())
+				assert.Equal(t, before+1, w.zone.count(), "and the run of it that has ended was not announced once more")
 				for _, e := range w.log.AllEntries() {
 					assert.NotContains(t, e.Message, "sent no event")
 				}
 			})
 		})
 	}
+}
+
+// A new stream has begun while everything was listed: what has changed without an event is no reason for another.
+func TestStreamThatBeginsDuringALookIsKept(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.run()
+		w.after(5 * time.Second)
+		w.engine.make(func() {
+			w.engine.during = func() {
+				w.engine.make(func() { w.engine.live[web(1).ID], w.engine.events = web(1), nil })
+				w.engine.interrupt()
+				time.Sleep(2 * time.Second)
+			}
+		})
+		w.after(2 * time.Minute)
+		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
+		for _, e := range w.log.AllEntries() {
+			assert.NotContains(t, e.Message, "sent no event")
+		}
+	})
 }
 
 // One listing failed, each look after it listed again and failed, and no event had any effect, though inspections worked.
@@ -200,12 +224,19 @@ func TestDeathOfAContainerThatCannotBeInspected(t *testing.T) {
 				w.engine.hint(c)
 				w.after(5 * time.Second)
 				require.Equal(t, weights{"web 1": 1}, w.zone.services())
+				if still {
+					w.zone.fail(errors.New("out of order")) // and the removal has to wait
+				}
 				w.engine.set(func(live map[string]container.Container) {
 					if !still {
 						delete(live, c.ID)
 					}
 				}, container.Hint{ContainerID: c.ID, Action: container.Die, Time: time.Now()})
 				w.after(soon)
+				if still {
+					w.zone.fail(nil)
+					w.after(5 * time.Second)
+				}
 				assert.Empty(t, w.zone.services())
 				w.after(2 * time.Minute)
 				assert.Empty(t, w.zone.services())

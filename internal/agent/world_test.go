@@ -199,6 +199,7 @@ type zone struct {
 	records map[record.Key]record.Record
 	batches [][]plan.Change
 	gone    bool
+	failing error // of every call
 
 	unlistable error
 }
@@ -215,6 +216,9 @@ func (z *zone) Change(_ context.Context, changes []plan.Change) error {
 	defer z.mu.Unlock()
 	if z.gone {
 		return fmt.Errorf("change: %w", plan.ErrNoSuchZone)
+	}
+	if z.failing != nil {
+		return z.failing
 	}
 	for _, c := range changes {
 		if _, there := z.records[c.Record.Key()]; there && c.Action == plan.Create {
@@ -265,6 +269,13 @@ func (z *zone) put(r record.Record) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.records[r.Key()] = r
+}
+
+// fail has every change fail, or none.
+func (z *zone) fail(err error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.failing = err
 }
 
 // lost says whether the zone was deleted.
