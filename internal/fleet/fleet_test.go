@@ -36,6 +36,10 @@ func setups() []setup {
 		}
 	}
 	add(idle, ecssd, current, 100)
+	for _, r := range []rules{current, old} {
+		add(brisk, ecssd, r, 1)
+		add(brisk, threeTry, r, 1)
+	}
 	for _, k := range []kind{ecssd, threeTry, stubborn} {
 		add(cold, k, current, 10, 100, 1000)
 	}
@@ -173,6 +177,17 @@ func TestPredecessors(t *testing.T) {
 	r = run(t, setup{cold, threeTry, 10, old, 1})
 	assert.Positive(t, r.waiting, "what was throttled three times is given up")
 	assert.Equal(t, 10*perHost, r.calls[call{change, accepted}]+r.waiting)
+}
+
+// On an idle account nothing waits but for the answer: 60 to 100 ms, and 5 ms for the look at the Engine.
+func TestIdleAccount(t *testing.T) {
+	for _, r := range []rules{current, old} {
+		r := run(t, setup{brisk, ecssd, 1, r, 1})
+		assert.Len(t, r.delays, 40)
+		assert.LessOrEqual(t, quantile(r.delays, .5), 90*time.Millisecond)
+		assert.LessOrEqual(t, quantile(r.delays, 1), 110*time.Millisecond)
+		assert.Zero(t, r.calls[call{change, throttled}])
+	}
 }
 
 // The quota on changes is used well: a cold start takes 15 % more than what it allows at the most, and no UPSERT.

@@ -71,6 +71,24 @@ var (
 			}
 		},
 	}
+	brisk = scene{
+		name: "two changes a second", text: "A host starts 20 containers, one each half second, and then stops them.",
+		names: 250, over: time.Minute, play: func(w *world) {
+			h := w.hosts[0]
+			var started []container.Container
+			for range 20 {
+				c := h.start("service-000")
+				w.wait(plan.Create, c)
+				started = append(started, c)
+				time.Sleep(500 * time.Millisecond)
+			}
+			for _, c := range started {
+				w.wait(plan.Delete, c)
+				h.kill(c)
+				time.Sleep(500 * time.Millisecond)
+			}
+		},
+	}
 	deploy = scene{
 		name: "rolling deployment", text: "Every container is replaced within 10 minutes: a new one starts, and 10 s later the old one is stopped.",
 		names: 250, over: time.Hour, play: func(w *world) { w.replaceSome(1, 10*time.Minute) },
