@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
@@ -75,8 +76,8 @@ func TestIdleAccount(t *testing.T) {
 		t.Run(interval.String(), func(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
 				started, stopped := delays(z, w, 20, interval)
-				assert.Len(t, started, 20)
-				assert.Len(t, stopped, 20)
+				require.Len(t, started, 20)
+				require.Len(t, stopped, 20)
 				assert.Equal(t, latency, started[19])
 				assert.Equal(t, latency, stopped[19])
 			})
@@ -110,8 +111,8 @@ func TestBurst(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
 				refused := z.route53(map[float64]float64{10: 50, 5: 5}[quota], quota)
 				started, stopped := delays(z, w, 40, 125*time.Millisecond)
-				assert.Len(t, started, 40)
-				assert.Len(t, stopped, 40)
+				require.Len(t, started, 40)
+				require.Len(t, stopped, 40)
 				assert.LessOrEqual(t, started[39], 500*time.Millisecond+2*latency)
 				assert.LessOrEqual(t, stopped[39], 500*time.Millisecond+2*latency)
 				assert.LessOrEqual(t, started[20], 250*time.Millisecond+latency, "the median")
