@@ -171,12 +171,12 @@ func (a *Agent) takeLook(l *look, v *view) bool {
 	if a.stops.prune(a.containers) {
 		a.cfg.Journal.SetStops(a.stops.saved())
 	}
-	v.forget(l.n)
+	v.forget(l.n, a.containers)
 	return true
 }
 
-// forget drops what a look has answered.
-func (v *view) forget(n int) {
+// forget drops what a look has answered, which it has not of a container that could not be inspected.
+func (v *view) forget(n int, live map[string]container.Container) {
 	for id, begun := range v.dirty {
 		if begun < n {
 			delete(v.dirty, id)
@@ -185,7 +185,7 @@ func (v *view) forget(n int) {
 	if len(v.dirty) == 0 {
 		v.dirty = map[string]int{} // a map keeps the room that it once needed
 	}
-	v.kills = slices.DeleteFunc(v.kills, func(k kill) bool { return k.begun < n })
+	v.kills = slices.DeleteFunc(v.kills, func(k kill) bool { return k.begun < n && live[k.ContainerID].Unread == "" })
 }
 
 // forget drops the deaths that a look has answered, and what is known of containers that are gone.

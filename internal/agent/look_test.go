@@ -326,3 +326,23 @@ func TestStopMarkOfARunThatEndedUnheard(t *testing.T) {
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services(), "nor does the agent that runs keep it")
 	})
 }
+
+// A container was asked to stop by a signal of its own while nobody could tell which one that is.
+func TestSignalOfAContainerThatCouldNotBeInspected(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.run()
+		w.after(5 * time.Second)
+		c := web(1)
+		c.StopSignal = 3
+		w.engine.make(func() { w.engine.unread = map[string]bool{c.ID: true} })
+		w.engine.start(c)
+		w.after(5 * time.Second)
+		w.engine.kill(c, 3)
+		w.after(10 * time.Second)
+		w.engine.make(func() { w.engine.unread = nil })
+		w.after(10 * time.Second)
+		assert.Empty(t, w.zone.services())
+		w.after(outlived)
+		assert.Equal(t, weights{"web 1": 1}, w.zone.services(), "it has outlived that")
+	})
+}

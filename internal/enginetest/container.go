@@ -155,10 +155,15 @@ func (c *Container) Kill(signal string) {
 	require.NoError(c.t, c.cli.ContainerKill(context.Background(), c.ID, signal))
 }
 
-// Stop asks it to stop, waits, and kills it after the timeout, given in seconds.
+// Stop asks it to stop, waits, and kills it after the timeout, given in seconds. It waits until the Engine does not list it any
+// more, which newer Engines (25) go on with for some milliseconds after a stop has returned, and tell of the death only then.
 func (c *Container) Stop(timeout int) {
 	c.t.Helper()
 	require.NoError(c.t, c.cli.ContainerStop(context.Background(), c.ID, api.StopOptions{Timeout: &timeout}))
+	require.Eventually(c.t, func() bool {
+		listed, err := c.cli.ContainerList(context.Background(), api.ListOptions{Filters: filters.NewArgs(filters.Arg("id", c.ID))})
+		return err == nil && len(listed) == 0
+	}, time.Minute, time.Millisecond, "container %s is stopped and listed as if it ran", c.Name)
 }
 
 // Pause freezes its processes, which an Engine on a busy machine may be unable to at first.

@@ -65,8 +65,7 @@ func NewOwn(t testing.TB, flags ...string) *Own {
 		Volumes: map[string]struct{}{"/var/lib": {}},
 	}, &api.HostConfig{
 		Binds: binds, Tmpfs: map[string]string{"/run": "exec"}, CgroupnsMode: "host",
-		// Privileged but for one capability, which is not everyone's to give: root in a container often lacks it itself.
-		CapAdd: []string{"ALL"}, CapDrop: []string{"SYS_RESOURCE"},
+		CapAdd:      capabilities(t),
 		SecurityOpt: []string{"seccomp=unconfined", "apparmor=unconfined"},
 		MaskedPaths: []string{}, ReadonlyPaths: []string{},
 		Resources: api.Resources{DeviceCgroupRules: []string{"a *:* rwm"}},
@@ -91,6 +90,30 @@ func NewOwn(t testing.TB, flags ...string) *Own {
 	o.image, err = BuildImage(ctx, o.cli)
 	require.NoError(t, err)
 	return o
+}
+
+// capabilityNames are the kernel's, by number (capabilities(7)), without the newest, which Engine 20.10 does not know.
+var capabilityNames = strings.Fields(`CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
+	NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN
+	SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG
+	WAKE_ALARM BLOCK_SUSPEND AUDIT_READ`)
+
+// capabilities gives those that root has on this machine, which are all that an Engine on it can give: root in a container often
+// lacks some. Older Engines fail over those of "ALL" that are missing, and newer ones when they are to be dropped.
+func capabilities(t testing.TB) (names []string) {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	_, bounding, found := strings.Cut(string(status), "CapBnd:")
+	require.True(t, found, "the kernel does not say which capabilities there are")
+	mask, err := strconv.ParseUint(strings.Fields(bounding)[0], 16, 64)
+	require.NoError(t, err)
+	for number, name := range capabilityNames {
+		if mask&(1<<number) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Host is the Engine's address in the form of DOCKER_HOST.
