@@ -1,12 +1,14 @@
 package route53_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -117,6 +119,46 @@ func TestAnswersOfAnImpostor(t *testing.T) {
 			var refusal *plan.Refusal
 			assert.False(t, errors.As(err, &refusal), "the outcome is not known")
 			assert.Equal(t, c.changed, err == nil, "%v", err)
+		})
+	}
+}
+
+// What Route 53 may hold is listed, whoever wrote it: a stranger's longest identifier must not keep a zone from being read. One
+// more of anything is no record of Route 53's.
+func TestRecordsAtTheLimits(t *testing.T) {
+	name := func(n int) string { return strings.Repeat("a", n) }
+	for what, c := range map[string]struct {
+		id, name    string
+		weight, ttl string
+		error       string
+	}{
+		"an identifier of 128 letters":     {id: strings.Repeat("x", 128)},
+		"an identifier of 129 letters":     {id: strings.Repeat("x", 129), error: "identifier of 129 bytes"},
+		"128 letters of two bytes each":    {id: strings.Repeat("é", 128)},
+		"129 letters of two bytes each":    {id: strings.Repeat("é", 129), error: "identifier of 258 bytes"},
+		"a name of 1,024 characters":       {name: name(1024)},
+		"a name of 1,025 characters":       {name: name(1025), error: "a name of 1025 characters"},
+		"the highest weight and TTL":       {weight: "255", ttl: "2147483647"},
+		"the lowest weight and TTL":        {weight: "0", ttl: "0"},
+		"the lowest weight, the next TTL":  {weight: "0", ttl: "2147483648", error: "the TTL 2147483648"},
+		"the next weight, the highest TTL": {weight: "256", ttl: "2147483647", error: "the weight 256"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			want := record.Record{Name: cmp.Or(c.name, "web.example"), Type: record.SRV, SetID: cmp.Or(c.id, "primary"), Value: "1 1 80 h"}
+			weight, ttl := cmp.Or(c.weight, "1"), cmp.Or(c.ttl, "60")
+			want.Weight, _ = strconv.ParseInt(weight, 10, 64)
+			want.TTL, _ = strconv.ParseInt(ttl, 10, 64)
+			client := impostor(t, says(http.StatusOK, head+listed(want.Name, want.SetID, weight, ttl, want.Value)+tail))
+			found, err := everything(t, client)
+			group, groupErr := client.Zone("Z1").Group(t.Context(), want.Name, record.SRV)
+			if c.error != "" {
+				assert.ErrorContains(t, err, c.error)
+				assert.ErrorContains(t, groupErr, c.error)
+				return
+			}
+			require.NoError(t, errors.Join(err, groupErr))
+			assert.Equal(t, []record.Record{want}, found)
+			assert.Equal(t, []record.Record{want}, group)
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type day struct {
 	fleet   sweep.Fleet // as ECS and EC2 know it
 	late    []func()    // what ECS learns later
 	hosts   []int       // that are alive
+	gone    []int       // that EC2 says are stopped
 	next    int
 	living  map[record.Key]record.Record // what living agents have in the zone, as they last wrote it
 	foreign map[record.Key]record.Record
@@ -100,6 +102,9 @@ func (d *day) build() {
 			d.living[home.Key()] = home
 			d.hosts = append(d.hosts, h)
 		}
+		if kind == 5 {
+			d.gone = append(d.gone, h)
+		}
 		for range d.rand.IntN(8) {
 			if left || kind > 6 && d.one(6) {
 				d.next++
@@ -144,6 +149,32 @@ func (d *day) others() {
 	}
 }
 
+// states is what EC2 says when it is asked again about instances. One of them may have been started again, and what it has in the
+// zone is its own.
+func (d *day) states(instances []string) (map[string]sweep.State, error) {
+	if d.broken && d.one(8) {
+		return nil, errRead
+	}
+	i := slices.IndexFunc(d.gone, func(h int) bool { return slices.Contains(instances, instance(h)) })
+	if d.broken && i >= 0 && d.one(3) {
+		h := d.gone[i]
+		d.gone = slices.Delete(d.gone, i, i+1)
+		d.hosts = append(d.hosts, h)
+		d.fleet.Instances[instance(h)] = sweep.Instance{State: sweep.Alive, Address: address(h)}
+		for _, r := range d.zone.content() {
+			if r.Owned(instance(h)) {
+				d.living[r.Key()] = r
+				delete(d.dead, r.Key())
+			}
+		}
+	}
+	states := map[string]sweep.State{}
+	for id, i := range d.fleet.Instances {
+		states[id] = i.State
+	}
+	return states, nil
+}
+
 func (d *day) fault(int, []plan.Change) (error, bool) {
 	if !d.broken {
 		return nil, true
@@ -176,6 +207,7 @@ func (d *day) play() {
 		d.late = nil
 		return seen, nil
 	}}
+	s.states = func(context.Context) (map[string]sweep.State, error) { return d.states(s.statesOf[len(s.statesOf)-1]) }
 	d.zone.fault = d.fault
 	c := config(d.zone, s)
 	for pass := range 6 {
