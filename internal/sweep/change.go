@@ -100,22 +100,22 @@ const (
 // changing is the changes of one pass under way.
 type changing struct {
 	Config
-	report *Report
-	stays  map[string]bool // instances of which a record that was to go may still be there
-	told   map[string]told // what EC2 last said of instances, by their IDs
-	untold error           // why EC2 could not be asked; it is not asked again in this pass
+	report  *Report
+	stays   map[string]bool   // instances of which a record that was to go may still be there
+	answers map[string]answer // what EC2 last said of instances, by their IDs
+	askErr  error             // why EC2 could not be asked; it is not asked again in this pass
 }
 
 // change makes all changes that can be made, and counts them. A host's own record says whose the others are, should EC2 forget
 // the host: it goes after them, and stays while one of them does.
 func (c Config) change(ctx context.Context, units, hosts []unit, report *Report) error {
 	all := len(units) + len(hosts)
-	under := &changing{Config: c, report: report, stays: map[string]bool{}, told: map[string]told{}}
+	under := &changing{Config: c, report: report, stays: map[string]bool{}, answers: map[string]answer{}}
 	err := under.sendAll(ctx, units)
 	if err == nil {
 		err = under.sendAll(ctx, slices.DeleteFunc(hosts, func(u unit) bool { return under.stays[u.instance] }))
 	}
-	err = errors.Join(err, under.untold)
+	err = errors.Join(err, under.askErr)
 	report.NotDone = all - report.Deleted - report.Standby - report.Restored - report.Rewritten - report.Overtaken
 	if err != nil {
 		return fmt.Errorf("%d changes are left for the next pass: %w", report.NotDone, err)

@@ -98,7 +98,7 @@ func (c *Checker) subjects(judgements []Judgement, fleet Fleet) []subject {
 
 // off reports whether a path says that its port is not to be checked: it may speak no HTTP.
 func off(path string) bool {
-	return slices.ContainsFunc([]string{"off", "false", "no", "0"}, func(s string) bool { return strings.EqualFold(s, path) })
+	return slices.ContainsFunc([]string{"off", "false", "no", "0"}, func(s string) bool { return strings.EqualFold(s, strings.TrimSpace(path)) })
 }
 
 func (c Container) has(port container.Port, host uint16) bool {

@@ -231,7 +231,7 @@ func TestWhatIsAsked(t *testing.T) {
 		"taken out": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "off"} }) }},
 		"taken out, marked before": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "Off"} }) },
 			record: func(r *record.Record) { *r = marked(*r) }},
-		"taken out in other words": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "FALSE"} }) }},
+		"taken out in other words": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: " FALSE "} }) }},
 		"another port is taken out": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{81: "off"} }) },
 			asked: 1, path: "/health"},
 		"a path that begins so": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "/off"} }) },

@@ -16,8 +16,8 @@ const (
 	asks = 3
 )
 
-// told is what EC2 has said of an instance.
-type told struct {
+// answer is what EC2 has said of an instance.
+type answer struct {
 	state State
 	asked time.Time
 }
@@ -27,20 +27,20 @@ type told struct {
 func (c *changing) confirm(ctx context.Context, units []unit) (kept []unit) {
 	old := map[string]bool{}
 	for _, u := range units {
-		if t, ok := c.told[u.gone]; u.gone != "" && (!ok || time.Since(t.asked) >= fresh) {
+		if a, ok := c.answers[u.gone]; u.gone != "" && (!ok || time.Since(a.asked) >= fresh) {
 			old[u.gone] = true
 		}
 	}
-	if len(old) > 0 && c.untold == nil {
-		c.untold = c.ask(ctx, slices.Sorted(maps.Keys(old)))
+	if len(old) > 0 && c.askErr == nil {
+		c.askErr = c.ask(ctx, slices.Sorted(maps.Keys(old)))
 	}
 	for _, u := range units {
 		switch {
 		case u.gone == "":
 			kept = append(kept, u)
-		case c.untold != nil:
+		case c.askErr != nil:
 			c.stays[u.instance] = true
-		case c.told[u.gone].state == Alive:
+		case c.answers[u.gone].state == Alive:
 			c.Log.WithField("record", u.changes[0].Record.Key()).Info("instance " + u.gone + " runs again, and its record is kept")
 			c.report.Overtaken++
 			c.stays[u.instance] = true
@@ -61,7 +61,7 @@ func (c *changing) ask(ctx context.Context, instances []string) error {
 		switch {
 		case err == nil:
 			for _, id := range instances {
-				c.told[id] = told{states[id], asked}
+				c.answers[id] = answer{states[id], asked}
 			}
 			return nil
 		case ctx.Err() != nil || n == asks:
