@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -45,12 +46,12 @@ func (c resolveCommand) Run(ctx context.Context, s *Settings, std streams) error
 	// Rooted, so that no search domain is tried.
 	_, targets, err := resolver.LookupSRV(ctx, "", "", name+".")
 	if err != nil {
-		return fmt.Errorf("look up SRV %s: %w", name, err)
+		return fmt.Errorf("look up SRV %s: %w", name, c.of(err))
 	}
 	for _, target := range targets {
 		addresses, err := resolver.LookupNetIP(ctx, "ip4", target.Target)
 		if err != nil {
-			return fmt.Errorf("look up the target of %s, %s: %w", name, target.Target, err)
+			return fmt.Errorf("look up the target of %s, %s: %w", name, target.Target, c.of(err))
 		}
 		for _, address := range addresses {
 			_, err := fmt.Fprintf(std.Out, "%s:%d\t%s\tpriority %d, weight %d\n", address.Unmap(), target.Port,
@@ -61,4 +62,13 @@ func (c resolveCommand) Run(ctx context.Context, s *Settings, std streams) error
 		}
 	}
 	return nil
+}
+
+// of returns the error of a look-up with the server that was asked. Package net names that of /etc/resolv.conf, whatever Dial dials.
+func (c resolveCommand) of(err error) error {
+	var failed *net.DNSError
+	if c.Server != "" && errors.As(err, &failed) {
+		failed.Server = c.Server
+	}
+	return err
 }

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -20,6 +22,19 @@ var advice = map[plan.Reason]string{
 	plan.Conflict: "a record set that ecssd does not own and that is not weighted has this name and type: remove it or rename the service",
 	plan.Denied:   "allow route53:ChangeResourceRecordSets on this hosted zone for this name to the instance's role",
 	plan.Invalid:  "see the message; check that --zone is the name of the hosted zone that --zone-id means",
+}
+
+// ofCNAME finds where a message says that the conflicting record set is a CNAME.
+var ofCNAME = regexp.MustCompile(`(?i)of type +'?CNAME\b`)
+
+// adviceOn returns what a person can do about a refused change, of which a message says why. A message may tell of several changes.
+func adviceOn(c plan.Change, reason plan.Reason, message string) string {
+	for part := range strings.SplitSeq(message, ", ") {
+		if reason == plan.Conflict && ofCNAME.MatchString(part) && strings.Contains(part, " "+c.Record.Name+".") {
+			return "a CNAME record has this name, and DNS allows no other record beside it: remove it or rename the service"
+		}
+	}
+	return advice[reason]
 }
 
 // refused draws the consequences of a refused batch. After each, what is sent next differs: a record is known better, a
@@ -225,7 +240,7 @@ func (w *Writer) say(c plan.Change, reason plan.Reason, message string, fresh bo
 	}
 	w.cfg.Log.WithFields(logrus.Fields{
 		"action": c.Action, "name": c.Record.Name, "type": c.Record.Type, "set_id": c.Record.SetID,
-		"reason": reason, "message": message, "advice": advice[reason],
+		"reason": reason, "message": message, "advice": adviceOn(c, reason, message),
 	}).Error("Route 53 refuses a change, the others go on")
 	if w.cfg.Told != nil && c.Record.Type == record.SRV {
 		w.cfg.Told(Outcome{Kind: WasRefused, Record: c.Record, Message: message})

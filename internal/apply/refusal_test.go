@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -544,6 +545,44 @@ func TestRefusedAndNamed(t *testing.T) {
 				assert.Equal(t, []record.Record{srv("good", 1)}, z.content())
 				assert.Equal(t, 2, z.callCount(), "no search: it was named")
 				assert.Equal(t, reason, w.Status().Refused[0].Reason)
+			})
+		})
+	}
+}
+
+// A CNAME is of another type than what it keeps out. One message may tell of several changes, each refused for its own reason, and
+// of a service that is called cname.
+func TestAdviceOnWhatIsInTheWay(t *testing.T) {
+	const cname, other = "a CNAME record has this name, and DNS allows no other record beside it: remove it or rename the service",
+		"a record set that ecssd does not own and that is not weighted has this name and type: remove it or rename the service"
+	message := func(parts ...string) string { return "[" + strings.Join(parts, ", ") + "]" }
+	conflicting := func(name, quote string) string {
+		return "RRSet of type SRV with DNS name " + name + ".example. is not permitted because a conflicting RRSet of type  " + quote + "CNAME" + quote +
+			" with the same DNS name already exists in zone example."
+	}
+	const simple = "RRSet with DNS name cname.example., type SRV, SetIdentifier i-1:ecs:c1:80/tcp cannot be created as a non-weighted set exists with the same name and type"
+	for name, c := range map[string]struct{ message, web, cname string }{
+		"a CNAME":                     {message(conflicting("web", "")), cname, other},
+		"in quotes":                   {message(conflicting("web", "'")), cname, other},
+		"both, for different reasons": {message(conflicting("web", ""), simple), cname, other},
+		"the other first":             {message(simple, conflicting("web", "")), cname, other},
+		"only the name says so":       {message(simple), other, other},
+	} {
+		t.Run(name, func(t *testing.T) {
+			running(t, 0, func(t *testing.T, z *zone, w writer) {
+				z.faults(func() (error, bool) {
+					return &plan.Refusal{
+						Named:   map[change]plan.Reason{create(srv("web", 1)): plan.Conflict, create(srv("cname", 1)): plan.Conflict, create(srv("b", 1)): plan.Conflict},
+						Message: c.message,
+					}, false
+				})
+				w.want(srv("web", 1), srv("cname", 1), srv("b", 1))
+				z.pass(0)
+				advice := map[string]string{}
+				for _, r := range w.Status().Refused {
+					advice[r.Change.Record.Name] = r.Advice
+				}
+				assert.Equal(t, map[string]string{"web.example": c.web, "cname.example": c.cname, "b.example": other}, advice)
 			})
 		})
 	}

@@ -62,7 +62,7 @@ func (w *Writer) Status() Status {
 	}
 	for _, r := range w.quarantine.held {
 		s.Refused = append(s.Refused, Refused{
-			Change: r.change, Reason: r.reason, Message: r.message, Advice: advice[r.reason], Times: r.times,
+			Change: r.change, Reason: r.reason, Message: r.message, Advice: adviceOn(r.change, r.reason, r.message), Times: r.times,
 			Retry: w.quarantine.probes[r.cause()].due,
 		})
 	}
