@@ -324,6 +324,7 @@ type world struct {
 
 	journal   *journal.Journal
 	readiness *Readiness // of the present agent
+	registry  *prometheus.Registry
 	stop      func()
 }
 
@@ -436,7 +437,9 @@ func (w *world) agent() *Agent {
 	c := w.config
 	c.Journal = w.journal
 	w.readiness = &Readiness{}
-	c.Readiness, c.Metrics = w.readiness, NewMetrics(prometheus.NewRegistry())
+	w.registry = prometheus.NewRegistry()
+	w.readiness.Register(w.registry)
+	c.Readiness, c.Metrics = w.readiness, NewMetrics(w.registry)
 	return New(c)
 }
 
