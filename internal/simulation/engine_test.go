@@ -65,6 +65,7 @@ type box struct {
 	signal  int  // its stop signal
 	c       container.Container
 	removed bool
+	stuck   time.Time // until then no inspection of it is answered
 
 	told  told
 	names []announcement // see records
@@ -221,6 +222,43 @@ type connection struct {
 type seen struct {
 	container container.Container
 	listing   listing
+	again     time.Time // where it could not be inspected: not before
+}
+
+// unanswered is how long an inspection waits, and how long a container that could not be inspected has a rest from it.
+const unanswered = 3 * time.Second
+
+// note notes what was found of a container, which is stuck or not.
+func (c *connection) note(cache map[string]seen, b *box, said listing, stuck bool) {
+	if !stuck {
+		cache[b.c.ID] = seen{container: b.c, listing: said}
+		return
+	}
+	found := c.cache[b.c.ID].container
+	if found.ID == "" {
+		found = container.Container{ID: b.c.ID, Name: b.c.Name, Labels: b.c.Labels, StopSignal: 15}
+	}
+	found.State, found.Unread = b.c.State, "timeout"
+	cache[b.c.ID] = seen{container: found, again: time.Now().Add(unanswered)}
+}
+
+// inspect waits for the inspection of some containers, and gives those that are stuck.
+func (c *connection) inspect(ctx context.Context, asked func(b *box) bool) (stuck map[*box]bool, err error) {
+	if err := c.p.wait(ctx, "inspect", time.Millisecond, 30*time.Millisecond); err != nil {
+		return nil, err
+	}
+	stuck = map[*box]bool{}
+	c.p.h.w.mu.Lock()
+	for _, b := range c.p.h.engine.boxes {
+		if b.listed() && time.Now().Before(b.stuck) && asked(b) {
+			stuck[b] = true
+		}
+	}
+	c.p.h.w.mu.Unlock()
+	if len(stuck) > 0 {
+		err = c.p.wait(ctx, "inspect in vain", unanswered, unanswered)
+	}
+	return stuck, err
 }
 
 // listing is what the list of containers tells of one. Of the time at which a run began, which is not listed, new network
@@ -306,7 +344,12 @@ func (c *connection) Snapshot(ctx context.Context, dirty map[string]bool, all bo
 	if refused {
 		return nil, errRefused
 	}
-	if err := c.p.wait(ctx, "inspect", time.Millisecond, 30*time.Millisecond); err != nil {
+	fresh := func(b *box) bool {
+		known, ok := c.cache[b.c.ID]
+		return ok && !dirty[b.c.ID] && !all && (known.listing == listed[b.c.ID] || time.Now().Before(known.again))
+	}
+	stuck, err := c.inspect(ctx, func(b *box) bool { return listed[b.c.ID] != listing{} && !fresh(b) })
+	if err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
@@ -321,10 +364,10 @@ func (c *connection) Snapshot(ctx context.Context, dirty map[string]bool, all bo
 		if !ok {
 			continue
 		}
-		if known, ok := c.cache[id]; ok && known.listing == said && !dirty[id] && !all {
-			cache[id] = known
+		if fresh(b) && !stuck[b] {
+			cache[id] = c.cache[id]
 		} else if b.listed() {
-			cache[id] = seen{b.c, said}
+			c.note(cache, b, said, stuck[b])
 		}
 	}
 	c.cache = cache
@@ -334,7 +377,15 @@ func (c *connection) Snapshot(ctx context.Context, dirty map[string]bool, all bo
 // Refresh inspects what is hinted at, and no more.
 func (c *connection) Refresh(ctx context.Context, dirty map[string]bool) ([]container.Container, error) {
 	w, e := c.p.h.w, c.p.h.engine
-	if err := c.p.wait(ctx, "inspect", time.Millisecond, 30*time.Millisecond); err != nil {
+	asked := map[string]bool{}
+	for id, known := range c.cache {
+		asked[id] = known.container.Unread != "" && !time.Now().Before(known.again)
+	}
+	for id := range dirty {
+		asked[id] = true
+	}
+	stuck, err := c.inspect(ctx, func(b *box) bool { return asked[b.c.ID] })
+	if err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
@@ -342,14 +393,14 @@ func (c *connection) Refresh(ctx context.Context, dirty map[string]bool) ([]cont
 	if !e.up {
 		return nil, errRefused
 	}
-	for id := range dirty {
-		delete(c.cache, id)
-	}
+	cache := maps.Clone(c.cache)
+	maps.DeleteFunc(cache, func(id string, _ seen) bool { return asked[id] })
 	for _, b := range e.boxes {
-		if dirty[b.c.ID] && b.listed() {
-			c.cache[b.c.ID] = seen{container: b.c} // which the next listing differs from
+		if asked[b.c.ID] && b.listed() {
+			c.note(cache, b, listing{}, stuck[b]) // which the next listing differs from
 		}
 	}
+	c.cache = cache
 	return c.found(), nil
 }
 

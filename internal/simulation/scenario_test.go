@@ -313,6 +313,18 @@ func (h *host) befall(r *rand.Rand) {
 		if h.reboot(span(5*time.Second), r.IntN(2) == 0) {
 			h.account.extra++
 		}
+	case stuck:
+		var running []*box
+		for _, b := range e.boxes {
+			if b.c.Live() {
+				running = append(running, b)
+			}
+		}
+		for range min(2, len(running)) {
+			b := running[r.IntN(len(running))]
+			b.stuck = time.Now().Add(span(12 * time.Second))
+			w.note(h.name, "the Engine does not tell of %s", b.name)
+		}
 	case hangs:
 		h.hung = !h.hung
 		w.note(h.name, "hangs, as EC2 sees it: %v", h.hung)
@@ -560,6 +572,11 @@ func (w *world) peace() {
 		}
 		for s := range e.streams {
 			s.deaf = false
+		}
+		for _, b := range e.boxes {
+			if b.stuck.After(time.Now()) {
+				b.stuck = time.Now()
+			}
 		}
 		h.launch()
 		h.trouble = time.Now()

@@ -21,6 +21,9 @@ const bound = 15 * time.Second
 // and a call.
 const prompt = 4 * time.Second
 
+// busy is how long after a throttled call a host waits before its calls as on an account that is busy.
+const busy = time.Minute + bound
+
 // What the agent promises about time, said once more: a stop mark holds for 10 minutes, and after 3 deaths of a service within
 // 2 minutes its containers have to live for 30 seconds first.
 const (
@@ -275,8 +278,14 @@ func (h *host) check(now time.Time) {
 	allowed := map[record.Key]record.Record{} // the zero Record: any
 	for _, b := range h.engine.boxes {
 		want := b.expected(now)
+		if now.Sub(b.stuck) < bound {
+			h.engine.untold = now                 // looks take some seconds longer
+			if want == mustBe || b.signal != 15 { // by which signal it stops, nobody may know
+				want = may
+			}
+		}
 		limit := w.bound
-		if now.Sub(h.engine.untold) > bound {
+		if now.Sub(h.engine.untold) > bound && now.Sub(h.trouble) > busy {
 			limit = prompt
 		}
 		settled := now.Sub(b.told.since) > limit && now.Sub(h.trouble) > w.bound && now.Sub(h.engine.away) > prompt

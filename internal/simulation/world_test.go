@@ -85,6 +85,7 @@ const (
 	survivor feature = "survivors" // containers that outlive their stop signal
 	amnesia  feature = "amnesia"   // ECS says that it has no tasks
 	hangs    feature = "hangs"     // of hosts, as EC2 and ECS see it
+	stuck    feature = "stuck"     // containers that the Engine does not tell of, while it lists all and sends events
 	// Those below are drawn apart, so that the days that were known before they were have not changed.
 	restores feature = "restores" // of hosts' disks from snapshots
 	images   feature = "images"   // of hosts on standby, of which hosts are made
@@ -96,7 +97,7 @@ var allFeatures = []feature{crashes, mute, clocks, people, blind, cuts, deafness
 // befalling are the kinds of trouble that come upon a host at some moment.
 var befalling = map[feature]bool{
 	crashes: true, cuts: true, deafness: true, lateness: true, clocks: true, engines: true, refusals: true, disks: true, reboots: true,
-	deaths: true, leavings: true, hangs: true,
+	deaths: true, leavings: true, hangs: true, stuck: true,
 }
 
 // newWorld makes the world of a seed.
@@ -118,10 +119,13 @@ func newWorld(t *testing.T, seed uint64, dir string, verbose bool) *world {
 		}
 	}
 	later := rand.New(rand.NewPCG(seed, 300))
-	for _, f := range []feature{restores, images} {
+	for _, f := range []feature{restores, images, stuck} {
 		if later.IntN(4) == 0 {
 			w.features[f] = true
 			on = append(on, string(f))
+			if befalling[f] {
+				w.befalling = append(w.befalling, f)
+			}
 		}
 	}
 	w.checking = rand.New(rand.NewPCG(seed, 301)).IntN(3) == 0
