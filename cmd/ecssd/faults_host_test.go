@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -69,7 +70,9 @@ func TestMetadataThatFailsForAWhile(t *testing.T) {
 			w.launch()
 			time.Sleep(10 * time.Second)
 			assert.Empty(t, w.sandbox.Calls())
-			assert.Contains(t, w.notReady(), "identity: ask EC2 metadata who this host is")
+			w.eventually(30*time.Second, "it says what it waits for", func() bool {
+				return strings.Contains(w.notReady(), "identity: ask EC2 metadata who this host is")
+			})
 			require.True(t, w.running(), "the agent has ended")
 			require.NoError(t, w.sandbox.Metadata().SetMode(imds.Up))
 			w.right("web", running, 30*time.Second)
@@ -88,7 +91,8 @@ func TestCredentialsThatComeLate(t *testing.T) {
 	w.launch()
 	time.Sleep(10 * time.Second)
 	assert.Empty(t, w.changes())
-	assert.Contains(t, w.notReady(), "route53: ")
+	w.eventually(30*time.Second, "it says what it waits for", func() bool { return strings.Contains(w.notReady(), "route53: ") })
+	assert.Empty(t, w.changes())
 	running = w.swap("web", running) // meanwhile
 	require.NoError(t, w.sandbox.Metadata().SetMode(imds.Up))
 	w.right("web", running, 30*time.Second)

@@ -35,10 +35,15 @@ type tab struct {
 	t   *testing.T
 	ctx context.Context
 
-	mu       sync.Mutex
-	troubles []string // on the console: errors, exceptions, what the content security policy has blocked
-	asked    []string // URLs
+	mu        sync.Mutex
+	troubles  []string // on the console: errors, exceptions, what the content security policy has blocked
+	asked     []string // URLs
+	disturbed bool     // since it was set to false: see networkChanged
 }
+
+// networkChanged is why Chromium drops requests, also of a page on this machine, while containers of other tests bring networks and
+// take them away.
+const networkChanged = "net::ERR_NETWORK_CHANGED"
 
 // browse opens the sandbox's page in a Chromium of its own.
 func browse(t *testing.T, s *sandbox.Server) *tab {
@@ -63,9 +68,21 @@ func browse(t *testing.T, s *sandbox.Server) *tab {
 
 func (b *tab) open(s *sandbox.Server) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
-	defer cancel()
-	require.NoError(b.t, chromedp.Do(ctx, chromedp.Navigate(s.ManageURL()+"/")))
+	for {
+		b.mu.Lock()
+		b.disturbed = false
+		b.mu.Unlock()
+		ctx, cancel := context.WithTimeout(b.ctx, 2*time.Minute)
+		err := chromedp.Do(ctx, chromedp.Navigate(s.ManageURL()+"/"))
+		cancel()
+		b.mu.Lock()
+		again := b.disturbed || err != nil && strings.Contains(err.Error(), networkChanged)
+		b.mu.Unlock()
+		if !again {
+			require.NoError(b.t, err)
+			return
+		}
+	}
 }
 
 func (b *tab) note(event any) {
@@ -73,6 +90,10 @@ func (b *tab) note(event any) {
 	defer b.mu.Unlock()
 	switch e := event.(type) {
 	case *log.EventEntryAdded:
+		if strings.Contains(e.Entry.Text, networkChanged) {
+			b.disturbed = true
+			return
+		}
 		b.troubles = append(b.troubles, e.Entry.Text+" "+e.Entry.URL)
 	case *runtime.EventExceptionThrown:
 		b.troubles = append(b.troubles, fmt.Sprintf("%s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception))
@@ -83,7 +104,7 @@ func (b *tab) note(event any) {
 
 func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, 2*time.Minute)
 	defer cancel()
 	answer, err := chromedp.Call(ctx, command, params)
 	require.NoError(b.t, err)
@@ -93,7 +114,7 @@ func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
 // eval gives the value of a JavaScript expression.
 func eval[T any](b *tab, expression string) T {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, 2*time.Minute)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	require.NoError(b.t, err, expression)
@@ -104,7 +125,7 @@ func eval[T any](b *tab, expression string) T {
 func (b *tab) becomes(expression, what string) {
 	b.t.Helper()
 	if !assert.Eventually(b.t, func() bool {
-		ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+		ctx, cancel := context.WithTimeout(b.ctx, 2*time.Minute)
 		defer cancel()
 		yes, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
 		return err == nil && yes

@@ -76,7 +76,7 @@ func (c *workspace) try(f fault) (outcome, error) {
 
 // noticedBy is what notices the fault that is in; empty where nothing does.
 func (c *workspace) noticedBy(f fault) string {
-	if !c.passes(5*time.Minute, "build", "-trimpath", "./"+f.Package) {
+	if !c.passes(5*time.Minute, "build", "./"+f.Package) {
 		return "compiler"
 	}
 	own := []string{"-timeout=3m"}
@@ -102,7 +102,7 @@ func (c *workspace) noticedBy(f fault) string {
 
 // test runs tests of a package, and reports whether they pass.
 func (c *workspace) test(within time.Duration, pkg string, args ...string) bool {
-	return c.passes(within, append([]string{"test", "-trimpath", "-count=1", "-failfast", "-vet=off", "./" + pkg}, args...)...)
+	return c.passes(within, append([]string{"test", "-count=1", "-failfast", "-vet=off", "./" + pkg}, args...)...)
 }
 
 // passes runs the go command, and reports whether it succeeds in time.
