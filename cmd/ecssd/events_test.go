@@ -27,7 +27,7 @@ func TestBusIsToldOfEndpoints(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "--event-bus", "operations")
 	w.start()
-	c := w.container("web", enginetest.Options{})
+	c := w.container("web", enginetest.Options{Args: []string{"-drain", "5m"}}) // of which the signal is seen before the death on any machine
 	w.eventually(15*time.Second, "registered", func() bool { return len(w.busTold()) == 1 })
 	var detail map[string]any
 	require.NoError(t, json.Unmarshal([]byte(w.sandbox.Put()[0].Detail), &detail))
@@ -37,7 +37,7 @@ func TestBusIsToldOfEndpoints(t *testing.T) {
 	w.eventually(15*time.Second, "on standby", func() bool { return len(w.busTold()) == 2 })
 	c.Unpause()
 	w.eventually(15*time.Second, "registered again", func() bool { return len(w.busTold()) == 3 })
-	c.Stop(1)
+	c.Kill("TERM")
 	w.eventually(15*time.Second, "deregistered", func() bool { return len(w.busTold()) == 4 })
 	assert.Equal(t, []string{
 		"Registered: ", "On Standby: the container is paused", "Registered: ", "Deregistered: the container was asked to stop",

@@ -77,9 +77,13 @@ func TestNothingLeaks(t *testing.T) {
 	before := w.holding()
 	begun := time.Now()
 	w.cycle(*cycles - warmUp)
-	after := w.holding()
-	t.Logf("after %d containers: %+v; after %d, in %s: %+v", warmUp, before, *cycles, time.Since(begun), after)
 	const few = 16 // connections to the Engine, of which there are now more, now fewer
+	var after holding
+	until(30*time.Second, func() bool { // a busy machine gives back later what it has taken
+		after = w.holding()
+		return after.goroutines <= before.goroutines+few && after.files <= before.files+few
+	})
+	t.Logf("after %d containers: %+v; after %d, in %s: %+v", warmUp, before, *cycles, time.Since(begun), after)
 	assert.LessOrEqual(t, after.goroutines, before.goroutines+few)
 	assert.LessOrEqual(t, after.files, before.files+few)
 	assert.LessOrEqual(t, after.rss, before.rss+8)
