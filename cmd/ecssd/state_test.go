@@ -103,6 +103,28 @@ func TestStateOfAContainer(t *testing.T) {
 	})
 }
 
+// Somebody has the A record of the host's name. What points to it is not written, and the host is told what is in the way.
+func TestStateOfWhatWaitsForAnAddress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	require.NoError(t, w.sandbox.Seed(w.zone, sandbox.Set{Name: hostTarget + ".", Type: "A", TTL: 60, Values: []string{"10.9.9.9"}}))
+	w.start()
+	c := w.container("web", enginetest.Options{})
+	got := w.tells(c, "that its record waits", func(c containerState) bool { return len(c.Endpoints) == 1 && c.Endpoints[0].WaitsFor != "" })
+	assert.Equal(t, isRefused, got.Endpoints[0].State)
+	assert.Equal(t, hostTarget, got.Endpoints[0].WaitsFor)
+	assert.Equal(t, "Route 53 refuses the A record "+hostTarget+" that it points to", got.Endpoints[0].Why)
+	assert.Nil(t, got.Endpoints[0].Record)
+	told, _ := w.state()
+	assert.Empty(t, told.Pending)
+	assert.Len(t, told.Refused, 1)
+	assert.Empty(t, w.service("web"))
+	explained, err := w.command("explain", "--listen", w.listen, c.ID).Output()
+	require.NoError(t, err)
+	assert.Contains(t, string(explained), "refused    CREATE "+hostTarget+" A weight 1: ")
+	assert.Contains(t, string(explained), "to do      a record set that ecssd does not own and that is not weighted has this name and type")
+}
+
 func TestStateOfWhatIsNotAnnounced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -105,13 +105,9 @@ func (p *probe) waitForRoom(now time.Time) {
 // room itself.
 func (p *probe) found(n int, now time.Time) {
 	p.wait, p.closed = 0, false
-	switch {
-	case p.room > n:
-		p.room -= n
-		p.size, p.due = p.room, now
-	case p.room > 0:
+	if p.room > 0 {
 		p.waitForRoom(now)
-	default:
+	} else {
 		p.size, p.due = 2*n, now
 	}
 }

@@ -285,7 +285,9 @@ func (w *Writer) learn(g group, found []record.Record, refusedTTL bool) (differe
 	for _, r := range found {
 		have, known := w.known[r.Key()]
 		if !known && !w.cfg.Owns(r) {
-			ttl, forced = r.TTL, true
+			if r.SetID != "" { // one that is not weighted shares a name with no other
+				ttl, forced = r.TTL, true
+			}
 			continue
 		}
 		present[r.Key()] = true

@@ -417,6 +417,61 @@ func TestEverythingDenied(t *testing.T) {
 	})
 }
 
+// Most names are allowed, and then all are.
+func TestPermissionForTheRest(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		var records []record.Record
+		for i := range 20 {
+			records = append(records, srv(fmt.Sprintf("n%02d", i), i))
+		}
+		z.set(func() { z.denied = func(r record.Record) bool { return r.Name < "n04" } })
+		w.want(records...)
+		z.pass(8 * time.Minute)
+		assert.Len(t, z.content(), 16)
+		assert.NoError(t, w.Denied())
+		z.set(func() { z.denied = nil })
+		began := z.callCount()
+		z.pass(probeAtMost)
+		assert.Len(t, z.content(), 20)
+		assert.Equal(t, 2, z.callCount()-began)
+	})
+}
+
+// A record that is rejected is tried at once when it is another.
+func TestRejectedRecordIsChanged(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		bad := create(srv("web", 1))
+		z.set(func() {
+			z.fault = func() (error, bool) {
+				if z.saved[bad.Record.Key()].Record == bad.Record {
+					return &plan.Refusal{Named: map[change]plan.Reason{bad: plan.Invalid}, Message: "no"}, false
+				}
+				return nil, true
+			}
+		})
+		w.want(bad.Record)
+		z.pass(time.Minute)
+		heavy := srv("web", 1)
+		heavy.Weight = 7
+		w.want(heavy)
+		z.pass(time.Second)
+		assert.Equal(t, []record.Record{heavy}, z.content())
+		assert.Empty(t, w.Status().Refused)
+	})
+}
+
+// Two containers that wait for room in a name get in as soon as two others have gone.
+func TestNameFullUntilTwoOwnRemovals(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.put(others("web", 98)...)
+		w.want(many("web", 4)...)
+		z.pass(5 * time.Minute)
+		w.want(srv("web", 2), srv("web", 3))
+		z.pass(2 * time.Second)
+		assert.Subset(t, z.content(), []record.Record{srv("web", 2), srv("web", 3)})
+	}, many("web", 2)...)
+}
+
 // What has been denied is permitted, and a container that starts shows it before its turn comes.
 func TestPermissionThatAFreshChangeShows(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {

@@ -134,6 +134,21 @@ func TestAddressIsTakenByAStranger(t *testing.T) {
 	}, append(many("web", 3), address("10.0.0.1"))...)
 }
 
+// The TTL of a record that is not weighted is not that of the name's weighted ones: there are none beside it.
+func TestTTLOfASimpleRecordIsNotTaken(t *testing.T) {
+	host := address("10.0.0.1")
+	simple := strangers(host, "10.0.0.1", "")
+	simple.TTL = 300
+	running(t, every, func(t *testing.T, z *zone, w writer) {
+		z.remove(host)
+		z.put(simple)
+		z.pass(time.Hour)
+		z.remove(simple)
+		z.pass(probeAtMost)
+		assert.Contains(t, z.owned(), host)
+	}, srv("web", 1), host)
+}
+
 // An A record that is gone and may not be written again leaves what is in the zone alone: it leads nowhere, and to nobody else.
 func TestAddressIsGone(t *testing.T) {
 	host := address("10.0.0.1")
@@ -183,6 +198,36 @@ func TestAddressChanges(t *testing.T) {
 		z.pass(probeAtMost)
 		assert.Len(t, z.owned(), 4)
 	}, append(many("web", 3), old)...)
+}
+
+// The new address may not be written, so that its name leads nowhere. The old one is not this host's any more.
+func TestAddressChangesAndIsDenied(t *testing.T) {
+	old, next := address("10.0.0.1"), address("10.0.0.2")
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.paired = true
+		z.set(func() { z.denied = func(r record.Record) bool { return r.Name == next.Name } })
+		w.want(append(to(next, many("web", 3)...), next)...)
+		z.pass(time.Minute)
+		assert.Empty(t, z.owned())
+	}, append(many("web", 3), old)...)
+}
+
+// A host that pointed its records to EC2's name for it, which leads here, is to point them to one in the zone that it may not
+// write. They stay.
+func TestTargetChangesAndIsDenied(t *testing.T) {
+	host, before := address("10.0.0.1"), many("web", 3)
+	for i := range before {
+		before[i].Value = strings.Replace(before[i].Value, host.Name, "ip-10-0-0-1.ec2.internal", 1)
+	}
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.denied = func(r record.Record) bool { return r.Name == host.Name } })
+		w.want(append(many("web", 3), host)...)
+		z.pass(time.Minute)
+		assert.Equal(t, before, z.owned())
+		z.set(func() { z.denied = nil })
+		z.pass(probeAtMost)
+		assert.Equal(t, sorted(append(many("web", 3), host)), z.owned())
+	}, before...)
 }
 
 // A batch holds 500 changes of records that are there. The name that 600 point to goes when none does any more.

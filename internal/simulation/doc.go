@@ -9,7 +9,8 @@
 //   - Engines: lives of containers, events in order, late or lost, streams that are cut or deaf, snapshots that take time and
 //     of which unchanged parts come from a cache, containers that it does not tell of for a while, restarts of the Engine in which containers die unseen, clock steps
 //   - Route 53: atomic batches, exact removals, one TTL a name, 100 records a name, throttles, answers that are lost before or
-//     after the change was made, hanging calls, refusals that name the change and ones that do not
+//     after the change was made, hanging calls, refusals that name the change and ones that do not, policies that deny all or some
+//     changes for a while, A records of others under the names of hosts
 //   - hosts: the agent's death at any moment, also between the journal and the call and between the call and the journal;
 //     journals that are corrupt, lost, old, of another host, or cannot be written; reboots, and deaths for good; machine images
 //     of a host on standby

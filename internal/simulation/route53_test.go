@@ -22,14 +22,16 @@ var (
 
 // zone is the hosted zone, and Route 53 in front of it. The world's lock guards all of it.
 type zone struct {
-	w       *world
-	records map[record.Key]record.Record
-	other   map[record.Key]bool // sets that are not weighted, by name and type
-	nameMax int
-	busy    time.Time // a change is being processed until then, and another is refused if the weather is so
-	weather weather
-	drawn   float64 // of the quota on changes, as of last
-	last    time.Time
+	w        *world
+	records  map[record.Key]record.Record
+	other    map[record.Key]string    // the address of sets that are not weighted, by name and type
+	squatted time.Time                // when those last changed
+	denied   func(record.Record) bool // nil: everything is permitted
+	nameMax  int
+	busy     time.Time // a change is being processed until then, and another is refused if the weather is so
+	weather  weather
+	drawn    float64 // of the quota on changes, as of last
+	last     time.Time
 }
 
 // Some days have a quota on changes, of which an UPSERT takes two, so that many changes may be throttled where a few are not.
@@ -223,6 +225,11 @@ func (z *zone) apply(p *process, changes []plan.Change) error {
 	}
 	touched := map[record.Key]bool{}
 	for _, c := range changes {
+		if p.h != nil && z.denied != nil && z.denied(c.Record) { // the sweeper has another role
+			return &plan.Refusal{Reason: plan.Denied, Message: "is not authorized to perform: route53:ChangeResourceRecordSets"}
+		}
+	}
+	for _, c := range changes {
 		key := c.Record.Key()
 		have, there := next[key]
 		switch {
@@ -232,7 +239,7 @@ func (z *zone) apply(p *process, changes []plan.Change) error {
 			refuse(c, plan.Mismatch)
 		case c.Action == plan.Delete:
 			delete(next, key)
-		case z.other[record.Key{Name: key.Name, Type: key.Type}]:
+		case z.other[record.Key{Name: key.Name, Type: key.Type}] != "":
 			refuse(c, plan.Conflict)
 		case c.Action == plan.Create && there:
 			refuse(c, plan.Exists)
@@ -299,8 +306,8 @@ func (c client) Group(ctx context.Context, name string, t record.Type) ([]record
 	var found []record.Record
 	err := c.read(ctx, "read "+name, func() {
 		z := c.p.w.zone
-		if z.other[record.Key{Name: name, Type: t}] {
-			found = append(found, record.Record{Name: name, Type: t, Value: "10.9.9.9"})
+		if value := z.other[record.Key{Name: name, Type: t}]; value != "" {
+			found = append(found, record.Record{Name: name, Type: t, TTL: 300, Value: value})
 		}
 		for _, r := range z.sorted() {
 			if r.Name == name && r.Type == t {

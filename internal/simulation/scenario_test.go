@@ -37,6 +37,11 @@ func (w *world) furnish() {
 			})
 		}
 	}
+	if w.on(squats) {
+		for _, h := range w.hosts {
+			w.squat(h, r)
+		}
+	}
 	put(record.Record{Name: "else." + zoneName, Type: "A", SetID: "else", TTL: 60, Weight: 1, Value: "10.9.9.9"})
 	// Of a host whose ID begins as another's does, and which has no agent here.
 	put(record.Record{
@@ -89,6 +94,12 @@ func (w *world) troubles() {
 			w.zone.weather = weathers[r.IntN(len(weathers))]
 			w.note("weather", "%s", w.zone.weather.name)
 		})
+	}
+	if w.on(permits) {
+		act(203, 12*time.Second, w.permit)
+	}
+	if w.on(squats) {
+		act(204, 15*time.Second, func(r *rand.Rand) { w.squat(w.hosts[r.IntN(len(w.hosts))], r) })
 	}
 	if w.on(people) {
 		act(201, 15*time.Second, w.meddle)
@@ -481,6 +492,44 @@ func (h *host) restore() {
 	h.restartLater()
 }
 
+// permit gives the hosts another policy.
+func (w *world) permit(r *rand.Rand) {
+	service := services[r.IntN(len(services))]
+	policies := []struct {
+		name   string
+		denied func(record.Record) bool
+	}{
+		{"everything", nil},
+		{"nothing", func(record.Record) bool { return true }},
+		{"SRV records", func(rec record.Record) bool { return rec.Type == record.A }},
+		{"A records", func(rec record.Record) bool { return rec.Type == record.SRV }},
+		{"all but " + service, func(rec record.Record) bool { return strings.HasPrefix(rec.Name, service) }},
+	}
+	policy := policies[r.IntN(len(policies))]
+	w.note("policy", "allows %s", policy.name)
+	w.zone.denied = policy.denied
+	w.refusing()
+}
+
+// refusing notes that Route 53 refuses other things than before.
+func (w *world) refusing() {
+	for _, h := range w.hosts {
+		h.trouble = time.Now()
+	}
+}
+
+// squat is somebody who writes an A record under a host's name, or removes it.
+func (w *world) squat(h *host, r *rand.Rand) {
+	name := record.Key{Name: h.hostName(), Type: record.A}
+	value := []string{"", h.addr.String(), "10.9.9.9"}[r.IntN(3)]
+	if _, there := w.zone.records[h.address().Key()]; there || value == w.zone.other[name] {
+		return // Route 53 has no simple record beside weighted ones
+	}
+	w.note("squatter", "%s leads to %q", name.Name, value)
+	w.zone.other[name], w.zone.squatted = value, time.Now()
+	w.refusing()
+}
+
 // meddle is a person who edits or deletes a record of a host by hand.
 func (w *world) meddle(r *rand.Rand) {
 	var own []record.Record
@@ -558,7 +607,8 @@ func (w *world) peace() {
 	w.note("world", "peace")
 	w.over, w.peaceful = true, time.Now()
 	swept := w.on(sweeper) || w.on(deaths)
-	w.zone.weather = weathers[0]
+	w.zone.weather, w.zone.denied = weathers[0], nil
+	clear(w.zone.other)
 	for _, f := range allFeatures {
 		if f != clocks && f != people && f != mute { // of which something is left
 			w.features[f] = false

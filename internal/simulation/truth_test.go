@@ -17,6 +17,9 @@ import (
 // bound is how long after the last thing that failed, or the last change of a container, the zone may differ from the truth.
 const bound = 15 * time.Second
 
+// probed is the bound on days on which Route 53 refuses something: the next try is at most 75 s away.
+const probed = 90 * time.Second
+
 // prompt is how long a change of a container may take while nothing has failed for a while: the longest gap between two calls,
 // and a call.
 const prompt = 4 * time.Second
@@ -296,7 +299,7 @@ func (h *host) check(now time.Time) {
 		for _, r := range b.records() {
 			key := r.Key()
 			switch {
-			case w.zone.other[record.Key{Name: key.Name, Type: key.Type}]:
+			case w.squatted(h), w.zone.denied != nil:
 				allowed[key] = record.Record{}
 			case !settled || want == may:
 				allowed[key] = record.Record{}
@@ -308,7 +311,9 @@ func (h *host) check(now time.Time) {
 	}
 	own := h.address()
 	allowed[own.Key()] = own
-	if h.addressed && now.Sub(h.trouble) > w.bound {
+	if w.squatted(h) || w.zone.denied != nil {
+		h.trouble = now
+	} else if h.addressed && now.Sub(h.trouble) > w.bound {
 		missing[own.Key()] = "is missing, and was to be kept"
 	}
 	for key := range missing {
@@ -341,6 +346,24 @@ func (h *host) check(now time.Time) {
 		if h.exempt[key] == "" && !w.fullName(key) {
 			w.violated("%s: %s %s of %s %s", h.name, key.Name, key.SetID, h.nameOf(key), why)
 		}
+	}
+}
+
+// squatted reports whether somebody's A record of a host's name is in the way of the host's own.
+func (w *world) squatted(h *host) bool {
+	return w.zone.other[record.Key{Name: h.hostName(), Type: record.A}] != ""
+}
+
+// leads holds SRV records to their rule the moment they are written: each leads to its host.
+func (h *host) leads(before map[record.Key]record.Record, c plan.Change) {
+	w, key := h.w, c.Record.Key()
+	if had, there := before[key]; c.Action == plan.Delete || key.Type != record.SRV || there && had.Value == c.Record.Value || h.exempt[h.address().Key()] != "" {
+		return
+	}
+	name := record.Key{Name: h.hostName(), Type: record.A}
+	_, ours := w.zone.records[h.address().Key()]
+	if !ours && w.zone.other[name] != h.addr.String() && time.Since(w.zone.squatted) > probed {
+		w.violated("%s: writes %s, which leads to %q", h.name, key.SetID, w.zone.other[name])
 	}
 }
 
@@ -436,6 +459,7 @@ func (p *process) changed(before map[record.Key]record.Record, changes []plan.Ch
 		}
 		delete(h.exempt, key)
 		delete(w.marked, key)
+		h.leads(before, c)
 		h.addressed = h.addressed || c.Action != plan.Delete && key == h.address().Key()
 	}
 	// A journal that is behind is either gone, so that the next start lists the zone, or could not be removed either.
@@ -517,14 +541,14 @@ func (h *host) audit() {
 			a.calls, a.causes, a.faults, a.refused, a.extra)
 	}
 	// A name is read back each time; a refusal may ask for one more; where the journal was lost the zone is listed.
-	readings := int(time.Since(h.w.start)/(h.w.verifyEvery*3/4)) + a.refused + a.badReads + h.started + 3
+	readings := int(time.Since(h.w.start)/(h.w.verifyEvery*3/4)) + 2*a.refused + a.badReads + h.started + 3 // and a refusal for two where it is of an A record
 	if h.w.lostJournal {
 		readings += 10 // pages
 	}
 	if a.reads > readings {
 		h.w.violated("%s: %d calls that read, of which %d failed, with %d changes refused and %d starts", h.name, a.reads, a.badReads, a.refused, h.started)
 	}
-	if a.refused > 40+a.causes && !h.w.crowded { // what finds a name full is tried every 15 s
+	if a.refused > 40+a.causes && !h.w.crowded && !h.w.on(permits) { // what finds a name full is tried every 15 s
 		h.w.violated("%s: %d calls refused", h.name, a.refused)
 	}
 }

@@ -89,6 +89,8 @@ const (
 	// Those below are drawn apart, so that the days that were known before they were have not changed.
 	restores feature = "restores" // of hosts' disks from snapshots
 	images   feature = "images"   // of hosts on standby, of which hosts are made
+	permits  feature = "permits"  // Route 53 denies changes at times: all, or by type or name
+	squats   feature = "squats"   // others have A records under the names of hosts
 )
 
 var allFeatures = []feature{crashes, mute, clocks, people, blind, cuts, deafness, lateness, engines, refusals, storms, disks, reboots,
@@ -106,7 +108,7 @@ func newWorld(t *testing.T, seed uint64, dir string, verbose bool) *world {
 		t: t, seed: seed, dir: dir, verbose: verbose, start: time.Now(), bound: bound,
 		features: map[feature]bool{}, marked: map[record.Key]bool{}, elsewhere: map[record.Key]record.Record{},
 	}
-	w.zone = &zone{w: w, records: map[record.Key]record.Record{}, other: map[record.Key]bool{}, nameMax: 100}
+	w.zone = &zone{w: w, records: map[record.Key]record.Record{}, other: map[record.Key]string{}, nameMax: 100}
 	r := rand.New(rand.NewPCG(seed, 0))
 	var on []string
 	for _, f := range allFeatures {
@@ -129,6 +131,16 @@ func newWorld(t *testing.T, seed uint64, dir string, verbose bool) *world {
 		}
 	}
 	w.checking = rand.New(rand.NewPCG(seed, 301)).IntN(3) == 0
+	own := rand.New(rand.NewPCG(seed, 2))
+	for _, f := range []feature{permits, squats} {
+		if own.IntN(6) == 0 {
+			w.features[f] = true
+			on = append(on, string(f))
+		}
+	}
+	if w.features[permits] || w.features[squats] || w.features[crowds] {
+		w.bound = probed // what is refused is tried again about every minute
+	}
 	w.resync = time.Minute
 	if w.features[deafness] {
 		w.resync = 10 * time.Second // an event that the Engine never told is made good by it, and is to be within the bound
