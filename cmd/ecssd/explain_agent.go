@@ -68,7 +68,10 @@ func (e explanation) announced(out io.Writer, c containerState) {
 		fmt.Fprintf(out, "announced  %s.%s: container port %s, at host port %d, weight %d, %s\n",
 			p.Name, e.agent.Zone.Name, p.Port, p.HostPort, p.Asked, how)
 	}
-	if len(c.Endpoints) == 0 {
+	switch {
+	case len(c.Kept) > 0:
+		fmt.Fprintln(out, "announced  as before: its records stay as they are")
+	case len(c.Endpoints) == 0:
 		fmt.Fprintln(out, "announced  no")
 	}
 	if w := c.Withheld; w != nil {
@@ -81,14 +84,16 @@ func (e explanation) announced(out io.Writer, c containerState) {
 	for _, p := range c.Problems {
 		printReason(out, len(c.Endpoints) > 0 && p.Chosen, p.Subject, p.Reason)
 	}
-	written := false
+	records := slices.Clone(c.Kept)
 	for _, p := range c.Endpoints {
-		if r := p.Record; r != nil {
-			written = true
-			fmt.Fprintf(out, "record     %s %s %q weight %d ttl %d in zone %s\n", r.Name, r.Type, r.Value, r.Weight, r.TTL, e.agent.Zone.ID)
+		if p.Record != nil {
+			records = append(records, *p.Record)
 		}
 	}
-	if !written {
+	for _, r := range records {
+		fmt.Fprintf(out, "record     %s %s %q weight %d ttl %d in zone %s\n", r.Name, r.Type, r.Value, r.Weight, r.TTL, e.agent.Zone.ID)
+	}
+	if len(records) == 0 {
 		fmt.Fprintln(out, "records    none written")
 	}
 }

@@ -61,6 +61,8 @@ type containerState struct {
 	Endpoints []endpointState `json:"endpoints"`
 	Problems  []problemState  `json:"problems"` // why it, or a part of it, is not announced
 	Withheld  *withheldState  `json:"withheld,omitempty"`
+	// Kept are its records that stay as they are, while it is not known what is to be announced of it.
+	Kept []recordState `json:"kept,omitempty"`
 }
 
 // The values of endpointState.State.
@@ -183,6 +185,9 @@ func tellContainer(c agent.Container, owner record.Owner, status agent.Status, u
 	}
 	if c.Withheld.Reason != "" {
 		s.Withheld = &withheldState{string(c.Withheld.Reason), moment(c.Withheld.Since), c.Withheld.Until.UTC()}
+	}
+	for _, r := range c.Kept {
+		s.Kept = append(s.Kept, tellRecord(r))
 	}
 	for _, p := range c.Problems {
 		s.Problems = append(s.Problems, problemState{p.Subject, p.Reason, p.Chosen})

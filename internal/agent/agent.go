@@ -106,15 +106,18 @@ type Agent struct {
 	stops      stops
 	crashes    crashes
 	problems   map[endpoint.Problem]bool // already reported
-	// What the ECS agent has to be asked again: the addresses of tasks, and which of them it wants stopped.
-	addressesAsked, stopsAsked question
-	overdue                    time.Time       // since when a stop mark is in doubt; zero: none is
-	asking                     *answer         // of the question under way; nil: there is none
-	unasked                    map[string]bool // the containers without an address of which it has not been asked yet
-	due                        time.Time       // when the wishes may differ without a hint; zero: never
-	slept                      time.Duration
-	standby                    string // why the whole host is on standby; empty where it is not
-	blind                      struct {
+	resting    map[string]rest           // containers that the ECS agent is to start again, by ID
+	// What the ECS agent has to be asked again: the addresses of tasks, by container ID, which tasks it wants stopped, and what it knows
+	// of containers that no answer has covered.
+	addressesAsked          map[string]question
+	stopsAsked, othersAsked question
+	covered                 map[string]bool // containers of ECS, by ID: an answer has come since they are known
+	overdue                 time.Time       // since when a stop mark is in doubt; zero: none is
+	asking                  *answer         // of the question under way; nil: there is none
+	due                     time.Time       // when the wishes may differ without a hint; zero: never
+	slept                   time.Duration
+	standby                 string // why the whole host is on standby; empty where it is not
+	blind                   struct {
 		err   error     // of the last snapshot
 		since time.Time // when snapshots began to fail; zero: they do not
 		said  time.Time // when that was logged last
@@ -147,7 +150,7 @@ func New(cfg Config) *Agent {
 		cfg:          cfg,
 		inbox:        inbox{wake: make(chan struct{}, 1)},
 		standbyKnown: known, standbyAsked: sync.OnceFunc(func() { close(known) }),
-		tasks: map[string]Task{}, died: map[string]died{},
+		tasks: map[string]Task{}, died: map[string]died{}, resting: map[string]rest{}, covered: map[string]bool{},
 		stops: loadStops(cfg.Journal.Stops()), crashes: newCrashes(),
 		problems: map[endpoint.Problem]bool{}, subjects: map[string]subject{},
 	}

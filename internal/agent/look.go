@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -120,7 +121,11 @@ func (a *Agent) take(ctx context.Context, l *look) {
 	}
 	if l.fresh && l.err == nil && slices.ContainsFunc(l.live, ofECS) {
 		// Signals may have been sent while nobody listened, and what is to stop must not be announced first.
-		answer := a.askECS(ctx)
+		about := map[string]bool{}
+		for _, c := range l.live {
+			about[c.ID] = true
+		}
+		answer := a.askECS(ctx, about)
 		l.answer = &answer
 	}
 }
@@ -154,6 +159,11 @@ func (a *Agent) takeLook(l *look, v *view) bool {
 		a.containers[c.ID] = c
 		if c.Unread != "" {
 			v.unreadAt = now.Add(unreadRetry)
+		}
+	}
+	for id, c := range before {
+		if _, lives := a.containers[id]; !lives {
+			a.mayRest(c, v, now)
 		}
 	}
 	if l.routine && before != nil && !l.fresh && !v.fresh && a.missed(before, v.dirty) && a.inbox.reconnect() {
@@ -198,11 +208,10 @@ func (a *Agent) forget(l *look) {
 	if len(a.died) == 0 {
 		a.died = map[string]died{}
 	}
-	for id := range a.tasks {
-		if _, ok := a.containers[id]; !ok {
-			delete(a.tasks, id)
-		}
-	}
+	a.forgetRests(time.Now())
+	gone := func(id string) bool { return a.containers[id].ID == "" && a.resting[id].container.ID == "" }
+	maps.DeleteFunc(a.tasks, func(id string, _ Task) bool { return gone(id) })
+	maps.DeleteFunc(a.covered, func(id string, _ bool) bool { return gone(id) })
 }
 
 // blindness tells of an Engine that does not say what runs, once that lasts.
@@ -234,6 +243,7 @@ func (a *Agent) takeHints(m mail, v *view) (changed bool) {
 	for _, h := range m.hints {
 		id := h.ContainerID
 		c, known := a.containers[id]
+		changed = a.disturb(h.Hint, time.Now()) || changed
 		a.crashes.hint(h, c, known)
 		switch h.Action {
 		case container.Kill:
@@ -263,6 +273,7 @@ func (a *Agent) takeHints(m mail, v *view) (changed bool) {
 			d := died{at: h.Time, begun: v.begun}
 			if known && !past && d.ended(c) {
 				d.run = c.StartedAt
+				a.mayRest(c, v, time.Now())
 				delete(a.containers, id)
 				changed = true
 			}
@@ -293,6 +304,7 @@ func (a *Agent) judge(v *view) (changed bool) {
 	}
 	for id, d := range a.died {
 		if c, ok := a.containers[id]; ok && d.ended(c) {
+			a.mayRest(c, v, time.Now())
 			delete(a.containers, id)
 			changed = true
 		}

@@ -158,8 +158,8 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 	}
 	now := time.Now()
 	a.crashes.look(a.containers, func(id string) bool { return announces(writer.Known(), id) }, now)
-	a.fillInAddresses(now)
-	a.due = time.Time{}
+	a.fillIn(writer.Known, now)
+	a.due = a.nextRested(now)
 	all := make([]container.Container, 0, len(a.containers))
 	withheld := map[string]Withheld{}
 	for _, c := range a.containers {
@@ -180,18 +180,27 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 			endpoints[i].Standby = true
 		}
 	}
-	a.report(slices.DeleteFunc(slices.Clone(problems), func(p endpoint.Problem) bool { return a.unasked[p.ContainerID] }))
-	a.announce(published{containers: all, endpoints: endpoints, problems: problems, withheld: withheld, standby: a.standby})
-	writer.Want(append(a.wishes(endpoints), a.asKnown(writer, withheld)...), since)
+	a.report(slices.DeleteFunc(slices.Clone(problems), func(p endpoint.Problem) bool {
+		q, asked := a.addressesAsked[p.ContainerID]
+		return asked && q.asked == 0
+	}))
+	kept := a.asKnown(writer, withheld, now)
+	a.announce(published{containers: all, endpoints: endpoints, problems: problems, withheld: withheld, kept: kept, standby: a.standby})
+	writer.Want(append(a.wishes(endpoints), kept...), since)
 }
 
 // asKnown gives the records of containers of which it is not known yet what is announced: after a start of the agent, or of the
-// ECS agent, that takes a moment, and meanwhile they serve.
-func (a *Agent) asKnown(writer *apply.Writer, withheld map[string]Withheld) (wishes []apply.Wish) {
+// ECS agent, that takes a moment, and meanwhile they serve. It gives those of containers that are to be started again, too.
+func (a *Agent) asKnown(writer *apply.Writer, withheld map[string]Withheld, now time.Time) (wishes []apply.Wish) {
 	pending := map[string]container.Container{}
 	for id, c := range a.containers {
 		if endpoint.Pending(c, a.containers[c.SharedWith]) && c.Live() && withheld[id].Reason == "" {
 			pending[id] = c
+		}
+	}
+	for id, r := range a.resting {
+		if _, lives := a.containers[id]; !lives && r.rests(now) {
+			pending[id] = r.container
 		}
 	}
 	if len(pending) == 0 {

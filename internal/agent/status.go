@@ -34,6 +34,8 @@ type Container struct {
 	Endpoints []Endpoint
 	Problems  []endpoint.Problem
 	Withheld  Withheld
+	// Kept are its records that stay as they are, while it is not known what is to be announced of it.
+	Kept []record.Record
 }
 
 // Endpoint is one name for one port of a container, and its record.
@@ -65,6 +67,7 @@ type published struct {
 	endpoints  []endpoint.Endpoint
 	problems   []endpoint.Problem
 	withheld   map[string]Withheld
+	kept       []apply.Wish // of containers of which it is not known what is announced
 	standby    string
 }
 
@@ -74,6 +77,15 @@ func (p published) counts() Counts {
 		if e.Standby {
 			counts.Standby++
 		} else {
+			counts.Serving++
+		}
+	}
+	for _, w := range p.kept {
+		switch {
+		case w.Record.Type != record.SRV:
+		case w.Record.Weight == 0:
+			counts.Standby++
+		default:
 			counts.Serving++
 		}
 	}
@@ -137,7 +149,14 @@ func (a *Agent) Status() Status {
 		told := byID[problem.ContainerID]
 		told.Problems = append(told.Problems, problem)
 	}
+	for _, w := range p.kept {
+		id, _ := record.ParseSetID(w.Record.SetID)
+		if told := byID[id.Container]; told != nil { // nil between its death and its start by the ECS agent
+			told.Kept = append(told.Kept, w.Record)
+		}
+	}
 	for _, told := range byID {
+		slices.SortFunc(told.Kept, func(a, b record.Record) int { return cmp.Or(-cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name)) })
 		s.Containers = append(s.Containers, *told)
 	}
 	slices.SortFunc(s.Containers, func(a, b Container) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })

@@ -2,10 +2,14 @@ package agent
 
 import (
 	"context"
+	"maps"
+	"net/netip"
 	"time"
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/endpoint"
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
 )
 
 // question is one that the ECS agent has to be asked again: it has not answered, or not yet.
@@ -25,25 +29,33 @@ const (
 	addressesWithin = 4 * time.Second
 	// An ECS agent that was started with ours takes some seconds until it answers, and one that does not run never does.
 	stopsWithin = time.Minute
+	// What else is to be known of a new container has time, and several may come together: a restart policy begins to count
+	// when a container has run for a minute.
+	othersAfter = 10 * time.Second
 )
 
 // answer is what the ECS agent said when it was asked.
 type answer struct {
+	about map[string]bool // the containers that were known when it was asked
 	tasks map[string]Task
 	err   error
 }
 
-// askECS asks the ECS agent.
-func (a *Agent) askECS(ctx context.Context) answer {
+// askECS asks the ECS agent; about are the containers that are known.
+func (a *Agent) askECS(ctx context.Context, about map[string]bool) answer {
 	ctx, cancel := context.WithTimeout(ctx, tasksTimeout)
 	defer cancel()
 	tasks, err := a.cfg.Tasks(ctx)
-	return answer{tasks, err}
+	return answer{about, tasks, err}
 }
 
 // askAt returns when the ECS agent is to be asked; the zero time where there is no need.
 func (a *Agent) askAt() time.Time {
-	return earlier(earlier(a.addressesAsked.at, a.stopsAsked.at), a.overdue)
+	at := earlier(earlier(a.othersAsked.at, a.stopsAsked.at), a.overdue)
+	for _, q := range a.addressesAsked {
+		at = earlier(at, q.at)
+	}
+	return at
 }
 
 // ask has the ECS agent asked where that is due, by a goroutine of its own.
@@ -51,10 +63,13 @@ func (a *Agent) ask(ctx context.Context, now time.Time) {
 	if a.asking != nil || a.containers == nil || !due(a.askAt(), now) {
 		return
 	}
-	asked := &answer{}
+	asked, about := &answer{}, map[string]bool{}
+	for id := range a.containers {
+		about[id] = true
+	}
 	a.asking = asked
 	a.beside.Go(func() {
-		*asked = a.askECS(ctx)
+		*asked = a.askECS(ctx, about)
 		a.inbox.put(func() { a.inbox.answer = asked })
 	})
 }
@@ -69,9 +84,18 @@ func (a *Agent) takeAnswer(said answer, now time.Time) {
 	} else {
 		a.tasks = said.tasks
 	}
-	a.unasked = nil
-	if due(a.addressesAsked.at, now) {
-		a.addressesAsked.again(now, addressesWithin)
+	for id, q := range a.addressesAsked {
+		if said.about[id] && due(q.at, now) {
+			q.again(now, addressesWithin)
+			a.addressesAsked[id] = q
+		}
+	}
+	switch {
+	case said.err == nil:
+		a.othersAsked = question{} // until fillIn finds another that is not covered
+		maps.Copy(a.covered, said.about)
+	case due(a.othersAsked.at, now):
+		a.othersAsked.again(now, stopsWithin)
 	}
 	changed := false
 	switch {
@@ -122,23 +146,45 @@ func (a *Agent) giveUpMark(c container.Container) {
 	a.cfg.Journal.SetStops(a.stops.saved())
 }
 
-// fillInAddresses fills in the addresses of tasks with a network interface of their own. Neither the Engine's events nor its
-// inspect show them, and the ECS agent learns them a moment after the containers start: it is asked until it knows.
-func (a *Agent) fillInAddresses(now time.Time) {
-	missing := map[string]bool{}
+// fillIn fills in what the ECS agent has said of containers, and notes what it is to be asked. Neither the Engine's events nor its
+// inspect show the address of a task with a network interface of its own, and the ECS agent learns it a moment after the containers
+// start: it is asked at once, and until it knows. Meanwhile an address that the container has a record of is as good, since a task has
+// the same one for life.
+func (a *Agent) fillIn(known func() plan.Known, now time.Time) {
+	asked := a.addressesAsked
+	a.addressesAsked = map[string]question{}
+	var written map[string]netip.Addr
 	for id, c := range a.containers {
-		if c.Address.IsValid() || !endpoint.OwnInterface(c, a.containers[c.SharedWith]) {
+		if !a.covered[id] && ofECS(c) && a.othersAsked.at.IsZero() {
+			a.othersAsked.at = now.Add(othersAfter)
+		}
+		if !endpoint.OwnInterface(c, a.containers[c.SharedWith]) {
 			continue
 		}
 		c.Address = a.tasks[id].Address
-		a.containers[id] = c
 		if !c.Address.IsValid() {
-			missing[id] = true
+			q, again := asked[id]
+			if !again {
+				q.at = now
+			}
+			a.addressesAsked[id] = q
+			if written == nil {
+				written = addressesIn(known())
+			}
+			c.Address = written[id]
+		}
+		a.containers[id] = c
+	}
+}
+
+// addressesIn returns the addresses of tasks' own network interfaces that records hold, by container ID.
+func addressesIn(known plan.Known) map[string]netip.Addr {
+	found := map[string]netip.Addr{}
+	for key, e := range known {
+		id, ok := record.ParseSetID(key.SetID)
+		if address, err := netip.ParseAddr(e.Record.Value); ok && err == nil && id.Kind == record.ENI {
+			found[id.Container] = address
 		}
 	}
-	if len(missing) == 0 {
-		a.addressesAsked = question{}
-	} else if a.addressesAsked.at.IsZero() {
-		a.addressesAsked.at, a.unasked = now, missing
-	}
+	return found
 }

@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/record"
 )
 
 // task is a container of a task with a network interface of its own, and the one that holds its network.
@@ -75,6 +78,84 @@ func TestTasksStayWhileTheECSAgentKnowsThemOnlyInPart(t *testing.T) {
 	})
 }
 
+// A task came while the address of another was not known, and was asked about when it was the other's turn, seconds later.
+func TestNewTaskIsAskedAboutAtOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		pause, c := task(1)
+		w.engine.start(pause)
+		w.engine.start(c)
+		w.run()
+		w.after(30 * time.Second)
+		asked := func() (n int) {
+			w.with(func() { n = w.asked })
+			return n
+		}
+		before := asked()
+		w.after(time.Minute)
+		assert.InDelta(t, 15, asked()-before, 1, "every 4 s while an address is not known")
+		for n := 2; n <= 4; n++ {
+			w.after(1100 * time.Millisecond) // another moment between two questions each time
+			pause, c := task(10 * n)
+			w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next()} })
+			w.engine.start(pause)
+			w.engine.start(c)
+			w.after(20 * time.Millisecond)
+			assert.Len(t, w.zone.services(), n-1)
+		}
+		third, late := task(50)
+		w.engine.start(third)
+		w.engine.start(late)
+		w.after(500 * time.Millisecond)
+		w.with(func() { w.tasks[late.ID] = Task{Address: w.config.Owner.Address.Next()} })
+		w.after(600 * time.Millisecond)
+		assert.Len(t, w.zone.services(), 4, "again after a second")
+	})
+}
+
+// The health check turned bad while the ECS agent was away, and the weight stayed.
+func TestTaskWhoseAddressOnlyItsRecordKnows(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		pause, c := task(1)
+		w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next()}
+		w.engine.start(pause)
+		w.engine.start(c)
+		w.run()
+		w.after(5 * time.Second)
+		w.end()
+		before, batches := w.zone.all(), w.zone.count()
+
+		w.silent(true)
+		w.run()
+		w.after(5 * time.Second)
+		assert.Equal(t, before, w.zone.all())
+		assert.Equal(t, batches, w.zone.count())
+		assert.NotContains(t, w.reasons(), "the address of its task's network interface is not known yet from ECS introspection")
+		status := w.present.Status()
+		assert.Equal(t, Counts{Serving: 1}, status.Counts)
+		told := status.Containers[slices.IndexFunc(status.Containers, func(told Container) bool { return told.ID == c.ID })]
+		require.Len(t, told.Endpoints, 1)
+		assert.Equal(t, before[told.Endpoints[0].Wanted.Key()], told.Endpoints[0].Known.Record)
+
+		c.Health = container.Unhealthy
+		w.engine.set(func(live map[string]container.Container) { live[c.ID] = c }, container.Hint{ContainerID: c.ID, Action: container.Other, Time: time.Now()})
+		w.after(50 * time.Millisecond)
+		assert.Equal(t, weights{"web 1": 0}, w.zone.services())
+		c.Health = container.Healthy
+		w.engine.set(func(live map[string]container.Container) { live[c.ID] = c }, container.Hint{ContainerID: c.ID, Action: container.Other, Time: time.Now()})
+		w.after(5 * time.Second)
+		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
+
+		w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next().Next()} })
+		w.silent(false)
+		w.after(5 * time.Second)
+		for _, r := range w.zone.all() {
+			if r.Type == record.A && strings.Contains(r.SetID, ":eni:") {
+				assert.Equal(t, "10.0.0.3", r.Value, "the ECS agent knows better")
+			}
+		}
+	})
+}
+
 func TestSyncKeepsTasksWhoseAddressesAreNotKnown(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		pause, c := task(1)
@@ -112,6 +193,16 @@ func TestContainerOfWhichTheEngineDoesNotTellKeepsItsRecord(t *testing.T) {
 		w.after(time.Second)
 		assert.Equal(t, weights{"web 1": 1, "web 2": 1}, w.zone.services(), "others come")
 		assert.Contains(t, w.reasons(), "its records stay as they are, since the Engine does not tell of it: timeout")
+		status := w.present.Status()
+		assert.Equal(t, Counts{Serving: 2}, status.Counts)
+		for _, told := range status.Containers {
+			if told.ID == c.ID {
+				assert.Equal(t, []record.Record{before[told.Kept[0].Key()]}, told.Kept)
+				assert.Equal(t, record.SRV, told.Kept[0].Type)
+			} else {
+				assert.Empty(t, told.Kept)
+			}
+		}
 		w.engine.die(stuck)
 		w.after(time.Second)
 		assert.Equal(t, weights{"web 2": 1}, w.zone.services(), "it ends")

@@ -323,6 +323,7 @@ type world struct {
 	log       *logtest.Hook
 
 	journal   *journal.Journal
+	present   *Agent
 	readiness *Readiness // of the present agent
 	registry  *prometheus.Registry
 	stop      func()
@@ -414,6 +415,7 @@ func (w *world) runUnlisted() {
 func (w *world) launch() {
 	w.t.Helper()
 	a := w.agent()
+	w.present = a
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -118,4 +119,18 @@ func TestContainersOfAnECSAgent(t *testing.T) {
 	}, said)
 	assert.Equal(t, []string{exposedOnly}, why["10a1d13167ba"], "the sidecar on the host's network")
 	assert.Equal(t, []string{none}, why["b14b64c3da18"], "the sidecar on the bridge")
+}
+
+// It is ECS's own, though nothing but the listing tells of it.
+func TestServiceConnectsProxyThatCannotBeInspected(t *testing.T) {
+	for _, c := range recorded(t) {
+		if c.Labels[container.LabelName] != "ecs-service-connect-abcd" {
+			continue
+		}
+		listed := unread(api.Summary{ID: c.ID, Image: c.Image, Labels: c.Labels, State: "running"}, errors.New("timeout"))
+		_, problems := endpoint.Policy{Zone: "sd.internal"}.Map([]container.Container{listed})
+		assert.Equal(t, []endpoint.Problem{
+			{ContainerID: c.ID, Subject: "container", Reason: "the ECS agent runs it for its own purposes", Chosen: true},
+		}, problems)
+	}
 }

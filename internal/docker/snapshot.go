@@ -223,7 +223,7 @@ var errNoTime = errors.New("the inspections of other containers took too long")
 func unread(s api.Summary, why error) container.Container {
 	c := decode(api.InspectResponse{
 		ContainerJSONBase: &api.ContainerJSONBase{ID: s.ID, State: &api.State{Status: api.ContainerState(s.State)}},
-		Config:            &api.Config{Labels: s.Labels},
+		Config:            &api.Config{Image: s.Image, Labels: s.Labels},
 	})
 	if len(s.Names) > 0 {
 		c.Name = engineName(s.Names[0])
