@@ -66,13 +66,10 @@ func (a *Agent) nextRested(now time.Time) (next time.Time) {
 	return next
 }
 
-// forgetRests forgets containers that were found to live again, and those that were given up, unless a look is still under way that may
-// find them as they were before their death.
+// forgetRests forgets containers that were found to live again, and those that were given up.
 func (a *Agent) forgetRests(now time.Time) {
 	for id, r := range a.resting {
-		c, lives := a.containers[id]
-		_, awaited := a.died[id]
-		if lives && !c.StartedAt.Equal(r.container.StartedAt) || !r.rests(now) && !awaited {
+		if c, lives := a.containers[id]; lives && !c.StartedAt.Equal(r.container.StartedAt) || !r.rests(now) {
 			delete(a.resting, id)
 		}
 	}
