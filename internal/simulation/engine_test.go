@@ -62,6 +62,8 @@ type box struct {
 	weight  int64
 	checked bool // has a health check
 	restart bool // has a restart policy
+	again   bool // has one of ECS, which the Engine is not told of
+	moves   int  // between networks
 	signal  int  // its stop signal
 	c       container.Container
 	removed bool
@@ -85,7 +87,8 @@ func (e *engine) create(service string) *box {
 		Labels: map[string]string{"SERVICE_WEIGHT": strconv.FormatInt(b.weight, 10)}, Mode: container.Bridge, SettingsBytes: 100,
 	}
 	if b.ecs {
-		b.restart = false // ECS starts another container instead
+		b.restart = false // ECS starts another container instead, or, by a policy of its own, this one
+		b.again = e.w.fixed("restart policy of "+b.name, 3) == 0
 		b.c.Labels[container.LabelName] = service
 		b.c.Labels[container.LabelTaskARN] = "arn:aws:ecs:eu-west-1:123456789012:task/main/" + b.name
 	} else {
@@ -97,30 +100,52 @@ func (e *engine) create(service string) *box {
 
 // start begins a run of a container.
 func (b *box) start() {
-	e := b.e
-	b.c.State, b.c.StartedAt, b.c.Health = container.Running, e.now(), container.NoHealthCheck
-	if b.checked {
-		b.c.Health = container.Starting
-	}
+	b.publishAll()
+	b.run()
+}
+
+// publishAll gives the ports others of the host.
+func (b *box) publishAll() {
 	b.c.Published = nil
 	b.publish(80)
 	if b.second {
 		b.publish(9000)
 	}
+}
+
+// run is start with the ports that it had.
+func (b *box) run() {
+	e := b.e
+	b.c.State, b.c.StartedAt, b.c.Health = container.Running, e.now(), container.NoHealthCheck
+	if b.checked {
+		b.c.Health = container.Starting
+	}
 	b.began()
 	e.emit(b, container.Hint{Action: container.Start})
 }
 
-// publish gives a port a free port of the host, of few, so that ports are used again.
-func (b *box) publish(number uint16) {
+// used gives the ports of the host that live containers have.
+func (e *engine) used() map[uint16]bool {
 	used := map[uint16]bool{}
-	for _, other := range b.e.boxes {
-		if other.c.Live() {
-			for _, p := range other.c.Published {
+	for _, b := range e.boxes {
+		if b.c.Live() {
+			for _, p := range b.c.Published {
 				used[p.HostPort] = true
 			}
 		}
 	}
+	return used
+}
+
+// portsTaken says whether another container has got a port of one that has ended.
+func (b *box) portsTaken() bool {
+	used := b.e.used()
+	return slices.ContainsFunc(b.c.Published, func(p container.Binding) bool { return used[p.HostPort] })
+}
+
+// publish gives a port a free port of the host, of few, so that ports are used again.
+func (b *box) publish(number uint16) {
+	used := b.e.used()
 	for {
 		port := 32768 + uint16(b.e.h.rand.IntN(60))
 		if !used[port] {
@@ -165,6 +190,14 @@ func (b *box) turn(change func(*container.Container)) {
 	change(&b.c)
 	b.changed("turned")
 	b.e.emit(b, container.Hint{Action: container.Other})
+}
+
+// move connects a running container to another network, which gives its ports others of the host.
+func (b *box) move() {
+	b.publishAll()
+	b.moves++
+	b.changed("moved")
+	b.e.emit(b, container.Hint{Action: container.Network})
 }
 
 // emit tells the subscribers of an event.
@@ -262,11 +295,12 @@ func (c *connection) inspect(ctx context.Context, asked func(b *box) bool) (stuc
 }
 
 // listing is what the list of containers tells of one. Of the time at which a run began, which is not listed, new network
-// endpoints tell, and of other ports that time.
+// endpoints tell, and of other ports that time or the number of its moves.
 type listing struct {
 	state   container.State
 	health  container.Health
 	started time.Time
+	moves   int
 }
 
 func (c *connection) Follow(ctx context.Context, connected func(), hint func(container.Hint)) error {
@@ -337,7 +371,7 @@ func (c *connection) Snapshot(ctx context.Context, dirty map[string]bool, all bo
 	refused := !e.up
 	for _, b := range e.boxes {
 		if b.listed() {
-			listed[b.c.ID] = listing{b.c.State, b.c.Health, b.c.StartedAt}
+			listed[b.c.ID] = listing{b.c.State, b.c.Health, b.c.StartedAt, b.moves}
 		}
 	}
 	w.mu.Unlock()

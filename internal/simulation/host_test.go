@@ -286,8 +286,10 @@ func (p *process) tasks(ctx context.Context) (map[string]agent.Task, error) {
 		return nil, errors.New("connection refused")
 	}
 	found := map[string]agent.Task{}
-	for id := range p.h.ecs {
-		found[id] = agent.Task{Stopping: true}
+	for _, b := range p.h.engine.boxes {
+		if id := b.c.ID; b.ecs {
+			found[id] = agent.Task{Stopping: p.h.ecs[id], Restarts: b.again}
+		}
 	}
 	return found, nil
 }

@@ -199,6 +199,12 @@ func (h *host) live(r *rand.Rand) {
 		b.die(true)
 		if b.c.State == container.Restarting {
 			h.startAgain(b, r)
+		} else if b.again && !h.ecs[b.c.ID] {
+			h.w.later(340*time.Millisecond, func() {
+				if b.told.runs == run && !b.removed && e.up && !h.gone && !b.portsTaken() {
+					b.run()
+				}
+			})
 		}
 	case n < 7: // docker restart
 		if b.ecs {
@@ -225,6 +231,8 @@ func (h *host) live(r *rand.Rand) {
 		})
 	case h.w.on(loops):
 		h.loop(b.service, r)
+	default:
+		b.move()
 	}
 }
 
