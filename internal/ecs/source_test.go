@@ -209,6 +209,15 @@ func TestThrottlingAndLostConnectionsAreSurvived(t *testing.T) {
 	assert.Len(t, s.Calls("ecs:ListTasks"), 5, "one for each of the two listings, and three that failed")
 }
 
+// TestThrottlingMayLast: calls are repeated with waits between them, and not until their number is used up at once.
+func TestThrottlingMayLast(t *testing.T) {
+	t.Parallel()
+	s, source := start(t, cluster("main", 0, 3), false)
+	require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "ThrottlingException", Operation: "ecs:ListTasks"}))
+	time.AfterFunc(time.Second, func() { assert.NoError(t, s.SetFaults()) })
+	assert.Len(t, read(t, source).Containers, 3)
+}
+
 func TestAReadingEndsWithItsContext(t *testing.T) {
 	s, source := start(t, cluster("main", 0, 1), false)
 	require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Stall, Operation: "ecs:DescribeTasks"}))

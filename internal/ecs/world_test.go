@@ -318,8 +318,8 @@ func TestTasksOutliveTheRegistrationOfTheirHost(t *testing.T) {
 }
 
 func TestDefinitions(t *testing.T) {
-	state := cluster("main", 0, 5)
-	for n, family := range []string{"bridged", "hosted", "own", "bridged", "gone"} {
+	state := cluster("main", 0, 6)
+	for n, family := range []string{"bridged", "hosted", "own", "bridged", "gone", "hosted"} {
 		state.Tasks[n].Family = family
 	}
 	state.Tasks[1].Containers[0].Bindings = nil
@@ -328,7 +328,7 @@ func TestDefinitions(t *testing.T) {
 		{Name: "web", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/run", "SERVICE_82_CHECK_HTTP": "/run", "SERVICE_85_CHECK_HTTP": "/run"}},
 		{Name: "sidecar", Environment: map[string]string{"SERVICE_81_CHECK_HTTP": "/wrong"}},
 	}
-	state.Tasks[4].LastStatus = "STOPPED"
+	state.Tasks[4].LastStatus, state.Tasks[5].LastStatus = "STOPPED", "STOPPED"
 	define := func(family, mode string) fleet.TaskDefinition {
 		return fleet.TaskDefinition{Family: family, NetworkMode: mode, Containers: []fleet.ContainerDefinition{
 			{Name: "sidecar", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/wrong"}, Ports: []fleet.Port{{ContainerPort: 9}}},
@@ -350,7 +350,9 @@ func TestDefinitions(t *testing.T) {
 	run.Checks = map[uint16]string{80: "/run", 81: "/variable", 82: "/label", 83: "", 85: "/run"}
 	hosted.Ports, own.Ports, own.Address = ports, ports, netip.MustParseAddr("10.0.9.9")
 	stopped.Running, stopped.Stopped, stopped.Ports = false, true, nil
-	assert.Equal(t, map[string]sweep.Container{docker(0): bridged, docker(1): hosted, docker(2): own, docker(3): run, docker(4): stopped}, got)
+	ended := served("main", 5) // of a definition that is known
+	ended.Running, ended.Stopped, ended.Ports = false, true, nil
+	assert.Equal(t, map[string]sweep.Container{docker(5): ended, docker(0): bridged, docker(1): hosted, docker(2): own, docker(3): run, docker(4): stopped}, got)
 
 	assert.Len(t, s.Calls("ecs:DescribeTaskDefinition"), 3, "once for each, and not for stopped tasks")
 	assert.Equal(t, got, read(t, source).Containers)

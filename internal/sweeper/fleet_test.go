@@ -2,7 +2,6 @@ package sweeper_test
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -118,8 +118,12 @@ func configFor(t *testing.T, s *sandbox.Server) aws.Config {
 // swept makes a pass.
 func swept(t *testing.T, s *sandbox.Server, p sweeper.Parameters) (sweep.Report, error) {
 	t.Helper()
-	log := logrus.New()
-	log.SetOutput(io.Discard)
+	log, _ := logtest.NewNullLogger()
+	return sweptWith(t, s, p, log)
+}
+
+func sweptWith(t *testing.T, s *sandbox.Server, p sweeper.Parameters, log *logrus.Logger) (sweep.Report, error) {
+	t.Helper()
 	report, err := sweeper.Sweep(t.Context(), configFor(t, s), p, logrus.NewEntry(log))
 	if err != nil {
 		assert.Equal(t, err.Error(), report.Error, "the report says why")

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -44,6 +46,23 @@ func TestRecordSetsOfTwoValues(t *testing.T) {
 	}
 	slices.Sort(left)
 	assert.Equal(t, []string{second + ":host:123456789012/eu-central-1", "somebody"}, left)
+}
+
+// Where the zone's quota may not be asked for, the log says so once a pass, and the pass is made.
+func TestAQuotaThatIsNotKnownIsLogged(t *testing.T) {
+	s, err := sandbox.Start(sandbox.Config{Seed: 1})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	_, err = s.CreateZone(zoneName, sandbox.Private(sandbox.DefaultVPC, "eu-central-1"))
+	require.NoError(t, err)
+	require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDenied", Status: 403, Operation: "GetHostedZoneLimit"}))
+	log, logged := logtest.NewNullLogger()
+	report, err := sweptWith(t, s, sweeper.Parameters{Zone: zoneName, CheckHealthPath: "/", UnhealthyAction: "standby", DeleteBudget: "30%"}, log)
+	require.NoError(t, err)
+	assert.Zero(t, report.ZoneQuota)
+	require.Len(t, logged.AllEntries(), 1)
+	assert.Equal(t, logrus.WarnLevel, logged.LastEntry().Level)
+	assert.ErrorContains(t, logged.LastEntry().Data[logrus.ErrorKey].(error), "ask for the quota of hosted zone")
 }
 
 const containerID = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
