@@ -7,7 +7,8 @@
 // record, plan and sweep. Modelled are, at the interfaces that agent and sweep declare:
 //
 //   - Engines: lives of containers, events in order, late or lost, streams that are cut or deaf, snapshots that take time and
-//     of which unchanged parts come from a cache, containers that it does not tell of for a while, restarts of the Engine in which containers die unseen, clock steps
+//     of which unchanged parts come from a cache, containers that it does not tell of for a while, restarts of the Engine in which
+//     containers die unseen, clock steps
 //   - Route 53: atomic batches, exact removals, one TTL a name, 100 records a name, throttles, answers that are lost before or
 //     after the change was made, hanging calls, refusals that name the change and ones that do not, policies that deny all or some
 //     changes for a while, A records of others under the names of hosts
@@ -18,5 +19,6 @@
 //   - other people: records of other owners, and somebody who edits and deletes records by hand
 //
 // Not modelled are the wire formats (packages docker, route53, ecs and host have tests against real servers), clock steps of
-// the host itself (synctest's clock does not step; the Engine's does), awsvpc, the HTTP checks of the sweeper, zones that vanish, memory and CPU.
+// the host itself (synctest's clock does not step; the Engine's does), awsvpc, the HTTP checks of the sweeper, zones that
+// vanish, memory and CPU.
 package simulation
