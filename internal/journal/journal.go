@@ -86,7 +86,8 @@ type Journal struct {
 	state   state
 	records map[string]plan.Known // by zone ID; each is replaced, never changed
 	dirty   bool
-	err     error // of the last attempt to write
+	err     error     // of the last attempt to write
+	began   time.Time // when the present attempt began; zero: there is none
 }
 
 // Open locks the state directory, made if it is not there, and reads the journal of the instance. A journal that belongs to
@@ -388,10 +389,16 @@ func (j *Journal) Flush() error {
 	return j.writeAlone()
 }
 
+// longestWrite is how long a write may take before the journal is called behind: a sync takes some seconds on a busy disk.
+const longestWrite = 30 * time.Second
+
 // Err is why the journal is behind what it was told; nil when it is not.
 func (j *Journal) Err() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.err == nil && !j.began.IsZero() && time.Since(j.began) > longestWrite {
+		return fmt.Errorf("write journal %s: the disk has not answered for %s", j.path(), longestWrite)
+	}
 	return j.err
 }
 
@@ -407,7 +414,7 @@ func (j *Journal) writeAlone() error {
 	j.mu.Lock()
 	j.state.AsOf = j.now().Round(0)
 	out, records := j.state, maps.Clone(j.records)
-	j.dirty = false
+	j.dirty, j.began = false, time.Now()
 	j.mu.Unlock()
 	err := j.replace(out, records)
 	if err != nil {
@@ -417,7 +424,7 @@ func (j *Journal) writeAlone() error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.err, j.dirty = err, j.dirty || err != nil
+	j.err, j.dirty, j.began = err, j.dirty || err != nil, time.Time{}
 	return err
 }
 

@@ -39,10 +39,15 @@ func TestNobodyWaitsForADiskThatIsBusy(t *testing.T) {
 		t.Error("it says that it is on disk, and it is not")
 	case <-time.After(50 * time.Millisecond):
 	}
+	j.mu.Lock()
+	j.began = time.Now().Add(-longestWrite)
+	j.mu.Unlock()
+	assert.ErrorContains(t, j.Err(), "the disk has not answered for 30s")
 	j.writing.Unlock()
 	<-asked
 	require.NoError(t, <-written)
 	require.NoError(t, <-written)
+	assert.NoError(t, j.Err())
 	require.NoError(t, j.Close())
 	found, err := j.read()
 	require.NoError(t, err)
