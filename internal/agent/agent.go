@@ -236,7 +236,7 @@ func (a *Agent) zoneID(ctx context.Context) (string, error) {
 // inZone keeps one zone in step until ctx ends, or the zone turns out not to exist.
 func (a *Agent) inZone(ctx context.Context, id string) error {
 	zone := a.cfg.OpenZone(id)
-	writer := a.writer(id, zone, a.cfg.VerifyEvery)
+	writer := a.writer(id, zone, apply.Config{VerifyEvery: a.cfg.VerifyEvery, Proof: a.proof()})
 	if a.cfg.Journal.Rebooted() {
 		writer.DoubtAll()
 	}
@@ -258,9 +258,9 @@ func (a *Agent) inZone(ctx context.Context, id string) error {
 	return group.Wait()
 }
 
-// writer gives a writer for one zone, knowing what the journal knows of it. What is not this host's own in there, whoever wrote
+// writer gives a writer for one zone, configured as c says for the rest, knowing what the journal knows of it. What is not this host's own in there, whoever wrote
 // it, is not believed.
-func (a *Agent) writer(id string, zone Zone, verifyEvery time.Duration) *apply.Writer {
+func (a *Agent) writer(id string, zone Zone, c apply.Config) *apply.Writer {
 	known := a.cfg.Journal.Records(id)
 	maps.DeleteFunc(known, func(key record.Key, e plan.Entry) bool {
 		setID, ok := record.ParseSetID(key.SetID)
@@ -270,17 +270,10 @@ func (a *Agent) writer(id string, zone Zone, verifyEvery time.Duration) *apply.W
 	if a.cfg.Tell != nil {
 		told = func(o apply.Outcome) { a.tell(id, o) }
 	}
-	return apply.New(apply.Config{
-		Zone:        zone,
-		Known:       known,
-		Save:        func(known plan.Known) error { return a.cfg.Journal.SetRecords(id, known) },
-		Owns:        a.owns,
-		VerifyEvery: verifyEvery,
-		Luck:        a.cfg.Luck,
-		Told:        told,
-		Log:         a.cfg.Log.WithField("zone_id", id),
-		Metrics:     a.cfg.Metrics.Writer,
-	})
+	c.Zone, c.Known, c.Owns = zone, known, a.owns
+	c.Save = func(known plan.Known) error { return a.cfg.Journal.SetRecords(id, known) }
+	c.Luck, c.Told, c.Log, c.Metrics = a.cfg.Luck, told, a.cfg.Log.WithField("zone_id", id), a.cfg.Metrics.Writer
+	return apply.New(c)
 }
 
 // owns says whether a record found in the zone is this host's: by its instance ID, or written by the original agent for a

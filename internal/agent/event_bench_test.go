@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecssd/ecssd/internal/apply"
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/endpoint"
 	"github.com/ecssd/ecssd/internal/journal"
@@ -68,7 +69,7 @@ func BenchmarkEvent(b *testing.B) {
 				known[r.Key()] = plan.Entry{Record: r}
 			}
 			require.NoError(b, j.SetRecords("Z1", known))
-			writer := a.writer("Z1", nil, 0)
+			writer := a.writer("Z1", nil, apply.Config{})
 			started := container.Hint{ContainerID: engine.containers[n-1].ID, Action: container.Start, Time: time.Now()}
 			a.inbox.connected = time.Now()
 			view := view{dirty: map[string]int{}}

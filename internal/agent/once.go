@@ -20,7 +20,7 @@ func (a *Agent) Sync(ctx context.Context) error {
 		return fmt.Errorf("find hosted zone %s: %w", a.cfg.ZoneName, err)
 	}
 	zone := a.cfg.OpenZone(id)
-	writer := a.writer(id, zone, 0)
+	writer := a.writer(id, zone, apply.Config{})
 	standbyCtx, cancel := context.WithTimeout(ctx, standbyWait)
 	a.askStandby(standbyCtx)
 	cancel()
@@ -82,7 +82,7 @@ func (a *Agent) lookOnce(ctx context.Context, writer *apply.Writer) error {
 func (a *Agent) Deregister(ctx context.Context) error {
 	var errs []error
 	for _, id := range a.cfg.Journal.ZonesWithRecords() { // first, since a listing takes long, and may not be allowed
-		errs = append(errs, a.leave(ctx, id, a.writer(id, a.cfg.OpenZone(id), 0), (*apply.Writer).Settle))
+		errs = append(errs, a.leave(ctx, id, a.writer(id, a.cfg.OpenZone(id), apply.Config{}), (*apply.Writer).Settle))
 	}
 	if a.cfg.Journal.ListingDue() {
 		errs = append(errs, a.leaveListed(ctx))
@@ -97,7 +97,7 @@ func (a *Agent) leaveListed(ctx context.Context) error {
 		return fmt.Errorf("find hosted zone %s: %w", a.cfg.ZoneName, err)
 	}
 	zone := a.cfg.OpenZone(id)
-	writer := a.writer(id, zone, 0)
+	writer := a.writer(id, zone, apply.Config{})
 	if _, err := a.list(ctx, zone, writer, math.MaxInt, math.MaxInt, 0); err != nil {
 		return fmt.Errorf("list hosted zone %s: %w", id, err)
 	}

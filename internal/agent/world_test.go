@@ -199,7 +199,10 @@ type zone struct {
 	records map[record.Key]record.Record
 	batches [][]plan.Change
 	gone    bool
-	failing error // of every call
+	failing error                  // of every call
+	proofs  int                    // batches that were to prove that changes are permitted
+	permits func(plan.Change) bool // nil: all
+	hang    bool                   // such batches are not answered
 
 	unlistable error
 }
@@ -211,7 +214,12 @@ func (z *zone) all() map[record.Key]record.Record {
 	return maps.Clone(z.records)
 }
 
-func (z *zone) Change(_ context.Context, changes []plan.Change) error {
+func (z *zone) Change(ctx context.Context, changes []plan.Change) error {
+	proof := strings.Contains(changes[0].Record.SetID, strings.Repeat("0", 64))
+	if proof && z.hang {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	if z.gone {
@@ -224,6 +232,15 @@ func (z *zone) Change(_ context.Context, changes []plan.Change) error {
 		if _, there := z.records[c.Record.Key()]; there && c.Action == plan.Create {
 			return fmt.Errorf("change: %w", &plan.Refusal{Named: map[plan.Change]plan.Reason{c: plan.Exists}, Message: "already exists"})
 		}
+	}
+	for _, c := range changes {
+		if z.permits != nil && !z.permits(c) {
+			return fmt.Errorf("change: %w", &plan.Refusal{Reason: plan.Denied, Message: "is not authorized to perform"})
+		}
+	}
+	if proof {
+		z.proofs++
+		return fmt.Errorf("change: %w", &plan.Refusal{Reason: plan.NotFound, Message: "was not found"})
 	}
 	z.batches = append(z.batches, changes)
 	for _, c := range changes {

@@ -23,7 +23,9 @@ func (a *Agent) leaveOtherZones(ctx context.Context, present string) error {
 			continue
 		}
 		a.cfg.Log.WithField("zone_id", id).Info("removing this host's records from a zone that it no longer uses")
-		group.Go(func() error { return a.leave(ctx, id, a.writer(id, a.cfg.OpenZone(id), 0), (*apply.Writer).Run) })
+		group.Go(func() error {
+			return a.leave(ctx, id, a.writer(id, a.cfg.OpenZone(id), apply.Config{}), (*apply.Writer).Run)
+		})
 	}
 	return group.Wait()
 }

@@ -53,6 +53,9 @@ type Config struct {
 	// Owns says whether a record found in the zone is this host's.
 	Owns        func(record.Record) bool
 	VerifyEvery time.Duration // between two readings of an own name; 0: none
+	// Proof is a batch that changes nothing, the removal of records that do not exist. It is sent to find out whether this host may
+	// change the zone where nothing else tells. Nil: none is sent.
+	Proof []plan.Change
 	// Luck gives random numbers in [0, 1), by which hosts that failed together part; nil: rand.Float64.
 	Luck func() float64
 	// Told is called with each Outcome, in their order. It must be quick and not call the Writer. Nil: nobody is told.
@@ -94,6 +97,7 @@ type Writer struct {
 	told       map[record.Key]record.Record // SRV records, as was told of them last; empty where nobody is told
 
 	verification verification
+	proof        proof
 	reading      context.CancelFunc // breaks off the reading under way; nil: there is none
 }
 
@@ -120,6 +124,7 @@ func New(cfg Config) *Writer {
 		quarantine: newQuarantine(), told: map[record.Key]record.Record{},
 		leads: map[string]lead{}, read: map[string]time.Time{}, waited: map[record.Key]bool{},
 	}
+	w.proof.given = confirmed(known)
 	for _, e := range known {
 		w.assumeTold(e)
 	}
@@ -219,6 +224,10 @@ func (w *Writer) loop(ctx context.Context, once bool) error {
 		now := time.Now()
 		w.mu.Lock()
 		batch, at := w.next(now)
+		proveAt := time.Time{}
+		if len(batch) == 0 {
+			proveAt = w.proveAt(now)
+		}
 		verifyAt := w.verification.next(now, w.cfg.VerifyEvery, w.cfg.Luck)
 		w.busySince = now
 		w.mu.Unlock()
@@ -231,11 +240,16 @@ func (w *Writer) loop(ctx context.Context, once bool) error {
 		case len(batch) > 0:
 		case once:
 			return nil
+		case !proveAt.IsZero() && !proveAt.After(now):
+			if err := w.prove(ctx); err != nil {
+				return err
+			}
+			continue
 		case !verifyAt.IsZero() && !verifyAt.After(now):
 			w.verify(ctx)
 			continue
-		case at.IsZero() || !verifyAt.IsZero() && verifyAt.Before(at):
-			at = verifyAt
+		default:
+			at = earliest(at, proveAt, verifyAt)
 		}
 		w.mu.Lock()
 		w.busySince = time.Time{}
@@ -243,6 +257,16 @@ func (w *Writer) loop(ctx context.Context, once bool) error {
 		w.sleep(ctx, at)
 	}
 	return nil
+}
+
+// earliest returns the earliest of some times, of which the zero time is none.
+func earliest(times ...time.Time) (first time.Time) {
+	for _, t := range times {
+		if first.IsZero() || !t.IsZero() && t.Before(first) {
+			first = t
+		}
+	}
+	return first
 }
 
 // sleep waits for a wake-up, and no longer than to at, where that is set.
@@ -363,6 +387,9 @@ func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
 	default:
 		w.doubt(batch)
 	}
+	if err == nil || refusal != nil && !refusal.Denied() {
+		w.judged(batch)
+	}
 	if err != nil {
 		if w.since.IsZero() || !since.IsZero() && since.Before(w.since) {
 			w.since = since
@@ -372,12 +399,16 @@ func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
 			w.failed(err, len(batch))
 		}
 	}
+	deniedAt := w.deniedAt
 	w.mu.Unlock()
 	if refusal != nil {
 		w.refused(ctx, batch, refusal)
 		w.readTarget(ctx)
 	}
 	w.mu.Lock()
+	if w.deniedAt != deniedAt {
+		w.proof.asked, w.proof.at = true, time.Time{}
+	}
 	w.tell()
 	w.mu.Unlock()
 	w.saveSoon()
@@ -456,7 +487,7 @@ func (w *Writer) failed(err error, changes int) {
 		why = accountBusy
 	}
 	w.pace.failed(now, why, w.cfg.Luck())
-	if w.lastErr == nil || now.Sub(w.loggedErr) > time.Minute {
+	if now.Sub(w.loggedErr) > time.Minute || w.lastErr == nil && changes > 0 {
 		w.loggedErr = now
 		w.cfg.Log.WithError(err).WithField("changes", changes).Warn("Route 53 does not take changes, trying again")
 	}

@@ -47,6 +47,8 @@ type zone struct {
 	groups       []reading
 	groupLatency time.Duration
 	groupErr     error
+	proof        []change // that changes nothing; nil: none is sent
+	proofs       int      // how often it was sent
 }
 
 type call struct {
@@ -104,7 +106,12 @@ func (z *zone) Change(ctx context.Context, changes []plan.Change) error {
 	z.mu.Lock()
 	latency := z.latency
 	at := time.Since(z.start)
-	z.checkCall(changes)
+	proof := z.proof != nil && slices.Equal(changes, z.proof)
+	if proof {
+		z.proofs++
+	} else {
+		z.checkCall(changes)
+	}
 	z.mu.Unlock()
 
 	if latency > 0 {
@@ -130,7 +137,9 @@ func (z *zone) Change(ctx context.Context, changes []plan.Change) error {
 			err = fmt.Errorf("change zone Z1: %w", refusal)
 		}
 	}
-	z.calls = append(z.calls, call{at, slices.Clone(changes), err})
+	if !proof {
+		z.calls = append(z.calls, call{at, slices.Clone(changes), err})
+	}
 	return err
 }
 
@@ -404,7 +413,7 @@ func newWriter(z *zone, has plan.Known, verifyEvery time.Duration) writer {
 	z.saved = has
 	return writer{apply.New(apply.Config{
 		Zone: z, Known: has, Save: z.save, Owns: owns, VerifyEvery: verifyEvery, Log: logrus.NewEntry(log),
-		Metrics: apply.NewMetrics(registry), Told: z.tell,
+		Metrics: apply.NewMetrics(registry), Told: z.tell, Proof: z.proof,
 	}), z, hook, registry}
 }
 

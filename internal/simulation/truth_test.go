@@ -501,6 +501,7 @@ type ledger struct {
 	last    time.Time
 	// Calls that read, and those of them that failed.
 	reads, badReads int
+	proofs          int // of the calls that read: those that were to show that changes are permitted
 }
 
 func (p *process) calls(now time.Time) {
@@ -547,6 +548,9 @@ func (h *host) audit() {
 	}
 	if a.reads > readings {
 		h.w.violated("%s: %d calls that read, of which %d failed, with %d changes refused and %d starts", h.name, a.reads, a.badReads, a.refused, h.started)
+	}
+	if a.proofs > h.started+1 && !h.w.on(permits) {
+		h.w.violated("%s: asks %d times whether it may change the zone, with %d starts", h.name, a.proofs, h.started)
 	}
 	if a.refused > 40+a.causes && !h.w.crowded && !h.w.on(permits) { // what finds a name full is tried every 15 s
 		h.w.violated("%s: %d calls refused", h.name, a.refused)
