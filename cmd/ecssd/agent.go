@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +24,7 @@ import (
 )
 
 const (
-	// verifyEvery is how often one own name is read back from the zone.
+	// verifyEvery is how often a page of the zone with own records is read back.
 	verifyEvery = 15 * time.Minute
 	// onceTimeout is how long a command that works once tries.
 	onceTimeout = time.Minute
@@ -118,7 +120,7 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 		OpenZone:  func(id string) agent.Zone { return client.Zone(id) },
 		Journal:   p.journal,
 		Suspended: host.Suspended, HostStandby: hostStandby(s.StateDir, id.InstanceID, notices),
-		Resync: s.Resync, VerifyEvery: verifyEvery,
+		Resync: s.Resync, VerifyEvery: verifyEvery, LookUp: lookUp,
 		Log: p.log, Readiness: p.readiness, Metrics: p.metrics,
 		Tell:      p.tellers.start(ctx, s.EventBus, id.InstanceID, awsConfig, p.registry, p.log),
 		Following: func() { notify(p.log, daemon.SdNotifyReady) }, Alive: func() { notify(p.log, daemon.SdNotifyWatchdog) },
@@ -145,6 +147,18 @@ func identify(ctx context.Context, metadata *host.Metadata, s *Settings) (host.I
 		err = errors.New("--target ec2: EC2 metadata names no private DNS name for this host; leave the flag out")
 	}
 	return id, err
+}
+
+// lookUp gives the addresses that DNS knows of a name, none where it says that there are none.
+func lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", name+".")
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
+	if none := (*net.DNSError)(nil); errors.As(err, &none) && none.IsNotFound {
+		return nil, nil
+	}
+	return found, err
 }
 
 // tasks tells what the ECS agent of this host knows, by container ID.

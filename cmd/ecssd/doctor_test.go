@@ -298,7 +298,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 		"a record that somebody removed": {
 			after: func(w *world) { require.NoError(w.t, w.sandbox.Erase(w.zone, w.service("web")...)) },
 			want: "warn names web.servicediscovery.internal lacks 1 record of this host that was written\n" +
-				"mend: find who removes records (CloudTrail, ChangeResourceRecordSets); a running agent reads one of its names back every 15 minutes, and mends it\n" +
+				"mend: find who removes records (CloudTrail, ChangeResourceRecordSets); a running agent reads a page of the zone back every 15 minutes, and writes again what is missing\n" +
 				"warn dns the resolver here sees the zone, and not web.servicediscovery.internal: no such host (DNS)\n" +
 				"mend: Route 53 needs up to a minute to tell its servers, and resolvers keep what they were told before; see negative, names; ecssd resolve web.servicediscovery.internal\n",
 		},
@@ -331,7 +331,9 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 		},
 		"a zone that is not there": {
 			args: []string{"--zone-id", "ZNONE"}, idle: true,
-			want: "FAIL zone there is no hosted zone ZNONE\n" +
+			want: "FAIL ready the agent waits for zone: hosted zone ZNONE does not exist: make it, or correct --zone-id\n" +
+				"mend: see zone, here; it goes on by itself then\n" +
+				"FAIL zone there is no hosted zone ZNONE\n" +
 				"mend: correct --zone-id (ECSSD_ZONE_ID), or leave it out to have the zone found by its name\n" + seeZone,
 		},
 		"no credentials": {
@@ -728,6 +730,7 @@ func TestDoctorMakesARoundTrip(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.start()
+	w.sandbox.ClearCalls() // among them, that the agent may change the zone
 	w.sandbox.Configure(func(s *sandbox.Settings) { s.Propagation = 1500 * time.Millisecond })
 	require.NoError(t, w.sandbox.AddFault(sandbox.Fault{Kind: sandbox.Lose, Operation: "ChangeResourceRecordSets", After: 2, Count: 1}))
 	before := w.sandbox.Records(w.zone)

@@ -77,6 +77,9 @@ type Config struct {
 
 	Resync      time.Duration // between full snapshots
 	VerifyEvery time.Duration // between readings of an own name; 0: none
+	// LookUp gives the IPv4 addresses that DNS knows of a name, none where it knows that there are none. It is asked for the host's
+	// own name once a minute. Nil: never.
+	LookUp func(ctx context.Context, name string) ([]netip.Addr, error)
 	// Luck gives random numbers in [0, 1), by which waits are spread; nil: rand.Float64.
 	Luck func() float64
 
@@ -183,7 +186,7 @@ func (a *Agent) inZones(ctx context.Context) error {
 		if !errors.Is(err, plan.ErrNoSuchZone) {
 			return err
 		}
-		a.cfg.Readiness.NotReady("zone", fmt.Sprintf("hosted zone %s does not exist", id))
+		a.cfg.Readiness.NotReady("zone", noSuchZone(id).Error())
 		_ = a.cfg.Journal.SetZoneID(a.cfg.ZoneName, "")
 		if a.cfg.ZoneID == "" {
 			a.cfg.Log.WithField("zone_id", id).Error("the hosted zone does not exist, or no longer: looking for it again")
@@ -202,10 +205,14 @@ func (a *Agent) awaitZone(ctx context.Context, id string) {
 		ctx, cancel := context.WithTimeout(ctx, findTimeout)
 		defer cancel()
 		if _, err := a.cfg.OpenZone(id).Group(ctx, a.cfg.ZoneName, record.A); errors.Is(err, plan.ErrNoSuchZone) {
-			return fmt.Errorf("hosted zone %s does not exist: make it, or correct --zone-id: %w", id, err)
+			return noSuchZone(id)
 		}
 		return nil
 	})
+}
+
+func noSuchZone(id string) error {
+	return fmt.Errorf("hosted zone %s does not exist: make it, or correct --zone-id", id)
 }
 
 // findTimeout bounds one attempt at finding the zone: a few calls.
@@ -251,6 +258,10 @@ func (a *Agent) inZone(ctx context.Context, id string) error {
 	group.Go(func() error { return writer.Run(ctx) })
 	group.Go(func() error {
 		a.observe(ctx, writer)
+		return nil
+	})
+	group.Go(func() error {
+		a.watchAddress(ctx, writer)
 		return nil
 	})
 	group.Go(func() error { return a.leaveOtherZones(ctx, id) })

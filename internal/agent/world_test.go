@@ -200,6 +200,7 @@ type zone struct {
 	batches [][]plan.Change
 	gone    bool
 	failing error                  // of every call
+	pages   int                    // read
 	proofs  int                    // batches that were to prove that changes are permitted
 	permits func(plan.Change) bool // nil: all
 	hang    bool                   // such batches are not answered
@@ -229,13 +230,13 @@ func (z *zone) Change(ctx context.Context, changes []plan.Change) error {
 		return z.failing
 	}
 	for _, c := range changes {
-		if _, there := z.records[c.Record.Key()]; there && c.Action == plan.Create {
-			return fmt.Errorf("change: %w", &plan.Refusal{Named: map[plan.Change]plan.Reason{c: plan.Exists}, Message: "already exists"})
+		if z.permits != nil && !z.permits(c) {
+			return fmt.Errorf("change: %w", &plan.Refusal{Reason: plan.Denied, Message: "is not authorized to perform"})
 		}
 	}
 	for _, c := range changes {
-		if z.permits != nil && !z.permits(c) {
-			return fmt.Errorf("change: %w", &plan.Refusal{Reason: plan.Denied, Message: "is not authorized to perform"})
+		if _, there := z.records[c.Record.Key()]; there && c.Action == plan.Create {
+			return fmt.Errorf("change: %w", &plan.Refusal{Named: map[plan.Change]plan.Reason{c: plan.Exists}, Message: "already exists"})
 		}
 	}
 	if proof {
@@ -265,6 +266,17 @@ func (z *zone) Group(_ context.Context, name string, t record.Type) ([]record.Re
 		}
 	}
 	return found, nil
+}
+
+// Page gives all that the zone has.
+func (z *zone) Page(context.Context, string, record.Type) ([]record.Record, func(string, record.Type) bool, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.pages++
+	if z.gone {
+		return nil, nil, fmt.Errorf("list: %w", plan.ErrNoSuchZone)
+	}
+	return slices.Collect(maps.Values(z.records)), func(string, record.Type) bool { return true }, nil
 }
 
 func (z *zone) Each(_ context.Context, visit func([]record.Record, int) error) error {

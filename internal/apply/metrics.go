@@ -38,7 +38,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Help: "Time from an event of the Engine to the answer of Route 53 that its change is applied.",
 		}),
 		readBacks: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "ecssd_verifications_total", Help: "Own names read back from the zone, by outcome: right, mended, failed.",
+			Name: "ecssd_verifications_total", Help: "Pages of the zone with own records read back, by outcome: right, mended, failed.",
 		}, []string{"outcome"}),
 		mended: auto.NewCounter(prometheus.CounterOpts{
 			Name: "ecssd_verification_differences_total", Help: "Records found other than this host had written them.",

@@ -1,10 +1,12 @@
 package apply_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/apply"
 	"github.com/ecssd/ecssd/internal/plan"
@@ -13,13 +15,136 @@ import (
 
 const every = 15 * time.Minute
 
+// hostAddress is the record of this host's address.
+func hostAddress() record.Record {
+	return record.Record{Name: "ip-10-0-0-1.example", Type: record.A, SetID: "i-1:host:-", TTL: 60, Weight: 1, Value: "10.0.0.1"}
+}
+
+// Each name was read by itself, so that with 20 names a lost record was missing for 5 hours, and the host's address as long.
+func TestVerificationOfAZoneOfOnePage(t *testing.T) {
+	var has []record.Record
+	for i := range 60 {
+		has = append(has, srv(fmt.Sprintf("%c%d", 'a'+i%26, i), i))
+	}
+	has = append(has, hostAddress())
+	running(t, every, func(t *testing.T, z *zone, w writer) {
+		z.put(others("other", 100)...)
+		for i, lost := range has {
+			z.pass(20 * time.Minute)
+			z.remove(lost)
+			z.pass(every*5/4 + time.Second)
+			require.Contains(t, z.content(), lost, "%d: %s", i, lost.Name)
+		}
+		hours := time.Since(z.start).Hours()
+		assert.InDelta(t, 4*hours, z.groupCount(), hours, "one call in 15 minutes")
+	}, has...)
+}
+
+// In a zone of several pages each page with own names has its turn, and the address of the host comes first.
+func TestVerificationOfAZoneOfSeveralPages(t *testing.T) {
+	var has []record.Record
+	for _, name := range []string{"a1", "a2", "c1", "f1", "f2", "m1", "t1", "t2", "z1"} {
+		has = append(has, srv(name, len(has)))
+	}
+	has = append(has, hostAddress())
+	running(t, every, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.pageSize = 10 })
+		for _, name := range []string{"b", "d", "e", "g", "h", "n", "o", "s", "u", "y"} {
+			z.put(others(name, 7)...)
+		}
+		z.remove(hostAddress())
+		z.pass(every * 5 / 4)
+		assert.Contains(t, z.content(), hostAddress())
+		assert.Equal(t, "ip-10-0-0-1.example", z.groups[0].name)
+		z.pass(3 * time.Hour)
+		begun := z.groupCount()
+		round := map[string]bool{}
+		for _, g := range z.groups[begun-7:] {
+			round[g.name] = true
+		}
+		pages := len(round)
+		assert.LessOrEqual(t, pages, 7)
+		for _, lost := range has {
+			z.pass(7 * time.Minute)
+			z.remove(lost)
+			z.pass(time.Duration(pages+1) * every * 5 / 4)
+			require.Contains(t, z.content(), lost, lost.Name)
+		}
+		hours := time.Since(z.start).Hours()
+		assert.InDelta(t, 4*hours, z.groupCount(), hours, "one call in 15 minutes")
+		assert.Equal(t, len(has)+1, z.callCount(), "nothing but what was lost is written again")
+	}, has...)
+}
+
+// A name that is longer than a page ends beyond it: what is not seen of it is not missing.
+func TestNameThatGoesOnBehindThePage(t *testing.T) {
+	running(t, every, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.pageSize = 60 })
+		z.put(others("web", 50)...) // whose identifiers sort behind ours
+		z.put(others("a", 20)...)
+		z.pass(6 * time.Hour)
+		assert.Zero(t, z.callCount())
+		assert.Empty(t, w.messages())
+		z.remove(srv("web", 1))
+		z.pass(time.Hour)
+		assert.Contains(t, z.content(), srv("web", 1))
+	}, srv("web", 1), srv("web", 2), srv("b", 1))
+}
+
+// DNS knows the host's address no more: somebody has removed the record, or the resolver still says what it was told then.
+func TestAddressThatDNSDoesNotKnow(t *testing.T) {
+	running(t, every, func(t *testing.T, z *zone, w writer) {
+		z.pass(5 * time.Minute)
+		z.remove(hostAddress())
+		w.AddressMissing()
+		z.pass(0)
+		assert.Contains(t, z.content(), hostAddress())
+		assert.Equal(t, 1, z.groupCount())
+		z.remove(hostAddress())
+		w.AddressMissing()
+		z.pass(0)
+		assert.Contains(t, z.content(), hostAddress(), "again")
+		seen := z.groupCount()
+		for range 120 {
+			w.AddressMissing()
+			z.pass(time.Minute)
+		}
+		assert.InDelta(t, 8+8, z.groupCount()-seen, 4, "beside those in turn one in 15 minutes")
+	}, hostAddress(), srv("web", 1))
+	running(t, every, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.groupErr = errLost })
+		z.remove(hostAddress())
+		w.AddressMissing()
+		z.pass(30 * time.Second)
+		z.set(func() { z.groupErr = nil })
+		z.pass(time.Minute)
+		assert.Contains(t, z.content(), hostAddress(), "what failed is tried again soon")
+	}, hostAddress(), srv("web", 1))
+	running(t, every, func(t *testing.T, z *zone, w writer) {
+		w.AddressMissing()
+		z.pass(time.Minute)
+		assert.Zero(t, z.groupCount(), "the host has none")
+	}, srv("web", 1))
+}
+
+// A pass of the sweeper that began while the host was down may remove its records after it is back.
+func TestAddressIsReadAgainAfterTheHostIsBack(t *testing.T) {
+	running(t, time.Hour, func(t *testing.T, z *zone, w writer) {
+		w.DoubtAll()
+		z.pass(3 * time.Minute)
+		z.remove(hostAddress())
+		z.pass(3*time.Minute + time.Second)
+		assert.Contains(t, z.content(), hostAddress())
+		assert.Equal(t, 1, z.groupCount())
+	}, hostAddress(), srv("web", 1))
+}
+
 func TestVerificationTakesTurns(t *testing.T) {
 	running(t, every, func(t *testing.T, z *zone, w writer) {
 		z.pass(24 * time.Hour)
 		assert.InDelta(t, 96, z.groupCount(), 12)
-		names := []string{"api.example", "db.example", "web.example"}
 		for i, g := range z.groups {
-			assert.Equal(t, names[i%3], g.name)
+			assert.Equal(t, "api.example", g.name, "all is on the page that begins with the first")
 			if i > 0 {
 				gap := g.at - z.groups[i-1].at
 				assert.GreaterOrEqual(t, gap, every*3/4)

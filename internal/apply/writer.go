@@ -30,6 +30,9 @@ type Zone interface {
 	Change(ctx context.Context, changes []plan.Change) error
 	// Group gives all record sets of one name and type.
 	Group(ctx context.Context, name string, t record.Type) ([]record.Record, error)
+	// Page gives the weighted record sets from one name and type on, as many as one call lists. covers reports of a name and type
+	// whether all its record sets are on the page, or that it has none. It covers those with which it begins.
+	Page(ctx context.Context, name string, t record.Type) (found []record.Record, covers func(string, record.Type) bool, err error)
 }
 
 // Wish is a record that should be in the zone.
@@ -52,7 +55,7 @@ type Config struct {
 	Save func(plan.Known) error
 	// Owns says whether a record found in the zone is this host's.
 	Owns        func(record.Record) bool
-	VerifyEvery time.Duration // between two readings of an own name; 0: none
+	VerifyEvery time.Duration // between two readings of own records; 0: none
 	// Proof is a batch that changes nothing, the removal of records that do not exist. It is sent to find out whether this host may
 	// change the zone where nothing else tells. Nil: none is sent.
 	Proof []plan.Change
@@ -181,6 +184,7 @@ func (w *Writer) DoubtAll() {
 		e.Doubt = true
 		w.known[key] = e
 	}
+	w.verification.extra = time.Now().Add(resettled)
 	w.mu.Unlock()
 	w.poke()
 }

@@ -28,6 +28,10 @@ func (z *instant) Group(context.Context, string, record.Type) ([]record.Record, 
 	return nil, nil
 }
 
+func (z *instant) Page(context.Context, string, record.Type) ([]record.Record, func(string, record.Type) bool, error) {
+	return nil, func(string, record.Type) bool { return false }, nil
+}
+
 // BenchmarkWriter is what a writer does about one event, but for the disk and the call: one container of the host's has been
 // replaced. A new writer each time, since one that has just made a call waits before the next.
 func BenchmarkWriter(b *testing.B) {

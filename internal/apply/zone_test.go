@@ -1,6 +1,7 @@
 package apply_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,8 +44,9 @@ type zone struct {
 	fault        func() (err error, applied bool) // before a call; nil: none
 	saved        plan.Known
 	calls        []call
-	told         []string // outcomes, "registered i-1:…"
-	groups       []reading
+	told         []string  // outcomes, "registered i-1:…"
+	groups       []reading // calls of Group and Page
+	pageSize     int       // 0: 300
 	groupLatency time.Duration
 	groupErr     error
 	proof        []change // that changes nothing; nil: none is sent
@@ -281,6 +283,36 @@ func (z *zone) Group(ctx context.Context, name string, t record.Type) ([]record.
 	}
 	slices.SortFunc(found, func(a, b record.Record) int { return strings.Compare(a.SetID, b.SetID) })
 	return found, nil
+}
+
+func (z *zone) Page(ctx context.Context, name string, t record.Type) ([]record.Record, func(string, record.Type) bool, error) {
+	z.mu.Lock()
+	latency := z.groupLatency
+	z.groups = append(z.groups, reading{time.Since(z.start), name, t})
+	z.mu.Unlock()
+	if latency > 0 {
+		select {
+		case <-time.After(latency):
+		case <-ctx.Done():
+		}
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if err := errors.Join(z.groupErr, ctx.Err()); err != nil {
+		return nil, nil, err
+	}
+	place := func(name string, t record.Type) string { return record.Order(name) + " " + string(t) }
+	all := slices.Collect(maps.Values(z.records))
+	slices.SortFunc(all, func(a, b record.Record) int {
+		return cmp.Or(cmp.Compare(place(a.Name, a.Type), place(b.Name, b.Type)), cmp.Compare(a.SetID, b.SetID))
+	})
+	all = slices.DeleteFunc(all, func(r record.Record) bool { return place(r.Name, r.Type) < place(name, t) })
+	next := "~"
+	if size := cmp.Or(z.pageSize, 300); len(all) > size {
+		next = place(all[size].Name, all[size].Type)
+		all = all[:size]
+	}
+	return all, func(n string, of record.Type) bool { return place(n, of) >= place(name, t) && place(n, of) < next }, nil
 }
 
 func (z *zone) save(known plan.Known) error {

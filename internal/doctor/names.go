@@ -132,7 +132,7 @@ func (n *ownName) judge(group []record.Record) []Finding {
 	}
 	if lost > 0 {
 		findings = append(findings, bad(check, Warn, "%s lacks %s of this host that %s written", n.name, count(lost, "record"), was(lost)).
-			mend("find who removes records (CloudTrail, ChangeResourceRecordSets); a running agent reads one of its names back every 15 minutes, and mends it"))
+			mend("find who removes records (CloudTrail, ChangeResourceRecordSets); a running agent reads a page of the zone back every 15 minutes, and writes again what is missing"))
 	}
 	return findings
 }

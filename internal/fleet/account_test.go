@@ -310,6 +310,28 @@ func (c client) Group(ctx context.Context, name string, t record.Type) (found []
 	return found, err
 }
 
+// Page gives the records from one name and type on.
+func (c client) Page(ctx context.Context, name string, t record.Type) ([]record.Record, func(string, record.Type) bool, error) {
+	var page []record.Record
+	first, next := record.Record{Name: name, Type: t}, record.Record{Name: "~"}
+	err := c.do(ctx, list, 0, func() (outcome, error) {
+		all := c.listing()
+		at, _ := slices.BinarySearchFunc(all, first, byKey)
+		page = all[at:min(at+pageSize, len(all))]
+		if at+pageSize < len(all) {
+			next = record.Record{Name: all[at+pageSize].Name, Type: all[at+pageSize].Type}
+		}
+		return accepted, nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return page, func(name string, t record.Type) bool {
+		r := record.Record{Name: name, Type: t}
+		return byKey(r, first) >= 0 && byKey(r, next) < 0
+	}, nil
+}
+
 // Each passes on the records page by page. A page is tried eight times, as package route53 has the SDK do.
 func (c client) Each(ctx context.Context, visit func(page []record.Record, listed int) error) error {
 	var after *record.Record

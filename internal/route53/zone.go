@@ -67,6 +67,47 @@ func (z *Zone) Group(ctx context.Context, name string, t record.Type) ([]record.
 	return group, nil
 }
 
+// Page returns the weighted SRV and A records from one name and type on, as far as one call lists them, and a function that reports
+// of a name and type whether all its records are on the page, or that it has none.
+func (z *Zone) Page(ctx context.Context, name string, t record.Type) ([]record.Record, func(string, record.Type) bool, error) {
+	page, err := z.page(ctx, &sdk.ListResourceRecordSetsInput{
+		HostedZoneId: &z.ID, MaxItems: aws.Int32(recordPage),
+		StartRecordName: aws.String(record.Escape(name)), StartRecordType: types.RRType(t),
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("list records from %s on in zone %s: %w", name, z.ID, err)
+	}
+	records, err := weighted(page.ResourceRecordSets)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list records from %s on in zone %s: %w", name, z.ID, err)
+	}
+	if page.IsTruncated && aws.ToString(page.NextRecordName) == "" {
+		return nil, nil, fmt.Errorf("list records from %s on in zone %s: %w", name, z.ID, errForeign)
+	}
+	first, next := place(name, t), place(aws.ToString(page.NextRecordName), record.Type(page.NextRecordType))
+	return records, func(name string, t record.Type) bool {
+		at := place(name, t)
+		return at >= first && (!page.IsTruncated || at < next)
+	}, nil
+}
+
+// place returns a text by which names and types sort as they are listed.
+func place(name string, t record.Type) string { return record.Order(name) + " " + string(t) }
+
+// weighted returns the weighted SRV and A records among record sets.
+func weighted(sets []types.ResourceRecordSet) (records []record.Record, err error) {
+	for _, set := range sets {
+		r := decode(set)
+		if err := check(r); err != nil {
+			return nil, err
+		}
+		if r.SetID != "" && (r.Type == record.SRV || r.Type == record.A) {
+			records = append(records, r)
+		}
+	}
+	return records, nil
+}
+
 // patiently has a call repeated while the account is throttled or the connection fails. A listing that is given up after some
 // pages has to begin again.
 func patiently(o *sdk.Options) {
@@ -84,15 +125,9 @@ func (z *Zone) Each(ctx context.Context, visit func(page []record.Record, listed
 		if err != nil {
 			return fmt.Errorf("list records in zone %s: %w", z.ID, err)
 		}
-		var records []record.Record
-		for _, set := range page.ResourceRecordSets {
-			r := decode(set)
-			if err := check(r); err != nil {
-				return fmt.Errorf("list records in zone %s: %w", z.ID, err)
-			}
-			if r.SetID != "" && (r.Type == record.SRV || r.Type == record.A) {
-				records = append(records, r)
-			}
+		records, err := weighted(page.ResourceRecordSets)
+		if err != nil {
+			return fmt.Errorf("list records in zone %s: %w", z.ID, err)
 		}
 		if err := visit(records, len(page.ResourceRecordSets)); err != nil {
 			return err

@@ -405,3 +405,54 @@ func TestEachFails(t *testing.T) {
 	assert.ErrorContains(t, err, "list records in zone "+zone.ID)
 	assert.ErrorContains(t, err, "not authorized")
 }
+
+// A page shows which names have no records at all only if names sort here as they do there.
+func TestPageKnowsWhatItCovers(t *testing.T) {
+	s, z := open(t)
+	one := int64(1)
+	var names []string
+	for i := range 400 {
+		name := []string{"a", "a-b", "a1", "a_b", "b.a", "c-1.a", "ip-10-0-0", "web", "_tcp.web", "z"}[i%10] + fmt.Sprintf("%d.x%d", i/10, i%3)
+		names = append(names, name+"."+zoneName)
+	}
+	names = append(names, "*."+zoneName, "web-."+zoneName)
+	for i, name := range names {
+		if i%4 > 0 {
+			require.NoError(t, s.Seed(z.ID, sandbox.Set{Name: record.Escape(name), Type: "A", SetIdentifier: "i-1:host:-", Weight: &one, Values: []string{"10.0.0.1"}}))
+		}
+		if i%5 > 0 {
+			require.NoError(t, s.Seed(z.ID, sandbox.Set{Name: record.Escape(name), Type: "SRV", SetIdentifier: "i-1", Weight: &one, Values: []string{"1 1 1 a.b"}}))
+		}
+	}
+	present := map[record.Key]bool{}
+	require.NoError(t, z.Each(t.Context(), func(page []record.Record, _ int) error {
+		for _, r := range page {
+			present[r.Key()] = true
+		}
+		return nil
+	}))
+	covered := 0
+	for i := 0; i < len(names); i += 40 {
+		for _, first := range []record.Type{record.A, record.SRV} {
+			page, covers, err := z.Page(t.Context(), names[i], first)
+			require.NoError(t, err)
+			shown := map[record.Key]bool{}
+			for _, r := range page {
+				shown[r.Key()] = true
+			}
+			assert.True(t, covers(names[i], first), "what it begins with")
+			for _, name := range names {
+				for typ, id := range map[record.Type]string{record.A: "i-1:host:-", record.SRV: "i-1"} {
+					key := record.Key{Name: name, Type: typ, SetID: id}
+					if covers(name, typ) {
+						covered++
+						assert.Equal(t, present[key], shown[key], "%v on the page from %s %s on", key, first, names[i])
+					} else if name != "*."+zoneName {
+						assert.False(t, shown[key], "%v is on the page from %s %s on", key, first, names[i])
+					}
+				}
+			}
+		}
+	}
+	assert.Greater(t, covered, 1000)
+}

@@ -134,7 +134,7 @@ func (p *process) slowness() int {
 func (c client) Change(ctx context.Context, changes []plan.Change) error {
 	w, began := c.p.w, time.Now()
 	if proof(changes) {
-		return c.prove(ctx)
+		return c.prove(ctx, changes)
 	}
 	c.p.mayDie("before a call")
 	if err := c.travel(ctx, "request"); err != nil {
@@ -203,10 +203,18 @@ func proof(changes []plan.Change) bool {
 }
 
 // prove answers such a batch.
-func (c client) prove(ctx context.Context) error {
-	err := c.read(ctx, "prove", func() { c.p.h.account.proofs++ })
+func (c client) prove(ctx context.Context, changes []plan.Change) error {
+	refusal := &plan.Refusal{Reason: plan.NotFound, Message: "was not found"}
+	err := c.read(ctx, "prove", func() {
+		c.p.h.account.proofs++
+		for _, change := range changes {
+			if c.p.w.zone.denied != nil && c.p.w.zone.denied(change.Record) {
+				refusal.Reason = plan.Denied
+			}
+		}
+	})
 	if err == nil {
-		err = &plan.Refusal{Reason: plan.NotFound, Message: "was not found"}
+		err = refusal
 	}
 	return err
 }
@@ -335,6 +343,32 @@ func (c client) Group(ctx context.Context, name string, t record.Type) ([]record
 	return found, err
 }
 
+// Page gives the weighted records from one name and type on.
+func (c client) Page(ctx context.Context, name string, t record.Type) ([]record.Record, func(string, record.Type) bool, error) {
+	place := func(name string, t record.Type) string { return order(record.Record{Name: name, Type: t}) }
+	var page []record.Record
+	next := "~"
+	err := c.read(ctx, "read from "+name, func() {
+		for _, r := range c.p.w.zone.sorted() {
+			switch {
+			case place(r.Name, r.Type) < place(name, t):
+			case len(page) == verifiedPage:
+				next = place(r.Name, r.Type)
+				return
+			default:
+				page = append(page, r)
+			}
+		}
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return page, func(n string, of record.Type) bool { return place(n, of) >= place(name, t) && place(n, of) < next }, nil
+}
+
+// verifiedPage is as many records as a page has that begins with a name: more than any name has here.
+const verifiedPage = 25
+
 // read makes a call that only reads.
 func (c client) read(ctx context.Context, what string, take func()) error {
 	w, began := c.p.w, time.Now()
@@ -419,7 +453,16 @@ func (c client) Each(ctx context.Context, visit func(page []record.Record, liste
 	}
 }
 
-func order(r record.Record) string { return r.Name + " " + string(r.Type) + " " + r.SetID }
+func order(r record.Record) string {
+	return strings.Join(reversed(r.Name), ".") + ". " + string(r.Type) + " " + r.SetID
+}
+
+// reversed gives the labels of a name, the last first.
+func reversed(name string) []string {
+	labels := strings.Split(name, ".")
+	slices.Reverse(labels)
+	return labels
+}
 
 func (z *zone) sorted() []record.Record {
 	all := slices.Collect(maps.Values(z.records))

@@ -1,0 +1,41 @@
+package agent
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/ecssd/ecssd/internal/apply"
+)
+
+const (
+	// lookUpEvery is how often DNS is asked for the host's own name. Its record may be kept by resolvers for a minute.
+	lookUpEvery   = time.Minute
+	lookUpTimeout = 5 * time.Second
+)
+
+// watchAddress looks the host's own name up in DNS, which costs no call of Route 53, until ctx ends. All SRV records of the host
+// point to that name, so that a record that is lost is to be found soon. That DNS does not know the name counts only once it has
+// known it here: a host need not use the resolver of its VPC, nor be in a VPC that the zone is associated with.
+func (a *Agent) watchAddress(ctx context.Context, writer *apply.Writer) {
+	if a.cfg.LookUp == nil || a.cfg.Owner.DNSName != "" {
+		return
+	}
+	name, known := a.zone().HostRecord(a.cfg.Owner).Name, false
+	for {
+		sleep(ctx, spread(lookUpEvery, a.cfg.Luck))
+		if ctx.Err() != nil {
+			return
+		}
+		lookUp, cancel := context.WithTimeout(ctx, lookUpTimeout)
+		found, err := a.cfg.LookUp(lookUp, name)
+		cancel()
+		switch {
+		case err != nil: // which says nothing of the record
+		case slices.Contains(found, a.cfg.Owner.Address):
+			known = true
+		case known && writer.AddressMissing():
+			known = false // the resolver may go on saying so for long after the record is there again
+		}
+	}
+}
