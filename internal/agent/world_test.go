@@ -206,6 +206,7 @@ type zone struct {
 	hang    bool                   // such batches are not answered
 
 	unlistable error
+	unlisted   int // records of other types
 }
 
 // all gives a copy of the records.
@@ -290,7 +291,7 @@ func (z *zone) Each(_ context.Context, visit func([]record.Record, int) error) e
 	if err != nil {
 		return err
 	}
-	return visit(all, len(all))
+	return visit(all, len(all)+z.unlisted)
 }
 
 // put writes as another hand would.
