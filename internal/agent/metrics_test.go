@@ -44,6 +44,7 @@ func TestMetricsOfContainersAndProblems(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		set := w.leaving()
 		w.run()
+		w.after(time.Second) // in which Route 53 has been asked whether the host may write
 		w.is(map[string]float64{
 			"ecssd_announcement_problems": 0, "ecssd_endpoints serving": 0, "ecssd_endpoints standby": 0, "ecssd_host_standby": 0,
 			"ecssd_containers_withheld stopping": 0, "ecssd_containers_withheld crash_loop": 0, "ecssd_engine_connected": 1, "ecssd_ready": 1,
