@@ -47,6 +47,9 @@ func TestSettings(t *testing.T) {
 		"the longest names": {
 			web(env("SERVICE_80_NAME", "a"+strings.Repeat(" ", 4095))), []string{"a 80/tcp at 10080"},
 		},
+		"the longest service name": {
+			web(env("SERVICE_NAME", "a"+strings.Repeat(" ", 4095))), []string{"a 80/tcp at 10080"},
+		},
 		"service name too long: not ECS's instead": {
 			web(env("SERVICE_NAME", strings.Repeat("x", 4097))),
 			[]string{"? SERVICE_NAME: its value has 4097 bytes, and at most 4096 are read"},
@@ -155,6 +158,7 @@ func TestService(t *testing.T) {
 		"setting":     {web(env("SERVICE_NAME", " www ")), "www"},
 		"neither":     {web(withoutECS, env("SERVICE_80_NAME", "time")), ""},
 		"unreadable":  {web(env("SERVICE_NAME", strings.Repeat("x", 4097))), "web"},
+		"the longest": {web(env("SERVICE_NAME", strings.Repeat("x", 4096))), strings.Repeat("x", 4096)},
 		"several":     {web(env("SERVICE_NAME", "a, b")), "a, b"},
 		"label first": {web(env("SERVICE_NAME", "a"), label("SERVICE_NAME", "b")), "b"},
 	} {
