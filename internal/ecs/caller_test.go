@@ -13,6 +13,7 @@ import (
 	"github.com/ecssd/ecssd/internal/ecs"
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sweep"
 )
 
 // TestMetadataAccessNotTold: an answer that does not tell of the instance is an error, and another's options are not taken for its.
@@ -90,4 +91,32 @@ func TestCaller(t *testing.T) {
 	_, _, err = c.VPCDNS(t.Context(), "vpc-1")
 	assert.ErrorContains(t, err, "describe the attributes of vpc-1: ")
 	assert.Len(t, s.Calls(), 3, "nothing is repeated")
+}
+
+// TestStatesAsEC2TellsThem: gone is only what EC2 calls so. The high byte of a state's code is for EC2's own use.
+func TestStatesAsEC2TellsThem(t *testing.T) {
+	for name, tt := range map[string]struct {
+		state string
+		want  sweep.State
+	}{
+		"no state":                    {"", sweep.Alive},
+		"a state without a code":      {"<instanceState><name>stopped</name></instanceState>", sweep.Alive},
+		"a state of the future":       {"<instanceState><code>96</code><name>resting</name></instanceState>", sweep.Alive},
+		"running":                     {"<instanceState><code>16</code></instanceState>", sweep.Alive},
+		"running, with a high byte":   {"<instanceState><code>272</code></instanceState>", sweep.Alive},
+		"stopped, with a high byte":   {"<instanceState><code>336</code></instanceState>", sweep.Gone},
+		"terminated":                  {"<instanceState><code>48</code></instanceState>", sweep.Gone},
+		"a code of 32 in higher bits": {"<instanceState><code>8192</code></instanceState>", sweep.Alive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, `<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet><item><instancesSet><item><instanceId>`+
+					host(1)+`</instanceId>`+tt.state+`</item></instancesSet></item></reservationSet></DescribeInstancesResponse>`)
+			}))
+			t.Cleanup(server.Close)
+			got, err := ecs.New(configFor(server.URL), nil, false).States(t.Context(), []string{host(1)})
+			require.NoError(t, err)
+			assert.Equal(t, map[string]sweep.State{host(1): tt.want}, got)
+		})
+	}
 }
