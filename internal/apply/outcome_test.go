@@ -84,13 +84,19 @@ func TestOutcomeOfWhatSomebodyRemovedIsTold(t *testing.T) {
 	}, web1)
 }
 
+// What a listing finds was told of by the agent that wrote it, and is not told of with the next change. Its end is.
 func TestWhatIsAdoptedIsNoNews(t *testing.T) {
-	web1 := srv("web", 1)
+	web1, web2, web3 := srv("web", 1), srv("web", 2), srv("web", 3)
+	web2.Weight = 0
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
-		z.put(web1)
-		w.want(web1)
-		assert.Equal(t, 1, w.Adopt([]record.Record{web1}))
+		z.put(web1, web2)
+		assert.Equal(t, 2, w.Adopt([]record.Record{web1, web2, foreign("web", 4)}))
+		w.want(web1, web2, web3)
 		z.pass(time.Minute)
-		assert.Empty(t, w.tellings())
+		assert.Equal(t, 1, z.callCount())
+		assert.Equal(t, []string{"registered " + web3.SetID}, w.tellings())
+		w.want(web2, web3)
+		z.pass(time.Minute)
+		assert.Equal(t, []string{"deregistered " + web1.SetID}, w.tellings())
 	})
 }

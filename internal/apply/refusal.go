@@ -24,6 +24,12 @@ var advice = map[plan.Reason]string{
 	plan.Invalid:  "see the message; check that --zone is the name of the hosted zone that --zone-id means",
 }
 
+// adviceOnAddress says it of the A record of a host or a task, on which SRV records rest.
+var adviceOnAddress = map[plan.Reason]string{
+	plan.Conflict: "somebody has an A record that is not weighted under this host's name: remove it; no SRV record that points to it is added while it leads elsewhere",
+	plan.Denied:   "allow route53:ChangeResourceRecordSets on this hosted zone for A records, too, to the instance's role; SRV records that point to this one wait",
+}
+
 // ofCNAME finds where a message says that the conflicting record set is a CNAME.
 var ofCNAME = regexp.MustCompile(`(?i)of type +'?CNAME\b`)
 
@@ -32,6 +38,11 @@ func adviceOn(c plan.Change, reason plan.Reason, message string) string {
 	for part := range strings.SplitSeq(message, ", ") {
 		if reason == plan.Conflict && ofCNAME.MatchString(part) && strings.Contains(part, " "+c.Record.Name+".") {
 			return "a CNAME record has this name, and DNS allows no other record beside it: remove it or rename the service"
+		}
+	}
+	if c.Record.Type == record.A {
+		if text, ok := adviceOnAddress[reason]; ok {
+			return text
 		}
 	}
 	return advice[reason]

@@ -208,6 +208,9 @@ func (w *Writer) readTarget(ctx context.Context) {
 		return
 	}
 	w.leads[next.Name] = leadOf(found, next.Value)
+	if by := w.blocked(next.Name); len(found) == 0 && by != nil && ofCNAME.MatchString(by.message) {
+		w.leads[next.Name] = elsewhere
+	}
 }
 
 // pointedTo reports whether an SRV record is wanted that points to a name. The caller holds mu.

@@ -149,6 +149,28 @@ func TestTTLOfASimpleRecordIsNotTaken(t *testing.T) {
 	}, srv("web", 1), host)
 }
 
+// A CNAME record has the host's name. Where it leads is not known, and so not here.
+func TestAddressIsTakenByACNAME(t *testing.T) {
+	host := address("10.0.0.1")
+	running(t, every, func(t *testing.T, z *zone, w writer) {
+		z.remove(host)
+		refusal := &plan.Refusal{
+			Named:   map[change]plan.Reason{create(host): plan.Conflict},
+			Message: "RRSet of type A with DNS name " + host.Name + ". is not permitted because a conflicting RRSet of type  CNAME with the same DNS name already exists",
+		}
+		z.set(func() {
+			z.fault = func() (error, bool) {
+				if z.saved[host.Key()].Doubt {
+					return refusal, false
+				}
+				return nil, true
+			}
+		})
+		z.pass(time.Hour)
+		assert.Empty(t, z.owned())
+	}, append(many("web", 3), address("10.0.0.1"))...)
+}
+
 // An A record that is gone and may not be written again leaves what is in the zone alone: it leads nowhere, and to nobody else.
 func TestAddressIsGone(t *testing.T) {
 	host := address("10.0.0.1")

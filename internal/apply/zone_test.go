@@ -437,16 +437,18 @@ type writer struct {
 	zone     *zone
 	logs     *logtest.Hook
 	registry *prometheus.Registry
+	metrics  *apply.Metrics
 }
 
 func newWriter(z *zone, has plan.Known, verifyEvery time.Duration) writer {
 	log, hook := logtest.NewNullLogger()
 	registry := prometheus.NewRegistry()
+	metrics := apply.NewMetrics(registry)
 	z.saved = has
 	return writer{apply.New(apply.Config{
 		Zone: z, Known: has, Save: z.save, Owns: owns, VerifyEvery: verifyEvery, Log: logrus.NewEntry(log),
-		Metrics: apply.NewMetrics(registry), Told: z.tell, Proof: z.proof,
-	}), z, hook, registry}
+		Metrics: metrics, Told: z.tell, Proof: z.proof,
+	}), z, hook, registry, metrics}
 }
 
 func (w writer) want(records ...record.Record) { w.Want(wish(records...), time.Now()) }
