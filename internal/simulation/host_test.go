@@ -65,10 +65,12 @@ type process struct {
 	done     chan struct{}
 	journal  *journal.Journal
 	began    time.Time
-	stopping bool // told to end
-	listed   int  // records that the sweeper may have seen
-	unproven int  // deletions of the sweeper's without EC2's proof
-	hangs    bool // a call does, at present
+	stopping bool      // told to end
+	listed   int       // records that the sweeper may have seen
+	unproven int       // deletions of the sweeper's without EC2's proof
+	hangs    bool      // a call does, at present
+	failed   int       // changes in a row, the last of them included
+	failing  time.Time // since when
 }
 
 // dice gives random numbers for one decision. They depend on nothing but the seed, who asks, what for and when, so that it

@@ -194,6 +194,7 @@ func (c client) Change(ctx context.Context, changes []plan.Change) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c.p.answered(f, err, time.Since(began))
+	c.p.patient(f)
 	return err
 }
 

@@ -533,6 +533,21 @@ func (p *process) answered(f fate, err error, took time.Duration) {
 	}
 }
 
+// patient holds a process to waits between calls that fail in a row: 2 a second at the most, but for the first 8.
+func (p *process) patient(f fate) {
+	if f == good {
+		p.failed = 0
+		return
+	}
+	if p.failed == 0 {
+		p.failing = time.Now()
+	}
+	p.failed++
+	if row := time.Since(p.failing); float64(p.failed) > 8+2*row.Seconds() {
+		p.w.violated("%s: %d calls failed within %v", p.name, p.failed, row)
+	}
+}
+
 // audit holds the number of calls to what there was to do.
 func (h *host) audit() {
 	a := h.account
