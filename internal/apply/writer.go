@@ -356,10 +356,11 @@ func outrun(have plan.Entry, wish Wish) bool {
 	return have.Run != "" && wish.Run != "" && have.Run != wish.Run && wish.Record.Type == record.SRV && wish.Record.Weight > 0
 }
 
-// send makes one call and draws the consequences. Its error is plan.ErrNoSuchZone or nil.
-func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
+// begin notes that a call is about to be made, and returns what was known of its records before, and since when an event waits.
+func (w *Writer) begin(batch []plan.Change) (before map[record.Key]plan.Entry, since time.Time) {
 	w.mu.Lock()
-	before := make(map[record.Key]plan.Entry, len(batch))
+	defer w.mu.Unlock()
+	before = make(map[record.Key]plan.Entry, len(batch))
 	for _, c := range batch {
 		key := c.Record.Key()
 		have, ok := w.known[key]
@@ -371,10 +372,14 @@ func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
 		}
 	}
 	w.ahead = slices.DeleteFunc(w.ahead, func(c plan.Change) bool { return slices.Contains(batch, c) })
-	since := w.since
+	since = w.since
 	w.since = time.Time{}
-	w.mu.Unlock()
+	return before, since
+}
 
+// send makes one call and draws the consequences. Its error is plan.ErrNoSuchZone or nil.
+func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
+	before, since := w.begin(batch)
 	start := time.Now()
 	callCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	err := w.cfg.Zone.Change(callCtx, batch)
