@@ -37,18 +37,12 @@ type kill struct {
 // died is the death of a container.
 type died struct {
 	at    time.Time // by the Engine's clock
-	run   time.Time // that ended, when it began; zero where that is not certain
-	again bool      // another run has begun since
+	sure  bool      // it ended the run that was known
 	begun int
 }
 
 // ended says whether a container as it was found, maybe some time ago, is in the run that has ended.
-func (d died) ended(c container.Container) bool {
-	if d.again {
-		return c.StartedAt.Equal(d.run)
-	}
-	return !c.StartedAt.After(d.at)
-}
+func (d died) ended(c container.Container) bool { return !c.StartedAt.After(d.at) }
 
 // look is one look at the Engine. Who takes it fills in what was found.
 type look struct {
@@ -257,11 +251,8 @@ func (a *Agent) takeHints(m mail, v *view) (changed bool) {
 		case container.Start:
 			// Signals before it were for an earlier run.
 			v.kills = slices.DeleteFunc(v.kills, func(k kill) bool { return k.ContainerID == id })
-			if d := a.died[id]; d.run.IsZero() {
+			if !a.died[id].sure { // else the look under way may still find the run before this one
 				delete(a.died, id)
-			} else {
-				d.again = true
-				a.died[id] = d
 			}
 			fallen = a.stops.started(id, h.Time) || fallen
 		case container.Network:
@@ -272,7 +263,7 @@ func (a *Agent) takeHints(m mail, v *view) (changed bool) {
 		case container.Die:
 			d := died{at: h.Time, begun: v.begun}
 			if known && !past && d.ended(c) {
-				d.run = c.StartedAt
+				d.sure = true
 				a.mayRest(c, v, time.Now())
 				delete(a.containers, id)
 				changed = true

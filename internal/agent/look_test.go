@@ -346,3 +346,24 @@ func TestSignalOfAContainerThatCouldNotBeInspected(t *testing.T) {
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services(), "it has outlived that")
 	})
 }
+
+// Events go on while the ECS agent hangs: it is asked one question at a time.
+func TestECSAgentThatHangsIsNotAskedByEachEvent(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		pause, c := task(50)
+		w.engine.start(pause)
+		w.run()
+		w.after(5 * time.Second)
+		w.with(func() { w.ecsHangs = true })
+		w.engine.start(c)
+		w.after(10 * time.Millisecond)
+		var before, after int
+		w.with(func() { before = w.asked })
+		for range 50 {
+			w.engine.hint(pause)
+			w.after(10 * time.Millisecond)
+		}
+		w.with(func() { after = w.asked })
+		assert.Equal(t, before, after)
+	})
+}

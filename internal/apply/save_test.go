@@ -100,3 +100,15 @@ func TestWishThatEndsWhileTheDiskIsAtIt(t *testing.T) {
 		assert.Equal(t, known(srv("web", 1)), z.saved)
 	}, srv("web", 1))
 }
+
+// A throttled call has not written what the journal says, so the journal is put right, and what is tried again stands in it anew.
+func TestWhatIsTriedAgainIsInTheJournalAnew(t *testing.T) {
+	onSlowDisk(t, func(t *testing.T, z *zone, w *apply.Writer) {
+		z.faults(throttled)
+		w.Want(wish(srv("web", 1), srv("web", 2)), time.Now())
+		z.pass(time.Minute)
+		if assert.Len(t, z.calls, 2) {
+			assert.GreaterOrEqual(t, z.calls[1].at-z.calls[0].at, 5*time.Second, "a write is under way that lacks it")
+		}
+	}, srv("web", 1))
+}
