@@ -122,7 +122,7 @@ func TestStateOfWhatWaitsForAnAddress(t *testing.T) {
 	explained, err := w.command("explain", "--listen", w.listen, c.ID).Output()
 	require.NoError(t, err)
 	assert.Contains(t, string(explained), "refused    CREATE "+hostTarget+" A weight 1: ")
-	assert.Contains(t, string(explained), "to do      a record set that ecssd does not own and that is not weighted has this name and type")
+	assert.Contains(t, string(explained), "to do      somebody has an A record that is not weighted under this host's name: remove it")
 }
 
 func TestStateOfWhatIsNotAnnounced(t *testing.T) {
