@@ -6,6 +6,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecssd/ecssd/internal/sweep"
 )
 
 // A sweep has a deadline; a reading that goes round for ever would use all of its time, and its memory.
@@ -34,4 +36,13 @@ func TestListingThatGoesRoundInACircle(t *testing.T) {
 		assert.ErrorContains(t, err, "in a circle")
 		assert.Equal(t, 3, calls)
 	})
+}
+
+// A task of which ECS does not say when it was created passes for a new one: nothing on its host is taken for left over.
+func TestTaskWithoutATime(t *testing.T) {
+	r := &reading{fleet: sweep.Fleet{Instances: map[string]sweep.Instance{"i-1": {Complete: true}}}, hosts: map[string]string{"arn": "i-1"}}
+	r.add(member{host: "arn", name: "web"})
+	assert.Equal(t, sweep.Fleet{Instances: map[string]sweep.Instance{"i-1": {}}}, r.fleet)
+	r.add(member{host: "arn of a host that is not known", name: "web"})
+	assert.Len(t, r.fleet.Instances, 1)
 }
