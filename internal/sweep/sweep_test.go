@@ -336,6 +336,19 @@ func TestStuckTasksAreReported(t *testing.T) {
 	})
 }
 
+func TestOnlyWhatIsOutOfOrderIsLogged(t *testing.T) {
+	scene(t, func(t *testing.T) {
+		log, logged := logtest.NewNullLogger()
+		c := config(newZone(t, on(1, 1), host(1), on(2, 2), host(2)), says(gone2()))
+		c.Log = logrus.NewEntry(log)
+		swept(t, c)
+		for _, entry := range logged.AllEntries() {
+			assert.Equal(t, sweep.Dead, entry.Data["verdict"])
+		}
+		assert.Len(t, logged.AllEntries(), 2)
+	})
+}
+
 func TestAnEmptyZone(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		z := newZone(t)
