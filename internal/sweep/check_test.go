@@ -517,6 +517,32 @@ func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: code, Body: http.NoBody, Request: r}, nil
 }
 
+// counting is a network that counts how many requests are under way at once.
+type counting struct{ now, most atomic.Int32 }
+
+func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.most.Store(max(c.most.Load(), c.now.Add(1)))
+	time.Sleep(time.Second)
+	c.now.Add(-1)
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+}
+
+func TestChecksAtOnce(t *testing.T) {
+	scene(t, func(t *testing.T) {
+		var network counting
+		z := newZone(t)
+		for n := 1; n <= 300; n++ {
+			z.put(on(n, n))
+		}
+		c := config(z, says(fleet(300)))
+		c.Check = sweep.NewChecker("/health")
+		c.Check.Client.Transport = &network
+		swept(t, c)
+		assert.LessOrEqual(t, network.most.Load(), int32(64))
+		assert.Greater(t, network.most.Load(), int32(32))
+	})
+}
+
 // A crowd of tasks that fail makes no report too large to be handed on.
 func TestStopsInTheReport(t *testing.T) {
 	t.Parallel()
