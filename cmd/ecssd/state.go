@@ -207,10 +207,10 @@ func tellContainer(c agent.Container, owner record.Owner, status agent.Status, u
 		if told.Why = whyStandby(c, e, status.HostStandby); told.Why != "" {
 			told.State = isStandby
 		}
-		switch unsettled[e.Wanted.Key()] {
-		case isRefused:
+		switch change := unsettled[e.Wanted.Key()]; {
+		case change == isRefused:
 			told.State, told.Why = isRefused, "Route 53 refuses the change"
-		case isPending:
+		case change == isPending, told.Record == nil: // where the zone is not there yet, or what is to be written is just being worked out
 			told.State, told.Why = isPending, "its record is still to be written"
 		}
 		if name := status.Zone.Waiting[e.Wanted.Key()]; name != "" {

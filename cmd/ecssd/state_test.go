@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/netip"
 	"os/exec"
 	"slices"
 	"testing"
@@ -12,7 +13,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecssd/ecssd/internal/agent"
+	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/enginetest"
+	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sandbox"
 )
 
@@ -123,6 +127,15 @@ func TestStateOfWhatWaitsForAnAddress(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(explained), "refused    CREATE "+hostTarget+" A weight 1: ")
 	assert.Contains(t, string(explained), "to do      somebody has an A record that is not weighted under this host's name: remove it")
+}
+
+// Of a container that has just been looked at nothing is pending yet.
+func TestStateOfAnEndpointWithoutARecord(t *testing.T) {
+	c := agent.Container{Container: container.Container{ID: "1", State: container.Running}, Endpoints: []agent.Endpoint{{}}}
+	told := tellContainer(c, record.Owner{Address: netip.MustParseAddr("10.0.0.1")}, agent.Status{}, nil)
+	assert.Equal(t, isPending, told.Endpoints[0].State)
+	assert.Equal(t, "its record is still to be written", told.Endpoints[0].Why)
+	assert.Nil(t, told.Endpoints[0].Record)
 }
 
 func TestStateOfWhatIsNotAnnounced(t *testing.T) {
