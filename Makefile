@@ -49,7 +49,7 @@ demo: build engine
 # with which there is time for a few only. At its end a program with that detector would sleep for a second.
 FIRST = ./cmd/ecssd ./packaging ./internal/sweeper ./internal/demo ./lambda/sweeper ./internal/route53
 test: engine compiler packaging
-	GORACE=atexit_sleep_ms=0 go test -race -count=1 -timeout 15m -p 4 $(FIRST) ./...
+	GORACE=atexit_sleep_ms=0 go test -race -count=1 -timeout 30m -p 4 $(FIRST) ./...
 	go test -count=1 ./internal/simulation
 
 fuzz: go
