@@ -369,7 +369,10 @@ func (w *world) result() result {
 		if w.scene.name == lost.name && i%3 == 0 {
 			continue
 		}
-		for _, rec := range h.records(h.live...) {
+		h.mu.Lock() // a container may be dying
+		live := slices.Clone(h.live)
+		h.mu.Unlock()
+		for _, rec := range h.records(live...) {
 			expected[rec.Key()] = true
 		}
 	}
