@@ -145,16 +145,15 @@ func (a *Agent) takeLook(l *look, v *view) bool {
 	}
 	if l.err != nil {
 		v.since = earlier(v.since, l.since)
+		a.lookAgain(v, now)
 		return a.judge(v)
 	}
 	before := a.containers
 	a.containers = make(map[string]container.Container, len(l.live))
 	for _, c := range l.live {
 		a.containers[c.ID] = c
-		if c.Unread != "" {
-			v.unreadAt = now.Add(unreadRetry)
-		}
 	}
+	a.lookAgain(v, now)
 	for id, c := range before {
 		if _, lives := a.containers[id]; !lives {
 			a.mayRest(c, v, now)
@@ -177,6 +176,16 @@ func (a *Agent) takeLook(l *look, v *view) bool {
 	}
 	v.forget(l.n, a.containers)
 	return true
+}
+
+// lookAgain has what could not be inspected looked at again.
+func (a *Agent) lookAgain(v *view, now time.Time) {
+	for _, c := range a.containers {
+		if c.Unread != "" {
+			v.unreadAt = now.Add(unreadRetry)
+			return
+		}
+	}
 }
 
 // forget drops what a look has answered, which it has not of a container that could not be inspected.

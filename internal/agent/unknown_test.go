@@ -444,3 +444,20 @@ func TestContainerOfWhichTheEngineTellsAgainIsLookedAt(t *testing.T) {
 		assert.LessOrEqual(t, w.engine.snapshots(), looks+1, "and then no more")
 	})
 }
+
+// The Engine refused the second look at a container that could not be inspected, and there was no third one before the resync.
+func TestContainerThatCouldNotBeInspectedIsLookedAtAgainAfterTheEngineWasAway(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c := web(1)
+		w.run()
+		w.after(5 * time.Second)
+		w.engine.make(func() { w.engine.unread = map[string]bool{c.ID: true} })
+		w.engine.start(c)
+		w.after(time.Second)
+		w.engine.make(func() { w.engine.down, w.engine.streams = true, true })
+		w.after(unreadRetry + lookRetry)
+		w.engine.make(func() { w.engine.down, w.engine.unread[c.ID] = false, false })
+		w.after(unreadRetry + lookRetry)
+		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
+	})
+}

@@ -617,6 +617,7 @@ func (w *world) peace() {
 	swept := w.on(sweeper) || w.on(deaths)
 	w.zone.weather, w.zone.denied = weathers[0], nil
 	clear(w.zone.other)
+	w.zone.squatted = time.Now()
 	for _, f := range allFeatures {
 		if f != clocks && f != people && f != mute { // of which something is left
 			w.features[f] = false
