@@ -161,7 +161,7 @@ func TestProofIsNotInTheWay(t *testing.T) {
 		w.zone.hang = true
 		w.run()
 		w.after(time.Second)
-		assert.Equal(t, []string{"route53: Route 53 has not answered yet whether this host may change records"}, w.readiness.Missing())
+		assert.Equal(t, []string{"route53: not known yet whether this host may change records: Route 53 has not answered"}, w.readiness.Missing())
 		w.engine.start(web(1))
 		w.after(time.Second)
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services())

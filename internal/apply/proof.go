@@ -20,7 +20,7 @@ const (
 )
 
 // ErrUnproven says that Route 53 was not asked yet, or has not answered.
-var ErrUnproven = errors.New("Route 53 has not answered yet whether this host may change records")
+var ErrUnproven = errors.New("not known yet whether this host may change records: Route 53 has not answered")
 
 // proof is what is known of whether this host may change the zone. Its first batch tells; a host that has nothing to write asks
 // for the removal of records that do not exist (Config.Proof), which changes nothing: Route 53 judges whether the caller may make a
