@@ -267,10 +267,11 @@ func (m *machine) announced() []string {
 	return names
 }
 
-// deleted says whether any record was ever removed.
+// deleted says whether any record was ever removed. An agent that has nothing to write asks with the removal of one that does not exist
+// whether it may.
 func (m *machine) deleted() bool {
 	return slices.ContainsFunc(m.sandbox.Calls("ChangeResourceRecordSets"), func(call sandbox.Call) bool {
-		return slices.ContainsFunc(call.Changes, func(c sandbox.Change) bool { return c.Action == zone.Delete })
+		return call.Applied && slices.ContainsFunc(call.Changes, func(c sandbox.Change) bool { return c.Action == zone.Delete })
 	})
 }
 
