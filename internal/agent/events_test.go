@@ -76,3 +76,14 @@ func TestEventsTellOfWhomAndWhy(t *testing.T) {
 		assert.Equal(t, "ecs-web-2", e.Container.Name, "remembered for its end")
 	})
 }
+
+func TestContainersThatAreGoneAreForgottenAfterAWhile(t *testing.T) {
+	a := &Agent{subjects: map[string]subject{}}
+	now := time.Now()
+	a.remember([]container.Container{web(1)}, now)
+	a.remember(nil, now.Add(time.Hour))
+	a.remember(nil, now.Add(time.Hour+remembered))
+	assert.Len(t, a.subjects, 1, "its records may still be told of")
+	a.remember(nil, now.Add(time.Hour+remembered+1))
+	assert.Empty(t, a.subjects)
+}

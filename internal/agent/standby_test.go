@@ -226,3 +226,12 @@ func TestAliveEndsWhereTheWorkHangs(t *testing.T) {
 		assert.Zero(t, beats(5*time.Minute), "the writer hangs")
 	})
 }
+
+func TestStandbyIsNewsOnce(t *testing.T) {
+	b := &inbox{wake: make(chan struct{}, 1)}
+	var news []bool
+	for _, why := range []string{"", "spot", "spot", ""} {
+		news = append(news, b.setStandby(why))
+	}
+	assert.Equal(t, []bool{false, true, false, true}, news)
+}
