@@ -533,7 +533,7 @@ func TestDoctorWhereNothingAnswers(t *testing.T) {
 			metadata:    imds.Silent,
 			environment: []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null"},
 			want: []string{
-				"FAIL metadata this host does not know who it is: Put \"" + metadataOf + "/latest/api/token\": net/http: timeout awaiting response headers",
+				"FAIL metadata this host does not know who it is: no answer in time",
 				"FAIL credentials there are no credentials: no answer in time",
 				"skip zone not checked: no credentials", "skip write not checked: no credentials",
 			},

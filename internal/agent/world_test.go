@@ -329,6 +329,12 @@ func (z *zone) services() map[string]int64 {
 }
 
 // count gives the number of batches sent.
+func (z *zone) pagesRead() int {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.pages
+}
+
 func (z *zone) count() int {
 	z.mu.Lock()
 	defer z.mu.Unlock()

@@ -85,10 +85,18 @@ func (w *Writer) judged(batch []plan.Change) {
 // proveAt returns when Route 53 is to be asked whether this host may change the zone; the zero time where it need not be. The
 // caller holds mu and knows that there is nothing to send.
 func (w *Writer) proveAt(now time.Time) time.Time {
-	if len(w.cfg.Proof) == 0 || w.wishes == nil || w.proof.given && !w.proof.asked && w.proof.denied == nil {
+	switch {
+	case len(w.cfg.Proof) == 0, w.wishes == nil, w.proof.given && !w.proof.asked && w.proof.denied == nil:
+		w.pace.idle()
 		return time.Time{}
+	case w.proof.at.After(now):
+		w.pace.idle()
+		return w.proof.at
 	}
-	return slices.MaxFunc([]time.Time{now, w.pace.at(now, false), w.proof.at}, time.Time.Compare)
+	if at := w.pace.at(now, false); at.After(now) {
+		return at
+	}
+	return now
 }
 
 // prove asks Route 53 whether this host may change the zone. Its error is plan.ErrNoSuchZone or nil.

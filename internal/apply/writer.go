@@ -296,7 +296,6 @@ func (w *Writer) next(now time.Time) (batch []plan.Change, at time.Time) {
 	}
 	batch, due := w.batch(now)
 	if len(batch) == 0 {
-		w.pace.idle()
 		w.nothingAhead()
 		w.since, w.limit, w.lastErr = time.Time{}, 0, nil
 		return nil, due

@@ -78,7 +78,8 @@ func why(err error) string {
 	switch {
 	case errors.As(err, &answer):
 		return answer.ErrorCode() + ": " + answer.ErrorMessage()
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &sending) && sending.Timeout():
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &sending) && sending.Timeout(),
+		strings.HasSuffix(err.Error(), "net/http: timeout awaiting response headers"): // the SDK's metadata client hides the error itself
 		return "no answer in time"
 	case errors.As(err, &connection):
 		return connection.Error()

@@ -24,6 +24,8 @@ import (
 const (
 	interval = time.Second
 	patience = 10 * time.Second // for one look
+	// The first look fails the sandbox as a whole, and an Engine that is busy inspects some containers only after a while.
+	firstPatience = time.Minute
 )
 
 // Mirror follows one Engine.
@@ -43,7 +45,7 @@ func New(ctx context.Context, store *fleet.Store, instanceID string) (*Mirror, e
 		return nil, fmt.Errorf("connect to the Docker Engine: %w", err)
 	}
 	m := &Mirror{cli: cli, store: store, instance: instanceID}
-	if err := m.look(ctx); err != nil {
+	if err := m.look(ctx, firstPatience); err != nil {
 		return nil, errors.Join(err, cli.Close())
 	}
 	return m, nil
@@ -59,7 +61,7 @@ func (m *Mirror) Run(ctx context.Context) {
 			return
 		case <-time.After(interval):
 		}
-		if err := m.look(ctx); ctx.Err() == nil {
+		if err := m.look(ctx, patience); ctx.Err() == nil {
 			m.connect(err == nil)
 		}
 	}
@@ -81,7 +83,7 @@ func (m *Mirror) connect(connected bool) {
 
 // look puts what there is now, where it differs from what the last look found. What others have changed since stays, also a
 // StopTask when the task changes.
-func (m *Mirror) look(ctx context.Context) error {
+func (m *Mirror) look(ctx context.Context, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	found, err := m.containers(ctx)

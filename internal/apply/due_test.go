@@ -1,0 +1,29 @@
+package apply
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// A timer goes off a moment late. On a busy account the proof was put off each time to the next multiple of the grid then, so that a
+// host with nothing to write was never ready.
+func TestProofIsDueAlsoAMomentLate(t *testing.T) {
+	w := New(Config{Proof: []plan.Change{{Action: plan.Delete, Record: record.Record{Name: "ip-10-0-0-1.example"}}}})
+	w.wishes = map[record.Key]Wish{}
+	now := time.Unix(1_800_000_000, 0)
+	w.pace.sent(now)
+	w.pace.failed(now, accountBusy, 0.5)
+	batch, _ := w.next(now)
+	assert.Empty(t, batch)
+	due := w.proveAt(now)
+	assert.True(t, due.After(now))
+	late := due.Add(time.Millisecond)
+	batch, _ = w.next(late)
+	assert.Empty(t, batch)
+	assert.False(t, w.proveAt(late).After(late))
+}
