@@ -91,13 +91,21 @@ func (s stops) end(id string) {
 	s[id] = mark
 }
 
-// prune forgets the marks of containers that are gone or run anew, and says whether there were any.
+// prune forgets the marks of containers that are gone or run anew, and reports whether any mark changed. A mark that was made before
+// the container could be inspected, since the ECS agent wants it stopped, is for the run that is found then.
 func (s stops) prune(live map[string]container.Container) (changed bool) {
 	for id, mark := range s {
-		if c, ok := live[id]; !ok || !c.StartedAt.Equal(mark.Run) && !c.Unknown() {
+		c, ok := live[id]
+		switch {
+		case ok && (c.Unknown() || c.StartedAt.Equal(mark.Run)):
+			continue
+		case ok && mark.Run.IsZero() && !c.StartedAt.After(mark.At):
+			mark.Run = c.StartedAt
+			s[id] = mark
+		default:
 			delete(s, id)
-			changed = true
 		}
+		changed = true
 	}
 	return changed
 }
