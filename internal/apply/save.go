@@ -110,7 +110,8 @@ func (w *Writer) save() {
 	}
 	both := plan.Known{} // which is on disk all the while
 	for key, e := range w.saved {
-		if known[key] == e {
+		if next, ok := known[key]; ok && next.Record == e.Record {
+			e.Doubt = e.Doubt && next.Doubt
 			both[key] = e
 		}
 	}

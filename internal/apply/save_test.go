@@ -112,3 +112,15 @@ func TestWhatIsTriedAgainIsInTheJournalAnew(t *testing.T) {
 		}
 	}, srv("web", 1))
 }
+
+// A host died between a removal and its answer, the container ran anew, and the journal said that its record was there.
+func TestRemovalUnderWayIsInDoubt(t *testing.T) {
+	running(t, 0, func(t *testing.T, z *zone, w writer) {
+		z.set(func() { z.latency = time.Second })
+		w.want()
+		z.pass(at(500))
+		z.set(func() {
+			assert.Equal(t, plan.Known{srv("web", 1).Key(): {Record: srv("web", 1), Doubt: true, Run: "run 1"}}, z.saved)
+		})
+	}, srv("web", 1))
+}

@@ -366,8 +366,13 @@ func (w *Writer) begin(batch []plan.Change) (before map[record.Key]plan.Entry, s
 		if ok {
 			before[key] = have
 		}
-		if c.Action != plan.Delete {
+		switch {
+		case c.Action != plan.Delete:
 			w.known[key] = w.attempt(c)
+		case ok: // a host that dies before the answer does not know whether it is there; the call does not wait for the disk
+			have.Doubt = true
+			w.known[key] = have
+			w.saveSoon()
 		}
 	}
 	w.ahead = slices.DeleteFunc(w.ahead, func(c plan.Change) bool { return slices.Contains(batch, c) })

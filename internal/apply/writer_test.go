@@ -163,7 +163,7 @@ func TestSavedBeforeAndAfter(t *testing.T) {
 		go func() { assert.NoError(t, w.Settle(t.Context())) }()
 		z.pass(at(500))
 		assert.Equal(t, plan.Known{
-			srv("web", 1).Key(): {Record: srv("web", 1), Run: "run 1"},
+			srv("web", 1).Key(): {Record: srv("web", 1), Doubt: true, Run: "run 1"},
 			srv("web", 2).Key(): {Record: srv("web", 2), Doubt: true, Run: "run 1"},
 		}, z.saved)
 		z.pass(time.Second)
