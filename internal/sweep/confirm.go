@@ -41,7 +41,7 @@ func (c *changing) confirm(ctx context.Context, units []unit) (kept []unit) {
 		case c.askErr != nil:
 			c.stays[u.instance] = true
 		case c.answers[u.gone].state == Alive:
-			c.Log.WithField("record", u.changes[0].Record.Key()).Info("instance " + u.gone + " runs again, and its record is kept")
+			c.Log.WithField("instance", u.gone).WithField("record", u.changes[0].Record.Key()).Info("the instance runs again; keeping its record")
 			c.report.Overtaken++
 			c.stays[u.instance] = true
 		default:
