@@ -47,25 +47,25 @@ demo: build engine
 
 # What waits most comes first, and more packages than processors at once. Simulated days are played without the race detector, too,
 # with which there is time for a few only. At its end a program with that detector would sleep for a second.
-FIRST = ./cmd/ecssd ./packaging ./internal/sweeper ./internal/demo ./lambda/sweeper ./internal/route53
+FIRST = ./cmd/ecssd ./packaging ./internal/sweep/run ./internal/demo ./lambda/sweeper ./internal/route53
 test: engine compiler packaging
 	GORACE=atexit_sleep_ms=0 go test -race -count=1 -timeout 30m -p 4 $(FIRST) ./...
-	go test -count=1 ./internal/simulation
+	go test -count=1 ./internal/test/simulation
 
 fuzz: go
 	.ci/fuzz $(or $(FUZZTIME),30s)
 
 soak: go
-	go test -c -o $(OUT)/simulation.test ./internal/simulation
-	cd internal/simulation && ../../$(OUT)/simulation.test -test.run TestSimulation -test.timeout 0 -from=$(or $(FROM),1) \
+	go test -c -o $(OUT)/simulation.test ./internal/test/simulation
+	cd internal/test/simulation && ../../../$(OUT)/simulation.test -test.run TestSimulation -test.timeout 0 -from=$(or $(FROM),1) \
 		$(if $(DURATION),-span=$(DURATION),-seeds=$(or $(SEEDS),20000))
 
 bite: go
-	internal/simulation/bite
+	internal/test/simulation/bite
 
 faults: engine compiler
 	@mkdir -p $(OUT)
-	@go run ./internal/simulation/faults -n $(or $(FAULTS),200) -seed $(or $(SEED),1) -log $(OUT)/faults.log
+	@go run ./internal/test/simulation/faults -n $(or $(FAULTS),200) -seed $(or $(SEED),1) -log $(OUT)/faults.log
 
 bench: engine
 	go test -run '^$$' -bench . -benchmem -count $(or $(COUNT),10) \
@@ -77,7 +77,7 @@ footprint: engine
 	.ci/size $(OUT)/unstripped
 
 fleet: go
-	go test ./internal/fleet -run TestFleet -write $(CURDIR)/docs -timeout 1h -v
+	go test ./internal/test/fleet -run TestFleet -write $(CURDIR)/docs -timeout 1h -v
 
 lint: go
 	@unformatted=$$("$$(go env GOROOT)/bin/gofmt" -l .) && echo "gofmt -l: $${unformatted:-nothing}" && test -z "$$unformatted"

@@ -80,7 +80,7 @@ func TestSweeperMayDoWhatItDoesAndNoMore(t *testing.T) {
 		}
 		return names
 	}
-	can := append(calls("../internal/route53/client.go"), calls("../internal/ecs/source.go")...)
+	can := append(calls("../internal/route53/client.go"), calls("../internal/sweep/inventory/source.go")...)
 	require.Greater(t, len(can), 10)
 	can = slices.DeleteFunc(can, func(action string) bool {
 		switch action {

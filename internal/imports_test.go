@@ -16,22 +16,22 @@ const module = "github.com/ecssd/ecssd/"
 // mayImport says which packages of ours each package may import: the direction in which data flows. Adapters to the outside
 // (docker, route53, host, journal) never import each other.
 var mayImport = map[string][]string{
-	"internal/container":   {},
-	"internal/endpoint":    {"internal/container"},
-	"internal/record":      {"internal/endpoint"},
-	"internal/plan":        {"internal/record"},
-	"internal/apply":       {"internal/plan", "internal/record"},
-	"internal/journal":     {"internal/plan", "internal/record"},
-	"internal/docker":      {"internal/container"},
-	"internal/route53":     {"internal/plan", "internal/record"},
-	"internal/host":        {},
-	"internal/eventbridge": {},
-	"internal/footprint":   {},
-	"internal/sweep":       {"internal/container", "internal/plan", "internal/record"},
-	"internal/ecs":         {"internal/container", "internal/sweep"},
-	"internal/sweeper":     {"internal/ecs", "internal/route53", "internal/sweep"},
+	"internal/container":       {},
+	"internal/endpoint":        {"internal/container"},
+	"internal/record":          {"internal/endpoint"},
+	"internal/plan":            {"internal/record"},
+	"internal/apply":           {"internal/plan", "internal/record"},
+	"internal/journal":         {"internal/plan", "internal/record"},
+	"internal/docker":          {"internal/container"},
+	"internal/route53":         {"internal/plan", "internal/record"},
+	"internal/host":            {},
+	"internal/eventbridge":     {},
+	"internal/footprint":       {},
+	"internal/sweep":           {"internal/container", "internal/plan", "internal/record"},
+	"internal/sweep/inventory": {"internal/container", "internal/sweep"},
+	"internal/sweep/run":       {"internal/route53", "internal/sweep"},
 	"internal/doctor": {
-		"internal/container", "internal/docker", "internal/ecs", "internal/endpoint", "internal/host", "internal/journal", "internal/plan",
+		"internal/container", "internal/docker", "internal/sweep/inventory", "internal/endpoint", "internal/host", "internal/journal", "internal/plan",
 		"internal/record", "internal/route53",
 	},
 	"internal/agent": {
@@ -49,14 +49,14 @@ var onlyImporter = map[string]string{
 	"github.com/docker/docker/":                        "internal/docker",
 	"github.com/aws/aws-sdk-go-v2/service/route53":     "internal/route53",
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds":    "internal/host",
-	"github.com/aws/aws-sdk-go-v2/service/ecs":         "internal/ecs",
-	"github.com/aws/aws-sdk-go-v2/service/ec2":         "internal/ecs",
+	"github.com/aws/aws-sdk-go-v2/service/ecs":         "internal/sweep/inventory",
+	"github.com/aws/aws-sdk-go-v2/service/ec2":         "internal/sweep/inventory",
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge": "internal/eventbridge",
 }
 
 // product says whether a package is part of what is deployed: neither the sandbox nor what only tests and the demo use.
 func product(pkg string) bool {
-	return !slices.ContainsFunc([]string{"internal/sandbox", "internal/enginetest", "internal/picture", "internal/demo", "internal/simulation", "internal/fleet", "internal/host/", "cmd/ecssd-sandbox"},
+	return !slices.ContainsFunc([]string{"internal/sandbox", "internal/test/", "internal/demo", "cmd/ecssd-sandbox"},
 		func(prefix string) bool { return strings.HasPrefix(pkg, prefix) })
 }
 

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
 	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // TestScripts runs testdata/*.txtar, each with a world of its own that the command finds by variables. $PREFIX begins the

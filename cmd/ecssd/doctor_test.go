@@ -29,10 +29,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ecssd/ecssd/internal/doctor"
-	"github.com/ecssd/ecssd/internal/enginetest"
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/fleet"
 	"github.com/ecssd/ecssd/internal/sandbox/imds"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // examined is what ecssd doctor said.

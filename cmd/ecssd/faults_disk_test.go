@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
 	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // asRoot runs a test as root of a user namespace of its own where nobody is root yet, and says whether it did.

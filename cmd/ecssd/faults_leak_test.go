@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // cycles is for those who want to know it better: go test ./cmd/ecssd -run Leak -v -args -cycles 2000

@@ -17,10 +17,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // load lets so many workers start containers, each of a service of its own, pause them for moments, and end them in one of the

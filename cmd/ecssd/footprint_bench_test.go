@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // BenchmarkFootprint tells what the agent, as it is released, takes of a host with so many containers, all on the real Engine:

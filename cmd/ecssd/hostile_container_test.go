@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
 	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // Texts that do something to a terminal, a log or a document that shows them as they are.

@@ -43,7 +43,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // buildImage builds the image from the Dockerfile and a binary as make builds it, and gives its ID. It goes with the test.

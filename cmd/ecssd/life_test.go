@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // hostTarget is what the SRV records of the sandbox's instance point to.

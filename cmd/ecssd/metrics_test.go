@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
 	"github.com/ecssd/ecssd/internal/eventbridge"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // The table of metrics in the README is this.

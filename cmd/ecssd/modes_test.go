@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
-	"github.com/ecssd/ecssd/internal/host/introspectiontest"
 	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
+	"github.com/ecssd/ecssd/internal/test/introspectiontest"
 )
 
 // ecsAgent is an ECS agent on its well-known port of this machine, for which it waits: one test at a time can have it.

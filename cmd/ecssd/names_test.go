@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
 	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 func TestRecordsOfATypicalContainer(t *testing.T) {

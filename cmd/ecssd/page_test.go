@@ -26,8 +26,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/agent"
-	"github.com/ecssd/ecssd/internal/enginetest"
-	"github.com/ecssd/ecssd/internal/picture"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
+	"github.com/ecssd/ecssd/internal/test/picture"
 )
 
 // tab is a page in a headless Chromium.

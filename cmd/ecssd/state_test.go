@@ -15,9 +15,9 @@ import (
 
 	"github.com/ecssd/ecssd/internal/agent"
 	"github.com/ecssd/ecssd/internal/container"
-	"github.com/ecssd/ecssd/internal/enginetest"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // state gives what the agent tells at /state, as text too.

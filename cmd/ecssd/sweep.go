@@ -12,7 +12,7 @@ import (
 	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
-	"github.com/ecssd/ecssd/internal/sweeper"
+	sweeprun "github.com/ecssd/ecssd/internal/sweep/run"
 )
 
 type sweepCommand struct {
@@ -40,8 +40,8 @@ The exit status is 1 if something could not be read or done, or more would go th
 }
 
 // parameters gives the sweeper's parameters. The TTL of the records is left alone, since --ttl has a default.
-func (c sweepCommand) parameters(s *Settings) sweeper.Parameters {
-	return sweeper.Parameters{
+func (c sweepCommand) parameters(s *Settings) sweeprun.Parameters {
+	return sweeprun.Parameters{
 		Zone: s.Zone, ZoneID: s.ZoneID, Clusters: c.Clusters, CheckHealth: c.CheckHealth, CheckHealthPath: c.CheckHealthPath,
 		UnhealthyAction: c.UnhealthyAction, DeleteBudget: c.DeleteBudget, NegativeTTL: c.NegativeTTL, DryRun: c.DryRun,
 	}
@@ -50,7 +50,7 @@ func (c sweepCommand) parameters(s *Settings) sweeper.Parameters {
 func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 	p := c.parameters(s)
 	if err := p.Validate(); err != nil {
-		if wrong, ok := errors.AsType[sweeper.Wrong](err); ok {
+		if wrong, ok := errors.AsType[sweeprun.Wrong](err); ok {
 			err = fmt.Errorf("--%s %s", strings.ToLower(strings.ReplaceAll(wrong.Variable, "_", "-")), wrong.Problem)
 		}
 		return usageError{err}
@@ -71,7 +71,7 @@ func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 		}
 		config.Region = id.Region
 	}
-	report, err := sweeper.Sweep(ctx, config, p, s.logger(std.Err))
+	report, err := sweeprun.Sweep(ctx, config, p, s.logger(std.Err))
 	if c.JSON {
 		encoder := json.NewEncoder(std.Out)
 		encoder.SetIndent("", "  ")

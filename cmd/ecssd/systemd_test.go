@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
 	"github.com/ecssd/ecssd/internal/sandbox/imds"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // serviceManager is the end of NOTIFY_SOCKET that systemd reads.

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // swap stops the old containers and starts as many new ones of the service, all at once.

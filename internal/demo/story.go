@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/ecssd/ecssd/internal/demo/consumer"
-	"github.com/ecssd/ecssd/internal/enginetest"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // story is what the demo shows, until a step fails or ctx ends.

@@ -20,7 +20,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/docker"
-	"github.com/ecssd/ecssd/internal/enginetest"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 func newEngine(t *testing.T, host string) *docker.Engine {

@@ -16,7 +16,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/docker"
-	"github.com/ecssd/ecssd/internal/enginetest"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // stream is a Follow under way.

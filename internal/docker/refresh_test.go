@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/container"
-	"github.com/ecssd/ecssd/internal/enginetest"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // counted is the way to this machine's Engine, on which calls are noted: "list", or "inspect ID".

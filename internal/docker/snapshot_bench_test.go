@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/docker"
-	"github.com/ecssd/ecssd/internal/enginetest"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // BenchmarkEngine is what is asked of a real Engine with so many containers: for an event, once a minute, and at the start. Its

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
-	"github.com/ecssd/ecssd/internal/ecs"
+	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
 
 // wire counts the calls of AWS's APIs, and compares the clock of this host with those that answer.
@@ -115,7 +115,7 @@ func (d *doctor) whoCalls(ctx context.Context) Finding {
 	}
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	arn, err := ecs.NewCaller(a.config).ARN(ctx)
+	arn, err := inventory.NewCaller(a.config).ARN(ctx)
 	switch {
 	case err == nil:
 		return ok(check, "%s (%s)", arn, a.source)
@@ -140,7 +140,7 @@ func (d *doctor) lookAtHops(ctx context.Context) Finding {
 	}
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	access, err := ecs.NewCaller(a.config).MetadataAccess(ctx, id.InstanceID)
+	access, err := inventory.NewCaller(a.config).MetadataAccess(ctx, id.InstanceID)
 	mend := "aws ec2 modify-instance-metadata-options --instance-id " + id.InstanceID + " --http-tokens required --http-put-response-hop-limit 1"
 	switch {
 	case err != nil:
@@ -165,7 +165,7 @@ func (d *doctor) lookAtVPC(ctx context.Context) Finding {
 	}
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	support, hostnames, err := ecs.NewCaller(a.config).VPCDNS(ctx, id.VPC)
+	support, hostnames, err := inventory.NewCaller(a.config).VPCDNS(ctx, id.VPC)
 	switch {
 	case err != nil:
 		return optional(check, "ec2:DescribeVpcAttribute", err)

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/host/introspectiontest"
+	"github.com/ecssd/ecssd/internal/test/introspectiontest"
 )
 
 const (

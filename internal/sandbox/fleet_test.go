@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/enginetest"
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/fleet"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // post sends a request to the path / as it is on the wire.

@@ -25,9 +25,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/picture"
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
+	"github.com/ecssd/ecssd/internal/test/picture"
 )
 
 // tab is a page in a headless Chromium.

@@ -15,7 +15,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ecssd/ecssd/internal/sweep"
-	"github.com/ecssd/ecssd/internal/sweeper"
+	"github.com/ecssd/ecssd/internal/sweep/run"
 )
 
 func main() {
@@ -49,7 +49,7 @@ func handle(ctx context.Context, payload json.RawMessage, getenv func(string) st
 	if err != nil {
 		return sweep.Report{}, fmt.Errorf("read the AWS configuration: %w", err)
 	}
-	report, err := sweeper.Sweep(ctx, loaded, p, logrus.NewEntry(log))
+	report, err := run.Sweep(ctx, loaded, p, logrus.NewEntry(log))
 	err = errors.Join(err, emit(out, p.Zone, report))
 	if err == nil {
 		return report, nil

@@ -7,12 +7,12 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/ecssd/ecssd/internal/sweeper"
+	"github.com/ecssd/ecssd/internal/sweep/run"
 )
 
 // readParameters reads the function's environment.
-func readParameters(getenv func(string) string) (p sweeper.Parameters, level logrus.Level, err error) {
-	p = sweeper.Parameters{
+func readParameters(getenv func(string) string) (p run.Parameters, level logrus.Level, err error) {
+	p = run.Parameters{
 		Zone:            cmp.Or(getenv("ZONE"), "servicediscovery.internal"),
 		ZoneID:          getenv("ZONE_ID"),
 		Clusters:        getenv("ECS_CLUSTERS"),

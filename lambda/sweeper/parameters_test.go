@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/sweeper"
+	"github.com/ecssd/ecssd/internal/sweep/run"
 )
 
 func from(env map[string]string) func(string) string {
@@ -18,12 +18,12 @@ func from(env map[string]string) func(string) string {
 }
 
 func TestParameters(t *testing.T) {
-	defaults := sweeper.Parameters{
+	defaults := run.Parameters{
 		Zone: "servicediscovery.internal", CheckHealthPath: "/health", UnhealthyAction: "standby", DeleteBudget: "30%",
 	}
 	for name, c := range map[string]struct {
 		env   map[string]string
-		want  sweeper.Parameters
+		want  run.Parameters
 		level logrus.Level
 	}{
 		"defaults": {nil, defaults, logrus.InfoLevel},
@@ -36,7 +36,7 @@ func TestParameters(t *testing.T) {
 				"ZONE": "sd.example", "ZONE_ID": "Z1", "ECS_CLUSTERS": "a, b", "CHECK_HEALTH": "true", "CHECK_HEALTH_PATH": "/up",
 				"UNHEALTHY_ACTION": "stop-task", "DELETE_BUDGET": "12.5%", "NEGATIVE_TTL": "60", "TTL": "30", "DRY_RUN": "1", "LOG_LEVEL": "debug",
 			},
-			sweeper.Parameters{
+			run.Parameters{
 				Zone: "sd.example", ZoneID: "Z1", Clusters: "a, b", CheckHealth: true, CheckHealthPath: "/up", UnhealthyAction: "stop-task",
 				DeleteBudget: "12.5%", NegativeTTL: 60, TTL: "30", DryRun: true,
 			}, logrus.DebugLevel,

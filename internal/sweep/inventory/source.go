@@ -1,7 +1,7 @@
-// Package ecs reads what ECS and EC2 say of a fleet: every cluster, container instance and task, and the state of every
+// Package inventory reads what ECS and EC2 say of a fleet: every cluster, container instance and task, and the state of every
 // instance asked for, every page of it, or an error. Half a fleet would look like containers that are gone. It judges nothing,
 // and beside StopTask it changes nothing.
-package ecs
+package inventory
 
 import (
 	"context"

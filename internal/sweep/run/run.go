@@ -1,6 +1,6 @@
-// Package sweeper wires a sweep to AWS: it is what the Lambda function and the ecssd sweep command have in common, which is all
+// Package run wires a sweep to AWS: it is what the Lambda function and the ecssd sweep command have in common, which is all
 // but where their parameters come from.
-package sweeper
+package run
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/sirupsen/logrus"
 
-	"github.com/ecssd/ecssd/internal/ecs"
 	"github.com/ecssd/ecssd/internal/route53"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
 
 // Parameters say what is swept, and how. They are given as text, in variables or flags.
@@ -109,7 +109,7 @@ func Sweep(ctx context.Context, config aws.Config, p Parameters, log *logrus.Ent
 			clusters = append(clusters, name)
 		}
 	}
-	source := ecs.New(config, clusters, p.CheckHealth)
+	source := inventory.New(config, clusters, p.CheckHealth)
 	c := sweep.Config{Zone: zone, Source: source, Budget: budget, TTL: ttl, DryRun: p.DryRun, Log: log}
 	if p.CheckHealth {
 		c.Check = sweep.NewChecker(p.CheckHealthPath)

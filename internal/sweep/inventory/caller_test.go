@@ -1,4 +1,4 @@
-package ecs_test
+package inventory_test
 
 import (
 	"fmt"
@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/ecs"
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/fleet"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
 
 // TestMetadataAccessNotTold: an answer that does not tell of the instance is an error, and another's options are not taken for its.
@@ -26,22 +26,22 @@ func TestMetadataAccessNotTold(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		items string
-		want  *ecs.MetadataAccess
+		want  *inventory.MetadataAccess
 	}{
 		"no instance":      {"", nil},
 		"no options":       {item(host(1), ""), nil},
 		"another instance": {item(host(2), options(2, "optional")), nil},
 		"another instance, and itself without options": {item(host(2), options(2, "optional")) + item(host(1), ""), nil},
-		"another instance before it":                   {item(host(2), options(2, "optional")) + item(host(1), options(1, "required")), &ecs.MetadataAccess{HopLimit: 1, Tokens: true}},
-		"another instance behind it":                   {item(host(1), options(3, "optional")) + item(host(2), options(1, "required")), &ecs.MetadataAccess{HopLimit: 3}},
-		"a limit that is not told":                     {item(host(1), "<metadataOptions><httpTokens>required</httpTokens></metadataOptions>"), &ecs.MetadataAccess{Tokens: true}},
+		"another instance before it":                   {item(host(2), options(2, "optional")) + item(host(1), options(1, "required")), &inventory.MetadataAccess{HopLimit: 1, Tokens: true}},
+		"another instance behind it":                   {item(host(1), options(3, "optional")) + item(host(2), options(1, "required")), &inventory.MetadataAccess{HopLimit: 3}},
+		"a limit that is not told":                     {item(host(1), "<metadataOptions><httpTokens>required</httpTokens></metadataOptions>"), &inventory.MetadataAccess{Tokens: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := `<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet><item><instancesSet>` + tt.items +
 				`</instancesSet></item></reservationSet></DescribeInstancesResponse>`
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
 			t.Cleanup(server.Close)
-			got, err := ecs.NewCaller(configFor(server.URL)).MetadataAccess(t.Context(), host(1))
+			got, err := inventory.NewCaller(configFor(server.URL)).MetadataAccess(t.Context(), host(1))
 			if tt.want == nil {
 				assert.EqualError(t, err, "describe instance "+host(1)+": EC2 does not say who can get at its metadata")
 				return
@@ -58,7 +58,7 @@ func TestVPCDNSNotTold(t *testing.T) {
 		_, _ = io.WriteString(w, `<DescribeVpcAttributeResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><vpcId>vpc-1</vpcId></DescribeVpcAttributeResponse>`)
 	}))
 	t.Cleanup(server.Close)
-	support, hostnames, err := ecs.NewCaller(configFor(server.URL)).VPCDNS(t.Context(), "vpc-1")
+	support, hostnames, err := inventory.NewCaller(configFor(server.URL)).VPCDNS(t.Context(), "vpc-1")
 	require.NoError(t, err)
 	assert.False(t, support || hostnames)
 }
@@ -66,12 +66,12 @@ func TestVPCDNSNotTold(t *testing.T) {
 func TestCaller(t *testing.T) {
 	s, _ := start(t, fleet.State{Instances: []fleet.Instance{{ID: host(1)}, {ID: host(2), MetadataHopLimit: 2, MetadataTokens: "optional"}},
 		VPCs: []fleet.VPC{{ID: "vpc-1", NoDNSSupport: true}, {ID: "vpc-2", NoDNSHostnames: true}}}, false)
-	c := ecs.NewCaller(configFor(s.URL()))
+	c := inventory.NewCaller(configFor(s.URL()))
 	arn, err := c.ARN(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0123456789abcdef0", arn)
 
-	for instance, want := range map[string]ecs.MetadataAccess{host(1): {HopLimit: 1, Tokens: true}, host(2): {HopLimit: 2}} {
+	for instance, want := range map[string]inventory.MetadataAccess{host(1): {HopLimit: 1, Tokens: true}, host(2): {HopLimit: 2}} {
 		got, err := c.MetadataAccess(t.Context(), instance)
 		require.NoError(t, err)
 		assert.Equal(t, want, got, instance)
@@ -114,7 +114,7 @@ func TestStatesAsEC2TellsThem(t *testing.T) {
 					host(1)+`</instanceId>`+tt.state+`</item></instancesSet></item></reservationSet></DescribeInstancesResponse>`)
 			}))
 			t.Cleanup(server.Close)
-			got, err := ecs.New(configFor(server.URL), nil, false).States(t.Context(), []string{host(1)})
+			got, err := inventory.New(configFor(server.URL), nil, false).States(t.Context(), []string{host(1)})
 			require.NoError(t, err)
 			assert.Equal(t, map[string]sweep.State{host(1): tt.want}, got)
 		})

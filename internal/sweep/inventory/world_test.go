@@ -1,4 +1,4 @@
-package ecs_test
+package inventory_test
 
 import (
 	"net/netip"

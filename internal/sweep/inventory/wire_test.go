@@ -1,4 +1,4 @@
-package ecs_test
+package inventory_test
 
 import (
 	"encoding/json"
@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/container"
-	"github.com/ecssd/ecssd/internal/ecs"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
 
 // wire answers calls as it is told, for what the sandbox does not say: one cluster with one instance that EC2 does not know,
@@ -34,7 +34,7 @@ func says(answer string) func(request) string { return func(request) string { re
 
 const noInstances = `<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>`
 
-func (w wire) source(t *testing.T, checks bool) *ecs.Source {
+func (w wire) source(t *testing.T, checks bool) *inventory.Source {
 	t.Helper()
 	answers := wire{
 		"ListClusters":               says(`{"clusterArns": ["main"]}`),
@@ -72,7 +72,7 @@ func (w wire) source(t *testing.T, checks bool) *ecs.Source {
 		_, _ = io.WriteString(w, answer(input))
 	}))
 	t.Cleanup(server.Close)
-	return ecs.New(configFor(server.URL), nil, checks)
+	return inventory.New(configFor(server.URL), nil, checks)
 }
 
 const oneInstance = `{"containerInstanceArn": "ci", "ec2InstanceId": "i-1", "status": "ACTIVE", "agentConnected": true}`

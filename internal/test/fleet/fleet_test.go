@@ -118,7 +118,7 @@ func TestFleet(t *testing.T) {
 }
 
 const preface = "# How fast and how frugal\n" + `
-` + "`make fleet`" + ` makes this page and the plot; the documentation of package internal/fleet says what is simulated and what is not.
+` + "`make fleet`" + ` makes this page and the plot; the documentation of package internal/test/fleet says what is simulated and what is not.
 A host has 20 containers. All hosts share one AWS account and one zone.
 
 - quota: of the account, 10 calls a second with a burst of 50 and 100 changes a second with a burst of 1,500, an UPSERT costing 2; "10/s" alone

@@ -1,4 +1,4 @@
-package sweeper_test
+package run_test
 
 import (
 	"testing"
@@ -9,7 +9,7 @@ import (
 	"github.com/ecssd/ecssd/internal/route53"
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/fleet"
-	"github.com/ecssd/ecssd/internal/sweeper"
+	"github.com/ecssd/ecssd/internal/sweep/run"
 )
 
 // The negative TTL is lowered before anything is read that may fail or take all of the time, and what is wrong with it keeps
@@ -50,7 +50,7 @@ func TestTheNegativeTTLIsLoweredFirst(t *testing.T) {
 			if tt.fault.Kind != "" {
 				require.NoError(t, s.SetFaults(tt.fault))
 			}
-			report, err := swept(t, s, sweeper.Parameters{
+			report, err := swept(t, s, run.Parameters{
 				Zone: zoneName, CheckHealthPath: "/", UnhealthyAction: "standby", DeleteBudget: "30%", NegativeTTL: tt.seconds, DryRun: tt.dryRun,
 			})
 			if tt.err != "" {

@@ -42,22 +42,22 @@ var simulated = []string{
 
 // concerns says which tests of cmd/ecssd, by their names, concern a package.
 var concerns = map[string]string{
-	"cmd/ecssd":            ".",
-	"internal/container":   "Network|Mode|Settings|Service|ECS",
-	"internal/endpoint":    "Settings|Records|Network|Mode|Hostile|Flags|Name",
-	"internal/record":      "Records|Original|Flags|Target|Host",
-	"internal/plan":        "Burst|Route53|Throttled|Record|Zone|Permissions",
-	"internal/apply":       "Burst|Route53|Throttled|Zone|Permissions|Room|Killed|State|Bus|Listing",
-	"internal/journal":     "Killed|StateDirectory|State|Boot|Doctor|Deregister",
-	"internal/docker":      "Engine|EventStream|Health|Network|Restart|Hostile|Doctor",
-	"internal/route53":     "Route53|Zone|Deregister|Doctor|Hostile|Scripts",
-	"internal/host":        "Metadata|Credentials|Host|Instance|Doctor|Standby",
-	"internal/eventbridge": "Bus",
-	"internal/doctor":      "Doctor",
-	"internal/sweep":       "Sweep",
-	"internal/ecs":         "Sweep",
-	"internal/sweeper":     "Sweep",
-	"internal/agent":       "Stop|Start|Crash|Health|Restart|Network|Task|Engine|EventStream|State|Bus|Standby|Metadata|Killed|Systemd|Removed",
+	"cmd/ecssd":                ".",
+	"internal/container":       "Network|Mode|Settings|Service|ECS",
+	"internal/endpoint":        "Settings|Records|Network|Mode|Hostile|Flags|Name",
+	"internal/record":          "Records|Original|Flags|Target|Host",
+	"internal/plan":            "Burst|Route53|Throttled|Record|Zone|Permissions",
+	"internal/apply":           "Burst|Route53|Throttled|Zone|Permissions|Room|Killed|State|Bus|Listing",
+	"internal/journal":         "Killed|StateDirectory|State|Boot|Doctor|Deregister",
+	"internal/docker":          "Engine|EventStream|Health|Network|Restart|Hostile|Doctor",
+	"internal/route53":         "Route53|Zone|Deregister|Doctor|Hostile|Scripts",
+	"internal/host":            "Metadata|Credentials|Host|Instance|Doctor|Standby",
+	"internal/eventbridge":     "Bus",
+	"internal/doctor":          "Doctor",
+	"internal/sweep":           "Sweep",
+	"internal/sweep/inventory": "Sweep",
+	"internal/sweep/run":       "Sweep",
+	"internal/agent":           "Stop|Start|Crash|Health|Restart|Network|Task|Engine|EventStream|State|Bus|Standby|Metadata|Killed|Systemd|Removed",
 }
 
 // try puts a fault in, finds out what notices it, and takes it out.
@@ -86,7 +86,7 @@ func (c *workspace) noticedBy(f fault) string {
 	if !c.test(10*time.Minute, f.Package, append(own, "-race")...) {
 		return "own tests"
 	}
-	if slices.Contains(simulated, f.Package) && !c.test(15*time.Minute, "internal/simulation",
+	if slices.Contains(simulated, f.Package) && !c.test(15*time.Minute, "internal/test/simulation",
 		"-timeout=10m", "-run=TestSimulation|TestDaysThatOnce", fmt.Sprintf("-seeds=%d", c.days)) {
 		return "simulation"
 	}

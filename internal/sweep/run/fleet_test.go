@@ -1,4 +1,4 @@
-package sweeper_test
+package run_test
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/fleet"
 	"github.com/ecssd/ecssd/internal/sweep"
-	"github.com/ecssd/ecssd/internal/sweeper"
+	"github.com/ecssd/ecssd/internal/sweep/run"
 )
 
 const zoneName = "servicediscovery.internal"
@@ -103,7 +103,7 @@ func newLargeFleet(t *testing.T) *largeFleet {
 // sweep makes a pass over the fleet.
 func (f *largeFleet) sweep(t *testing.T) error {
 	t.Helper()
-	_, err := swept(t, f.sandbox, sweeper.Parameters{Zone: zoneName, CheckHealthPath: "/health", UnhealthyAction: "standby", DeleteBudget: "30%"})
+	_, err := swept(t, f.sandbox, run.Parameters{Zone: zoneName, CheckHealthPath: "/health", UnhealthyAction: "standby", DeleteBudget: "30%"})
 	return err
 }
 
@@ -116,15 +116,15 @@ func configFor(t *testing.T, s *sandbox.Server) aws.Config {
 }
 
 // swept makes a pass.
-func swept(t *testing.T, s *sandbox.Server, p sweeper.Parameters) (sweep.Report, error) {
+func swept(t *testing.T, s *sandbox.Server, p run.Parameters) (sweep.Report, error) {
 	t.Helper()
 	log, _ := logtest.NewNullLogger()
 	return sweptWith(t, s, p, log)
 }
 
-func sweptWith(t *testing.T, s *sandbox.Server, p sweeper.Parameters, log *logrus.Logger) (sweep.Report, error) {
+func sweptWith(t *testing.T, s *sandbox.Server, p run.Parameters, log *logrus.Logger) (sweep.Report, error) {
 	t.Helper()
-	report, err := sweeper.Sweep(t.Context(), configFor(t, s), p, logrus.NewEntry(log))
+	report, err := run.Sweep(t.Context(), configFor(t, s), p, logrus.NewEntry(log))
 	if err != nil {
 		assert.Equal(t, err.Error(), report.Error, "the report says why")
 	} else {

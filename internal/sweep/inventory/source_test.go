@@ -1,4 +1,4 @@
-package ecs_test
+package inventory_test
 
 import (
 	"context"
@@ -15,10 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/container"
-	"github.com/ecssd/ecssd/internal/ecs"
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/fleet"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
 
 const arn = "arn:aws:ecs:eu-central-1:123456789012:"
@@ -37,13 +37,13 @@ func configFor(url string) aws.Config {
 }
 
 // start starts a sandbox with a fleet, and gives a Source that reads it.
-func start(t *testing.T, state fleet.State, checks bool, clusters ...string) (*sandbox.Server, *ecs.Source) {
+func start(t *testing.T, state fleet.State, checks bool, clusters ...string) (*sandbox.Server, *inventory.Source) {
 	t.Helper()
 	s, err := sandbox.Start(sandbox.Config{Seed: 1})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	require.NoError(t, s.Fleet().Replace(state))
-	return s, ecs.New(configFor(s.URL()), clusters, checks)
+	return s, inventory.New(configFor(s.URL()), clusters, checks)
 }
 
 // cluster gives a cluster of hosts from..to, each with one task of one container that has host port 32768 for 80.
@@ -95,7 +95,7 @@ func nothing() sweep.Fleet {
 		Instances: map[string]sweep.Instance{}, Containers: map[string]sweep.Container{}}
 }
 
-func read(t *testing.T, s *ecs.Source, instances ...string) sweep.Fleet {
+func read(t *testing.T, s *inventory.Source, instances ...string) sweep.Fleet {
 	t.Helper()
 	f, err := s.Fleet(t.Context(), instances)
 	require.NoError(t, err)
@@ -169,7 +169,7 @@ func TestAFleetIsNeverHalfRead(t *testing.T) {
 					code = "UnauthorizedOperation"
 				}
 				require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: code, Operation: operation, After: n}))
-				fresh := ecs.New(configFor(s.URL()), nil, true)
+				fresh := inventory.New(configFor(s.URL()), nil, true)
 				f, err := fresh.Fleet(t.Context(), nil)
 				require.ErrorContains(t, err, code)
 				require.ErrorContains(t, err, operation[4:])

@@ -1,4 +1,4 @@
-package sweeper_test
+package run_test
 
 import (
 	"slices"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/fleet"
-	"github.com/ecssd/ecssd/internal/sweeper"
+	"github.com/ecssd/ecssd/internal/sweep/run"
 )
 
 // A person may have added a value to a record: it goes whole with its host, for Route 53 deletes only what repeats all values. And an
@@ -35,7 +35,7 @@ func TestRecordSetsOfTwoValues(t *testing.T) {
 		set("web", "SRV", first+":docker:"+containerID+":80/tcp", "1 1 80 ip-10-0-0-1."+zoneName, "1 1 81 ip-10-0-0-1."+zoneName),
 		set("web", "SRV", "somebody", "1 1 80 elsewhere.internal", "1 1 80 ip-10-0-0-2."+zoneName),
 	))
-	report, err := swept(t, s, sweeper.Parameters{Zone: zoneName, CheckHealthPath: "/", UnhealthyAction: "standby", DeleteBudget: "30%"})
+	report, err := swept(t, s, run.Parameters{Zone: zoneName, CheckHealthPath: "/", UnhealthyAction: "standby", DeleteBudget: "30%"})
 	require.NoError(t, err)
 	assert.Equal(t, []int{2, 1}, []int{report.Deleted, report.Left})
 	var left []string
@@ -57,7 +57,7 @@ func TestAQuotaThatIsNotKnownIsLogged(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDenied", Status: 403, Operation: "GetHostedZoneLimit"}))
 	log, logged := logtest.NewNullLogger()
-	report, err := sweptWith(t, s, sweeper.Parameters{Zone: zoneName, CheckHealthPath: "/", UnhealthyAction: "standby", DeleteBudget: "30%"}, log)
+	report, err := sweptWith(t, s, run.Parameters{Zone: zoneName, CheckHealthPath: "/", UnhealthyAction: "standby", DeleteBudget: "30%"}, log)
 	require.NoError(t, err)
 	assert.Zero(t, report.ZoneQuota)
 	require.Len(t, logged.AllEntries(), 1)

@@ -49,7 +49,7 @@ func (f fault) in(source []byte) []byte {
 }
 
 // notDeployed are packages that only tests and the demo use.
-var notDeployed = regexp.MustCompile(`^(internal/(sandbox|enginetest|picture|demo|simulation|fleet)|internal/host/introspectiontest|cmd/ecssd-sandbox|lambda/pack|packaging)(/|$)`)
+var notDeployed = regexp.MustCompile(`^(internal/(sandbox|enginetest|picture|demo|simulation|fleet)|internal/test/introspectiontest|cmd/ecssd-sandbox|lambda/pack|packaging)(/|$)`)
 
 // product returns every fault that can be put into the packages that match.
 func product(matches *regexp.Regexp) (all []fault, err error) {

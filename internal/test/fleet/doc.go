@@ -4,7 +4,7 @@
 // gives the same figures, to the byte. The same scenes are played by hosts that make one call an event, as the predecessors
 // of ecssd do.
 //
-// It is all in tests. `go test ./internal/fleet` plays small scenes and holds them to what has to be true of them; `make
+// It is all in tests. `go test ./internal/test/fleet` plays small scenes and holds them to what has to be true of them; `make
 // fleet` plays all scenes and writes the table and the plot in docs.
 //
 // Modelled are:

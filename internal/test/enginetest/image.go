@@ -26,7 +26,7 @@ import (
 const repository = "ecssd-test-service"
 
 // program is the import path of the program in the image.
-const program = "github.com/ecssd/ecssd/internal/enginetest/service"
+const program = "github.com/ecssd/ecssd/internal/test/enginetest/service"
 
 // BuildImage compiles the program and gives the Engine an image of it, unless it has that very one, and returns the image's
 // reference. The working directory must lie within this module.

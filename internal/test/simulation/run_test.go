@@ -64,7 +64,7 @@ func TestSimulation(t *testing.T) {
 
 // again gives the command that plays a day once more and prints all that happens.
 func again(seed uint64) string {
-	return fmt.Sprintf("To play this day again: go test ./internal/simulation -run TestSimulation -seed=%d -v", seed)
+	return fmt.Sprintf("To play this day again: go test ./internal/test/simulation -run TestSimulation -seed=%d -v", seed)
 }
 
 // regressions are days that once showed a fault of the product; testdata/faults has the faults, so that bite can tell whether
