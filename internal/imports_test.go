@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"internal/footprint":       {},
 	"internal/sweep":           {"internal/container", "internal/plan", "internal/record"},
 	"internal/sweep/inventory": {"internal/container", "internal/sweep"},
-	"internal/sweep/run":       {"internal/route53", "internal/sweep"},
+	"internal/sweep/run":       {"internal/sweep/inventory", "internal/route53", "internal/sweep"},
 	"internal/doctor": {
 		"internal/container", "internal/docker", "internal/sweep/inventory", "internal/endpoint", "internal/host", "internal/journal", "internal/plan",
 		"internal/record", "internal/route53",

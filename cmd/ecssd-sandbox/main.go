@@ -45,7 +45,7 @@ stopped. Nothing is kept.
     dig @127.0.0.1 -p 5300 SRV time.servicediscovery.internal
 
     ecssd-sandbox --engine --host-ip 192.168.0.7      # this machine's containers are ECS's tasks, for ecssd sweep
-    ecssd-sandbox --throttle legacy --seed 1          # with fewer calls a second, and the same luck each time
+    ecssd-sandbox --throttle legacy --seed 1          # with fewer calls a second, and the same jitter each time
     ecssd-sandbox --zone a.internal --zone b.internal --public-zone example.com
 
 Its page, http://127.0.0.1:4567/, shows records and calls and switches trouble on and off. Programs do so by the API there:

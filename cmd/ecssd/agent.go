@@ -122,7 +122,7 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 		Suspended: host.Suspended, HostStandby: hostStandby(s.StateDir, id.InstanceID, notices),
 		Resync: s.Resync, VerifyEvery: verifyEvery, LookUp: lookUp,
 		Log: p.log, Readiness: p.readiness, Metrics: p.metrics,
-		Tell:      p.tellers.start(ctx, s.EventBus, id.InstanceID, awsConfig, p.registry, p.log),
+		OnEvent:   p.tellers.start(ctx, s.EventBus, id.InstanceID, awsConfig, p.registry, p.log),
 		Following: func() { notify(p.log, daemon.SdNotifyReady) }, Alive: func() { notify(p.log, daemon.SdNotifyWatchdog) },
 	})
 	p.log.WithFields(logrus.Fields{

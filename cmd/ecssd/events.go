@@ -30,7 +30,7 @@ func (t *tellers) start(
 	ctx, t.end = context.WithCancel(context.WithoutCancel(ctx)) // ended by stop, after the last event
 	b := eventbridge.New(config, bus, registry, log)
 	t.busy.Go(func() { b.Run(ctx) })
-	return func(e agent.Event) { b.Tell(busEvent(e, instance)) }
+	return func(e agent.Event) { b.Send(busEvent(e, instance)) }
 }
 
 // stop has the last events told.

@@ -114,7 +114,7 @@ type explanation struct {
 	agent    state
 	agentErr error // why there is no agent's state; what follows stands in for it
 
-	known      map[string]plan.Known // by zone, as in the agent's journal
+	known      map[string]plan.Current // by zone, as in the agent's journal
 	journalErr error
 }
 
@@ -197,7 +197,7 @@ func (e explanation) records(out io.Writer) {
 			}
 			written = true
 			notes := ""
-			if entry.Doubt {
+			if entry.Unconfirmed {
 				notes += ", not confirmed yet"
 			}
 			if entry.Record.Marked() {

@@ -50,7 +50,7 @@ func (c sweepCommand) parameters(s *Settings) sweeprun.Parameters {
 func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 	p := c.parameters(s)
 	if err := p.Validate(); err != nil {
-		if wrong, ok := errors.AsType[sweeprun.Wrong](err); ok {
+		if wrong, ok := errors.AsType[sweeprun.ParamError](err); ok {
 			err = fmt.Errorf("--%s %s", strings.ToLower(strings.ReplaceAll(wrong.Variable, "_", "-")), wrong.Problem)
 		}
 		return usageError{err}
@@ -95,7 +95,7 @@ func printReport(out io.Writer, zone string, r sweep.Report) {
 		switch f.Verdict {
 		case sweep.Standby, sweep.Restore:
 			action = string(f.Verdict)
-		case sweep.Left:
+		case sweep.Skipped:
 			action = "leave"
 		case sweep.Refused:
 			action = "refuse"
@@ -115,7 +115,7 @@ func printReport(out io.Writer, zone string, r sweep.Report) {
 	if r.TasksSpared != "" {
 		fmt.Fprintln(out, r.TasksSpared)
 	}
-	fmt.Fprintf(out, "%d records seen, %d stale, %d refused, %d unhealthy, %d left\n", r.Seen, r.Stale, r.Refused, r.Unhealthy, r.Left)
+	fmt.Fprintf(out, "%d records seen, %d stale, %d refused, %d unhealthy, %d left\n", r.Seen, r.Stale, r.Refused, r.Unhealthy, r.Skipped)
 	if r.DryRun {
 		fmt.Fprintln(out, "dry run: nothing is changed")
 		return

@@ -81,11 +81,11 @@ func TestSweepSaysWhatItWouldDoAndDoesIt(t *testing.T) {
 
 func TestSweepPrintsEveryKindOfFinding(t *testing.T) {
 	report := sweep.Report{
-		DryRun: true, Seen: 9, Stale: 4, Refused: 1, Unhealthy: 1, Left: 1, NegativeTTL: 60,
+		DryRun: true, Seen: 9, Stale: 4, Refused: 1, Unhealthy: 1, Skipped: 1, NegativeTTL: 60,
 		Stops: []sweep.Stop{{Task: "arn:t1", Reason: "it answers\x1b 500"}}, TasksSpared: "no task is stopped: 2 of 3 checks failed, more than 30 %",
 		Stuck: []sweep.Stuck{{Task: "arn:t2", Container: "web", Instance: "i-1"}},
 	}
-	for i, v := range []sweep.Verdict{sweep.Dead, sweep.Orphan, sweep.Missing, sweep.Standby, sweep.Restore, sweep.Left, sweep.Refused} {
+	for i, v := range []sweep.Verdict{sweep.Dead, sweep.Orphan, sweep.Missing, sweep.Standby, sweep.Restore, sweep.Skipped, sweep.Refused} {
 		report.Findings = append(report.Findings, sweep.Finding{Verdict: v, Name: "web.a", Type: "SRV", SetID: strconv.Itoa(i), Reason: "as " + string(v)})
 	}
 	var out strings.Builder

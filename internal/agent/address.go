@@ -23,7 +23,7 @@ func (a *Agent) watchAddress(ctx context.Context, writer *apply.Writer) {
 	}
 	name, known := a.zone().HostRecord(a.cfg.Owner).Name, false
 	for {
-		sleep(ctx, spread(lookUpEvery, a.cfg.Luck))
+		sleep(ctx, spread(lookUpEvery, a.cfg.Jitter))
 		if ctx.Err() != nil {
 			return
 		}

@@ -80,8 +80,8 @@ type Config struct {
 	// LookUp gives the IPv4 addresses that DNS knows of a name, none where it knows that there are none. It is asked for the host's
 	// own name once a minute. Nil: never.
 	LookUp func(ctx context.Context, name string) ([]netip.Addr, error)
-	// Luck gives random numbers in [0, 1), by which waits are spread; nil: rand.Float64.
-	Luck func() float64
+	// Jitter gives random numbers in [0, 1), by which waits are spread; nil: rand.Float64.
+	Jitter func() float64
 
 	Log       *logrus.Entry
 	Readiness *Readiness
@@ -89,8 +89,8 @@ type Config struct {
 	// Following is called once, when the agent follows the Engine's events. Alive is called each time the work has gone round,
 	// at least every 10 s unless it hangs, or waits for an answer that has a time limit of at most 30 s. Either may be nil.
 	Following, Alive func()
-	// Tell is called with each Event; it must be quick. Nil: nobody is told.
-	Tell func(Event)
+	// OnEvent is called with each Event; it must be quick. Nil: nobody is told.
+	OnEvent func(Event)
 }
 
 // Agent keeps the zone in step with this host.
@@ -136,8 +136,8 @@ type Agent struct {
 
 // New gives an agent that has not looked at anything yet.
 func New(cfg Config) *Agent {
-	if cfg.Luck == nil {
-		cfg.Luck = rand.Float64
+	if cfg.Jitter == nil {
+		cfg.Jitter = rand.Float64
 	}
 	if cfg.Following == nil {
 		cfg.Following = func() {}
@@ -191,7 +191,7 @@ func (a *Agent) inZones(ctx context.Context) error {
 		if a.cfg.ZoneID == "" {
 			a.cfg.Log.WithField("zone_id", id).Error("the hosted zone does not exist, or no longer: looking for it again")
 		}
-		sleep(ctx, spread(10*time.Second, a.cfg.Luck))
+		sleep(ctx, spread(10*time.Second, a.cfg.Jitter))
 		if a.cfg.ZoneID != "" {
 			a.awaitZone(ctx, id)
 		}
@@ -245,7 +245,7 @@ func (a *Agent) inZone(ctx context.Context, id string) error {
 	zone := a.cfg.OpenZone(id)
 	writer := a.writer(id, zone, apply.Config{VerifyEvery: a.cfg.VerifyEvery, Proof: a.proof()})
 	if a.cfg.Journal.Rebooted() {
-		writer.DoubtAll()
+		writer.MarkAllUnconfirmed()
 	}
 	a.mu.Lock()
 	a.zoneNow, a.writerNow = id, writer
@@ -278,12 +278,12 @@ func (a *Agent) writer(id string, zone Zone, c apply.Config) *apply.Writer {
 		return !e.Record.Owned(a.cfg.Owner.InstanceID) && !(ok && setID.Kind == record.Legacy)
 	})
 	var told func(apply.Outcome)
-	if a.cfg.Tell != nil {
+	if a.cfg.OnEvent != nil {
 		told = func(o apply.Outcome) { a.tell(id, o) }
 	}
-	c.Zone, c.Known, c.Owns = zone, known, a.owns
-	c.Save = func(known plan.Known) error { return a.cfg.Journal.SetRecords(id, known) }
-	c.Luck, c.Told, c.Log, c.Metrics = a.cfg.Luck, told, a.cfg.Log.WithField("zone_id", id), a.cfg.Metrics.Writer
+	c.Zone, c.Current, c.Owns = zone, known, a.owns
+	c.Save = func(known plan.Current) error { return a.cfg.Journal.SetRecords(id, known) }
+	c.Jitter, c.OnOutcome, c.Log, c.Metrics = a.cfg.Jitter, told, a.cfg.Log.WithField("zone_id", id), a.cfg.Metrics.Writer
 	return apply.New(c)
 }
 

@@ -577,7 +577,7 @@ func TestForeignRecordsInTheJournalAreNotBelieved(t *testing.T) {
 		foreign := record.Record{Name: "web.sd.internal", Type: record.SRV, Weight: 1, Value: "1 1 1 h", SetID: "i-10:ecs:" + web(7).ID + ":80/tcp"}
 		w.zone.put(foreign)
 		w.openJournal()
-		require.NoError(t, w.journal.SetRecords("Z1", plan.Known{foreign.Key(): {Record: foreign}}))
+		require.NoError(t, w.journal.SetRecords("Z1", plan.Current{foreign.Key(): {Record: foreign}}))
 		require.NoError(t, w.journal.Close())
 		w.run()
 		w.after(time.Minute)

@@ -63,7 +63,7 @@ func BenchmarkEvent(b *testing.B) {
 				Log: logrus.NewEntry(logger), Readiness: &Readiness{}, Metrics: NewMetrics(prometheus.NewRegistry()),
 			})
 			// All but the last container are in the zone already.
-			known := plan.Known{}
+			known := plan.Current{}
 			endpoints, _ := a.cfg.Policy.Map(engine.containers[:n-1])
 			for _, r := range record.Desired(record.Zone{Name: a.cfg.ZoneName}, a.cfg.Owner, endpoints) {
 				known[r.Key()] = plan.Entry{Record: r}

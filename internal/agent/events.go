@@ -64,7 +64,7 @@ func (a *Agent) tell(zoneID string, o apply.Outcome) {
 	if !known {
 		s.ID = id.Container
 	}
-	a.cfg.Tell(Event{Kind: o.Kind, At: time.Now(), ZoneID: zoneID, Record: o.Record, Container: s.Subject, Reason: reason})
+	a.cfg.OnEvent(Event{Kind: o.Kind, At: time.Now(), ZoneID: zoneID, Record: o.Record, Container: s.Subject, Reason: reason})
 }
 
 // why says in words what has led to an outcome.

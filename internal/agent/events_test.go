@@ -15,7 +15,7 @@ import (
 func TestEventsTellOfWhomAndWhy(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var events []Event
-		w.config.Tell = func(e Event) { w.with(func() { events = append(events, e) }) }
+		w.config.OnEvent = func(e Event) { w.with(func() { events = append(events, e) }) }
 		set := w.leaving()
 		w.run()
 		next := func() Event {

@@ -100,7 +100,7 @@ func (b *inbox) reconnect() bool {
 
 // follow reads the Engine's events until ctx ends.
 func (a *Agent) follow(ctx context.Context) {
-	wait := backoff{first: 100 * time.Millisecond, longest: time.Second, luck: a.cfg.Luck}
+	wait := backoff{first: 100 * time.Millisecond, longest: time.Second, jitter: a.cfg.Jitter}
 	log := a.cfg.Log
 	var said time.Time
 	following := sync.OnceFunc(a.cfg.Following)

@@ -54,10 +54,10 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 	flush := make(chan struct{}, 1)
 	a.beside.Go(func() { a.flush(ctx, flush) })
 	defer a.beside.Wait()
-	resync := time.Now().Add(spread(a.cfg.Resync, a.cfg.Luck))
+	resync := time.Now().Add(spread(a.cfg.Resync, a.cfg.Jitter))
 	for {
 		if now := time.Now(); !now.Before(resync) {
-			resync = now.Add(spread(a.cfg.Resync, a.cfg.Luck))
+			resync = now.Add(spread(a.cfg.Resync, a.cfg.Jitter))
 			view.routine = true
 			a.wokenUp(writer)
 		}
@@ -157,8 +157,8 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 		return
 	}
 	now := time.Now()
-	a.crashes.look(a.containers, func(id string) bool { return announces(writer.Known(), id) }, now)
-	a.fillIn(writer.Known, now)
+	a.crashes.look(a.containers, func(id string) bool { return announces(writer.Current(), id) }, now)
+	a.fillIn(writer.Current, now)
 	a.due = a.nextRested(now)
 	all := make([]container.Container, 0, len(a.containers))
 	withheld := map[string]Withheld{}
@@ -186,12 +186,12 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 	}))
 	kept := a.asKnown(writer, withheld, now)
 	a.announce(published{containers: all, endpoints: endpoints, problems: problems, withheld: withheld, kept: kept, standby: a.standby})
-	writer.Want(append(a.wishes(endpoints), kept...), since)
+	writer.SetDesired(append(a.wishes(endpoints), kept...), since)
 }
 
 // asKnown gives the records of containers of which it is not known yet what is announced: after a start of the agent, or of the
 // ECS agent, that takes a moment, and meanwhile they serve. It gives those of containers that are to be started again, too.
-func (a *Agent) asKnown(writer *apply.Writer, withheld map[string]Withheld, now time.Time) (wishes []apply.Wish) {
+func (a *Agent) asKnown(writer *apply.Writer, withheld map[string]Withheld, now time.Time) (wishes []apply.Desired) {
 	pending := map[string]container.Container{}
 	for id, c := range a.containers {
 		if endpoint.Pending(c, a.containers[c.SharedWith]) && c.Live() && withheld[id].Reason == "" {
@@ -206,7 +206,7 @@ func (a *Agent) asKnown(writer *apply.Writer, withheld map[string]Withheld, now 
 	if len(pending) == 0 {
 		return nil
 	}
-	for key, e := range writer.Known() {
+	for key, e := range writer.Current() {
 		id, ok := record.ParseSetID(key.SetID)
 		_, waits := pending[id.Container]
 		if !ok || !waits || id.Kind == record.Legacy {
@@ -217,13 +217,13 @@ func (a *Agent) asKnown(writer *apply.Writer, withheld map[string]Withheld, now 
 		if a.standby != "" && r.Type == record.SRV {
 			r.Weight = 0
 		}
-		wishes = append(wishes, apply.Wish{Record: r, Run: e.Run})
+		wishes = append(wishes, apply.Desired{Record: r, Run: e.Run})
 	}
 	return wishes
 }
 
 // announces says whether there is a record of a container by which it may be found.
-func announces(known plan.Known, id string) bool {
+func announces(known plan.Current, id string) bool {
 	for key, e := range known {
 		if setID, ok := record.ParseSetID(key.SetID); ok && setID.Container == id && e.Record.Type == record.SRV && e.Record.Weight > 0 {
 			return true
@@ -238,9 +238,9 @@ func runOf(c container.Container) string {
 }
 
 // wishes gives the records that announce the endpoints, and the host's own A record, which outlives the last that points to it.
-func (a *Agent) wishes(endpoints []endpoint.Endpoint) []apply.Wish {
+func (a *Agent) wishes(endpoints []endpoint.Endpoint) []apply.Desired {
 	records := a.records(endpoints)
-	wishes := make([]apply.Wish, len(records), len(records)+1)
+	wishes := make([]apply.Desired, len(records), len(records)+1)
 	for i, r := range records {
 		wishes[i].Record = r
 		if id, ok := record.ParseSetID(r.SetID); ok && r.Type == record.SRV {
@@ -248,7 +248,7 @@ func (a *Agent) wishes(endpoints []endpoint.Endpoint) []apply.Wish {
 		}
 	}
 	if host := a.zone().HostRecord(a.cfg.Owner); a.cfg.Owner.DNSName == "" && !slices.Contains(records, host) {
-		wishes = append(wishes, apply.Wish{Record: host, IfKnown: true})
+		wishes = append(wishes, apply.Desired{Record: host, IfKnown: true})
 	}
 	return wishes
 }
@@ -290,7 +290,7 @@ func (a *Agent) wokenUp(writer *apply.Writer) {
 	}
 	a.cfg.Log.WithField("slept", (slept - a.slept).String()).Info("the host has slept, writing all records again")
 	a.slept = slept
-	writer.DoubtAll()
+	writer.MarkAllUnconfirmed()
 }
 
 // earlier gives the earlier of two times, of which the zero time is none.

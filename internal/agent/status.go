@@ -67,7 +67,7 @@ type published struct {
 	endpoints  []endpoint.Endpoint
 	problems   []endpoint.Problem
 	withheld   map[string]Withheld
-	kept       []apply.Wish // of containers of which it is not known what is announced
+	kept       []apply.Desired // of containers of which it is not known what is announced
 	standby    string
 }
 
@@ -107,7 +107,7 @@ func (a *Agent) announce(p published) {
 	}
 	a.mu.Lock()
 	a.announced, a.published = announced, p
-	if a.cfg.Tell != nil {
+	if a.cfg.OnEvent != nil {
 		a.remember(p.containers, time.Now())
 	}
 	a.mu.Unlock()
@@ -132,9 +132,9 @@ func (a *Agent) Status() Status {
 	a.mu.Unlock()
 	s.Counts, s.HostStandby = p.counts(), p.standby
 	s.Calls = a.cfg.Metrics.Writer.Calls()
-	var known plan.Known
+	var known plan.Current
 	if writer != nil {
-		s.Zone, known = writer.Status(), writer.Known()
+		s.Zone, known = writer.Status(), writer.Current()
 	}
 	byID := make(map[string]*Container, len(p.containers))
 	for _, c := range p.containers {

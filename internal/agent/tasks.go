@@ -150,7 +150,7 @@ func (a *Agent) giveUpMark(c container.Container) {
 // inspect show the address of a task with a network interface of its own, and the ECS agent learns it a moment after the containers
 // start: it is asked at once, and until it knows. Meanwhile an address that the container has a record of is as good, since a task has
 // the same one for life.
-func (a *Agent) fillIn(known func() plan.Known, now time.Time) {
+func (a *Agent) fillIn(known func() plan.Current, now time.Time) {
 	asked := a.addressesAsked
 	a.addressesAsked = map[string]question{}
 	var written map[string]netip.Addr
@@ -178,7 +178,7 @@ func (a *Agent) fillIn(known func() plan.Known, now time.Time) {
 }
 
 // addressesIn returns the addresses of tasks' own network interfaces that records hold, by container ID.
-func addressesIn(known plan.Known) map[string]netip.Addr {
+func addressesIn(known plan.Current) map[string]netip.Addr {
 	found := map[string]netip.Addr{}
 	for key, e := range known {
 		id, ok := record.ParseSetID(key.SetID)

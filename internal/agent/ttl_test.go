@@ -16,7 +16,7 @@ func (w *world) journalled(records ...record.Record) {
 	w.t.Helper()
 	w.openJournal()
 	require.NoError(w.t, w.journal.Listed())
-	known := plan.Known{}
+	known := plan.Current{}
 	for _, r := range records {
 		w.zone.put(r)
 		known[r.Key()] = plan.Entry{Record: r}

@@ -11,7 +11,7 @@ import (
 // backoff spaces attempts at something on this host that fails.
 type backoff struct {
 	first, longest time.Duration
-	luck           func() float64 // in [0, 1)
+	jitter         func() float64 // in [0, 1)
 	failures       int
 }
 
@@ -19,14 +19,14 @@ type backoff struct {
 func (b *backoff) next() time.Duration {
 	wait := min(b.first<<min(b.failures, 16), b.longest)
 	b.failures++
-	return spread(wait, b.luck)
+	return spread(wait, b.jitter)
 }
 
 func (b *backoff) reset() { b.failures = 0 }
 
-// spread gives a time between half of d and d, as luck in [0, 1) will have it.
-func spread(d time.Duration, luck func() float64) time.Duration {
-	return d/2 + time.Duration(luck()*float64(d/2))
+// spread gives a time between half of d and d, as jitter in [0, 1) will have it.
+func spread(d time.Duration, jitter func() float64) time.Duration {
+	return d/2 + time.Duration(jitter()*float64(d/2))
 }
 
 // sleep waits for d or for the end of ctx.
@@ -42,7 +42,7 @@ func sleep(ctx context.Context, d time.Duration) {
 // Await tries until something that the agent needs is there: what is missing at boot may come later, in any order. It says
 // once, and then every minute, what is missing, and keeps the agent unready for that long. Its only error is ctx's.
 func Await(ctx context.Context, log *logrus.Entry, readiness *Readiness, part string, try func(context.Context) error) error {
-	wait := backoff{first: time.Second, longest: 15 * time.Second, luck: rand.Float64}
+	wait := backoff{first: time.Second, longest: 15 * time.Second, jitter: rand.Float64}
 	var said time.Time
 	for ctx.Err() == nil {
 		err := try(ctx)

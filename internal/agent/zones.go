@@ -32,7 +32,7 @@ func (a *Agent) leaveOtherZones(ctx context.Context, present string) error {
 
 // leave runs a writer that wants nothing in its zone. A zone that no longer exists has been left.
 func (a *Agent) leave(ctx context.Context, id string, writer *apply.Writer, run func(*apply.Writer, context.Context) error) error {
-	writer.Want(nil, time.Time{})
+	writer.SetDesired(nil, time.Time{})
 	err := run(writer, ctx)
 	if errors.Is(err, plan.ErrNoSuchZone) {
 		_ = a.cfg.Journal.SetRecords(id, nil)
@@ -56,10 +56,10 @@ var errLargeZone = fmt.Errorf("more than %d records, or records of more than %d 
 
 // listOnce lists the zone where the journal may lack records of this host, until that has worked once.
 func (a *Agent) listOnce(ctx context.Context, zone Zone, writer *apply.Writer) error {
-	wait := backoff{first: time.Minute, longest: time.Hour, luck: a.cfg.Luck}
+	wait := backoff{first: time.Minute, longest: time.Hour, jitter: a.cfg.Jitter}
 	for a.cfg.Journal.ListingDue() {
 		// Not in the first minutes, in which a host that starts has better things to ask for.
-		sleep(ctx, listWithin/4+time.Duration(a.cfg.Luck()*float64(listWithin*3/4)))
+		sleep(ctx, listWithin/4+time.Duration(a.cfg.Jitter()*float64(listWithin*3/4)))
 		if ctx.Err() != nil {
 			return nil
 		}

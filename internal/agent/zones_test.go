@@ -60,10 +60,10 @@ func TestLargeZoneIsNotListed(t *testing.T) {
 
 // Hosts that start together have better things to ask for in their first minutes, and do not list the zone together.
 func TestWhenTheZoneIsListed(t *testing.T) {
-	for luck, at := range map[float64]time.Duration{0: 150 * time.Second, 0.5: 375 * time.Second, 0.999: 10 * time.Minute} {
-		t.Run(fmt.Sprint(luck), func(t *testing.T) {
+	for jitter, at := range map[float64]time.Duration{0: 150 * time.Second, 0.5: 375 * time.Second, 0.999: 10 * time.Minute} {
+		t.Run(fmt.Sprint(jitter), func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				w.config.Luck = func() float64 { return luck }
+				w.config.Jitter = func() float64 { return jitter }
 				w.runUnlisted()
 				w.after(at - 2*time.Second)
 				assert.True(t, w.journal.ListingDue(), "before %s", at)

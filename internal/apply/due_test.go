@@ -14,7 +14,7 @@ import (
 // host with nothing to write was never ready.
 func TestProofIsDueAlsoAMomentLate(t *testing.T) {
 	w := New(Config{Proof: []plan.Change{{Action: plan.Delete, Record: record.Record{Name: "ip-10-0-0-1.example"}}}})
-	w.wishes = map[record.Key]Wish{}
+	w.wishes = map[record.Key]Desired{}
 	now := time.Unix(1_800_000_000, 0)
 	w.pace.sent(now)
 	w.pace.failed(now, accountBusy, 0.5)

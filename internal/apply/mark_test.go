@@ -55,26 +55,26 @@ func TestMarkIsNotKeptOnAHostThatGoesOnStandby(t *testing.T) {
 // The container ran anew before the mark was read: the sweeper judged the run before.
 func TestMarkOfAnEarlierRunIsNotKept(t *testing.T) {
 	web, db := srv("web", 1), srv("db", 1)
-	run2 := []apply.Wish{{Record: web, Run: "run 2"}, {Record: db, Run: "run 1"}}
+	run2 := []apply.Desired{{Record: web, Run: "run 2"}, {Record: db, Run: "run 1"}}
 	for name, scene := range map[string]func(z *zone, w writer){
 		"read back": func(z *zone, w writer) {
-			w.Want(run2, time.Now())
+			w.SetDesired(run2, time.Now())
 		},
 		"read back after a lost answer": func(z *zone, w writer) {
 			z.faults(lostRequest)
-			w.Want(run2, time.Now())
+			w.SetDesired(run2, time.Now())
 		},
 		"read back after a refusal": func(z *zone, w writer) {
 			z.set(func() { z.groupLatency = time.Second })
 			w.want(db) // which is refused, since the record is not as it is known
 			synctest.Wait()
-			w.Want(run2, time.Now())
+			w.SetDesired(run2, time.Now())
 		},
 		"the run begins while a change is on its way": func(z *zone, w writer) {
 			z.set(func() { z.latency = time.Second })
-			w.DoubtAll()
+			w.MarkAllUnconfirmed()
 			synctest.Wait()
-			w.Want(run2, time.Now())
+			w.SetDesired(run2, time.Now())
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,10 +113,10 @@ func TestMarkOnARecordThatLedElsewhereIsNotKept(t *testing.T) {
 func TestRecordIsWrittenForEachRun(t *testing.T) {
 	web := srv("web", 1)
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
-		w.Want([]apply.Wish{{Record: web, Run: "run 2"}}, time.Now())
+		w.SetDesired([]apply.Desired{{Record: web, Run: "run 2"}}, time.Now())
 		z.pass(time.Minute)
 		assert.Equal(t, 1, z.callCount())
-		w.Want([]apply.Wish{{Record: web, Run: "run 2"}}, time.Now())
+		w.SetDesired([]apply.Desired{{Record: web, Run: "run 2"}}, time.Now())
 		z.pass(time.Minute)
 		assert.Equal(t, 1, z.callCount())
 	}, web)

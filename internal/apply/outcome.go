@@ -30,34 +30,34 @@ const (
 // tell tells what has become of the host's SRV records, as far as Route 53 has confirmed it, since it was told last. A record
 // whose change may or may not have been made is not told of before that is known. The caller holds mu.
 func (w *Writer) tell() {
-	if w.cfg.Told == nil {
+	if w.cfg.OnOutcome == nil {
 		return
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(w.told), byKey) {
 		if _, ok := w.known[key]; !ok {
-			w.cfg.Told(Outcome{Kind: BecameAbsent, Record: w.told[key]})
+			w.cfg.OnOutcome(Outcome{Kind: BecameAbsent, Record: w.told[key]})
 			delete(w.told, key)
 		}
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(w.known), byKey) {
 		e := w.known[key]
-		if e.Doubt || key.Type != record.SRV {
+		if e.Unconfirmed || key.Type != record.SRV {
 			continue
 		}
 		before, there := w.told[key]
 		w.told[key] = e.Record
 		switch {
 		case e.Record.Weight > 0 && (!there || before.Weight == 0):
-			w.cfg.Told(Outcome{Kind: BecameServing, Record: e.Record})
+			w.cfg.OnOutcome(Outcome{Kind: BecameServing, Record: e.Record})
 		case e.Record.Weight == 0 && (!there || before.Weight > 0):
-			w.cfg.Told(Outcome{Kind: BecameStandby, Record: e.Record})
+			w.cfg.OnOutcome(Outcome{Kind: BecameStandby, Record: e.Record})
 		}
 	}
 }
 
 // assumeTold takes a record for told: what the journal or the zone has from before was told of by the agent that wrote it.
 func (w *Writer) assumeTold(e plan.Entry) {
-	if w.cfg.Told != nil && e.Record.Type == record.SRV && !e.Doubt {
+	if w.cfg.OnOutcome != nil && e.Record.Type == record.SRV && !e.Unconfirmed {
 		w.told[e.Record.Key()] = e.Record
 	}
 }

@@ -40,7 +40,7 @@ func TestOutcomesAreToldOnceTheyAreSo(t *testing.T) {
 		w.want(heavy)
 		z.pass(time.Minute)
 		assert.Empty(t, w.tellings(), "it serves as before")
-		w.DoubtAll()
+		w.MarkAllUnconfirmed()
 		z.pass(time.Minute)
 		assert.Empty(t, w.tellings(), "written once more")
 	}, web1)

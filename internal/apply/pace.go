@@ -71,15 +71,15 @@ func doubling(first, longest time.Duration, row int) time.Duration {
 
 // crowdedWait gives the wait while an account is busy, and has been for some time. From the second one on it is in the second half of
 // the interval: hosts have parted by then, and an early call is one more that is throttled.
-func crowdedWait(busyFor time.Duration, luck float64) time.Duration {
+func crowdedWait(busyFor time.Duration, jitter float64) time.Duration {
 	if busyFor < grid {
-		return part(firstCrowded, luck)
+		return part(firstCrowded, jitter)
 	}
 	half := min(leastCrowded+part(busyFor, crowdedPart), longestCrowded) / 2
-	return half + part(half, luck)
+	return half + part(half, jitter)
 }
 
-// part gives a part of a time, which luck in [0, 1) may decide.
+// part gives a part of a time, which jitter in [0, 1) may decide.
 func part(d time.Duration, of float64) time.Duration { return time.Duration(of * float64(d)) }
 
 // onGrid gives the first time from at on when the clock shows a multiple of grid.
@@ -212,8 +212,8 @@ func (p *pace) answered(now time.Time) {
 	p.hurry = true
 }
 
-// failed holds the next call back; luck is in [0, 1).
-func (p *pace) failed(now time.Time, why trouble, luck float64) {
+// failed holds the next call back; jitter is in [0, 1).
+func (p *pace) failed(now time.Time, why trouble, jitter float64) {
 	if now.Sub(p.lastFail) > remembered {
 		p.row, p.busy, p.busyOnce, p.turn = 0, time.Time{}, 0, 0
 	}
@@ -223,7 +223,7 @@ func (p *pace) failed(now time.Time, why trouble, luck float64) {
 		if p.busy.IsZero() {
 			p.busy = now
 		}
-		p.backoff = crowdedWait(p.busyFor(now), luck)
+		p.backoff = crowdedWait(p.busyFor(now), jitter)
 		if now.Sub(p.waiting) > patience {
 			p.backoff = part(p.backoff, impatientPart)
 		}
@@ -234,5 +234,5 @@ func (p *pace) failed(now time.Time, why trouble, luck float64) {
 	if why == zoneBusy {
 		interval = doubling(firstZoneBusy, longestZoneBusy, p.row)
 	}
-	p.backoff = part(interval, luck)
+	p.backoff = part(interval, jitter)
 }

@@ -564,6 +564,6 @@ func TestLongLists(t *testing.T) {
 		_, sizes = z.times()
 		assert.Equal(t, []int{1000, 200}, sizes[2:])
 		assert.Empty(t, z.content())
-		assert.Equal(t, plan.Known{}, z.saved)
+		assert.Equal(t, plan.Current{}, z.saved)
 	})
 }

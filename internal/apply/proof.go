@@ -35,9 +35,9 @@ type proof struct {
 }
 
 // confirmed reports whether a journal has a record that Route 53 has taken.
-func confirmed(known plan.Known) bool {
+func confirmed(known plan.Current) bool {
 	for _, e := range known {
-		if !e.Doubt {
+		if !e.Unconfirmed {
 			return true
 		}
 	}
@@ -157,5 +157,5 @@ func (w *Writer) disproved(start time.Time, refusal *plan.Refusal) {
 		}
 	}
 	w.proof.denied, w.proof.err = refusal, nil
-	w.proof.at = now.Add(time.Duration((0.75 + w.cfg.Luck()/2) * float64(wait)))
+	w.proof.at = now.Add(time.Duration((0.75 + w.cfg.Jitter()/2) * float64(wait)))
 }

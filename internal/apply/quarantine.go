@@ -75,23 +75,23 @@ func newQuarantine() quarantine {
 }
 
 // probe returns the probe of a cause, which may be a new one.
-func (q *quarantine) probe(c cause, now time.Time, luck float64) *probe {
+func (q *quarantine) probe(c cause, now time.Time, jitter float64) *probe {
 	p, ok := q.probes[c]
 	if !ok {
 		p = &probe{size: 1}
 		q.probes[c] = p
-		p.postpone(c, now, luck)
+		p.postpone(c, now, jitter)
 	}
 	return p
 }
 
 // postpone sets the time of the next try.
-func (p *probe) postpone(c cause, now time.Time, luck float64) {
+func (p *probe) postpone(c cause, now time.Time, jitter float64) {
 	if c.quota() {
 		p.waitForRoom(now)
 		return
 	}
-	p.due = now.Add(time.Duration((0.75 + luck/2) * float64(probeEvery)))
+	p.due = now.Add(time.Duration((0.75 + jitter/2) * float64(probeEvery)))
 }
 
 // waitForRoom sets the time of the next try of one change.

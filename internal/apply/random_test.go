@@ -47,7 +47,7 @@ func (c chaos) play() {
 	for range 120 {
 		switch c.rand.IntN(8) {
 		case 0, 1, 2:
-			c.writer.Want(c.wishes(12, fmt.Sprint("run ", c.rand.IntN(2))), time.Now())
+			c.writer.SetDesired(c.wishes(12, fmt.Sprint("run ", c.rand.IntN(2))), time.Now())
 		case 3:
 			c.edit()
 		case 4:
@@ -57,7 +57,7 @@ func (c chaos) play() {
 		case 5:
 			switch c.rand.IntN(4) {
 			case 0:
-				c.writer.DoubtAll()
+				c.writer.MarkAllUnconfirmed()
 			case 1:
 				c.writer.Adopt(z.content())
 			}
@@ -82,16 +82,16 @@ func (c chaos) play() {
 		}
 	})
 	final := c.wishes(3, "last run but one")
-	c.writer.Want(final, time.Now())
+	c.writer.SetDesired(final, time.Now())
 	z.pass(6 * time.Hour) // time for what is in quarantine, and to read every name
 	for i := range final {
 		final[i].Run = "last run" // and so no mark of the sweeper's holds any more
 	}
-	c.writer.Want(final, time.Now())
+	c.writer.SetDesired(final, time.Now())
 	z.pass(time.Minute)
 
 	want := slices.Collect(maps.Values(hers))
-	own := plan.Known{}
+	own := plan.Current{}
 	for _, wish := range final {
 		r := wish.Record
 		r.TTL = ttls[r.Name]
@@ -114,7 +114,7 @@ func (c chaos) fault() (error, bool) {
 }
 
 // wishes gives some records, up to so many of a name.
-func (c chaos) wishes(of int, run string) (wishes []apply.Wish) {
+func (c chaos) wishes(of int, run string) (wishes []apply.Desired) {
 	for _, name := range []string{"web", "api", "db"} {
 		for n := range of {
 			if c.one(3) {
@@ -124,7 +124,7 @@ func (c chaos) wishes(of int, run string) (wishes []apply.Wish) {
 			if c.one(4) {
 				r.Weight = 0
 			}
-			wishes = append(wishes, apply.Wish{Record: r, Run: run})
+			wishes = append(wishes, apply.Desired{Record: r, Run: run})
 		}
 	}
 	return wishes

@@ -97,7 +97,7 @@ func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan
 func (w *Writer) postpone(causes map[cause]int) {
 	for c := range causes {
 		if p, ok := w.quarantine.probes[c]; ok {
-			p.postpone(c, time.Now(), w.cfg.Luck())
+			p.postpone(c, time.Now(), w.cfg.Jitter())
 		}
 	}
 }
@@ -245,7 +245,7 @@ func (w *Writer) presume(c plan.Change, reason plan.Reason, message string) {
 
 // say says once that a change is in quarantine. The caller holds mu.
 func (w *Writer) say(c plan.Change, reason plan.Reason, message string, fresh bool) {
-	w.quarantine.probe(causeOf(reason, groupOf(c.Record)), time.Now(), w.cfg.Luck())
+	w.quarantine.probe(causeOf(reason, groupOf(c.Record)), time.Now(), w.cfg.Jitter())
 	if !fresh {
 		return
 	}
@@ -253,8 +253,8 @@ func (w *Writer) say(c plan.Change, reason plan.Reason, message string, fresh bo
 		"action": c.Action, "name": c.Record.Name, "type": c.Record.Type, "set_id": c.Record.SetID,
 		"reason": reason, "message": message, "advice": adviceOn(c, reason, message),
 	}).Error("Route 53 refuses a change, the others go on")
-	if w.cfg.Told != nil && c.Record.Type == record.SRV {
-		w.cfg.Told(Outcome{Kind: WasRefused, Record: c.Record, Message: message})
+	if w.cfg.OnOutcome != nil && c.Record.Type == record.SRV {
+		w.cfg.OnOutcome(Outcome{Kind: WasRefused, Record: c.Record, Message: message})
 	}
 }
 

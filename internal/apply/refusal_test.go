@@ -305,7 +305,7 @@ func TestNameFullOfWhatWasThere(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.remove(srv("web", 1))
 		z.put(others("web", 100)...)
-		w.DoubtAll()
+		w.MarkAllUnconfirmed()
 		w.want(srv("web", 1), srv("api", 1), srv("api", 2))
 		z.pass(time.Second)
 		assert.Contains(t, z.content(), srv("api", 2))
@@ -757,8 +757,8 @@ func TestAlreadyExists(t *testing.T) {
 func TestInDoubtSinceAnEarlierLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := newZone(t, srv("web", 1))
-		w := newWriter(z, plan.Known{
-			srv("web", 1).Key(): {Record: srv("web", 1), Doubt: true}, srv("web", 2).Key(): {Record: srv("web", 2), Doubt: true},
+		w := newWriter(z, plan.Current{
+			srv("web", 1).Key(): {Record: srv("web", 1), Unconfirmed: true}, srv("web", 2).Key(): {Record: srv("web", 2), Unconfirmed: true},
 		}, 0)
 		w.want(many("web", 4)...)
 		require.NoError(t, w.Settle(t.Context()))

@@ -35,7 +35,7 @@ func (w *Writer) covered(batch []plan.Change, now time.Time) (part []plan.Change
 		}
 		w.ahead = append(w.ahead, c)
 		written[containerOf(c)] = true
-		missing = missing || have.Record != c.Record || !have.Doubt
+		missing = missing || have.Record != c.Record || !have.Unconfirmed
 	}
 	if !missing {
 		w.saveSince = time.Time{}
@@ -71,7 +71,7 @@ func containerOf(c plan.Change) string {
 
 // attempt is how a record is known that a call may have written. The caller holds mu.
 func (w *Writer) attempt(c plan.Change) plan.Entry {
-	return plan.Entry{Record: c.Record, Doubt: true, Run: w.wishes[c.Record.Key()].Run}
+	return plan.Entry{Record: c.Record, Unconfirmed: true, Run: w.wishes[c.Record.Key()].Run}
 }
 
 // saveSoon has what is known saved beside the loop.
@@ -108,10 +108,10 @@ func (w *Writer) save() {
 	for _, c := range w.ahead {
 		known[c.Record.Key()] = w.attempt(c)
 	}
-	both := plan.Known{} // which is on disk all the while
+	both := plan.Current{} // which is on disk all the while
 	for key, e := range w.saved {
 		if next, ok := known[key]; ok && next.Record == e.Record {
-			e.Doubt = e.Doubt && next.Doubt
+			e.Unconfirmed = e.Unconfirmed && next.Unconfirmed
 			both[key] = e
 		}
 	}

@@ -25,14 +25,14 @@ func onSlowDisk(t *testing.T, scene func(t *testing.T, z *zone, w *apply.Writer)
 		z.saved = known(has...)
 		log, _ := logtest.NewNullLogger()
 		w := apply.New(apply.Config{
-			Zone: z, Known: known(has...), Owns: owns,
-			Save: func(k plan.Known) error {
+			Zone: z, Current: known(has...), Owns: owns,
+			Save: func(k plan.Current) error {
 				time.Sleep(5 * time.Second)
 				return z.save(k)
 			},
 			Log: logrus.NewEntry(log), Metrics: apply.NewMetrics(prometheus.NewRegistry()),
 		})
-		w.Want(wish(has...), time.Time{})
+		w.SetDesired(wish(has...), time.Time{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- w.Run(ctx) }()
@@ -47,11 +47,11 @@ func onSlowDisk(t *testing.T, scene func(t *testing.T, z *zone, w *apply.Writer)
 // A container was asked to stop, and its record stayed for as long as a sync of the disk took.
 func TestRemovalDoesNotWaitForTheDisk(t *testing.T) {
 	onSlowDisk(t, func(t *testing.T, z *zone, w *apply.Writer) {
-		w.Want(wish(srv("web", 2), srv("web", 3)), time.Now())
+		w.SetDesired(wish(srv("web", 2), srv("web", 3)), time.Now())
 		z.pass(0)
 		assert.Equal(t, []record.Record{srv("web", 2), srv("web", 3)}, z.content())
 		z.pass(time.Second) // the disk is at it
-		w.Want(wish(srv("web", 3)), time.Now())
+		w.SetDesired(wish(srv("web", 3)), time.Now())
 		z.pass(time.Second)
 		assert.Equal(t, []record.Record{srv("web", 3)}, z.content())
 		z.pass(10 * time.Second)
@@ -60,13 +60,13 @@ func TestRemovalDoesNotWaitForTheDisk(t *testing.T) {
 
 func TestRemovalDoesNotWaitForWhatTheDiskHasToTakeFirst(t *testing.T) {
 	onSlowDisk(t, func(t *testing.T, z *zone, w *apply.Writer) {
-		w.Want(wish(srv("web", 1), srv("web", 2), srv("web", 3)), time.Now())
+		w.SetDesired(wish(srv("web", 1), srv("web", 2), srv("web", 3)), time.Now())
 		z.pass(time.Second)
 		assert.Equal(t, []record.Record{srv("web", 1), srv("web", 2)}, z.content(), "not before it is in the journal")
-		w.Want(wish(srv("web", 2), srv("web", 3)), time.Now())
+		w.SetDesired(wish(srv("web", 2), srv("web", 3)), time.Now())
 		z.pass(time.Second / 2)
 		assert.Equal(t, []record.Record{srv("web", 2)}, z.content())
-		w.Want(wish(srv("web", 3)), time.Now())
+		w.SetDesired(wish(srv("web", 3)), time.Now())
 		z.pass(time.Second)
 		assert.Empty(t, z.content())
 		z.pass(10 * time.Second)
@@ -79,7 +79,7 @@ func TestRemovalDoesNotWaitForWhatTheDiskHasToTakeFirst(t *testing.T) {
 func TestReplacementWaitsForTheDiskAsAWhole(t *testing.T) {
 	old, renamed := srv("web", 1), srv("api", 1)
 	onSlowDisk(t, func(t *testing.T, z *zone, w *apply.Writer) {
-		w.Want(wish(renamed), time.Now())
+		w.SetDesired(wish(renamed), time.Now())
 		z.pass(time.Second)
 		assert.Equal(t, []record.Record{old}, z.content())
 		z.pass(10 * time.Second)
@@ -92,9 +92,9 @@ func TestReplacementWaitsForTheDiskAsAWhole(t *testing.T) {
 // What the disk was to take first is not wanted any more: neither the zone nor the journal has it in the end.
 func TestWishThatEndsWhileTheDiskIsAtIt(t *testing.T) {
 	onSlowDisk(t, func(t *testing.T, z *zone, w *apply.Writer) {
-		w.Want(wish(srv("web", 1), srv("web", 2)), time.Now())
+		w.SetDesired(wish(srv("web", 1), srv("web", 2)), time.Now())
 		z.pass(time.Second)
-		w.Want(wish(srv("web", 1)), time.Now())
+		w.SetDesired(wish(srv("web", 1)), time.Now())
 		z.pass(time.Minute)
 		assert.Empty(t, z.calls)
 		assert.Equal(t, known(srv("web", 1)), z.saved)
@@ -105,7 +105,7 @@ func TestWishThatEndsWhileTheDiskIsAtIt(t *testing.T) {
 func TestWhatIsTriedAgainIsInTheJournalAnew(t *testing.T) {
 	onSlowDisk(t, func(t *testing.T, z *zone, w *apply.Writer) {
 		z.faults(throttled)
-		w.Want(wish(srv("web", 1), srv("web", 2)), time.Now())
+		w.SetDesired(wish(srv("web", 1), srv("web", 2)), time.Now())
 		z.pass(time.Minute)
 		if assert.Len(t, z.calls, 2) {
 			assert.GreaterOrEqual(t, z.calls[1].at-z.calls[0].at, 5*time.Second, "a write is under way that lacks it")
@@ -120,7 +120,7 @@ func TestRemovalUnderWayIsInDoubt(t *testing.T) {
 		w.want()
 		z.pass(at(500))
 		z.set(func() {
-			assert.Equal(t, plan.Known{srv("web", 1).Key(): {Record: srv("web", 1), Doubt: true, Run: "run 1"}}, z.saved)
+			assert.Equal(t, plan.Current{srv("web", 1).Key(): {Record: srv("web", 1), Unconfirmed: true, Run: "run 1"}}, z.saved)
 		})
 	}, srv("web", 1))
 }

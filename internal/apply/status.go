@@ -80,7 +80,7 @@ func (w *Writer) LastCall() (applied time.Time, err error) {
 }
 
 // Known gives what the host believes to have in the zone.
-func (w *Writer) Known() plan.Known {
+func (w *Writer) Current() plan.Current {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.known)

@@ -21,7 +21,7 @@ func TestAskedWhileItWorks(t *testing.T) {
 			"status":    func() { _ = w.Status() },
 			"last call": func() { _, _ = w.LastCall() },
 			"denied":    func() { _ = w.Denied() },
-			"known":     func() { _ = w.Known() },
+			"known":     func() { _ = w.Current() },
 			"busy":      func() { _ = w.Busy() },
 			"calls":     func() { _ = w.metrics.Calls() },
 			"adopt":     func() { w.Adopt(z.content()) },

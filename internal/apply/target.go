@@ -30,7 +30,7 @@ func targetOf(r record.Record) string {
 }
 
 // addressesOf returns the A records that are wanted, by name: containers of one task have one each.
-func addressesOf(wishes map[record.Key]Wish) map[string][]record.Record {
+func addressesOf(wishes map[record.Key]Desired) map[string][]record.Record {
 	addresses := map[string][]record.Record{}
 	for key, wish := range wishes {
 		if key.Type == record.A {
@@ -54,7 +54,7 @@ func (w *Writer) needs(srv record.Record) (name string, ok bool) {
 func (w *Writer) confirmed(name string) bool {
 	return slices.ContainsFunc(w.addresses[name], func(a record.Record) bool {
 		have, ok := w.known[a.Key()]
-		return ok && !have.Doubt && have.Record.Value == a.Value
+		return ok && !have.Unconfirmed && have.Record.Value == a.Value
 	})
 }
 
@@ -95,7 +95,7 @@ func (w *Writer) misleads(srv record.Record) bool {
 // present reports whether an SRV record is in the zone and points to a name. The caller holds mu.
 func (w *Writer) present(key record.Key, name string) bool {
 	have, there := w.known[key]
-	return there && !have.Doubt && targetOf(have.Record) == name
+	return there && !have.Unconfirmed && targetOf(have.Record) == name
 }
 
 // domain returns a name without its first label.
@@ -177,8 +177,8 @@ func (w *Writer) sayWaiting() {
 		w.cfg.Log.WithFields(logrus.Fields{
 			"name": srv.Name, "set_id": srv.SetID, "target": targetOf(srv), "reason": by.reason, "message": by.message,
 		}).Warn("Route 53 refuses the A record that an SRV record points to; the SRV record waits for it")
-		if w.cfg.Told != nil {
-			w.cfg.Told(Outcome{Kind: WasRefused, Record: srv, Message: by.message})
+		if w.cfg.OnOutcome != nil {
+			w.cfg.OnOutcome(Outcome{Kind: WasRefused, Record: srv, Message: by.message})
 		}
 	}
 }

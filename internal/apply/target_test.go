@@ -160,7 +160,7 @@ func TestAddressIsTakenByACNAME(t *testing.T) {
 		}
 		z.set(func() {
 			z.fault = func() (error, bool) {
-				if z.saved[host.Key()].Doubt {
+				if z.saved[host.Key()].Unconfirmed {
 					return refusal, false
 				}
 				return nil, true

@@ -30,20 +30,20 @@ type verification struct {
 }
 
 // next gives the time of the next reading, the zero time where there is none.
-func (v *verification) next(now time.Time, every time.Duration, luck func() float64) time.Time {
+func (v *verification) next(now time.Time, every time.Duration, jitter func() float64) time.Time {
 	if every == 0 {
 		return time.Time{}
 	}
 	if v.at.IsZero() {
-		v.schedule(now, every, luck)
+		v.schedule(now, every, jitter)
 	}
 	return earliest(v.at, v.extra)
 }
 
 // schedule sets the next reading: spread by a quarter either way, so that hosts that started together part, and twice as
 // late for each time it was throttled.
-func (v *verification) schedule(now time.Time, every time.Duration, luck func() float64) {
-	wait := time.Duration((0.75 + luck()/2) * float64(every))
+func (v *verification) schedule(now time.Time, every time.Duration, jitter func() float64) {
+	wait := time.Duration((0.75 + jitter()/2) * float64(every))
 	v.at = now.Add(wait << min(v.slow, 6))
 }
 
@@ -113,7 +113,7 @@ func (w *Writer) verify(ctx context.Context) {
 	groups, address := w.groups()
 	if len(groups) == 0 {
 		v.extra, v.doubted = time.Time{}, false
-		v.schedule(now, w.cfg.VerifyEvery, w.cfg.Luck)
+		v.schedule(now, w.cfg.VerifyEvery, w.cfg.Jitter)
 		w.mu.Unlock()
 		return
 	}
@@ -153,14 +153,14 @@ func (w *Writer) verify(ctx context.Context) {
 	case !v.tried && !complete && !outOfTurn: // once, to find out whether one page holds all
 		v.tried, v.at = true, now
 	case !outOfTurn || !v.at.After(now):
-		v.schedule(now, w.cfg.VerifyEvery, w.cfg.Luck)
+		v.schedule(now, w.cfg.VerifyEvery, w.cfg.Jitter)
 	}
 }
 
 // unverified notes that a reading has failed. The caller holds mu.
 func (w *Writer) unverified(first group, outOfTurn bool, err error) {
 	v := &w.verification
-	v.schedule(time.Now(), w.cfg.VerifyEvery, w.cfg.Luck)
+	v.schedule(time.Now(), w.cfg.VerifyEvery, w.cfg.Jitter)
 	if outOfTurn {
 		v.extra = time.Now().Add(w.cfg.VerifyEvery / 15 << min(v.slow, 6))
 	}

@@ -130,7 +130,7 @@ func TestAddressThatDNSDoesNotKnow(t *testing.T) {
 // A pass of the sweeper that began while the host was down may remove its records after it is back.
 func TestAddressIsReadAgainAfterTheHostIsBack(t *testing.T) {
 	running(t, time.Hour, func(t *testing.T, z *zone, w writer) {
-		w.DoubtAll()
+		w.MarkAllUnconfirmed()
 		z.pass(3 * time.Minute)
 		z.remove(hostAddress())
 		z.pass(3*time.Minute + time.Second)
@@ -209,10 +209,10 @@ func TestSweepersMarkIsKept(t *testing.T) {
 		z.pass(20 * time.Minute)
 		assert.Zero(t, z.callCount())
 		assert.Empty(t, w.messages(), "nothing is mended")
-		assert.Equal(t, plan.Known{web.Key(): {Record: marked(web), Run: "run 1"}}, z.saved)
+		assert.Equal(t, plan.Current{web.Key(): {Record: marked(web), Run: "run 1"}}, z.saved)
 		z.pass(2 * time.Hour)
 
-		w.DoubtAll()
+		w.MarkAllUnconfirmed()
 		z.pass(time.Minute)
 		assert.Equal(t, []record.Record{marked(web)}, z.content(), "written again as it is, and kept")
 		assert.Equal(t, 1, z.callCount())
@@ -221,7 +221,7 @@ func TestSweepersMarkIsKept(t *testing.T) {
 		z.pass(time.Hour)
 		assert.Contains(t, z.content(), marked(web))
 
-		w.Want([]apply.Wish{{Record: web, Run: "run 2"}, {Record: srv("api", 1), Run: "run 1"}}, time.Now())
+		w.SetDesired([]apply.Desired{{Record: web, Run: "run 2"}, {Record: srv("api", 1), Run: "run 1"}}, time.Now())
 		z.pass(0)
 		assert.Equal(t, sorted([]record.Record{web, srv("api", 1)}), z.content())
 	}, web)

@@ -35,8 +35,8 @@ type Zone interface {
 	Page(ctx context.Context, name string, t record.Type) (found []record.Record, covers func(string, record.Type) bool, err error)
 }
 
-// Wish is a record that should be in the zone.
-type Wish struct {
+// Desired is a record that should be in the zone.
+type Desired struct {
 	Record record.Record
 	// Run names the present run and health of the container that the record is for: a record that was written for it is left
 	// on standby if the sweeper has put it there since.
@@ -45,26 +45,26 @@ type Wish struct {
 	IfKnown bool
 }
 
-// Config is what a Writer works with. All of it is needed but VerifyEvery and Luck.
+// Config is what a Writer works with. All of it is needed but VerifyEvery and Jitter.
 type Config struct {
-	Zone  Zone
-	Known plan.Known // what the host has in the zone, from the journal
+	Zone    Zone
+	Current plan.Current // what the host has in the zone, from the journal
 	// Save keeps what is known on disk. It is called before each call that creates or changes, with what the call is about to
 	// write, and after each; by one goroutine at a time. Where it fails the writer goes on: that the journal is behind is told
 	// by the journal.
-	Save func(plan.Known) error
+	Save func(plan.Current) error
 	// Owns says whether a record found in the zone is this host's.
 	Owns        func(record.Record) bool
 	VerifyEvery time.Duration // between two readings of own records; 0: none
 	// Proof is a batch that changes nothing, the removal of records that do not exist. It is sent to find out whether this host may
 	// change the zone where nothing else tells. Nil: none is sent.
 	Proof []plan.Change
-	// Luck gives random numbers in [0, 1), by which hosts that failed together part; nil: rand.Float64.
-	Luck func() float64
-	// Told is called with each Outcome, in their order. It must be quick and not call the Writer. Nil: nobody is told.
-	Told    func(Outcome)
-	Log     *logrus.Entry
-	Metrics *Metrics
+	// Jitter gives random numbers in [0, 1), by which hosts that failed together part; nil: rand.Float64.
+	Jitter func() float64
+	// OnOutcome is called with each Outcome, in their order. It must be quick and not call the Writer. Nil: nobody is told.
+	OnOutcome func(Outcome)
+	Log       *logrus.Entry
+	Metrics   *Metrics
 }
 
 // Writer keeps one zone in step. Its methods may be called from several goroutines; Run and Settle exclude each other.
@@ -76,13 +76,13 @@ type Writer struct {
 	saving sync.Mutex // taken before mu: what is known is saved in the order in which it came about
 
 	mu         sync.Mutex
-	known      plan.Known
-	saved      plan.Known          // as it was last saved
-	ahead      []plan.Change       // what the next call is about to make, and is to be saved first
-	saveSince  time.Time           // since when a call waits for that; zero: none does
-	wishes     map[record.Key]Wish // nil until they are known
-	since      time.Time           // when the oldest event not yet applied came
-	ttls       map[group]int64     // TTLs that other hosts' records force on a name
+	known      plan.Current
+	saved      plan.Current           // as it was last saved
+	ahead      []plan.Change          // what the next call is about to make, and is to be saved first
+	saveSince  time.Time              // since when a call waits for that; zero: none does
+	wishes     map[record.Key]Desired // nil until they are known
+	since      time.Time              // when the oldest event not yet applied came
+	ttls       map[group]int64        // TTLs that other hosts' records force on a name
 	quarantine quarantine
 	pace       pace
 	addresses  map[string][]record.Record // the A records wanted, by name
@@ -114,12 +114,12 @@ func groupOf(r record.Record) group { return group{r.Name, r.Type} }
 
 // New gives a Writer that changes nothing until it is told what is wanted, which may be nothing.
 func New(cfg Config) *Writer {
-	if cfg.Luck == nil {
-		cfg.Luck = rand.Float64
+	if cfg.Jitter == nil {
+		cfg.Jitter = rand.Float64
 	}
-	known := maps.Clone(cfg.Known)
+	known := maps.Clone(cfg.Current)
 	if known == nil {
-		known = plan.Known{}
+		known = plan.Current{}
 	}
 	w := &Writer{
 		cfg: cfg, wake: make(chan struct{}, 1), unsaved: make(chan struct{}, 1),
@@ -134,16 +134,16 @@ func New(cfg Config) *Writer {
 	return w
 }
 
-// Want replaces what should be in the zone. since is when the event came that brought the wishes about; the zero time where
+// SetDesired replaces what should be in the zone. since is when the event came that brought the wishes about; the zero time where
 // there was none.
-func (w *Writer) Want(wishes []Wish, since time.Time) {
+func (w *Writer) SetDesired(wishes []Desired, since time.Time) {
 	w.mu.Lock()
-	w.wishes = make(map[record.Key]Wish, len(wishes))
+	w.wishes = make(map[record.Key]Desired, len(wishes))
 	for _, wish := range wishes {
 		key := wish.Record.Key()
 		w.wishes[key] = wish
 		if e, ok := w.known[key]; ok && outrun(e, wish) {
-			e.Doubt = true
+			e.Unconfirmed = true
 			w.known[key] = e
 		}
 	}
@@ -176,12 +176,12 @@ func (w *Writer) Adopt(found []record.Record) (adopted int) {
 	return adopted
 }
 
-// DoubtAll makes the writer write everything wanted once more: after the host has slept or started anew, when others may
+// MarkAllUnconfirmed makes the writer write everything wanted once more: after the host has slept or started anew, when others may
 // have taken it for gone.
-func (w *Writer) DoubtAll() {
+func (w *Writer) MarkAllUnconfirmed() {
 	w.mu.Lock()
 	for key, e := range w.known {
-		e.Doubt = true
+		e.Unconfirmed = true
 		w.known[key] = e
 	}
 	w.verification.extra = time.Now().Add(resettled)
@@ -232,7 +232,7 @@ func (w *Writer) loop(ctx context.Context, once bool) error {
 		if len(batch) == 0 {
 			proveAt = w.proveAt(now)
 		}
-		verifyAt := w.verification.next(now, w.cfg.VerifyEvery, w.cfg.Luck)
+		verifyAt := w.verification.next(now, w.cfg.VerifyEvery, w.cfg.Jitter)
 		w.busySince = now
 		w.mu.Unlock()
 		switch {
@@ -344,14 +344,14 @@ func (w *Writer) desired() []record.Record {
 // keepsMark reports whether the sweeper's mark stays on a record. It belongs to what the sweeper judged: that run of the
 // container, at that address and port. On a record that is to be on standby anyway it does not stay, or the sweeper would
 // restore it.
-func keepsMark(have plan.Entry, wish Wish) bool {
+func keepsMark(have plan.Entry, wish Desired) bool {
 	return have.Record.Marked() && have.Run != "" && have.Run == wish.Run && wish.Record.Weight > 0 &&
 		have.Record.SameTarget(wish.Record)
 }
 
 // outrun reports whether a record was written for an earlier run of its container and would not change for the present one.
 // It is written once more then: the sweeper may have marked it for the earlier run, and a mark found later is for this one.
-func outrun(have plan.Entry, wish Wish) bool {
+func outrun(have plan.Entry, wish Desired) bool {
 	return have.Run != "" && wish.Run != "" && have.Run != wish.Run && wish.Record.Type == record.SRV && wish.Record.Weight > 0
 }
 
@@ -370,7 +370,7 @@ func (w *Writer) begin(batch []plan.Change) (before map[record.Key]plan.Entry, s
 		case c.Action != plan.Delete:
 			w.known[key] = w.attempt(c)
 		case ok: // a host that dies before the answer does not know whether it is there; the call does not wait for the disk
-			have.Doubt = true
+			have.Unconfirmed = true
 			w.known[key] = have
 			w.saveSoon()
 		}
@@ -445,7 +445,7 @@ func (w *Writer) applied(batch []plan.Change, since time.Time) {
 			w.quarantine.removed(groupOf(c.Record), now)
 		} else {
 			e := plan.Entry{Record: c.Record, Run: w.known[key].Run}
-			e.Doubt = outrun(e, w.wishes[key])
+			e.Unconfirmed = outrun(e, w.wishes[key])
 			w.known[key] = e
 		}
 		w.cfg.Metrics.applied(c)
@@ -483,7 +483,7 @@ func (w *Writer) restore(batch []plan.Change, before map[record.Key]plan.Entry) 
 func (w *Writer) doubt(batch []plan.Change) {
 	for _, c := range batch {
 		if e, ok := w.known[c.Record.Key()]; ok {
-			e.Doubt = true
+			e.Unconfirmed = true
 			w.known[c.Record.Key()] = e
 		}
 	}
@@ -499,7 +499,7 @@ func (w *Writer) failed(err error, changes int) {
 	case errors.Is(err, plan.ErrThrottled):
 		why = accountBusy
 	}
-	w.pace.failed(now, why, w.cfg.Luck())
+	w.pace.failed(now, why, w.cfg.Jitter())
 	if now.Sub(w.loggedErr) > time.Minute || w.lastErr == nil && changes > 0 {
 		w.loggedErr = now
 		w.cfg.Log.WithError(err).WithField("changes", changes).Warn("Route 53 does not take changes, trying again")

@@ -46,9 +46,9 @@ func BenchmarkWriter(b *testing.B) {
 			zone := &instant{}
 			for b.Loop() {
 				w := apply.New(apply.Config{
-					Zone: zone, Known: has, Save: func(plan.Known) error { return nil }, Owns: owns, Log: logrus.NewEntry(logger), Metrics: metrics,
+					Zone: zone, Current: has, Save: func(plan.Current) error { return nil }, Owns: owns, Log: logrus.NewEntry(logger), Metrics: metrics,
 				})
-				w.Want(wishes, time.Time{})
+				w.SetDesired(wishes, time.Time{})
 				if err := w.Settle(b.Context()); err != nil {
 					b.Fatal(err)
 				}

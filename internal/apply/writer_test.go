@@ -94,7 +94,7 @@ func TestWithdrawnAfterALostAnswerAndThrottling(t *testing.T) {
 func TestDoubtAllIsOneCall(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.remove(srv("web", 1))
-		w.DoubtAll()
+		w.MarkAllUnconfirmed()
 		z.pass(time.Hour)
 		assert.Equal(t, []call{{at: 0, changes: []change{
 			upsert(srv("api", 1)), upsert(srv("web", 1)), upsert(srv("web", 2)),
@@ -128,14 +128,14 @@ func TestWishForWhatIsKnown(t *testing.T) {
 		old.Weight = 7
 		z := newZone(t, old)
 		w := newWriter(z, nil, 0)
-		wanted := apply.Wish{Record: srv("host", 1), IfKnown: true}
-		w.Want(append(wish(web1), wanted), time.Now())
+		wanted := apply.Desired{Record: srv("host", 1), IfKnown: true}
+		w.SetDesired(append(wish(web1), wanted), time.Now())
 		require.NoError(t, w.Settle(t.Context()))
 		assert.Equal(t, []change{create(web1)}, z.calls[0].changes, "not made where it is not known")
 		w.Adopt([]record.Record{old})
 		require.NoError(t, w.Settle(t.Context()))
 		assert.Equal(t, []change{upsert(srv("host", 1))}, z.calls[1].changes, "kept, and mended, once it is")
-		w.Want(wish(web1), time.Now())
+		w.SetDesired(wish(web1), time.Now())
 		time.Sleep(time.Minute)
 		require.NoError(t, w.Settle(t.Context()))
 		assert.Equal(t, []change{del(srv("host", 1))}, z.calls[2].changes)
@@ -162,9 +162,9 @@ func TestSavedBeforeAndAfter(t *testing.T) {
 		w.want(srv("web", 2))
 		go func() { assert.NoError(t, w.Settle(t.Context())) }()
 		z.pass(at(500))
-		assert.Equal(t, plan.Known{
-			srv("web", 1).Key(): {Record: srv("web", 1), Doubt: true, Run: "run 1"},
-			srv("web", 2).Key(): {Record: srv("web", 2), Doubt: true, Run: "run 1"},
+		assert.Equal(t, plan.Current{
+			srv("web", 1).Key(): {Record: srv("web", 1), Unconfirmed: true, Run: "run 1"},
+			srv("web", 2).Key(): {Record: srv("web", 2), Unconfirmed: true, Run: "run 1"},
 		}, z.saved)
 		z.pass(time.Second)
 		assert.Equal(t, known(srv("web", 2)), z.saved)
@@ -177,10 +177,10 @@ func TestUnsavedGoesOn(t *testing.T) {
 		z := newZone(t)
 		log, _ := logtest.NewNullLogger()
 		w := apply.New(apply.Config{
-			Zone: z, Save: func(k plan.Known) error { _ = z.save(k); return errors.New("disk full") }, Owns: owns,
+			Zone: z, Save: func(k plan.Current) error { _ = z.save(k); return errors.New("disk full") }, Owns: owns,
 			Log: logrus.NewEntry(log), Metrics: apply.NewMetrics(prometheus.NewRegistry()),
 		})
-		w.Want(wish(srv("web", 1)), time.Time{})
+		w.SetDesired(wish(srv("web", 1)), time.Time{})
 		require.NoError(t, w.Settle(t.Context()))
 		assert.Equal(t, []record.Record{srv("web", 1)}, z.content())
 	})
@@ -267,7 +267,7 @@ func TestEndDuringAHangingCall(t *testing.T) {
 		cancel()
 		assert.NoError(t, <-done)
 		assert.Less(t, time.Since(z.start), 10*time.Second)
-		assert.True(t, z.saved[srv("web", 1).Key()].Doubt)
+		assert.True(t, z.saved[srv("web", 1).Key()].Unconfirmed)
 	})
 }
 
@@ -275,7 +275,7 @@ func TestMetrics(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.set(func() { z.latency = 100 * time.Millisecond })
 		z.faults(throttled)
-		w.Want(wish(srv("web", 1)), time.Now().Add(-time.Second))
+		w.SetDesired(wish(srv("web", 1)), time.Now().Add(-time.Second))
 		z.pass(time.Minute)
 		assert.NoError(t, testutil.GatherAndCompare(w.registry, strings.NewReader(`
 			# HELP ecssd_changes_applied_total Record changes applied, by action and record type: CREATE, UPSERT, DELETE; SRV, A.

@@ -42,7 +42,7 @@ type zone struct {
 	stubborn     map[record.Key]bool      // a DELETE of it is refused as if it had other values
 	latency      time.Duration
 	fault        func() (err error, applied bool) // before a call; nil: none
-	saved        plan.Known
+	saved        plan.Current
 	calls        []call
 	told         []string  // outcomes, "registered i-1:…"
 	groups       []reading // calls of Group and Page
@@ -158,7 +158,7 @@ func (z *zone) checkCall(changes []plan.Change) {
 		assert.True(z.t, ok, "not in the journal before the call: %+v", c)
 		if c.Action != plan.Delete {
 			assert.Equal(z.t, c.Record, entry.Record, "in the journal with other values")
-			assert.True(z.t, entry.Doubt, "in the journal as if it were written")
+			assert.True(z.t, entry.Unconfirmed, "in the journal as if it were written")
 		}
 		if i > 0 {
 			assert.False(z.t, c.Action == plan.Delete && changes[i-1].Action != plan.Delete, "a removal after an addition")
@@ -315,7 +315,7 @@ func (z *zone) Page(ctx context.Context, name string, t record.Type) ([]record.R
 	return all, func(n string, of record.Type) bool { return place(n, of) >= place(name, t) && place(n, of) < next }, nil
 }
 
-func (z *zone) save(known plan.Known) error {
+func (z *zone) save(known plan.Current) error {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.saved = known
@@ -408,10 +408,10 @@ func marked(r record.Record) record.Record {
 	return r
 }
 
-func wish(records ...record.Record) []apply.Wish {
-	wishes := []apply.Wish{}
+func wish(records ...record.Record) []apply.Desired {
+	wishes := []apply.Desired{}
 	for _, r := range records {
-		wishes = append(wishes, apply.Wish{Record: r, Run: "run 1"})
+		wishes = append(wishes, apply.Desired{Record: r, Run: "run 1"})
 	}
 	return wishes
 }
@@ -423,8 +423,8 @@ func many(name string, n int) (records []record.Record) {
 	return records
 }
 
-func known(records ...record.Record) plan.Known {
-	k := plan.Known{}
+func known(records ...record.Record) plan.Current {
+	k := plan.Current{}
 	for _, r := range records {
 		k[r.Key()] = plan.Entry{Record: r, Run: "run 1"}
 	}
@@ -440,18 +440,18 @@ type writer struct {
 	metrics  *apply.Metrics
 }
 
-func newWriter(z *zone, has plan.Known, verifyEvery time.Duration) writer {
+func newWriter(z *zone, has plan.Current, verifyEvery time.Duration) writer {
 	log, hook := logtest.NewNullLogger()
 	registry := prometheus.NewRegistry()
 	metrics := apply.NewMetrics(registry)
 	z.saved = has
 	return writer{apply.New(apply.Config{
-		Zone: z, Known: has, Save: z.save, Owns: owns, VerifyEvery: verifyEvery, Log: logrus.NewEntry(log),
-		Metrics: metrics, Told: z.tell, Proof: z.proof,
+		Zone: z, Current: has, Save: z.save, Owns: owns, VerifyEvery: verifyEvery, Log: logrus.NewEntry(log),
+		Metrics: metrics, OnOutcome: z.tell, Proof: z.proof,
 	}), z, hook, registry, metrics}
 }
 
-func (w writer) want(records ...record.Record) { w.Want(wish(records...), time.Now()) }
+func (w writer) want(records ...record.Record) { w.SetDesired(wish(records...), time.Now()) }
 
 // messages gives how often each message was logged.
 func (w writer) messages() map[string]int {

@@ -76,7 +76,7 @@ func (d *doctor) anyRecord() (record.Record, bool) {
 	for _, known := range d.journal().zones {
 		for _, entry := range known {
 			r := entry.Record
-			if r.Type == record.SRV && r.Weight > 0 && !entry.Doubt && strings.HasSuffix(r.Name, "."+d.Zone) {
+			if r.Type == record.SRV && r.Weight > 0 && !entry.Unconfirmed && strings.HasSuffix(r.Name, "."+d.Zone) {
 				found = append(found, r)
 			}
 		}

@@ -101,7 +101,7 @@ func (d *doctor) lookAtStandby(ctx context.Context) Finding {
 // written is what the state directory holds.
 type written struct {
 	findings []Finding
-	zones    map[string]plan.Known // by hosted zone ID; nil where it could not be read
+	zones    map[string]plan.Current // by hosted zone ID; nil where it could not be read
 }
 
 // leastFree is the room below which a journal may not be written, in bytes.
@@ -188,7 +188,7 @@ func directory(path string, mode fs.FileMode, disk unix.Statfs_t) []Finding {
 }
 
 // foreign gives the host whose the records of a journal are, where that is not this one.
-func foreign(zones map[string]plan.Known, instance string) string {
+func foreign(zones map[string]plan.Current, instance string) string {
 	for _, known := range zones {
 		for key := range known {
 			id, ok := record.ParseSetID(key.SetID)

@@ -64,7 +64,7 @@ func (d *doctor) lookAtNames(ctx context.Context, zone *route53.Zone) ([]Finding
 }
 
 // ownNames gives the names that containers or the journal have, those first of which the journal lacks a record.
-func ownNames(zone, instance string, endpoints []endpoint.Endpoint, known plan.Known) []*ownName {
+func ownNames(zone, instance string, endpoints []endpoint.Endpoint, known plan.Current) []*ownName {
 	byName := map[string]*ownName{}
 	at := func(name string) *ownName {
 		if byName[name] == nil {
@@ -75,7 +75,7 @@ func ownNames(zone, instance string, endpoints []endpoint.Endpoint, known plan.K
 	for key, entry := range known {
 		if key.Type == record.SRV {
 			n := at(key.Name)
-			if !entry.Doubt {
+			if !entry.Unconfirmed {
 				n.known[key.SetID] = entry.Record
 			}
 		}

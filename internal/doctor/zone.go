@@ -85,7 +85,7 @@ func noSuchZone(check, id string) Finding {
 // noZone tells why no zone of the name will do.
 func (d *doctor) noZone(err error) Finding {
 	const check = "zone"
-	var unfit route53.Unfit
+	var unfit route53.ZoneError
 	switch {
 	case errors.As(err, &unfit):
 		return bad(check, Fail, "%s: %s", d.Zone, unfit.Why).mend("%s", unfit.Mend)

@@ -90,8 +90,8 @@ func New(config aws.Config, name string, registry prometheus.Registerer, log *lo
 	return b
 }
 
-// Tell has an event sent, or drops it where too many wait. It never waits.
-func (b *Bus) Tell(e Event) {
+// Send has an event sent, or drops it where too many wait. It never waits.
+func (b *Bus) Send(e Event) {
 	select {
 	case b.queue <- e:
 	default:

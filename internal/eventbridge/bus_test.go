@@ -83,7 +83,7 @@ func event(n int) eventbridge.Event {
 func TestEventsArriveInBatches(t *testing.T) {
 	s := newSite(t)
 	for n := range 25 {
-		s.bus.Tell(event(n))
+		s.bus.Send(event(n))
 	}
 	s.run(t)
 	require.Eventually(t, func() bool { return len(s.Put()) == 25 }, 10*time.Second, 10*time.Millisecond)
@@ -111,7 +111,7 @@ func TestEachKindHasItsDetailType(t *testing.T) {
 	for _, kind := range []string{"registered", "standby", "deregistered", "refused"} {
 		e := event(0)
 		e.Kind = kind
-		s.bus.Tell(e)
+		s.bus.Send(e)
 	}
 	s.run(t)
 	s.end()
@@ -127,24 +127,24 @@ func TestEachKindHasItsDetailType(t *testing.T) {
 func TestWhatWaitsIsSentAtTheEnd(t *testing.T) {
 	s := newSite(t)
 	s.run(t)
-	s.bus.Tell(event(1))
+	s.bus.Send(event(1))
 	s.end()
-	s.bus.Tell(event(2))
+	s.bus.Send(event(2))
 	assert.Len(t, s.Put(), 1)
 }
 
 func TestEventsThatCannotBeSentAreDroppedAndCounted(t *testing.T) {
 	s := newSite(t)
 	require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDeniedException", Status: 400, Operation: "events:PutEvents"}))
-	s.bus.Tell(event(1))
-	s.bus.Tell(event(2))
+	s.bus.Send(event(1))
+	s.bus.Send(event(2))
 	s.run(t)
 	require.Eventually(t, func() bool { return testutil.CollectAndCount(s.registry) == 2 && len(s.log.AllEntries()) == 1 }, 10*time.Second, 10*time.Millisecond)
 	s.counted(t, 0, 2)
 	assert.Contains(t, s.log.LastEntry().Data["error"].(error).Error(), "AccessDenied")
 
 	require.NoError(t, s.SetFaults())
-	s.bus.Tell(event(3))
+	s.bus.Send(event(3))
 	s.end()
 	assert.Len(t, s.Put(), 1, "what comes later is told")
 }
@@ -152,7 +152,7 @@ func TestEventsThatCannotBeSentAreDroppedAndCounted(t *testing.T) {
 func TestNobodyWaitsForTheBus(t *testing.T) {
 	s := newSite(t) // nothing is sent: Run has not begun
 	for n := range 1200 {
-		s.bus.Tell(event(n))
+		s.bus.Send(event(n))
 	}
 	s.counted(t, 0, 200)
 	assert.Len(t, s.log.AllEntries(), 1, "said once")

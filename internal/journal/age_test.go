@@ -18,15 +18,15 @@ func written(t *testing.T, dir string) {
 	t.Helper()
 	j := open(t, dir)
 	require.NoError(t, j.Listed())
-	require.NoError(t, j.SetRecords("Z1", plan.Known{srv("a").Key(): {Record: srv("a"), Run: "run 1"}}))
+	require.NoError(t, j.SetRecords("Z1", plan.Current{srv("a").Key(): {Record: srv("a"), Run: "run 1"}}))
 	require.NoError(t, j.Close())
 }
 
 // A journal that had come back with a snapshot of a disk, or that could not be written for a day, was believed to the letter: what
 // the host had written since stayed in DNS for good, and what was gone since was not written again.
 func TestOldJournalIsBelievedForRemovalsAlone(t *testing.T) {
-	confirmed := plan.Known{srv("a").Key(): {Record: srv("a"), Run: "run 1"}}
-	inDoubt := plan.Known{srv("a").Key(): {Record: srv("a"), Doubt: true}}
+	confirmed := plan.Current{srv("a").Key(): {Record: srv("a"), Run: "run 1"}}
+	inDoubt := plan.Current{srv("a").Key(): {Record: srv("a"), Unconfirmed: true}}
 	for name, test := range map[string]struct {
 		away time.Duration // on the clock
 		old  bool

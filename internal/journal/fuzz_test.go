@@ -29,8 +29,8 @@ func FuzzRoundTrip(f *testing.F) {
 		}
 		dir := t.TempDir()
 		j := open(t, dir)
-		entry := plan.Entry{Record: record.Record{Name: name, Type: record.SRV, SetID: id, TTL: ttl, Weight: weight, Value: value}, Doubt: doubt, Run: hold}
-		known := plan.Known{entry.Record.Key(): entry}
+		entry := plan.Entry{Record: record.Record{Name: name, Type: record.SRV, SetID: id, TTL: ttl, Weight: weight, Value: value}, Unconfirmed: doubt, Run: hold}
+		known := plan.Current{entry.Record.Key(): entry}
 		stops := []journal.Stop{{ContainerID: id, Run: time.Unix(at, 5).UTC(), At: time.Unix(at, 0).UTC()}}
 		j.SetStops(stops)
 		require.NoError(t, j.SetZoneID(zoneName, zone))

@@ -44,10 +44,10 @@ var ErrLocked = errors.New("another ecssd process is using it")
 
 // entry is one record of the host in the file: a plan.Entry and its zone.
 type entry struct {
-	Zone   string // hosted zone ID
-	Record record.Record
-	Doubt  bool   `json:",omitempty"`
-	Run    string `json:",omitempty"`
+	Zone        string // hosted zone ID
+	Record      record.Record
+	Unconfirmed bool   `json:"Doubt,omitempty"`
+	Run         string `json:",omitempty"`
 }
 
 // Stop is a container that was asked to stop.
@@ -84,7 +84,7 @@ type Journal struct {
 	writing sync.Mutex
 	mu      sync.Mutex
 	state   state
-	records map[string]plan.Known // by zone ID; each is replaced, never changed
+	records map[string]plan.Current // by zone ID; each is replaced, never changed
 	dirty   bool
 	err     error     // of the last attempt to write
 	began   time.Time // when the present attempt began; zero: there is none
@@ -119,7 +119,7 @@ func Open(dir, instance, boot string) (*Journal, error) {
 		found.ListingDue = true
 		for i := range found.Records {
 			// Nor is a mark of the sweeper's believed: it may have fallen since, and would be written again.
-			found.Records[i].Doubt, found.Records[i].Run = true, ""
+			found.Records[i].Unconfirmed, found.Records[i].Run = true, ""
 		}
 	}
 	if j.rebooted = found.Boot != boot && found.Boot != ""; j.rebooted {
@@ -175,19 +175,19 @@ func lockDir(dir string) (*os.File, error) {
 	return lock, nil
 }
 
-func byZone(entries []entry) map[string]plan.Known {
-	zones := map[string]plan.Known{}
+func byZone(entries []entry) map[string]plan.Current {
+	zones := map[string]plan.Current{}
 	for _, e := range entries {
 		if zones[e.Zone] == nil {
-			zones[e.Zone] = plan.Known{}
+			zones[e.Zone] = plan.Current{}
 		}
-		zones[e.Zone][e.Record.Key()] = plan.Entry{Record: e.Record, Doubt: e.Doubt, Run: e.Run}
+		zones[e.Zone][e.Record.Key()] = plan.Entry{Record: e.Record, Unconfirmed: e.Unconfirmed, Run: e.Run}
 	}
 	return zones
 }
 
 // Read gives the records of a journal by zone ID without opening it: for looking at what a running agent has written.
-func Read(dir string) (map[string]plan.Known, error) {
+func Read(dir string) (map[string]plan.Current, error) {
 	found, err := (&Journal{dir: dir}).read()
 	return byZone(found.Records), err
 }
@@ -326,14 +326,14 @@ func (j *Journal) ZonesWithRecords() []string {
 }
 
 // Records gives the host's records in a zone.
-func (j *Journal) Records(zone string) plan.Known {
+func (j *Journal) Records(zone string) plan.Current {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return maps.Clone(j.records[zone])
 }
 
 // SetRecords replaces the host's records in a zone. When it returns nil they are on disk.
-func (j *Journal) SetRecords(zone string, known plan.Known) error {
+func (j *Journal) SetRecords(zone string, known plan.Current) error {
 	j.mu.Lock()
 	if len(known) == 0 {
 		delete(j.records, zone)
@@ -428,11 +428,11 @@ func (j *Journal) writeAlone() error {
 	return err
 }
 
-func (j *Journal) replace(out state, records map[string]plan.Known) error {
+func (j *Journal) replace(out state, records map[string]plan.Current) error {
 	out.Records = []entry{}
 	for zone, known := range records {
 		for _, e := range known {
-			out.Records = append(out.Records, entry{Zone: zone, Record: e.Record, Doubt: e.Doubt, Run: e.Run})
+			out.Records = append(out.Records, entry{Zone: zone, Record: e.Record, Unconfirmed: e.Unconfirmed, Run: e.Run})
 		}
 	}
 	content, err := json.Marshal(out)

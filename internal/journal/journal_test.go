@@ -31,8 +31,8 @@ func srv(id string) record.Record {
 	}
 }
 
-func knownOf(records ...record.Record) plan.Known {
-	known := plan.Known{}
+func knownOf(records ...record.Record) plan.Current {
+	known := plan.Current{}
 	for _, r := range records {
 		known[r.Key()] = plan.Entry{Record: r}
 	}
@@ -70,8 +70,8 @@ func TestEverythingComesBack(t *testing.T) {
 	assert.NoError(t, j.Err())
 	assert.Nil(t, j.Records("Z1"))
 
-	one := plan.Known{
-		srv("a").Key(): {Record: srv("a"), Doubt: true},
+	one := plan.Current{
+		srv("a").Key(): {Record: srv("a"), Unconfirmed: true},
 		srv("b").Key(): {Record: srv("b"), Run: "run 7"},
 	}
 	two := knownOf(srv("c"))
@@ -93,7 +93,7 @@ func TestEverythingComesBack(t *testing.T) {
 	assert.False(t, j.ListingDue())
 	assert.Empty(t, j.Notice())
 
-	require.NoError(t, j.SetRecords("Z2", plan.Known{}))
+	require.NoError(t, j.SetRecords("Z2", plan.Current{}))
 	require.NoError(t, j.SetZoneID("example", ""))
 	require.NoError(t, j.Close())
 	j = open(t, dir)
@@ -111,7 +111,7 @@ func TestRecordsAreOnDiskWhenAccepted(t *testing.T) {
 	require.NoError(t, j.SetRecords("Z1", knownOf(srv("a"))))
 	read, err := journal.Read(dir)
 	require.NoError(t, err)
-	assert.Equal(t, map[string]plan.Known{"Z1": knownOf(srv("a"))}, read)
+	assert.Equal(t, map[string]plan.Current{"Z1": knownOf(srv("a"))}, read)
 }
 
 // The journal and its user must not share a map: the user goes on changing it.
@@ -451,7 +451,7 @@ func TestDiskFullAtStart(t *testing.T) {
 	require.NoError(t, j.Flush())
 	read, err := journal.Read(dir)
 	require.NoError(t, err)
-	assert.Equal(t, map[string]plan.Known{"Z1": knownOf(srv("a"))}, read)
+	assert.Equal(t, map[string]plan.Current{"Z1": knownOf(srv("a"))}, read)
 }
 
 func TestDirectoryInPlaceOfTheFile(t *testing.T) {
@@ -471,8 +471,8 @@ func TestReadersSeeWholeStates(t *testing.T) {
 	dir := t.TempDir()
 	j := open(t, dir)
 	defer j.Close()
-	state := func(n int) plan.Known {
-		known := plan.Known{}
+	state := func(n int) plan.Current {
+		known := plan.Current{}
 		for i := range 40 * (1 + n%2) {
 			r := srv(fmt.Sprint(i))
 			r.Weight = int64(n % 2)

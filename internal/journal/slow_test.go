@@ -32,7 +32,7 @@ func TestNobodyWaitsForADiskThatIsBusy(t *testing.T) {
 		t.Error("it waits")
 	}
 	written := make(chan error, 2)
-	go func() { written <- j.SetRecords("Z1", plan.Known{}) }()
+	go func() { written <- j.SetRecords("Z1", plan.Current{}) }()
 	go func() { written <- j.Flush() }()
 	select {
 	case <-written:

@@ -7,15 +7,15 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// Known is what a host believes to have in a zone.
-type Known map[record.Key]Entry
+// Current is what a host believes to have in a zone.
+type Current map[record.Key]Entry
 
-// Entry is one record of Known.
+// Entry is one record of Current.
 type Entry struct {
 	Record record.Record
-	// Doubt is set while the record may not be in the zone as it stands here: a call's outcome is unknown, or somebody else
+	// Unconfirmed is set while the record may not be in the zone as it stands here: a call's outcome is unknown, or somebody else
 	// may have removed it. It is written again where it is wanted.
-	Doubt bool
+	Unconfirmed bool
 	// Run is the run of the container that the record was last written for; empty where this is not known. A mark of the
 	// sweeper's that is found on the record is for that run, however late it is found.
 	Run string
@@ -26,7 +26,7 @@ type Entry struct {
 // was never written, or is known to be gone: it is a CREATE, which costs half of an UPSERT in Route 53's limits on a batch and
 // on changes a second. SRV records are removed before A records and written after them, so that wherever the changes are cut
 // into batches, no SRV record is in the zone without the A record that it points to.
-func Diff(known Known, desired []record.Record) []Change {
+func Diff(known Current, desired []record.Record) []Change {
 	var changes []Change
 	wanted := make(map[record.Key]bool, len(desired))
 	for _, want := range desired {
@@ -38,7 +38,7 @@ func Diff(known Known, desired []record.Record) []Change {
 		switch {
 		case !ok:
 			changes = append(changes, Change{Create, want})
-		case have.Doubt || !have.Record.Same(want):
+		case have.Unconfirmed || !have.Record.Same(want):
 			changes = append(changes, Change{Upsert, want})
 		}
 	}

@@ -17,7 +17,7 @@ func BenchmarkDiff(b *testing.B) {
 				Weight: 1, Value: fmt.Sprintf("1 1 %d ip-10-0-0-1.servicediscovery.internal", 32768+i),
 			}
 		}
-		have := plan.Known{}
+		have := plan.Current{}
 		var desired []record.Record
 		for i := range n {
 			have[of(i).Key()] = plan.Entry{Record: of(i)}

@@ -16,8 +16,8 @@ func srv(name, id string, weight int64) record.Record {
 	return record.Record{Name: name, Type: record.SRV, SetID: id, Weight: weight, Value: "1 1 80 host.example"}
 }
 
-func known(records ...record.Record) plan.Known {
-	k := plan.Known{}
+func known(records ...record.Record) plan.Current {
+	k := plan.Current{}
 	for _, r := range records {
 		k[r.Key()] = plan.Entry{Record: r}
 	}
@@ -34,9 +34,9 @@ func TestDiff(t *testing.T) {
 	rewritten.Value = "01 1 080 HOST.example."
 	moved := web1
 	moved.Value = "1 1 81 host.example"
-	doubted := plan.Known{web1.Key(): {Record: web1, Doubt: true}}
+	doubted := plan.Current{web1.Key(): {Record: web1, Unconfirmed: true}}
 	for name, test := range map[string]struct {
-		known   plan.Known
+		known   plan.Current
 		desired []record.Record
 		want    []plan.Change
 	}{
@@ -54,13 +54,13 @@ func TestDiff(t *testing.T) {
 		"in doubt and wanted":     {doubted, []record.Record{web1}, []plan.Change{{Action: plan.Upsert, Record: web1}}},
 		"in doubt and not wanted": {doubted, nil, []plan.Change{{Action: plan.Delete, Record: web1}}},
 		"hold makes no difference here": {
-			plan.Known{web1.Key(): {Record: web1, Run: "run"}}, []record.Record{web1}, nil,
+			plan.Current{web1.Key(): {Record: web1, Run: "run"}}, []record.Record{web1}, nil,
 		},
 		"wanted twice": {nil, []record.Record{web1, heavy}, []plan.Change{{Action: plan.Create, Record: web1}}},
 		"removals first, an address before what points to it and gone after it, then by name and identifier": {
-			plan.Known{
+			plan.Current{
 				web2.Key(): {Record: web2}, srv("zzz", "i-1:z", 1).Key(): {Record: srv("zzz", "i-1:z", 1)}, gone.Key(): {Record: gone},
-				srv("host", "i-1:x", 1).Key(): {Record: srv("host", "i-1:x", 1), Doubt: true},
+				srv("host", "i-1:x", 1).Key(): {Record: srv("host", "i-1:x", 1), Unconfirmed: true},
 			},
 			[]record.Record{web1, host, api, srv("host", "i-1:x", 1)},
 			[]plan.Change{
@@ -96,9 +96,9 @@ func anyRecord() *rapid.Generator[record.Record] {
 // Route 53 refuses a batch that changes one twice; and the order does not depend on chance.
 func TestDiffLeadsToDesired(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		have := plan.Known{}
+		have := plan.Current{}
 		for _, r := range rapid.SliceOfN(anyRecord(), 0, 12).Draw(t, "known") {
-			have[r.Key()] = plan.Entry{Record: r, Doubt: rapid.Bool().Draw(t, "doubt")}
+			have[r.Key()] = plan.Entry{Record: r, Unconfirmed: rapid.Bool().Draw(t, "doubt")}
 		}
 		desired := rapid.SliceOfNDistinct(anyRecord(), 0, 12, record.Record.Key).Draw(t, "desired")
 
@@ -109,7 +109,7 @@ func TestDiffLeadsToDesired(t *testing.T) {
 
 		zone := map[record.Key]record.Record{}
 		for key, e := range have {
-			if !e.Doubt { // what is in doubt is not there, at worst
+			if !e.Unconfirmed { // what is in doubt is not there, at worst
 				zone[key] = e.Record
 			}
 		}

@@ -34,9 +34,9 @@ func FuzzDiff(f *testing.F) {
 	f.Add([]byte{9}, []byte{}, byte(1))
 	f.Add([]byte{0x00}, []byte{0x40}, byte(0)) // another port
 	f.Fuzz(func(t *testing.T, have, want []byte, doubts byte) {
-		known := plan.Known{}
+		known := plan.Current{}
 		for i, r := range draw(have) {
-			known[r.Key()] = plan.Entry{Record: r, Doubt: doubts>>(i%8)&1 != 0}
+			known[r.Key()] = plan.Entry{Record: r, Unconfirmed: doubts>>(i%8)&1 != 0}
 		}
 		desired := map[record.Key]record.Record{}
 		for _, r := range draw(want) {

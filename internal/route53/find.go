@@ -16,10 +16,10 @@ import (
 // zonePage is the most hosted zones that Route 53 lists at once.
 const zonePage = 100
 
-// Unfit is the error of FindZone where there are zones of the name, and a person has to do something before one of them will do.
-type Unfit struct{ Why, Mend string }
+// ZoneError is the error of FindZone where there are zones of the name, and a person has to do something before one of them will do.
+type ZoneError struct{ Why, Mend string }
 
-func (u Unfit) Error() string { return u.Why + ": " + u.Mend }
+func (u ZoneError) Error() string { return u.Why + ": " + u.Mend }
 
 // FindZone finds the private hosted zone of a name (no final dot); where several have it, the one associated with the VPC.
 // Its error wraps plan.ErrNoSuchZone where no private zone has the name, which time may mend; of the others those that call
@@ -30,7 +30,7 @@ func (c *Client) FindZone(ctx context.Context, name, vpc string) (Zone, error) {
 		return Zone{}, fmt.Errorf("find hosted zone %s: %w", name, err)
 	}
 	if owner := zone.LinkedService; owner != nil {
-		return Zone{}, fmt.Errorf("find hosted zone %s: %w", name, Unfit{
+		return Zone{}, fmt.Errorf("find hosted zone %s: %w", name, ZoneError{
 			Why:  zoneID(zone) + " belongs to " + aws.ToString(owner.ServicePrincipal) + ", which alone may change it",
 			Mend: "make a zone of another name for ecssd, or remove the Cloud Map namespace",
 		})
@@ -117,7 +117,7 @@ func (c *Client) associated(ctx context.Context, zones []types.HostedZone, vpc s
 	if vpc == "" {
 		which = "the VPC of this host is not known"
 	}
-	return types.HostedZone{}, Unfit{
+	return types.HostedZone{}, ZoneError{
 		Why: "several private zones have this name and " + which, Mend: "choose one by --zone-id: " + strings.Join(listed, ", "),
 	}
 }

@@ -116,7 +116,7 @@ func (c Config) change(ctx context.Context, units, hosts []unit, report *Report)
 		err = under.sendAll(ctx, slices.DeleteFunc(hosts, func(u unit) bool { return under.stays[u.instance] }))
 	}
 	err = errors.Join(err, under.askErr)
-	report.NotDone = all - report.Deleted - report.Standby - report.Restored - report.Rewritten - report.Overtaken
+	report.NotDone = all - report.Deleted - report.Standby - report.Restored - report.Rewritten - report.Conflicts
 	if err != nil {
 		return fmt.Errorf("%d changes are left for the next pass: %w", report.NotDone, err)
 	}
@@ -177,7 +177,7 @@ func (c *changing) send(ctx context.Context, units []unit) error {
 				return c.bisect(ctx, units, err)
 			}
 			c.Log.WithError(err).WithField("changes", len(units)-len(kept)).Info("records have changed since they were read, and are left")
-			c.report.Overtaken += len(units) - len(kept)
+			c.report.Conflicts += len(units) - len(kept)
 			units = kept
 		case errors.Is(err, plan.ErrNoSuchZone):
 			return err
@@ -187,7 +187,7 @@ func (c *changing) send(ctx context.Context, units []unit) error {
 			if failures++; failures == attempts {
 				return err
 			}
-			pause(ctx, failures, c.Luck)
+			pause(ctx, failures, c.Jitter)
 		}
 	}
 	return nil
@@ -214,7 +214,7 @@ func (c *changing) without(units []unit, refusal *plan.Refusal) (kept []unit) {
 func (c *changing) bisect(ctx context.Context, units []unit, refused error) error {
 	if len(units) == 1 {
 		c.Log.WithError(refused).WithField("record", units[0].changes[0].Record.Key()).Warn("a change was refused, and is not made")
-		c.report.Overtaken++
+		c.report.Conflicts++
 		c.stays[units[0].instance] = true
 		return nil
 	}
@@ -226,10 +226,10 @@ func (c *changing) bisect(ctx context.Context, units []unit, refused error) erro
 }
 
 // pause waits before a call is repeated: a random part of an interval that doubles with each failure.
-func pause(ctx context.Context, failures int, luck func() float64) {
+func pause(ctx context.Context, failures int, jitter func() float64) {
 	longest := min(200*time.Millisecond<<min(failures, 10), longestBackoff)
 	select {
 	case <-ctx.Done():
-	case <-time.After(time.Duration(luck() * float64(longest))):
+	case <-time.After(time.Duration(jitter() * float64(longest))):
 	}
 }

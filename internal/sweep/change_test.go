@@ -50,7 +50,7 @@ func TestWhatHasChangedMeanwhileSurvives(t *testing.T) {
 				}
 				report := swept(t, config(z, says(f)))
 				assert.Equal(t, sorted(weighed, moved), z.content())
-				assert.Equal(t, []int{247, 3, 0}, []int{report.Deleted, report.Overtaken, report.NotDone})
+				assert.Equal(t, []int{247, 3, 0}, []int{report.Deleted, report.Conflicts, report.NotDone})
 				assert.Less(t, len(z.calls), 60)
 			})
 		})
@@ -68,7 +68,7 @@ func TestMarksDoNotOverwrite(t *testing.T) {
 			z.before = func(int) { z.remove(on(2, 2)) }
 			report := swept(t, config(z, says(hung)))
 			assert.Equal(t, []record.Record{on(1, 1)}, z.content(), "what its agent removed does not come back")
-			assert.Equal(t, []int{0, 1}, []int{report.Standby, report.Overtaken})
+			assert.Equal(t, []int{0, 1}, []int{report.Standby, report.Conflicts})
 		})
 	})
 	t.Run("an agent's new weight", func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestMarksDoNotOverwrite(t *testing.T) {
 			z.before = func(int) { z.put(standby) }
 			report := swept(t, config(z, says(fleet(2))))
 			assert.Equal(t, []record.Record{on(1, 1), standby}, z.content())
-			assert.Equal(t, []int{0, 1}, []int{report.Restored, report.Overtaken})
+			assert.Equal(t, []int{0, 1}, []int{report.Restored, report.Conflicts})
 		})
 	})
 	t.Run("5, standby, 5", func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestTroubleWithTheZone(t *testing.T) {
 			z.fault = lost(true)
 			report := swept(t, config(z, says(f)))
 			assert.Equal(t, []record.Record{five}, z.content())
-			assert.Equal(t, 151, report.Deleted+report.Restored+report.Overtaken)
+			assert.Equal(t, 151, report.Deleted+report.Restored+report.Conflicts)
 		})
 	})
 	t.Run("refused without a name", func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestTroubleWithTheZone(t *testing.T) {
 			}
 			report := swept(t, config(z, says(f)))
 			assert.Equal(t, []record.Record{records[41]}, z.content())
-			assert.Equal(t, []int{99, 1}, []int{report.Deleted, report.Overtaken})
+			assert.Equal(t, []int{99, 1}, []int{report.Deleted, report.Conflicts})
 		})
 	})
 	t.Run("denied", func(t *testing.T) {
@@ -288,7 +288,7 @@ func TestAHostsOwnRecordGoesAfterItsOthers(t *testing.T) {
 				assert.Equal(t, test.fails, err != nil)
 				addsUp(t, report)
 				assert.Equal(t, sorted(test.want...), z.content())
-				assert.Equal(t, test.counted, []int{report.Deleted, report.Overtaken, report.NotDone})
+				assert.Equal(t, test.counted, []int{report.Deleted, report.Conflicts, report.NotDone})
 				z.fault = nil
 				swept(t, c)
 				assert.Equal(t, records[:1], z.content(), "in the next pass")
@@ -340,7 +340,7 @@ func TestNewTTL(t *testing.T) {
 			c.TTL = new(int64(30))
 			report := swept(t, c)
 			assert.Equal(t, sorted(db(1), db(2), db(3), seconds(30, on(1, 1))), z.content())
-			assert.Equal(t, []int{1, 1}, []int{report.Rewritten, report.Overtaken})
+			assert.Equal(t, []int{1, 1}, []int{report.Rewritten, report.Conflicts})
 		})
 	})
 	t.Run("the one a record has is left", func(t *testing.T) {

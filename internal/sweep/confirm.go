@@ -42,7 +42,7 @@ func (c *changing) confirm(ctx context.Context, units []unit) (kept []unit) {
 			c.stays[u.instance] = true
 		case c.answers[u.gone].state == Alive:
 			c.Log.WithField("instance", u.gone).WithField("record", u.changes[0].Record.Key()).Info("the instance runs again; keeping its record")
-			c.report.Overtaken++
+			c.report.Conflicts++
 			c.stays[u.instance] = true
 		default:
 			kept = append(kept, u)

@@ -75,8 +75,8 @@ func TestAHostThatRunsAgainKeepsItsRecords(t *testing.T) {
 					assert.Contains(t, z.content(), r)
 				}
 				assert.Zero(t, report.Deleted)
-				assert.Equal(t, len(test.has), report.Overtaken+report.NotDone)
-				assert.Positive(t, report.Overtaken)
+				assert.Equal(t, len(test.has), report.Conflicts+report.NotDone)
+				assert.Positive(t, report.Conflicts)
 			})
 		})
 	}
@@ -105,7 +105,7 @@ func TestEachAttemptRestsOnAFreshAnswer(t *testing.T) {
 		assert.Equal(t, sorted(on(2, 2), host(2), on(1, 1)), z.content())
 		assert.Greater(t, attempts, 3)
 		assert.Less(t, len(s.statesOf), attempts+3, "asked again only where the answer is old")
-		assert.Equal(t, []int{0, 1, 1}, []int{report.Deleted, report.Overtaken, report.NotDone})
+		assert.Equal(t, []int{0, 1, 1}, []int{report.Deleted, report.Conflicts, report.NotDone})
 	})
 }
 
@@ -199,6 +199,6 @@ func TestAHostRunsAgainBetweenTwoBatches(t *testing.T) {
 		z.before = func(int) { time.Sleep(9 * time.Second) }
 		report := swept(t, config(z, s))
 		assert.Equal(t, sorted(host(2), on(1, 1)), z.content())
-		assert.Equal(t, []int{1, 1}, []int{report.Deleted, report.Overtaken})
+		assert.Equal(t, []int{1, 1}, []int{report.Deleted, report.Conflicts})
 	})
 }

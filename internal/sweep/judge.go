@@ -19,7 +19,7 @@ const (
 	Missing Verdict = "missing" // EC2 knows no such instance, and it was one of this account and region: delete
 	Standby Verdict = "standby" // weight 0, marked
 	Restore Verdict = "restore" // the weight that the container asked for, the mark removed
-	Left    Verdict = "left"    // out of order, and not the sweeper's to mend
+	Skipped Verdict = "left"    // out of order, and not the sweeper's to mend
 	Refused Verdict = "refused" // to be deleted, and left since too many would go without proof
 )
 
@@ -86,13 +86,13 @@ func (j *Judgement) host(fleet Fleet, at home, owners owners) {
 	case instance.State == Alive:
 		j.container(fleet, instance, owners)
 	case instance.InCluster:
-		j.is(Left, "ECS lists instance "+id+", and EC2 does not know it")
+		j.is(Skipped, "ECS lists instance "+id+", and EC2 does not know it")
 	case !ec2ID.MatchString(id):
-		j.is(Left, "EC2 did not name the host "+id)
+		j.is(Skipped, "EC2 did not name the host "+id)
 	case at == home{}:
-		j.is(Left, "EC2 knows no instance "+id+" here, and no record says where else it is")
+		j.is(Skipped, "EC2 knows no instance "+id+" here, and no record says where else it is")
 	case at != home{fleet.Account, fleet.Region}:
-		j.is(Left, "the host belongs to account "+at.account+" in "+at.region)
+		j.is(Skipped, "the host belongs to account "+at.account+" in "+at.region)
 	default:
 		j.is(Missing, "EC2 knows no instance "+id)
 		j.Gone = id
@@ -124,7 +124,7 @@ func (j *Judgement) container(fleet Fleet, instance Instance, owners owners) {
 			return
 		default:
 			// So looks a host that has moved to a cluster which is not read, and left its registration behind.
-			j.is(Left, "ECS knows no container "+where+", whose ECS agent is disconnected")
+			j.is(Skipped, "ECS knows no container "+where+", whose ECS agent is disconnected")
 		}
 	}
 	target, ok := record.ParseTarget(j.Record.Value)
@@ -156,11 +156,11 @@ func (j *Judgement) legacy(fleet Fleet) {
 	c, known := fleet.Containers[j.ID.Container]
 	switch {
 	case !known:
-		j.is(Left, "a record of the original agent, of a container that ECS does not know")
+		j.is(Skipped, "a record of the original agent, of a container that ECS does not know")
 	case fleet.Instances[c.Instance].State == Gone:
 		j.dead(c.Instance)
 	case c.Stopped && fleet.Instances[c.Instance].State == Alive && !fleet.Instances[c.Instance].InCluster:
-		j.is(Left, "the task has stopped for ECS, which no longer follows what runs on instance "+c.Instance)
+		j.is(Skipped, "the task has stopped for ECS, which no longer follows what runs on instance "+c.Instance)
 	case c.Stopped:
 		j.is(Dead, "ECS says that the task has stopped")
 	default:

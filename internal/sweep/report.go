@@ -8,13 +8,13 @@ type Report struct {
 	Stale     int `json:"stale"`     // to be deleted, those refused included
 	Unhealthy int `json:"unhealthy"` // failing their checks
 	Refused   int `json:"refused"`   // stale, and not deleted because too many would go without proof
-	Left      int `json:"left"`      // out of order, and not the sweeper's to mend
+	Skipped   int `json:"left"`      // out of order, and not the sweeper's to mend
 
 	Deleted      int `json:"deleted"`
 	Standby      int `json:"standby"`
 	Restored     int `json:"restored"`
 	Rewritten    int `json:"rewritten"` // names given another TTL
-	Overtaken    int `json:"overtaken"` // changes not made because the record has changed since it was read, or was changed so by a call whose answer was lost, or because its instance runs again
+	Conflicts    int `json:"overtaken"` // changes not made because the record has changed since it was read, or was changed so by a call whose answer was lost, or because its instance runs again
 	NotDone      int `json:"notDone"`   // changes there was no time for, or that failed, and hosts' own records that wait for others of the host
 	TasksStopped int `json:"tasksStopped"`
 
@@ -69,10 +69,10 @@ func (r *Report) count(judgements []Judgement, checked results) {
 		case j.Verdict == Refused:
 			r.Stale++
 			r.Refused++
-		case j.Verdict == Left:
-			r.Left++
+		case j.Verdict == Skipped:
+			r.Skipped++
 		}
-		if j.Verdict != Keep && len(r.Findings) < maxFindings && (j.Verdict != Left || r.Left <= maxLeft) {
+		if j.Verdict != Keep && len(r.Findings) < maxFindings && (j.Verdict != Skipped || r.Skipped <= maxLeft) {
 			r.Findings = append(r.Findings, Finding{j.Verdict, j.Record.Name, string(j.Record.Type), j.Record.SetID, j.Reason})
 		}
 	}

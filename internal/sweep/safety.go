@@ -85,11 +85,11 @@ func spareTheLast(judgements []Judgement, all []record.Record) {
 		g := group{j.Record.Name, j.Record.Type}
 		switch {
 		case j.Verdict.unproven() && g.typ == record.SRV && remaining[g] == 0:
-			j.is(Left, "it is the last record of the name, and there is no proof ("+j.Reason+")")
+			j.is(Skipped, "it is the last record of the name, and there is no proof ("+j.Reason+")")
 			remaining[g]++
 			serving[g]++
 		case j.Verdict == Standby && j.Spare && serving[g] == 0:
-			j.is(Left, "it is the last serving record of the name ("+j.Reason+")")
+			j.is(Skipped, "it is the last serving record of the name ("+j.Reason+")")
 			serving[g]++
 		}
 	}
@@ -119,7 +119,7 @@ func keepAddresses(judgements []Judgement, all []record.Record, remaining map[gr
 		j := &judgements[i]
 		g := group{j.Record.Name, record.A}
 		if j.Record.Type == record.A && j.Verdict.deletes() && needed[g.name] && remaining[g] == 0 {
-			j.is(Left, "a record that stays points to it ("+j.Reason+")")
+			j.is(Skipped, "a record that stays points to it ("+j.Reason+")")
 			remaining[g]++
 		}
 	}
@@ -137,7 +137,7 @@ func keepHomes(judgements []Judgement) {
 	}
 	for i := range judgements {
 		if j := &judgements[i]; j.ID.Kind == record.Host && j.Verdict == Missing && stays[j.ID.Instance] {
-			j.is(Left, "another record of the host stays ("+j.Reason+")")
+			j.is(Skipped, "another record of the host stays ("+j.Reason+")")
 		}
 	}
 }

@@ -60,7 +60,7 @@ func TestBudget(t *testing.T) {
 				assert.Equal(t, &sweep.ErrBudget{Records: test.living + test.orphans, Unproven: test.orphans, Budget: test.budget}, budget)
 				assert.Equal(t, err.Error(), report.Error)
 				assert.Equal(t, test.orphans, report.Refused)
-				assert.Zero(t, report.Deleted+report.Left)
+				assert.Zero(t, report.Deleted+report.Skipped)
 				assert.Empty(t, z.calls)
 			})
 		})
@@ -111,7 +111,7 @@ func TestWhatIsSparedDoesNotCountForTheBudget(t *testing.T) {
 		z.put(want...)
 		report := swept(t, config(z, says(fleet(24))))
 		assert.Equal(t, sorted(want...), z.content())
-		assert.Equal(t, []int{36, 11, 0, 1}, []int{report.Seen, report.Left, report.Refused, report.Deleted})
+		assert.Equal(t, []int{36, 11, 0, 1}, []int{report.Seen, report.Skipped, report.Refused, report.Deleted})
 	})
 }
 
@@ -134,11 +134,11 @@ func TestARefusalIsHeededByWhatIsSpared(t *testing.T) {
 		assert.ErrorContains(t, err, "22 of 26 records would go")
 		addsUp(t, report)
 		by := verdicts(report)
-		assert.Equal(t, sweep.Left, by[host(2).SetID], "records that are refused point to it")
+		assert.Equal(t, sweep.Skipped, by[host(2).SetID], "records that are refused point to it")
 		assert.Equal(t, sweep.Standby, by[hung.SetID], "those serve beside it")
-		assert.Equal(t, sweep.Left, by[last.SetID])
+		assert.Equal(t, sweep.Skipped, by[last.SetID])
 		assert.Equal(t, []sweep.Verdict{sweep.Refused, sweep.Refused}, []sweep.Verdict{by[on(9, 9).SetID], by[host(9).SetID]})
-		assert.Equal(t, []int{24, 22, 0}, []int{report.Stale + report.Left, report.Refused, report.Deleted})
+		assert.Equal(t, []int{24, 22, 0}, []int{report.Stale + report.Skipped, report.Refused, report.Deleted})
 	})
 }
 
@@ -150,7 +150,7 @@ func TestTheHomeOfARecordThatStays(t *testing.T) {
 		z := newZone(t, on(1, 1), host(1), last, home)
 		report := swept(t, config(z, says(fleet(1))))
 		assert.Equal(t, sorted(on(1, 1), host(1), last, home), z.content())
-		assert.Equal(t, 2, report.Left)
+		assert.Equal(t, 2, report.Skipped)
 		z.put(srv("db", instance(1), ip(address(1)), 1))
 		f := fleet(1)
 		f.Containers[id(1)] = running(1, 1)
@@ -197,7 +197,7 @@ func TestTheLastOfAName(t *testing.T) {
 				z := newZone(t, test.has...)
 				report := swept(t, config(z, says(changed(fleet(3), test.fleet))))
 				assert.Equal(t, sorted(test.want...), z.content())
-				assert.Equal(t, test.left, report.Left, "%+v", report.Findings)
+				assert.Equal(t, test.left, report.Skipped, "%+v", report.Findings)
 			})
 		})
 	}

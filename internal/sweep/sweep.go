@@ -37,8 +37,8 @@ type Config struct {
 	TTL    *int64 // seconds; every name whose records have another is rewritten, nil: none is
 	DryRun bool
 	Log    *logrus.Entry
-	// Luck gives random numbers in [0, 1), by which retries are spread; nil: rand.Float64.
-	Luck func() float64
+	// Jitter gives random numbers in [0, 1), by which retries are spread; nil: rand.Float64.
+	Jitter func() float64
 }
 
 const (
@@ -70,8 +70,8 @@ type pass struct {
 // containers if it is to, and changes what has to be changed. Where a reading fails nothing is changed. The report says what
 // was found and done, beside an error too.
 func Sweep(ctx context.Context, c Config) (report Report, err error) {
-	if c.Luck == nil {
-		c.Luck = rand.Float64
+	if c.Jitter == nil {
+		c.Jitter = rand.Float64
 	}
 	start := time.Now()
 	report.DryRun = c.DryRun
@@ -170,7 +170,7 @@ func (p *pass) lookAgain(ctx context.Context) error {
 	if !p.timeToLookAgain(ctx) {
 		for i := range first {
 			if first[i].Verdict.unproven() {
-				first[i].is(Left, "no time was left to look twice ("+first[i].Reason+")")
+				first[i].is(Skipped, "no time was left to look twice ("+first[i].Reason+")")
 			}
 		}
 		return nil

@@ -195,7 +195,7 @@ func TestDeadlines(t *testing.T) {
 			assert.NoError(t, err)
 			addsUp(t, report)
 			assert.Equal(t, sorted(on(1, 1), on(1, 7), on(9, 9), host(9)), z.content())
-			assert.Equal(t, []int{2, 3}, []int{report.Deleted, report.Left})
+			assert.Equal(t, []int{2, 3}, []int{report.Deleted, report.Skipped})
 		})
 	})
 	t.Run("no time for a second look as long as the first", func(t *testing.T) {
@@ -207,7 +207,7 @@ func TestDeadlines(t *testing.T) {
 			report, err := sweep.Sweep(ctx, config(z, s))
 			assert.NoError(t, err)
 			assert.Len(t, s.at, 1)
-			assert.Equal(t, 1, report.Left)
+			assert.Equal(t, 1, report.Skipped)
 		})
 	})
 	// Checks use all the time that the second look leaves them, and not what it needs itself.
@@ -225,7 +225,7 @@ func TestDeadlines(t *testing.T) {
 				assert.NoError(t, err)
 				addsUp(t, report)
 				assert.Len(t, s.at, 2)
-				assert.Equal(t, []int{1, 0}, []int{report.Deleted, report.Left})
+				assert.Equal(t, []int{1, 0}, []int{report.Deleted, report.Skipped})
 			})
 		})
 	}
@@ -239,7 +239,7 @@ func TestDeadlines(t *testing.T) {
 			defer cancel()
 			report, err := sweep.Sweep(ctx, c)
 			assert.NoError(t, err)
-			assert.Equal(t, []int{1, 1, 1}, []int{report.Unhealthy, report.Standby, report.Left})
+			assert.Equal(t, []int{1, 1, 1}, []int{report.Unhealthy, report.Standby, report.Skipped})
 		})
 	})
 	t.Run("reading takes all the time", func(t *testing.T) {
@@ -306,7 +306,7 @@ func TestWhatIsLeftHidesNothing(t *testing.T) {
 		f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone}
 		report, err := sweep.Sweep(t.Context(), config(z, says(f)))
 		assert.NoError(t, err)
-		assert.Equal(t, []int{600, 2}, []int{report.Left, report.Deleted})
+		assert.Equal(t, []int{600, 2}, []int{report.Skipped, report.Deleted})
 		assert.Len(t, report.Findings, 252)
 	})
 }

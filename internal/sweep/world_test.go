@@ -256,18 +256,18 @@ func addsUp(t *testing.T, r sweep.Report) {
 	}
 	assert.LessOrEqual(t, len(r.Findings), min(r.Seen, 500))
 	if len(r.Findings) == 500 { // there may be more
-		assert.GreaterOrEqual(t, r.Stale+r.Left, 500)
+		assert.GreaterOrEqual(t, r.Stale+r.Skipped, 500)
 		return
 	}
 	deletes := by[sweep.Dead] + by[sweep.Orphan] + by[sweep.Missing]
-	assert.Equal(t, r.Left, by[sweep.Left]+max(r.Left-250, 0))
+	assert.Equal(t, r.Skipped, by[sweep.Skipped]+max(r.Skipped-250, 0))
 	assert.Equal(t, r.Refused, by[sweep.Refused])
 	assert.Equal(t, r.Stale, deletes+r.Refused)
-	if !r.DryRun && r.Rewritten+r.Overtaken == 0 && r.Error == "" {
+	if !r.DryRun && r.Rewritten+r.Conflicts == 0 && r.Error == "" {
 		assert.Zero(t, r.NotDone)
 	}
 	if !r.DryRun && r.Rewritten == 0 {
-		assert.Equal(t, deletes+by[sweep.Standby]+by[sweep.Restore], r.Deleted+r.Standby+r.Restored+r.Overtaken+r.NotDone)
+		assert.Equal(t, deletes+by[sweep.Standby]+by[sweep.Restore], r.Deleted+r.Standby+r.Restored+r.Conflicts+r.NotDone)
 	}
 }
 

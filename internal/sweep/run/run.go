@@ -34,16 +34,16 @@ type Parameters struct {
 
 var zoneID = regexp.MustCompile(`^[A-Z0-9]{0,32}$`)
 
-// Wrong says what is wrong with a parameter, called as in the function's environment.
-type Wrong struct{ Variable, Problem string }
+// ParamError says what is wrong with a parameter, called as in the function's environment.
+type ParamError struct{ Variable, Problem string }
 
-func (w Wrong) Error() string { return w.Variable + " " + w.Problem }
+func (w ParamError) Error() string { return w.Variable + " " + w.Problem }
 
 func wrong(variable, problem string, args ...any) error {
-	return Wrong{variable, fmt.Sprintf(problem, args...)}
+	return ParamError{variable, fmt.Sprintf(problem, args...)}
 }
 
-// Validate gives a Wrong where there is one.
+// Validate gives a ParamError where there is one.
 func (p Parameters) Validate() error {
 	if _, err := p.budget(); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (p Parameters) ttl() (*int64, error) {
 	return &seconds, nil
 }
 
-// Sweep makes one pass. Wrong parameters change nothing.
+// Sweep makes one pass. ParamError parameters change nothing.
 func Sweep(ctx context.Context, config aws.Config, p Parameters, log *logrus.Entry) (sweep.Report, error) {
 	if err := p.Validate(); err != nil {
 		return sweep.Report{}, err

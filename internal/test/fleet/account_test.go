@@ -368,8 +368,8 @@ func (c client) Each(ctx context.Context, visit func(page []record.Record, liste
 
 // sdkDelay is the wait of the AWS SDK for Go v2 before a retry (aws/retry, ExponentialJitterBackoff): up to 2^n seconds, 20 at
 // most.
-func sdkDelay(retry int, luck float64) time.Duration {
-	return time.Duration(luck * float64(min(time.Second<<min(retry, 10), 20*time.Second)))
+func sdkDelay(retry int, jitter float64) time.Duration {
+	return time.Duration(jitter * float64(min(time.Second<<min(retry, 10), 20*time.Second)))
 }
 
 func byKey(a, b record.Record) int {

@@ -170,8 +170,8 @@ func (h *host) runAgent(ctx context.Context, a *account, dir string, known []rec
 		Journal:   j,
 		Suspended: func() (time.Duration, error) { return 0, nil },
 		Resync:    time.Minute, VerifyEvery: 15 * time.Minute,
-		Luck: func() float64 { return dice(a.seed, h.index, forLuck) },
-		Log:  logrus.NewEntry(log), Readiness: &agent.Readiness{}, Metrics: agent.NewMetrics(prometheus.NewRegistry()),
+		Jitter: func() float64 { return dice(a.seed, h.index, forLuck) },
+		Log:    logrus.NewEntry(log), Readiness: &agent.Readiness{}, Metrics: agent.NewMetrics(prometheus.NewRegistry()),
 	}).Run(ctx)
 }
 
@@ -181,7 +181,7 @@ func write(dir, instance string, records []record.Record) error {
 	if err != nil {
 		return err
 	}
-	known := plan.Known{}
+	known := plan.Current{}
 	for _, r := range records {
 		known[r.Key()] = plan.Entry{Record: r}
 	}

@@ -232,7 +232,7 @@ func (w *world) sweep() {
 	logger.SetOutput(io.Discard)
 	_, _ = sweep.Sweep(context.Background(), sweep.Config{
 		Zone: client{w.account, sweeperHost}, Source: w, Budget: .3, Log: logrus.NewEntry(logger),
-		Luck: func() float64 { return dice(w.seed, sweeperHost, forLuck) },
+		Jitter: func() float64 { return dice(w.seed, sweeperHost, forLuck) },
 	})
 }
 

@@ -262,7 +262,7 @@ func (h *host) launch() {
 		HostStandby: p.notices,
 		LookUp:      p.lookUp,
 		Resync:      w.resync, VerifyEvery: w.verifyEvery,
-		Luck:      func() float64 { return p.dice("luck").Float64() },
+		Jitter:    func() float64 { return p.dice("jitter").Float64() },
 		Log:       w.log(h.name),
 		Readiness: &agent.Readiness{}, Metrics: agent.NewMetrics(prometheus.NewRegistry()),
 	})

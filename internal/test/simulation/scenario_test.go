@@ -587,7 +587,7 @@ func (w *world) sweep(ctx context.Context, limit time.Duration) {
 	w.mu.Unlock()
 	report, err := sweep.Sweep(ctx, sweep.Config{
 		Zone: client{p}, Source: fleet{p}, Check: p.checker(), Budget: 0.3, Log: w.log(p.name),
-		Luck: func() float64 { return p.dice("luck").Float64() },
+		Jitter: func() float64 { return p.dice("jitter").Float64() },
 	})
 	w.note(p.name, "seen %d, deleted %d, standby %d, restored %d, error %v", report.Seen, report.Deleted, report.Standby, report.Restored, err)
 }
