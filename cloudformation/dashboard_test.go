@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dashboard is what CloudWatch reads of a dashboard's body ("Dashboard body structure and syntax", CloudWatch API reference).
+// dashboard is what CloudWatch reads of a dashboard's body ("Dashboard body structure and syntax", CloudWatch API
+// reference).
 type dashboard struct {
 	Widgets []struct {
 		Type                string

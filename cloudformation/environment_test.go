@@ -33,8 +33,8 @@ func with(parameters map[string]any, name string, value any) map[string]any {
 	return parameters
 }
 
-// stack is a template with parameters, of which CloudFormation's functions are resolved as far as environment.cform uses them.
-// A resource is known by its logical name, and an attribute as Resource.Attribute.
+// stack is a template with parameters, of which CloudFormation's functions are resolved as far as environment.cform
+// uses them. A resource is known by its logical name, and an attribute as Resource.Attribute.
 type stack struct {
 	template   map[string]any
 	parameters map[string]any
@@ -270,7 +270,11 @@ func (s stack) violated(t *testing.T) (names []string) {
 
 func TestServersKeepTheirCredentialsAndDiskToThemselves(t *testing.T) {
 	server := environment(t, environmentParameters()).server(t)
-	assert.Equal(t, map[string]any{"HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponseHopLimit": 1}, server["MetadataOptions"])
+	assert.Equal(t, map[string]any{
+		"HttpEndpoint":            "enabled",
+		"HttpTokens":              "required",
+		"HttpPutResponseHopLimit": 1,
+	}, server["MetadataOptions"])
 	assert.Equal(t, []any{map[string]any{"DeviceName": "/dev/xvda", "Ebs": map[string]any{
 		"VolumeType": "gp3", "VolumeSize": 30, "Encrypted": true, "DeleteOnTermination": true,
 	}}}, server["BlockDeviceMappings"])
@@ -280,30 +284,57 @@ func TestRoleMayChangeOnlyServiceRecordsOfTheZone(t *testing.T) {
 	s := environment(t, with(environmentParameters(), "ZoneName", "services.example.com"))
 	role := s.resources(t)["InstanceRole"]
 	zone := "arn:aws:route53:::hostedzone/Z0123456789ABCDEFGHIJ"
-	records := map[string]any{"PolicyName": "service-records", "PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
-		map[string]any{
-			"Sid": "ChangeServiceRecords", "Effect": "Allow", "Action": "route53:ChangeResourceRecordSets", "Resource": zone,
-			"Condition": map[string]any{
-				"ForAllValues:StringEquals": map[string]any{"route53:ChangeResourceRecordSetsRecordTypes": []any{"SRV", "A"}},
-				"ForAllValues:StringLike":   map[string]any{"route53:ChangeResourceRecordSetsNormalizedRecordNames": []any{"*.services.example.com"}},
-				"Null": map[string]any{
-					"route53:ChangeResourceRecordSetsRecordTypes":           "false",
-					"route53:ChangeResourceRecordSetsNormalizedRecordNames": "false",
+	records := map[string]any{
+		"PolicyName": "service-records",
+		"PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
+			map[string]any{
+				"Sid": "ChangeServiceRecords", "Effect": "Allow", "Action": "route53:ChangeResourceRecordSets", "Resource": zone,
+				"Condition": map[string]any{
+					"ForAllValues:StringEquals": map[string]any{
+						"route53:ChangeResourceRecordSetsRecordTypes": []any{"SRV", "A"},
+					},
+					"ForAllValues:StringLike": map[string]any{
+						"route53:ChangeResourceRecordSetsNormalizedRecordNames": []any{"*.services.example.com"},
+					},
+					"Null": map[string]any{
+						"route53:ChangeResourceRecordSetsRecordTypes":           "false",
+						"route53:ChangeResourceRecordSetsNormalizedRecordNames": "false",
+					},
 				},
 			},
-		},
-		map[string]any{"Sid": "ReadServiceRecords", "Effect": "Allow", "Action": "route53:ListResourceRecordSets", "Resource": zone},
-		map[string]any{"Sid": "CheckZone", "Effect": "Allow", "Action": []any{"route53:GetHostedZone", "route53:GetHostedZoneLimit"}, "Resource": zone},
-	}}}
-	packages := map[string]any{"PolicyName": "agent-package", "Roles": []any{"InstanceRole"}, "PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
+			map[string]any{
+				"Sid":      "ReadServiceRecords",
+				"Effect":   "Allow",
+				"Action":   "route53:ListResourceRecordSets",
+				"Resource": zone,
+			},
+			map[string]any{
+				"Sid":      "CheckZone",
+				"Effect":   "Allow",
+				"Action":   []any{"route53:GetHostedZone", "route53:GetHostedZoneLimit"},
+				"Resource": zone,
+			},
+		}},
+	}
+	packages := map[string]any{"PolicyName": "agent-package", "Roles": []any{
+		"InstanceRole",
+	}, "PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
 		map[string]any{
 			"Sid": "GetAgentPackage", "Effect": "Allow", "Action": "s3:GetObject",
 			"Resource": "arn:aws:s3:::artifacts/ecssd/ecssd-1.2.30-1.x86_64.rpm",
 		},
 	}}}
-	provider := map[string]any{"PolicyName": "capacity-provider", "PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
-		map[string]any{"Sid": "SeeCapacityProvider", "Effect": "Allow", "Action": "ecs:DescribeClusters", "Resource": "ECSCluster.Arn"},
-	}}}
+	provider := map[string]any{
+		"PolicyName": "capacity-provider",
+		"PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
+			map[string]any{
+				"Sid":      "SeeCapacityProvider",
+				"Effect":   "Allow",
+				"Action":   "ecs:DescribeClusters",
+				"Resource": "ECSCluster.Arn",
+			},
+		}},
+	}
 	ecs := "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
 	assert.Equal(t, []any{records, provider}, role["Policies"])
 	assert.Equal(t, packages, s.resources(t)["PackagePolicy"])
@@ -336,14 +367,30 @@ func TestParametersOf2016(t *testing.T) {
 	} {
 		assert.True(t, s.accepts(t, name, value), "%s=%s", name, value)
 	}
-	assert.Equal(t, []any{0, 4, 1}, []any{s.parameters["MinSize"], s.parameters["MaxSize"], s.parameters["DesiredCapacity"]}, "the same defaults")
+	assert.Equal(t, []any{
+		0,
+		4,
+		1,
+	}, []any{
+		s.parameters["MinSize"],
+		s.parameters["MaxSize"],
+		s.parameters["DesiredCapacity"],
+	}, "the same defaults")
 
 	parameters := with(environmentParameters(), "InstanceSecurityGroup", "sg-1a2b3c4d")
 	delete(parameters, "VpcId")
 	s = environment(t, with(with(parameters, "ImageId", "ami-9c9819ef"), "KeyName", "admin"))
 	assert.Empty(t, s.violated(t))
 	server := s.server(t)
-	assert.Equal(t, []any{"ami-9c9819ef", "admin", []any{"sg-1a2b3c4d"}}, []any{server["ImageId"], server["KeyName"], server["SecurityGroupIds"]})
+	assert.Equal(t, []any{
+		"ami-9c9819ef",
+		"admin",
+		[]any{"sg-1a2b3c4d"},
+	}, []any{
+		server["ImageId"],
+		server["KeyName"],
+		server["SecurityGroupIds"],
+	})
 	for name := range s.resources(t) {
 		assert.NotContains(t, name, "SecurityGroup", "one is given, so none is made")
 	}
@@ -357,7 +404,11 @@ func TestImageIsOfTheArchitecture(t *testing.T) {
 	assert.Equal(t, "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id", s.server(t)["ImageId"])
 	assert.NotContains(t, s.server(t), "KeyName")
 	s.parameters["Architecture"] = "arm64"
-	assert.Equal(t, "/aws/service/ecs/optimized-ami/amazon-linux-2023/arm64/recommended/image_id", s.server(t)["ImageId"])
+	assert.Equal(
+		t,
+		"/aws/service/ecs/optimized-ami/amazon-linux-2023/arm64/recommended/image_id",
+		s.server(t)["ImageId"],
+	)
 }
 
 func TestSecurityGroupThatIsMadeLetsInOnlyItsOwnServers(t *testing.T) {
@@ -403,8 +454,11 @@ func TestParametersThatAreRefused(t *testing.T) {
 		}
 	}
 	for name, values := range map[string][]string{
-		"ZoneName":      {"servicediscovery.internal", "internal", "a-b_c.0.example.com"},
-		"AgentUrl":      {"s3://a.b-c/ecssd-1.0.0~rc.1-1.aarch64.rpm", "https://example.com:8443/v1.0.0/ecssd-1.0.0-1.x86_64.rpm?X-Amz-Signature=0a&X-Amz-Date=%20"},
+		"ZoneName": {"servicediscovery.internal", "internal", "a-b_c.0.example.com"},
+		"AgentUrl": {
+			"s3://a.b-c/ecssd-1.0.0~rc.1-1.aarch64.rpm",
+			"https://example.com:8443/v1.0.0/ecssd-1.0.0-1.x86_64.rpm?X-Amz-Signature=0a&X-Amz-Date=%20",
+		},
 		"AgentVersion":  {"1.2.3", "1.2.3~rc.1", "1.2.3.5.g0123abc.dirty"},
 		"AgentSettings": {"", "ECSSD_TTL=5", "ECSSD_TTL=5 ECSSD_ALLOW_NAMES=^(web|api)-[a-z]+$"},
 	} {
@@ -414,18 +468,28 @@ func TestParametersThatAreRefused(t *testing.T) {
 	}
 }
 
-// A rolling update never has fewer servers than asked for, goes on only when the new server says that it is ready, and follows
-// every change of what servers run.
+// A rolling update never has fewer servers than asked for, goes on only when the new server says that it is ready, and
+// follows every change of what servers run.
 func TestUpdateReplacesServersOneByOne(t *testing.T) {
 	s := environment(t, with(environmentParameters(), "DesiredCapacity", 3))
 	group := s.template["Resources"].(map[string]any)["ServerGroup"].(map[string]any)
-	assert.Equal(t, map[string]any{"ResourceSignal": map[string]any{"Count": 3, "Timeout": "PT15M"}}, s.resolve(t, group["CreationPolicy"]))
+	assert.Equal(t, map[string]any{
+		"ResourceSignal": map[string]any{"Count": 3, "Timeout": "PT15M"},
+	}, s.resolve(t, group["CreationPolicy"]))
 	policy := s.resolve(t, group["UpdatePolicy"]).(map[string]any)
 	rolling := policy["AutoScalingRollingUpdate"].(map[string]any)
 	assert.Equal(t, []any{1, 3, true, "PT15M"},
-		[]any{rolling["MaxBatchSize"], rolling["MinInstancesInService"], rolling["WaitOnResourceSignals"], rolling["PauseTime"]})
+		[]any{
+			rolling["MaxBatchSize"],
+			rolling["MinInstancesInService"],
+			rolling["WaitOnResourceSignals"],
+			rolling["PauseTime"],
+		})
 	assert.Equal(t, true, policy["AutoScalingScheduledAction"].(map[string]any)["IgnoreUnmodifiedGroupSizeProperties"])
-	assert.Equal(t, map[string]any{"LaunchTemplateId": "ServerTemplate", "Version": "ServerTemplate.LatestVersionNumber"},
+	assert.Equal(t, map[string]any{
+		"LaunchTemplateId": "ServerTemplate",
+		"Version":          "ServerTemplate.LatestVersionNumber",
+	},
 		s.resources(t)["ServerGroup"]["LaunchTemplate"])
 
 	before := s.server(t)["UserData"]
@@ -434,7 +498,13 @@ func TestUpdateReplacesServersOneByOne(t *testing.T) {
 		"ZoneId": "Z1", "ZoneName": "example.com",
 	} {
 		changed := environment(t, with(environmentParameters(), name, value)).server(t)["UserData"]
-		assert.NotEqual(t, before, changed, "%s is a setting of the servers: when it changes they have to be replaced", name)
+		assert.NotEqual(
+			t,
+			before,
+			changed,
+			"%s is a setting of the servers: when it changes they have to be replaced",
+			name,
+		)
 	}
 }
 
@@ -448,7 +518,12 @@ func TestServersDrainBeforeTheyEnd(t *testing.T) {
 	assert.Equal(t, "ENABLED", provider["ManagedDraining"])
 	assert.Equal(t, map[string]any{"Status": "ENABLED", "TargetCapacity": 100}, provider["ManagedScaling"])
 	protected := all["ServerGroup"]["NewInstancesProtectedFromScaleIn"]
-	assert.Equal(t, provider["ManagedTerminationProtection"] == "ENABLED", protected, "ECS refuses termination protection of a group whose servers have none")
+	assert.Equal(
+		t,
+		provider["ManagedTerminationProtection"] == "ENABLED",
+		protected,
+		"ECS refuses termination protection of a group whose servers have none",
+	)
 	assert.NotRegexp(t, `(?i)^(aws|ecs|fargate)`, all["CapacityProvider"]["Name"], "ECS refuses such a name")
 	assert.Equal(t, map[string]any{
 		"Cluster": "ECSCluster", "CapacityProviders": []any{"CapacityProvider"},

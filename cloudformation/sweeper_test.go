@@ -102,9 +102,12 @@ func TestSweeperMayDoWhatItDoesAndNoMore(t *testing.T) {
 		parameters map[string]any
 		without    []string
 	}{
-		"no checks":      {nil, []string{"ecs:DescribeTaskDefinition", "ecs:StopTask"}},
-		"checks":         {map[string]any{"CheckHealth": "true"}, []string{"ecs:StopTask"}},
-		"given clusters": {map[string]any{"EcsClusters": []any{"a", "b"}, "CheckHealth": "true", "UnhealthyAction": "stop-task"}, []string{"ecs:ListClusters"}},
+		"no checks": {nil, []string{"ecs:DescribeTaskDefinition", "ecs:StopTask"}},
+		"checks":    {map[string]any{"CheckHealth": "true"}, []string{"ecs:StopTask"}},
+		"given clusters": {
+			map[string]any{"EcsClusters": []any{"a", "b"}, "CheckHealth": "true", "UnhealthyAction": "stop-task"},
+			[]string{"ecs:ListClusters"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			less := actions(t, sweeperStack(t, c.parameters), "Role")
@@ -115,7 +118,8 @@ func TestSweeperMayDoWhatItDoesAndNoMore(t *testing.T) {
 	}
 }
 
-// ECS asks IAM about a listing of tasks by cluster with the resource *: a statement that names resources never allows it.
+// ECS asks IAM about a listing of tasks by cluster with the resource *: a statement that names resources never allows
+// it.
 func TestSweeperSeesOnlyGivenClusters(t *testing.T) {
 	for name, c := range map[string]struct {
 		clusters []any
@@ -125,7 +129,11 @@ func TestSweeperSeesOnlyGivenClusters(t *testing.T) {
 		"all":   {[]any{""}, []any{"arn:*:ecs:*:*:cluster/*"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := sweeperStack(t, map[string]any{"EcsClusters": c.clusters, "CheckHealth": "true", "UnhealthyAction": "stop-task"})
+			s := sweeperStack(t, map[string]any{
+				"EcsClusters":     c.clusters,
+				"CheckHealth":     "true",
+				"UnhealthyAction": "stop-task",
+			})
 			type grant struct{ resource, condition any }
 			const own = "arn:aws:ecs:eu-central-1:123456789012:"
 			clusters := map[string]any{"ArnLike": map[string]any{"ecs:cluster": c.want}}
@@ -133,15 +141,22 @@ func TestSweeperSeesOnlyGivenClusters(t *testing.T) {
 			granted := map[string]grant{}
 			for _, statement := range statements(t, s, "Role") {
 				for _, action := range list(statement["Action"]) {
-					if name := action.(string); strings.HasPrefix(name, "ecs:") && name != "ecs:ListClusters" && name != "ecs:DescribeTaskDefinition" {
+					if name := action.(string); strings.HasPrefix(name, "ecs:") && name != "ecs:ListClusters" &&
+						name != "ecs:DescribeTaskDefinition" {
 						assert.NotContains(t, granted, name)
 						granted[name] = grant{statement["Resource"], statement["Condition"]}
 					}
 				}
 			}
 			assert.Equal(t, map[string]grant{
-				"ecs:ListContainerInstances":     {c.want, map[string]any{"StringEquals": map[string]any{"aws:RequestedRegion": "eu-central-1"}}},
-				"ecs:ListTasks":                  {"*", with(clusters, "ArnEquals", map[string]any{"ecs:cluster": own + "cluster/*"})},
+				"ecs:ListContainerInstances": {
+					c.want,
+					map[string]any{"StringEquals": map[string]any{"aws:RequestedRegion": "eu-central-1"}},
+				},
+				"ecs:ListTasks": {
+					"*",
+					with(clusters, "ArnEquals", map[string]any{"ecs:cluster": own + "cluster/*"}),
+				},
 				"ecs:DescribeContainerInstances": members, "ecs:DescribeTasks": members,
 				"ecs:StopTask": {own + "task/*", clusters},
 			}, granted)
@@ -170,8 +185,10 @@ func TestSweeperChangesOnlyServiceRecordsAndWhereAskedTheSOARecord(t *testing.T)
 			"route53:ChangeResourceRecordSetsRecordTypes": []any{"SRV", "A"},
 			"route53:ChangeResourceRecordSetsActions":     []any{"CREATE", "DELETE"},
 		},
-		"ForAllValues:StringLike": map[string]any{"route53:ChangeResourceRecordSetsNormalizedRecordNames": []any{"*.sd.example"}},
-		"Null":                    some,
+		"ForAllValues:StringLike": map[string]any{
+			"route53:ChangeResourceRecordSetsNormalizedRecordNames": []any{"*.sd.example"},
+		},
+		"Null": some,
 	}
 	soa := map[string]any{
 		"ForAllValues:StringEquals": map[string]any{
@@ -181,8 +198,18 @@ func TestSweeperChangesOnlyServiceRecordsAndWhereAskedTheSOARecord(t *testing.T)
 		},
 		"Null": some,
 	}
-	assert.Equal(t, []any{records, soa}, changes(sweeperStack(t, map[string]any{"ZoneName": "sd.example"})), "60 seconds, by default")
-	assert.Equal(t, []any{records}, changes(sweeperStack(t, map[string]any{"ZoneName": "sd.example", "NegativeTtl": "0"})))
+	assert.Equal(t, []any{
+		records,
+		soa,
+	}, changes(sweeperStack(t, map[string]any{
+		"ZoneName": "sd.example",
+	})), "60 seconds, by default")
+	assert.Equal(t, []any{
+		records,
+	}, changes(sweeperStack(t, map[string]any{
+		"ZoneName":    "sd.example",
+		"NegativeTtl": "0",
+	})))
 }
 
 // An alarm on a metric that nobody writes never goes off, or always.
@@ -199,9 +226,17 @@ func TestAlarmsAreOnMetricsThatAreWritten(t *testing.T) {
 		alarms++
 		if properties["Namespace"] == "ecssd" {
 			assert.Contains(t, string(source), `"`+properties["MetricName"].(string)+`"`, name)
-			assert.Equal(t, []any{map[string]any{"Name": "Zone", "Value": "servicediscovery.internal"}}, properties["Dimensions"], name)
+			assert.Equal(t, []any{
+				map[string]any{"Name": "Zone", "Value": "servicediscovery.internal"},
+			}, properties["Dimensions"], name)
 		} else {
-			assert.Equal(t, []any{"AWS/Lambda", "Errors"}, []any{properties["Namespace"], properties["MetricName"]}, name)
+			assert.Equal(t, []any{
+				"AWS/Lambda",
+				"Errors",
+			}, []any{
+				properties["Namespace"],
+				properties["MetricName"],
+			}, name)
 		}
 		assert.Nil(t, properties["AlarmActions"], "nobody is to be told")
 		assert.Nil(t, properties["OKActions"], "nobody is to be told")
@@ -216,19 +251,36 @@ func TestAlarmsAreOnMetricsThatAreWritten(t *testing.T) {
 func TestPassesDoNotOverlapAndAreNotRepeated(t *testing.T) {
 	resources := sweeperStack(t, nil).resources(t)
 	assert.Equal(t, "rate(5 minutes)", resources["Schedule"]["ScheduleExpression"])
-	assert.LessOrEqual(t, resources["Function"]["Timeout"], 4*60, "two invocations may be a minute nearer than the rate says")
+	assert.LessOrEqual(
+		t,
+		resources["Function"]["Timeout"],
+		4*60,
+		"two invocations may be a minute nearer than the rate says",
+	)
 	assert.Nil(t, resources["Function"]["ReservedConcurrentExecutions"])
 	assert.Equal(t, 0, resources["FunctionInvocation"]["MaximumRetryAttempts"])
-	assert.Equal(t, 0, resources["Schedule"]["Target"].(map[string]any)["RetryPolicy"].(map[string]any)["MaximumRetryAttempts"])
-	assert.Equal(t, []string{"lambda:InvokeFunction", "sqs:SendMessage"}, actions(t, sweeperStack(t, nil), "ScheduleRole"))
-	assert.Equal(t, 1, sweeperStack(t, map[string]any{"ReserveConcurrency": "true"}).resources(t)["Function"]["ReservedConcurrentExecutions"])
+	assert.Equal(
+		t,
+		0,
+		resources["Schedule"]["Target"].(map[string]any)["RetryPolicy"].(map[string]any)["MaximumRetryAttempts"],
+	)
+	assert.Equal(t, []string{
+		"lambda:InvokeFunction",
+		"sqs:SendMessage",
+	}, actions(t, sweeperStack(t, nil), "ScheduleRole"))
+	assert.Equal(t, 1, sweeperStack(t, map[string]any{
+		"ReserveConcurrency": "true",
+	}).resources(t)["Function"]["ReservedConcurrentExecutions"])
 }
 
 func TestSweeperInAVPC(t *testing.T) {
 	assert.Nil(t, sweeperStack(t, nil).resources(t)["Function"]["VpcConfig"])
 	assert.NotContains(t, actions(t, sweeperStack(t, nil), "Role"), "ec2:CreateNetworkInterface")
 	s := sweeperStack(t, map[string]any{"SubnetIds": []any{"subnet-0a"}, "SecurityGroupIds": []any{"sg-0a"}})
-	assert.Equal(t, map[string]any{"SubnetIds": []any{"subnet-0a"}, "SecurityGroupIds": []any{"sg-0a"}}, s.resources(t)["Function"]["VpcConfig"])
+	assert.Equal(t, map[string]any{
+		"SubnetIds":        []any{"subnet-0a"},
+		"SecurityGroupIds": []any{"sg-0a"},
+	}, s.resources(t)["Function"]["VpcConfig"])
 	assert.Contains(t, actions(t, s, "Role"), "ec2:CreateNetworkInterface")
 }
 
@@ -239,13 +291,18 @@ func TestSweeperRulesRefuseWhatCannotWork(t *testing.T) {
 	assert.Empty(t, sweeperStack(t, with(inVPC, "UnhealthyAction", "stop-task")).violated(t))
 	assert.Contains(t, sweeperStack(t, with(inVPC, "SubnetIds", []any{""})).violated(t), "ChecksNeedSubnets")
 	assert.Contains(t, sweeperStack(t, with(inVPC, "SecurityGroupIds", []any{""})).violated(t), "ChecksNeedSubnets")
-	assert.Contains(t, sweeperStack(t, map[string]any{"UnhealthyAction": "stop-task"}).violated(t), "StoppingNeedsChecks")
+	assert.Contains(t, sweeperStack(t, map[string]any{
+		"UnhealthyAction": "stop-task",
+	}).violated(t), "StoppingNeedsChecks")
 }
 
 func TestSweeperParametersThatAreRefused(t *testing.T) {
 	s := sweeperStack(t, nil)
 	for name, values := range map[string]struct{ good, bad []string }{
-		"ZoneName":        {[]string{"servicediscovery.internal", "a_b.c"}, []string{"", "A.internal", "a.internal.", ".a", "a..b", "*.a"}},
+		"ZoneName": {
+			[]string{"servicediscovery.internal", "a_b.c"},
+			[]string{"", "A.internal", "a.internal.", ".a", "a..b", "*.a"},
+		},
 		"EcsClusters":     {[]string{"", "shop_1"}, []string{"arn:aws:ecs:eu-west-1:123456789012:cluster/a", "*"}},
 		"CheckHealthPath": {[]string{"/", "/up?x=1"}, []string{"", "up", "/a b"}},
 		"UnhealthyAction": {[]string{"standby", "stop-task"}, []string{"stop"}},
@@ -255,7 +312,10 @@ func TestSweeperParametersThatAreRefused(t *testing.T) {
 		"DryRun":          {[]string{"true", "false"}, []string{"yes"}},
 		"SubnetIds":       {[]string{"", "subnet-0a"}, []string{"vpc-0a"}},
 		"CodeBucket":      {[]string{"my.bucket-1"}, []string{"", "s3://bucket", "Bucket"}},
-		"AlarmTopic":      {[]string{"", "arn:aws-cn:sns:cn-north-1:123456789012:t"}, []string{"topic", "arn:aws:sqs:a:123456789012:t"}},
+		"AlarmTopic": {
+			[]string{"", "arn:aws-cn:sns:cn-north-1:123456789012:t"},
+			[]string{"topic", "arn:aws:sqs:a:123456789012:t"},
+		},
 	} {
 		for _, value := range values.good {
 			assert.True(t, s.accepts(t, name, value), "%s %q", name, value)
@@ -269,7 +329,9 @@ func TestSweeperParametersThatAreRefused(t *testing.T) {
 func TestZoneIsPrivateToTheVPCOf2016AndOutlivesItsStack(t *testing.T) {
 	s := load(t, "privatedns.cform", map[string]any{"VPC": "vpc-0a"})
 	assert.Equal(t, map[string]any{
-		"Name": "servicediscovery.internal", "HostedZoneConfig": map[string]any{"Comment": "Service discovery for ECS, kept by ecssd"},
+		"Name": "servicediscovery.internal", "HostedZoneConfig": map[string]any{
+			"Comment": "Service discovery for ECS, kept by ecssd",
+		},
 		"VPCs": []any{map[string]any{"VPCId": "vpc-0a", "VPCRegion": "eu-central-1"}},
 	}, s.resources(t)["HostedZone"])
 	resource := s.template["Resources"].(map[string]any)["HostedZone"].(map[string]any)

@@ -1,5 +1,5 @@
-// Package cloudformation tests the templates beside it. CloudFormation itself is not asked: what it would refuse, and what it
-// would take though nobody wants it, is looked for here.
+// Package cloudformation tests the templates beside it. CloudFormation itself is not asked: what it would refuse, and
+// what it would take though nobody wants it, is looked for here.
 package cloudformation
 
 import (
@@ -17,36 +17,59 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// resourceType is what the CloudFormation template reference says of a type, as far as the templates use it: the properties,
-// a required one with an exclamation mark, and what Fn::GetAtt gives.
+// resourceType is what the CloudFormation template reference says of a type, as far as the templates use it: the
+// properties, a required one with an exclamation mark, and what Fn::GetAtt gives.
 type resourceType struct{ properties, attributes []string }
 
 var resourceTypes = map[string]resourceType{
-	"AWS::AutoScaling::AutoScalingGroup": {properties: words(`MinSize! MaxSize! DesiredCapacity VPCZoneIdentifier LaunchTemplate
-		NewInstancesProtectedFromScaleIn Tags`)},
-	"AWS::AutoScaling::LifecycleHook": {properties: words("AutoScalingGroupName! LifecycleTransition! HeartbeatTimeout DefaultResult")},
-	"AWS::CloudWatch::Alarm": {properties: words(`ComparisonOperator! EvaluationPeriods! AlarmActions AlarmDescription DatapointsToAlarm
-		Dimensions MetricName Namespace OKActions Period Statistic Threshold TreatMissingData Unit`), attributes: words("Arn")},
+	"AWS::AutoScaling::AutoScalingGroup": {
+		properties: words(`MinSize! MaxSize! DesiredCapacity VPCZoneIdentifier LaunchTemplate
+		NewInstancesProtectedFromScaleIn Tags`),
+	},
+	"AWS::AutoScaling::LifecycleHook": {
+		properties: words("AutoScalingGroupName! LifecycleTransition! HeartbeatTimeout DefaultResult"),
+	},
+	"AWS::CloudWatch::Alarm": {
+		properties: words(`ComparisonOperator! EvaluationPeriods! AlarmActions AlarmDescription DatapointsToAlarm
+		Dimensions MetricName Namespace OKActions Period Statistic Threshold TreatMissingData Unit`),
+		attributes: words("Arn"),
+	},
 	"AWS::CloudWatch::Dashboard": {properties: words("DashboardBody! DashboardName")},
 	"AWS::EC2::LaunchTemplate": {properties: words("LaunchTemplateData! LaunchTemplateName TagSpecifications"),
 		attributes: words("DefaultVersionNumber LatestVersionNumber LaunchTemplateId")},
-	"AWS::EC2::SecurityGroup":        {properties: words("GroupDescription! VpcId Tags"), attributes: words("GroupId VpcId")},
-	"AWS::EC2::SecurityGroupIngress": {properties: words("IpProtocol! GroupId SourceSecurityGroupId Description FromPort ToPort")},
-	"AWS::ECS::CapacityProvider":     {properties: words("Name AutoScalingGroupProvider Tags")},
-	"AWS::ECS::Cluster":              {properties: words("ClusterName CapacityProviders Tags"), attributes: words("Arn")},
+	"AWS::EC2::SecurityGroup": {
+		properties: words("GroupDescription! VpcId Tags"),
+		attributes: words("GroupId VpcId"),
+	},
+	"AWS::EC2::SecurityGroupIngress": {
+		properties: words("IpProtocol! GroupId SourceSecurityGroupId Description FromPort ToPort"),
+	},
+	"AWS::ECS::CapacityProvider": {properties: words("Name AutoScalingGroupProvider Tags")},
+	"AWS::ECS::Cluster": {
+		properties: words("ClusterName CapacityProviders Tags"),
+		attributes: words("Arn"),
+	},
 	"AWS::ECS::ClusterCapacityProviderAssociations": {
 		properties: words("Cluster! CapacityProviders! DefaultCapacityProviderStrategy!")},
 	"AWS::IAM::Policy":          {properties: words("PolicyDocument! PolicyName! Roles")},
 	"AWS::IAM::InstanceProfile": {properties: words("Roles!"), attributes: words("Arn")},
 	"AWS::IAM::Role": {properties: words("AssumeRolePolicyDocument! ManagedPolicyArns Policies Description"),
 		attributes: words("Arn RoleId")},
-	"AWS::Lambda::EventInvokeConfig": {properties: words(`FunctionName! Qualifier! MaximumEventAgeInSeconds MaximumRetryAttempts
-		DestinationConfig`)},
-	"AWS::Lambda::Function": {properties: words(`Code! Role! Architectures DeadLetterConfig Description Environment Handler LoggingConfig
-		MemorySize ReservedConcurrentExecutions Runtime Timeout VpcConfig`), attributes: words("Arn")},
+	"AWS::Lambda::EventInvokeConfig": {
+		properties: words(`FunctionName! Qualifier! MaximumEventAgeInSeconds MaximumRetryAttempts
+		DestinationConfig`),
+	},
+	"AWS::Lambda::Function": {
+		properties: words(`Code! Role! Architectures DeadLetterConfig Description Environment Handler LoggingConfig
+		MemorySize ReservedConcurrentExecutions Runtime Timeout VpcConfig`),
+		attributes: words("Arn"),
+	},
 	"AWS::Logs::LogGroup":      {properties: words("LogGroupName RetentionInDays"), attributes: words("Arn")},
 	"AWS::Route53::HostedZone": {properties: words("Name HostedZoneConfig VPCs"), attributes: words("Id NameServers")},
-	"AWS::SQS::Queue":          {properties: words("MessageRetentionPeriod SqsManagedSseEnabled"), attributes: words("Arn QueueName QueueUrl")},
+	"AWS::SQS::Queue": {
+		properties: words("MessageRetentionPeriod SqsManagedSseEnabled"),
+		attributes: words("Arn QueueName QueueUrl"),
+	},
 	"AWS::Scheduler::Schedule": {properties: words("FlexibleTimeWindow! ScheduleExpression! Target! Description State"),
 		attributes: words("Arn")},
 }
@@ -108,7 +131,11 @@ func check(t *testing.T, text []byte) (problems, wild []string) {
 	}
 	var document yaml.Node
 	require.NoError(t, yaml.Unmarshal(text, &document))
-	c := checker{template: longForm(t, document.Content[0]).(map[string]any), used: map[string]bool{}, usedConditions: map[string]bool{}}
+	c := checker{
+		template:       longForm(t, document.Content[0]).(map[string]any),
+		used:           map[string]bool{},
+		usedConditions: map[string]bool{},
+	}
 	c.limits(text)
 	c.walk("", c.template)
 	for name, resource := range c.section("Resources") {
@@ -154,7 +181,10 @@ func (c *checker) limits(text []byte) {
 		c.problem("the template has no description of at most 1,024 bytes")
 	}
 	for name := range c.template {
-		if !slices.Contains(words("AWSTemplateFormatVersion Description Metadata Parameters Rules Conditions Resources Outputs"), name) {
+		if !slices.Contains(
+			words("AWSTemplateFormatVersion Description Metadata Parameters Rules Conditions Resources Outputs"),
+			name,
+		) {
 			c.problem("unknown section %s", name)
 		}
 	}
@@ -225,7 +255,10 @@ func list(value any) []any {
 
 func (c *checker) reference(at, name string) {
 	if pseudo, ok := strings.CutPrefix(name, "AWS::"); ok {
-		if !slices.Contains(words("AccountId NoValue NotificationARNs Partition Region StackId StackName URLSuffix"), pseudo) {
+		if !slices.Contains(
+			words("AccountId NoValue NotificationARNs Partition Region StackId StackName URLSuffix"),
+			pseudo,
+		) {
 			c.problem("%s: there is no %s", at, name)
 		}
 		return
@@ -294,7 +327,12 @@ func (c *checker) condition(at, name string) {
 
 func (c *checker) resource(name string, resource map[string]any) {
 	for key := range resource {
-		if !slices.Contains(words("Type Properties Condition CreationPolicy DeletionPolicy DependsOn Metadata UpdatePolicy UpdateReplacePolicy"), key) {
+		if !slices.Contains(
+			words(
+				"Type Properties Condition CreationPolicy DeletionPolicy DependsOn Metadata UpdatePolicy UpdateReplacePolicy",
+			),
+			key,
+		) {
 			c.problem("resource %s: unknown key %s", name, key)
 		}
 	}
@@ -391,7 +429,12 @@ func (c *checker) parameters() {
 	for name, parameter := range c.section("Parameters") {
 		declared := parameter.(map[string]any)
 		for key := range declared {
-			if !slices.Contains(words("AllowedPattern AllowedValues ConstraintDescription Default Description MaxLength MaxValue MinLength MinValue NoEcho Type"), key) {
+			if !slices.Contains(
+				words(
+					"AllowedPattern AllowedValues ConstraintDescription Default Description MaxLength MaxValue MinLength MinValue NoEcho Type",
+				),
+				key,
+			) {
 				c.problem("parameter %s: unknown key %s", name, key)
 			}
 		}
@@ -450,8 +493,12 @@ Outputs: {Name: {Value: !Sub '${Queue.QueueName}'}}
 	require.Empty(t, problems)
 	require.Empty(t, wild)
 	for name, c := range map[string]struct{ old, new, problem string }{
-		"a reference to nothing":       {"!Ref Days}", "!Ref Weeks}", "there is no parameter or resource Weeks"},
-		"an unused parameter":          {"{Days: {Type", "{Weeks: {Type: Number, Description: Weeks}, Days: {Type", "parameter Weeks is not used"},
+		"a reference to nothing": {"!Ref Days}", "!Ref Weeks}", "there is no parameter or resource Weeks"},
+		"an unused parameter": {
+			"{Days: {Type",
+			"{Weeks: {Type: Number, Description: Weeks}, Days: {Type",
+			"parameter Weeks is not used",
+		},
 		"no description":               {", Description: Days", "", "parameter Days has no description"},
 		"no label":                     {"{Days: {default: Days}}", "{}", "parameter Days has no label"},
 		"no group":                     {"Parameters: [Days]", "Parameters: []", "parameter Days stands in 0 groups"},
@@ -463,16 +510,40 @@ Outputs: {Name: {Value: !Sub '${Queue.QueueName}'}}
 		"a condition that is not used": {"    Condition: Some\n", "", "condition Some is not used"},
 		"no such condition":            {"Condition: Some", "Condition: None", "there is no condition None"},
 		"no such pseudo parameter":     {"!Ref Days}", "!Ref AWS::Account}", "there is no AWS::Account"},
-		"no such property":             {"MessageRetentionPeriod", "RetentionPeriod", "a AWS::SQS::Queue has no property RetentionPeriod"},
-		"a missing property":           {"AssumeRolePolicyDocument: {Version: '2012-10-17'}", "Description: x", "property AssumeRolePolicyDocument is missing"},
-		"no such type":                 {"AWS::SQS::Queue", "AWS::SQS::Cue", `type "AWS::SQS::Cue" is not known`},
-		"DependsOn nothing":            {"    Condition: Some", "    Condition: Some\n    DependsOn: [Topic]", "there is no resource Topic"},
-		"a key there twice":            {"Outputs:", "Outputs: {}\nOutputs:", "already defined"},
-		"a region":                     {"'${Queue.QueueName}'", "'${Queue.QueueName}.eu-west-1'", "names a partition, region or account"},
-		"a partition":                  {"!GetAtt Queue.Arn", "'arn:aws:sqs:::q'", "names a partition, region or account"},
-		"NotAction":                    {"Action:", "NotAction:", "NotAction grants"},
-		"an unknown function":          {"!GetAtt Queue.Arn", "!ImportValue q", "unknown function"},
-		"too large":                    {"Description: A queue", "# " + strings.Repeat("x", 51_200) + "\nDescription: A queue", "51,200 may be sent"},
+		"no such property": {
+			"MessageRetentionPeriod",
+			"RetentionPeriod",
+			"a AWS::SQS::Queue has no property RetentionPeriod",
+		},
+		"a missing property": {
+			"AssumeRolePolicyDocument: {Version: '2012-10-17'}",
+			"Description: x",
+			"property AssumeRolePolicyDocument is missing",
+		},
+		"no such type": {"AWS::SQS::Queue", "AWS::SQS::Cue", `type "AWS::SQS::Cue" is not known`},
+		"DependsOn nothing": {
+			"    Condition: Some",
+			"    Condition: Some\n    DependsOn: [Topic]",
+			"there is no resource Topic",
+		},
+		"a key there twice": {"Outputs:", "Outputs: {}\nOutputs:", "already defined"},
+		"a region": {
+			"'${Queue.QueueName}'",
+			"'${Queue.QueueName}.eu-west-1'",
+			"names a partition, region or account",
+		},
+		"a partition": {
+			"!GetAtt Queue.Arn",
+			"'arn:aws:sqs:::q'",
+			"names a partition, region or account",
+		},
+		"NotAction":           {"Action:", "NotAction:", "NotAction grants"},
+		"an unknown function": {"!GetAtt Queue.Arn", "!ImportValue q", "unknown function"},
+		"too large": {
+			"Description: A queue",
+			"# " + strings.Repeat("x", 51_200) + "\nDescription: A queue",
+			"51,200 may be sent",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, sound, c.old)
@@ -481,13 +552,25 @@ Outputs: {Name: {Value: !Sub '${Queue.QueueName}'}}
 		})
 	}
 	for name, c := range map[string]struct{ old, new, found string }{
-		"an action":                {"sqs:SendMessage", "sqs:*", "Role p sqs:* "},
-		"any resource":             {"!GetAtt Queue.Arn", "'*'", "Role p sqs:SendMessage *"},
-		"a pattern":                {"!GetAtt Queue.Arn", "!Sub 'q/${Days}?'", "Role p sqs:SendMessage q/${Days}?"},
-		"a pattern that is split":  {"!GetAtt Queue.Arn", "!Split [',', !Sub ['q/*${N}', {N: !Ref Days}]]", "Role p sqs:SendMessage q/*${N}"},
-		"one of several":           {"!GetAtt Queue.Arn", "[!GetAtt Queue.Arn, 'a*']", "Role p sqs:SendMessage a*"},
-		"the branch of an If":      {"!GetAtt Queue.Arn", "!If [Some, !GetAtt Queue.Arn, 'a*']", "Role p sqs:SendMessage a*"},
-		"a statement by condition": {"{Action: 'sqs:SendMessage', Resource: !GetAtt Queue.Arn}", "!If [Some, {Action: 'a:B', Resource: '*'}, !Ref AWS::NoValue]", "Role p a:B *"},
+		"an action":    {"sqs:SendMessage", "sqs:*", "Role p sqs:* "},
+		"any resource": {"!GetAtt Queue.Arn", "'*'", "Role p sqs:SendMessage *"},
+		"a pattern":    {"!GetAtt Queue.Arn", "!Sub 'q/${Days}?'", "Role p sqs:SendMessage q/${Days}?"},
+		"a pattern that is split": {
+			"!GetAtt Queue.Arn",
+			"!Split [',', !Sub ['q/*${N}', {N: !Ref Days}]]",
+			"Role p sqs:SendMessage q/*${N}",
+		},
+		"one of several": {"!GetAtt Queue.Arn", "[!GetAtt Queue.Arn, 'a*']", "Role p sqs:SendMessage a*"},
+		"the branch of an If": {
+			"!GetAtt Queue.Arn",
+			"!If [Some, !GetAtt Queue.Arn, 'a*']",
+			"Role p sqs:SendMessage a*",
+		},
+		"a statement by condition": {
+			"{Action: 'sqs:SendMessage', Resource: !GetAtt Queue.Arn}",
+			"!If [Some, {Action: 'a:B', Resource: '*'}, !Ref AWS::NoValue]",
+			"Role p a:B *",
+		},
 	} {
 		t.Run("wildcard: "+name, func(t *testing.T) {
 			require.Contains(t, sound, c.old)

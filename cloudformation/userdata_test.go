@@ -22,16 +22,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// host is a directory that stands for a fresh container instance. User data runs as it is, in a mount namespace in which
-// /etc and /opt are directories of the host, and with commands that would reach beyond those replaced by ones that note
-// their arguments.
+// host is a directory that stands for a fresh container instance. User data runs as it is, in a mount namespace in
+// which /etc and /opt are directories of the host, and with commands that would reach beyond those replaced by ones
+// that note their arguments.
 type host struct {
 	dir string
 	env []string
 }
 
-// pack stands for the package: installing it runs it, so whatever ran before its digest was compared would show. As the real one
-// does it leaves settings that are there, and replaces an agent that runs.
+// pack stands for the package: installing it runs it, so whatever ran before its digest was compared would show. As the
+// real one does it leaves settings that are there, and replaces an agent that runs.
 const pack = `cat >/opt/bin/ecssd <<'END'
 #!/bin/bash
 note "$@"
@@ -101,7 +101,11 @@ func newHost(t *testing.T) host {
 	h.write(t, "etc/ecs/ecs.config", "ECS_LOGLEVEL=info\n")
 	h.write(t, "opt/package", pack)
 	h.write(t, "opt/providers", "servers-ecs-shop\n")
-	h.env = []string{"PATH=/opt/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=" + filepath.Join(h.dir, "tmp"), "CURL_HOME=" + h.dir}
+	h.env = []string{
+		"PATH=/opt/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"TMPDIR=" + filepath.Join(h.dir, "tmp"),
+		"CURL_HOME=" + h.dir,
+	}
 	return h
 }
 
@@ -177,8 +181,16 @@ func TestUserDataInstallsTheAgentFromS3(t *testing.T) {
 		"systemctl enable --now --no-block ecssd-join.service",
 		"systemctl enable --now --no-block ecssd.service",
 	}, h.calls(t))
-	assert.Equal(t, "# Settings of the agent.\n\nECSSD_ZONE=servicediscovery.internal\nECSSD_ZONE_ID=Z0123456789ABCDEFGHIJ\nECSSD_EVENT_BUS=\n", h.read(t, "etc/ecssd/ecssd.conf"))
-	assert.Equal(t, "ECS_LOGLEVEL=info\nECS_CLUSTER=ECSCluster\nECS_AWSVPC_BLOCK_IMDS=true\n", h.read(t, "etc/ecs/ecs.config"))
+	assert.Equal(
+		t,
+		"# Settings of the agent.\n\nECSSD_ZONE=servicediscovery.internal\nECSSD_ZONE_ID=Z0123456789ABCDEFGHIJ\nECSSD_EVENT_BUS=\n",
+		h.read(t, "etc/ecssd/ecssd.conf"),
+	)
+	assert.Equal(
+		t,
+		"ECS_LOGLEVEL=info\nECS_CLUSTER=ECSCluster\nECS_AWSVPC_BLOCK_IMDS=true\n",
+		h.read(t, "etc/ecs/ecs.config"),
+	)
 }
 
 // On an image that has the package the agent runs before user data does, without the zone's ID.
@@ -204,8 +216,12 @@ func (h host) web(t *testing.T, handler http.Handler) {
 	t.Cleanup(plain.Close)
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
 	h.write(t, "ca.pem", string(certificate))
-	h.write(t, ".curlrc", fmt.Sprintf("cacert = %q\nconnect-to = \"example.com:443:%s\"\nconnect-to = \"example.com:80:%s\"\n",
-		filepath.Join(h.dir, "ca.pem"), address(t, secure), address(t, plain)))
+	h.write(
+		t,
+		".curlrc",
+		fmt.Sprintf("cacert = %q\nconnect-to = \"example.com:443:%s\"\nconnect-to = \"example.com:80:%s\"\n",
+			filepath.Join(h.dir, "ca.pem"), address(t, secure), address(t, plain)),
+	)
 }
 
 func address(t *testing.T, server *httptest.Server) string {
@@ -226,7 +242,11 @@ func TestUserDataInstallsTheAgentFromTheWeb(t *testing.T) {
 	status, out := h.boot(t, s)
 	require.Zero(t, status, "%s", out)
 	calls := strings.Join(h.calls(t), "\n")
-	assert.Regexp(t, `(?s)curl .*https://example.com/download/ecssd.rpm\nsystemctl stop ecssd.service\nrpm .* ecssd.rpm\n.*systemctl enable --now --no-block ecssd.service$`, calls)
+	assert.Regexp(
+		t,
+		`(?s)curl .*https://example.com/download/ecssd.rpm\nsystemctl stop ecssd.service\nrpm .* ecssd.rpm\n.*systemctl enable --now --no-block ecssd.service$`,
+		calls,
+	)
 }
 
 // A server on which the agent cannot be installed as it was asked for never runs ECS, says so, and ends.
@@ -343,12 +363,15 @@ func TestUserDataRunsNothingOfItsParameters(t *testing.T) {
 	require.Zero(t, status, "%s", out)
 	assert.NoFileExists(t, filepath.Join(h.dir, "opt/run"))
 	assert.Contains(t, h.read(t, "opt/calls"), "--output ecssd.rpm "+odd["AgentUrl"]+"\n")
-	assert.Contains(t, h.read(t, "etc/ecssd/ecssd.conf"),
-		"\nECSSD_ALLOW_NAMES=^(web|$(touch${IFS}/opt/run)|`id`)*$;&>/opt/run\nECSSD_LISTEN=/*\nECSSD_ZONE=servicediscovery.internal\n")
+	assert.Contains(
+		t,
+		h.read(t, "etc/ecssd/ecssd.conf"),
+		"\nECSSD_ALLOW_NAMES=^(web|$(touch${IFS}/opt/run)|`id`)*$;&>/opt/run\nECSSD_LISTEN=/*\nECSSD_ZONE=servicediscovery.internal\n",
+	)
 }
 
-// joins boots a host, runs what user data leaves behind, and gives what that called, but for its asking for the capacity provider.
-// The agents are servers at two addresses.
+// joins boots a host, runs what user data leaves behind, and gives what that called, but for its asking for the
+// capacity provider. The agents are servers at two addresses.
 func (h host) joins(t *testing.T, agent, ecs http.HandlerFunc) []string {
 	t.Helper()
 	status, out := h.boot(t, packaged(t))
@@ -364,12 +387,25 @@ func (h host) joining(t *testing.T, agent, ecs http.HandlerFunc) []string {
 	line, _, _ := strings.Cut(rest, "\n")
 	command := strings.Fields(line)
 	for _, argument := range command {
-		assert.Regexp(t, `^[\w./-]+$`, argument, "systemd has a meaning of its own for other characters in a command line")
+		assert.Regexp(
+			t,
+			`^[\w./-]+$`,
+			argument,
+			"systemd has a meaning of its own for other characters in a command line",
+		)
 	}
 	agentAt, ecsAt := httptest.NewServer(agent), httptest.NewServer(ecs)
 	defer agentAt.Close()
 	defer ecsAt.Close()
-	h.write(t, ".curlrc", fmt.Sprintf("connect-to = \"127.0.0.1:9553:%s\"\nconnect-to = \"127.0.0.1:51678:%s\"\n", address(t, agentAt), address(t, ecsAt)))
+	h.write(
+		t,
+		".curlrc",
+		fmt.Sprintf(
+			"connect-to = \"127.0.0.1:9553:%s\"\nconnect-to = \"127.0.0.1:51678:%s\"\n",
+			address(t, agentAt),
+			address(t, ecsAt),
+		),
+	)
 	_, out := h.run(t, command...)
 	t.Log(out)
 	return slices.DeleteFunc(h.calls(t)[before:], func(call string) bool {
@@ -407,7 +443,10 @@ func TestServerJoinsAndReportsWhenBothAgentsAreAtWork(t *testing.T) {
 }
 
 func TestServerReportsThatAnAgentIsNotAtWork(t *testing.T) {
-	for name, c := range map[string]struct{ agent, ecs http.HandlerFunc }{"ecssd": {notReady, ok}, "ECS": {ok, notReady}} {
+	for name, c := range map[string]struct{ agent, ecs http.HandlerFunc }{
+		"ecssd": {notReady, ok},
+		"ECS":   {ok, notReady},
+	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
 			h.write(t, "opt/bin/curl", impatient)
@@ -416,13 +455,26 @@ func TestServerReportsThatAnAgentIsNotAtWork(t *testing.T) {
 	}
 }
 
-// While the stack is made the capacity provider waits for the group, the group for the server's report, and the server, with
-// its registration, for the capacity provider.
+// While the stack is made the capacity provider waits for the group, the group for the server's report, and the server,
+// with its registration, for the capacity provider.
 func TestServerOfANewStackRegistersAfterTheCapacityProvider(t *testing.T) {
-	require.Equal(t, "servers-ecs-shop", packaged(t).resources(t)["CapacityProvider"]["Name"], "the name that hosts look for")
+	require.Equal(
+		t,
+		"servers-ecs-shop",
+		packaged(t).resources(t)["CapacityProvider"]["Name"],
+		"the name that hosts look for",
+	)
 	h := newHost(t)
 	h.write(t, "opt/providers", "None\n")
-	assert.Equal(t, []string{asksAgent, signalled + "0", "sleep 5", startsECS, asksBoth, signalled + "0", isDone}, h.joins(t, ok, ok))
+	assert.Equal(t, []string{
+		asksAgent,
+		signalled + "0",
+		"sleep 5",
+		startsECS,
+		asksBoth,
+		signalled + "0",
+		isDone,
+	}, h.joins(t, ok, ok))
 
 	h = newHost(t)
 	h.write(t, "opt/providers", "None\n")
@@ -430,8 +482,8 @@ func TestServerOfANewStackRegistersAfterTheCapacityProvider(t *testing.T) {
 	assert.Equal(t, []string{asksAgent, signalled + "22"}, h.joins(t, notReady, ok)[:2])
 }
 
-// User data runs at the first boot alone, and keeps ECS off. So what joins the cluster is a unit that a later boot starts again, until
-// it has come to its end.
+// User data runs at the first boot alone, and keeps ECS off. So what joins the cluster is a unit that a later boot
+// starts again, until it has come to its end.
 func TestServerThatRebootsBeforeItHasJoinedJoinsAllTheSame(t *testing.T) {
 	h := newHost(t)
 	status, out := h.boot(t, packaged(t))
@@ -442,7 +494,8 @@ func TestServerThatRebootsBeforeItHasJoinedJoinsAllTheSame(t *testing.T) {
 	assert.NotContains(t, h.calls(t), isDone, "before it has run")
 	// What it runs is still there after a reboot: nothing below /tmp or /run, and no directory of user data.
 	assert.Contains(t, unit, "\nExecStart=/bin/bash /etc/ecssd/join.sh\n")
-	// ECS starts at the end of the boot (After=cloud-final.service), which waits for multi-user.target, which waits for a oneshot.
+	// ECS starts at the end of the boot (After=cloud-final.service), which waits for multi-user.target, which waits for
+	// a oneshot.
 	assert.Contains(t, unit, "\nType=exec\n")
 
 	path := filepath.Join(h.dir, "etc/systemd/system/ecssd-join.service")

@@ -13,8 +13,8 @@ import (
 
 const module = "github.com/ecssd/ecssd/"
 
-// mayImport says which packages of ours each package may import: the direction in which data flows. Adapters to the outside
-// (docker, route53, host, journal) never import each other.
+// mayImport says which packages of ours each package may import: the direction in which data flows. Adapters to the
+// outside (docker, route53, host, journal) never import each other.
 var mayImport = map[string][]string{
 	"internal/container":       {},
 	"internal/endpoint":        {"internal/container"},
@@ -42,7 +42,19 @@ var mayImport = map[string][]string{
 // pure packages compute: no context, clock, logger, environment, network or file.
 var pure = []string{"internal/container", "internal/endpoint", "internal/record", "internal/plan"}
 
-var impure = []string{"context", "os", "os/exec", "io/fs", "net", "net/http", "log", "log/slog", "math/rand", "math/rand/v2", "sync"}
+var impure = []string{
+	"context",
+	"os",
+	"os/exec",
+	"io/fs",
+	"net",
+	"net/http",
+	"log",
+	"log/slog",
+	"math/rand",
+	"math/rand/v2",
+	"sync",
+}
 
 // onlyImporter names the one package of the product that may import an SDK.
 var onlyImporter = map[string]string{
@@ -82,8 +94,13 @@ func TestImportsFollowTheDataFlow(t *testing.T) {
 			switch {
 			case !isOurs:
 			case strings.HasPrefix(pkg, "internal/sandbox"):
-				assert.True(t, strings.HasPrefix(ours, "internal/sandbox"),
-					"%s imports %s: the sandbox shares no code with the product, so that a misreading of Route 53 cannot hide on both sides", pkg, ours)
+				assert.True(
+					t,
+					strings.HasPrefix(ours, "internal/sandbox"),
+					"%s imports %s: the sandbox shares no code with the product, so that a misreading of Route 53 cannot hide on both sides",
+					pkg,
+					ours,
+				)
 			case product(pkg):
 				assert.True(t, product(ours), "%s is deployed and imports %s, which is not", pkg, ours)
 				if allowed, listed := mayImport[pkg]; listed {

@@ -38,8 +38,9 @@ func metrics(t *testing.T) map[string]metric {
 	return known
 }
 
-// checkExpressions checks that Prometheus understands expressions, and that the metrics and labels in them exist and are read by
-// their type: a counter or a histogram grows as long as the agent runs, and means something only by its rate.
+// checkExpressions checks that Prometheus understands expressions, and that the metrics and labels in them exist and
+// are read by their type: a counter or a histogram grows as long as the agent runs, and means something only by its
+// rate.
 func checkExpressions(t *testing.T, expressions []string) {
 	t.Helper()
 	type rule struct {
@@ -50,7 +51,8 @@ func checkExpressions(t *testing.T, expressions []string) {
 	known := metrics(t)
 	for _, expr := range expressions {
 		rules = append(rules, rule{fmt.Sprintf("dashboard:expr:%d", len(rules)), expr})
-		matches := regexp.MustCompile(`\b(up|ecssd_[a-z0-9_]+|process_[a-z0-9_]+|go_[a-z0-9_]+)(\{[^}]*\})?(\[[^\]]*\])?`).FindAllStringSubmatch(expr, -1)
+		matches := regexp.MustCompile(`\b(up|ecssd_[a-z0-9_]+|process_[a-z0-9_]+|go_[a-z0-9_]+)(\{[^}]*\})?(\[[^\]]*\])?`).
+			FindAllStringSubmatch(expr, -1)
 		require.NotEmpty(t, matches, expr)
 		allowed := []string{"instance", "job"}
 		for _, match := range matches {
@@ -71,7 +73,10 @@ func checkExpressions(t *testing.T, expressions []string) {
 			}
 			assert.Equal(t, m.kind != "gauge", span != "", "%s is a %s: %s", name, m.kind, expr)
 			for _, label := range regexp.MustCompile(`([a-z_]+)\s*[=!]`).FindAllStringSubmatch(selector, -1) {
-				assert.Contains(t, append([]string{"instance", "job"}, m.labels...), label[1], "%s has no such label: %s", name, expr)
+				assert.Contains(t, append([]string{
+					"instance",
+					"job",
+				}, m.labels...), label[1], "%s has no such label: %s", name, expr)
 			}
 			allowed = append(allowed, m.labels...)
 		}
@@ -115,7 +120,12 @@ func TestAlertsGoOffWhenTheyShouldAndOnlyThen(t *testing.T) {
 	tests, err := os.ReadFile("alerts_test.yml")
 	require.NoError(t, err)
 	for _, rule := range readAlerts(t).Groups[0].Rules {
-		assert.Regexp(t, `alertname="`+rule.Alert+`",alertstate="firing"|alertname: `+rule.Alert+`\n`, string(tests), "it is seen to go off")
+		assert.Regexp(
+			t,
+			`alertname="`+rule.Alert+`",alertstate="firing"|alertname: `+rule.Alert+`\n`,
+			string(tests),
+			"it is seen to go off",
+		)
 	}
 }
 
@@ -187,7 +197,13 @@ func TestDashboardShowsWhatThereIs(t *testing.T) {
 			expressions = append(expressions, expr)
 			for _, label := range regexp.MustCompile(`{{([a-z_]+)}}`).FindAllStringSubmatch(target.Legend, -1) {
 				if strings.Contains(target.Expr, " by (") {
-					assert.Contains(t, target.Expr, "by ("+label[1]+")", "%s: its legend names a label that is not left", panel.Title)
+					assert.Contains(
+						t,
+						target.Expr,
+						"by ("+label[1]+")",
+						"%s: its legend names a label that is not left",
+						panel.Title,
+					)
 				}
 			}
 		}

@@ -41,7 +41,11 @@ func outlive(t *testing.T, m *machine) {
 	m.container("restarted")
 
 	m.install("1.0.1")
-	m.eventually(30*time.Second, "the new version runs", func() bool { return strings.Contains(m.log(), " version=1.0.1 ") })
+	m.eventually(
+		30*time.Second,
+		"the new version runs",
+		func() bool { return strings.Contains(m.log(), " version=1.0.1 ") },
+	)
 	assert.Equal(t, "enabled\nenabled", m.run("systemctl", "is-enabled", "ecssd", "ecssd-deregister"))
 	m.container("upgraded")
 
@@ -81,7 +85,11 @@ func outlive(t *testing.T, m *machine) {
 
 	m.boot()
 	m.eventually(30*time.Second, "all services are back", func() bool { return slices.Equal(all, m.announced()) })
-	stops := m.run("sh", "-c", "journalctl -o cat | grep -oE '^(Stopped|Stopping) (ecssd|ecssd-deregister|docker).service' | tail -n 6")
+	stops := m.run(
+		"sh",
+		"-c",
+		"journalctl -o cat | grep -oE '^(Stopped|Stopping) (ecssd|ecssd-deregister|docker).service' | tail -n 6",
+	)
 	assert.Equal(t, strings.Join([]string{
 		"Stopping ecssd.service", "Stopped ecssd.service",
 		"Stopping ecssd-deregister.service", "Stopped ecssd-deregister.service",
@@ -110,11 +118,19 @@ func alone(t *testing.T, m *machine) {
 	m.waitsFor("engine")
 	assert.Equal(t, "activating", m.property("ActiveState"))
 	m.install("1.0.1")
-	m.eventually(30*time.Second, "the new version waits for Docker", func() bool { return strings.Contains(m.log(), " version=1.0.1 ") })
+	m.eventually(
+		30*time.Second,
+		"the new version waits for Docker",
+		func() bool { return strings.Contains(m.log(), " version=1.0.1 ") },
+	)
 	m.waitsFor("engine")
 	assert.Equal(t, "activating", m.property("ActiveState"))
 	m.run("systemctl", "start", "docker")
-	m.eventually(30*time.Second, "the records are right again", func() bool { return slices.Equal([]string{"stays"}, m.announced()) })
+	m.eventually(30*time.Second, "the records are right again", func() bool {
+		return slices.Equal([]string{
+			"stays",
+		}, m.announced())
+	})
 	m.eventually(30*time.Second, "the agent is up", func() bool { return m.property("ActiveState") == "active" })
 }
 
@@ -140,5 +156,9 @@ func confined(t *testing.T, m *machine) {
 			assert.NotRegexp(t, `level=(warning|error)`, line, "something that it needs is denied to it")
 		}
 	}
-	m.eventually(30*time.Second, "the agent says what it does", func() bool { return strings.HasPrefix(m.property("StatusText"), "1 endpoints serving") })
+	m.eventually(
+		30*time.Second,
+		"the agent says what it does",
+		func() bool { return strings.HasPrefix(m.property("StatusText"), "1 endpoints serving") },
+	)
 }

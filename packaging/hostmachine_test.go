@@ -35,8 +35,9 @@ import (
 
 const zoneName = "servicediscovery.internal"
 
-// machine is a host as far as systemd goes: a container whose first process is a real systemd, over a Debian of its own, with
-// the network of this machine. Its Docker is the real Engine of this machine, its AWS a sandbox outside of it.
+// machine is a host as far as systemd goes: a container whose first process is a real systemd, over a Debian of its
+// own, with the network of this machine. Its Docker is the real Engine of this machine, its AWS a sandbox outside of
+// it.
 type machine struct {
 	t       *testing.T
 	cli     *client.Client
@@ -46,8 +47,9 @@ type machine struct {
 	prefix  string // of the service names that its agent announces
 }
 
-// files are added to the tree. What Docker's package brings is here made of what systemd has: the socket with the rights that
-// the Engine's has, and a service behind it that is the way to the Engine, so that it can be late, stopped and started.
+// files are added to the tree. What Docker's package brings is here made of what systemd has: the socket with the
+// rights that the Engine's has, and a service behind it that is the way to the Engine, so that it can be late, stopped
+// and started.
 var files = map[string]string{
 	"/usr/lib/sysusers.d/docker.conf": "g docker -\n",
 	"/usr/lib/systemd/system/docker.socket": `
@@ -70,8 +72,8 @@ ExecStart=/lib/systemd/systemd-socket-proxyd /engine.sock
 WantedBy=multi-user.target
 `,
 	"/etc/systemd/journald.conf.d/keep.conf": "[Journal]\nStorage=persistent\nRateLimitIntervalSec=0\n",
-	// What Debian does every day is not done here. The Engine gives a container its cgroups to read only, and as those of version 1
-	// where the machine has these.
+	// What Debian does every day is not done here. The Engine gives a container its cgroups to read only, and as those
+	// of version 1 where the machine has these.
 	"/start": `#!/bin/sh
 rm -f /etc/systemd/system/timers.target.wants/*
 mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec /sbin/init
@@ -81,7 +83,8 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec /sbin/init
 // imageName is followed by the process ID of a test as its tag.
 const imageName = "ecssd-test-host"
 
-// hostImage gives the Engine an image of the tree for the time of a test, and removes those of tests that did not live to do it.
+// hostImage gives the Engine an image of the tree for the time of a test, and removes those of tests that did not live
+// to do it.
 func hostImage(t *testing.T) string {
 	t.Helper()
 	ctx, cli := context.Background(), enginetest.Client(t)
@@ -98,7 +101,12 @@ func hostImage(t *testing.T) string {
 	require.NoError(t, err)
 	defer archive.Close()
 	tag := strconv.Itoa(os.Getpid())
-	resp, err := cli.ImageImport(ctx, image.ImportSource{Source: archive, SourceName: "-"}, imageName, image.ImportOptions{Tag: tag})
+	resp, err := cli.ImageImport(ctx, image.ImportSource{
+		Source:     archive,
+		SourceName: "-",
+	}, imageName, image.ImportOptions{
+		Tag: tag,
+	})
 	require.NoError(t, err)
 	defer resp.Close()
 	_, err = io.Copy(io.Discard, resp) // the Engine reports progress, and is done at its end
@@ -123,13 +131,22 @@ func newMachine(t *testing.T, ref, packages string) *machine {
 	require.NoError(t, err)
 
 	socket, isSocket := strings.CutPrefix(m.cli.DaemonHost(), "unix://")
-	require.True(t, isSocket, "a machine of these tests needs the Engine's socket; DOCKER_HOST is %s", m.cli.DaemonHost())
+	require.True(
+		t,
+		isSocket,
+		"a machine of these tests needs the Engine's socket; DOCKER_HOST is %s",
+		m.cli.DaemonHost(),
+	)
 	created, err := m.cli.ContainerCreate(t.Context(), &api.Config{
-		Image: ref, Cmd: []string{"/bin/sh", "/start"}, Env: []string{"container=docker"},
+		Image:  ref,
+		Cmd:    []string{"/bin/sh", "/start"},
+		Env:    []string{"container=docker"},
 		Labels: map[string]string{"ecssd.test": strconv.Itoa(os.Getpid())},
 	}, &api.HostConfig{
-		NetworkMode: "host", CgroupnsMode: api.CgroupnsModePrivate,
-		// What systemd needs to make services' mounts, limits and users. Not all that root may: this machine may lack some of it.
+		NetworkMode:  "host",
+		CgroupnsMode: api.CgroupnsModePrivate,
+		// What systemd needs to make services' mounts, limits and users. Not all that root may: this machine may lack
+		// some of it.
 		CapAdd:      []string{"SYS_ADMIN", "SYS_BOOT", "SYS_PTRACE"},
 		SecurityOpt: []string{"seccomp=unconfined", "apparmor=unconfined"},
 		Tmpfs:       map[string]string{"/run": "", "/tmp": ""},
@@ -173,8 +190,8 @@ func (m *machine) write(files map[string]string) {
 	require.NoError(m.t, m.cli.CopyToContainer(m.t.Context(), m.id, "/", &archive, api.CopyToContainerOptions{}))
 }
 
-// try runs a command on the machine as root, for a minute at most, and gives what it prints, and an error where it could not be run
-// or did not exit with 0.
+// try runs a command on the machine as root, for a minute at most, and gives what it prints, and an error where it
+// could not be run or did not exit with 0.
 func (m *machine) try(command ...string) (string, error) {
 	ctx := context.Background() // it serves clean-up too
 	created, err := m.cli.ContainerExecCreate(ctx, m.id, api.ExecOptions{
@@ -225,7 +242,15 @@ func (m *machine) down(within time.Duration) {
 // eventually waits for a condition, within the time on an idle machine, and a minute more on a busy one.
 func (m *machine) eventually(within time.Duration, what string, condition func() bool) {
 	m.t.Helper()
-	require.Eventually(m.t, condition, within+time.Minute, 50*time.Millisecond, "not within %s and a minute more: %s", within, what)
+	require.Eventually(
+		m.t,
+		condition,
+		within+time.Minute,
+		50*time.Millisecond,
+		"not within %s and a minute more: %s",
+		within,
+		what,
+	)
 }
 
 // tell logs what the machine's journal says.
@@ -241,18 +266,27 @@ func (m *machine) install(version string) {
 	m.run("dpkg", "-i", "/packages/"+version+".deb")
 }
 
-// configure adds to the agent's settings where the sandbox is, and what keeps agents of several machines on this one apart.
+// configure adds to the agent's settings where the sandbox is, and what keeps agents of several machines on this one
+// apart.
 func (m *machine) configure() {
 	m.t.Helper()
 	settings := append(m.sandbox.Environment(), "ECSSD_LISTEN="+freeAddress(m.t), "ECSSD_ALLOW_NAMES="+m.prefix+".*")
 	m.run("sh", "-c", "printf '%s\\n' \"$@\" >>/etc/ecssd/ecssd.conf", "sh", strings.Join(settings, "\n"))
 }
 
-// container runs a container of the service prefix+name, which goes when the test ends, and waits until it is announced.
+// container runs a container of the service prefix+name, which goes when the test ends, and waits until it is
+// announced.
 func (m *machine) container(name string) *enginetest.Container {
 	m.t.Helper()
-	c := enginetest.Run(m.t, enginetest.Options{Labels: enginetest.ECSLabels(m.prefix + name), Publish: []string{"8080"}})
-	m.eventually(30*time.Second, "service "+name+" is announced", func() bool { return slices.Contains(m.announced(), name) })
+	c := enginetest.Run(m.t, enginetest.Options{
+		Labels:  enginetest.ECSLabels(m.prefix + name),
+		Publish: []string{"8080"},
+	})
+	m.eventually(
+		30*time.Second,
+		"service "+name+" is announced",
+		func() bool { return slices.Contains(m.announced(), name) },
+	)
 	return c
 }
 
@@ -260,18 +294,20 @@ func (m *machine) container(name string) *enginetest.Container {
 func (m *machine) announced() []string {
 	names := []string{}
 	for _, set := range m.sandbox.Records(m.zone) {
-		if name, ok := strings.CutSuffix(strings.TrimPrefix(set.Name, m.prefix), "."+zoneName+"."); ok && set.Type == "SRV" {
+		if name, ok := strings.CutSuffix(strings.TrimPrefix(set.Name, m.prefix), "."+zoneName+"."); ok &&
+			set.Type == "SRV" {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// deleted says whether any record was ever removed. An agent that has nothing to write asks with the removal of one that does not exist
-// whether it may.
+// deleted says whether any record was ever removed. An agent that has nothing to write asks with the removal of one
+// that does not exist whether it may.
 func (m *machine) deleted() bool {
 	return slices.ContainsFunc(m.sandbox.Calls("ChangeResourceRecordSets"), func(call sandbox.Call) bool {
-		return call.Applied && slices.ContainsFunc(call.Changes, func(c sandbox.Change) bool { return c.Action == zone.Delete })
+		return call.Applied &&
+			slices.ContainsFunc(call.Changes, func(c sandbox.Change) bool { return c.Action == zone.Delete })
 	})
 }
 
@@ -300,10 +336,34 @@ func packages(t *testing.T, versions ...string) string {
 	command("go", "-C", "packaging/nfpm", "build", "-o", dir+"/nfpm", "github.com/goreleaser/nfpm/v2/cmd/nfpm")
 	for _, version := range versions {
 		program, licenses := dir+"/ecssd-"+version, dir+"/LICENSES-"+version
-		command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -X main.version="+version, "-o", program, "./cmd/ecssd")
+		command(
+			"go",
+			"build",
+			"-trimpath",
+			"-buildvcs=false",
+			"-ldflags=-s -w -X main.version="+version,
+			"-o",
+			program,
+			"./cmd/ecssd",
+		)
 		require.NoError(t, os.WriteFile(licenses, command("packaging/licenses", version), 0o644))
-		variables = append(variables, "VERSION="+version, "ARCH="+runtime.GOARCH, "PROGRAM="+program, "LICENSES="+licenses)
-		command(dir+"/nfpm", "package", "--config", "packaging/nfpm.yaml", "--packager", "deb", "--target", dir+"/"+version+".deb")
+		variables = append(
+			variables,
+			"VERSION="+version,
+			"ARCH="+runtime.GOARCH,
+			"PROGRAM="+program,
+			"LICENSES="+licenses,
+		)
+		command(
+			dir+"/nfpm",
+			"package",
+			"--config",
+			"packaging/nfpm.yaml",
+			"--packager",
+			"deb",
+			"--target",
+			dir+"/"+version+".deb",
+		)
 	}
 	return dir
 }
@@ -317,7 +377,11 @@ func (m *machine) log() string {
 // waitsFor waits until the agent says that it waits for a part of what it needs.
 func (m *machine) waitsFor(part string) {
 	m.t.Helper()
-	m.eventually(30*time.Second, "the agent waits for "+part, func() bool { return strings.Contains(m.property("StatusText"), part+": ") })
+	m.eventually(
+		30*time.Second,
+		"the agent waits for "+part,
+		func() bool { return strings.Contains(m.property("StatusText"), part+": ") },
+	)
 }
 
 // restarted waits until systemd has started the agent again by itself, once since it was last asked to.

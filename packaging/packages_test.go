@@ -25,8 +25,9 @@ import (
 // rpmArch names what Go calls an architecture.
 var rpmArch = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
 
-// What is released is built as it is for a release, once here, and once elsewhere: from a copy of the source, by a machine of another
-// name and time zone, for a user with another umask. The copy then becomes the next version, with other settings in its packages.
+// What is released is built as it is for a release, once here, and once elsewhere: from a copy of the source, by a
+// machine of another name and time zone, for a user with another umask. The copy then becomes the next version, with
+// other settings in its packages.
 func TestPackages(t *testing.T) {
 	t.Parallel()
 	require.Zero(t, os.Getuid(), "packages are tested by installing them: run this as root")
@@ -45,12 +46,19 @@ func TestPackages(t *testing.T) {
 	t.Run("bytes", func(t *testing.T) { sameBytes(t, first, second) })
 	t.Run("sums", func(t *testing.T) { trueSums(t, first) })
 	for arch, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
-		t.Run("program "+arch, func(t *testing.T) { static(t, filepath.Join(first, "ecssd-1.2.3-linux-"+arch), machine) })
+		t.Run(
+			"program "+arch,
+			func(t *testing.T) { static(t, filepath.Join(first, "ecssd-1.2.3-linux-"+arch), machine) },
+		)
 		t.Run("deb "+arch, func(t *testing.T) { debContent(t, first, arch, epoch) })
 		t.Run("rpm "+arch, func(t *testing.T) { rpmContent(t, first, arch, epoch) })
 	}
 	t.Run("one version", func(t *testing.T) {
-		assert.Equal(t, "ecssd 1.2.3", run(t, ".", filepath.Join(first, "ecssd-1.2.3-linux-"+runtime.GOARCH), "version"))
+		assert.Equal(
+			t,
+			"ecssd 1.2.3",
+			run(t, ".", filepath.Join(first, "ecssd-1.2.3-linux-"+runtime.GOARCH), "version"),
+		)
 	})
 	t.Run("licences", func(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(first, "LICENSES"))
@@ -61,11 +69,15 @@ func TestPackages(t *testing.T) {
 	})
 	t.Run("deb installed", func(t *testing.T) {
 		name := "ecssd_%s-1_" + runtime.GOARCH + ".deb"
-		debian{newHost(t)}.live(t, filepath.Join(first, fmt.Sprintf(name, "1.2.3")), filepath.Join(next, fmt.Sprintf(name, "1.2.4")))
+		debian{
+			newHost(t),
+		}.live(t, filepath.Join(first, fmt.Sprintf(name, "1.2.3")), filepath.Join(next, fmt.Sprintf(name, "1.2.4")))
 	})
 	t.Run("rpm installed", func(t *testing.T) {
 		name := "ecssd-%s-1." + rpmArch[runtime.GOARCH] + ".rpm"
-		fedora{newHost(t)}.live(t, filepath.Join(first, fmt.Sprintf(name, "1.2.3")), filepath.Join(next, fmt.Sprintf(name, "1.2.4")))
+		fedora{
+			newHost(t),
+		}.live(t, filepath.Join(first, fmt.Sprintf(name, "1.2.3")), filepath.Join(next, fmt.Sprintf(name, "1.2.4")))
 	})
 }
 
@@ -75,7 +87,8 @@ func run(t *testing.T, dir string, command ...string) string {
 	c := exec.Command(command[0], command[1:]...)
 	c.Dir = dir
 	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS=") || strings.HasPrefix(v, "SOURCE_DATE_EPOCH=")
+		return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS=") ||
+			strings.HasPrefix(v, "SOURCE_DATE_EPOCH=")
 	})
 	out, err := c.CombinedOutput()
 	require.NoError(t, err, "%s: %s", strings.Join(command, " "), out)
@@ -98,7 +111,15 @@ func build(t *testing.T, source, version string, before ...string) string {
 func copySource(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	run(t, "..", "sh", "-c", `git ls-files -z -co --exclude-standard --deduplicate | tar --null --ignore-failed-read -cT - | tar -xC "$1"`, "sh", dir)
+	run(
+		t,
+		"..",
+		"sh",
+		"-c",
+		`git ls-files -z -co --exclude-standard --deduplicate | tar --null --ignore-failed-read -cT - | tar -xC "$1"`,
+		"sh",
+		dir,
+	)
 	return dir
 }
 
@@ -206,9 +227,28 @@ func debContent(t *testing.T, dir, arch, epoch string) {
 			files = append(files, fmt.Sprint(h.FileInfo().Mode(), " ", h.Uname, " ", h.Gname, " ", strings.TrimPrefix(h.Name, ".")))
 		}
 	}
-	assert.ElementsMatch(t, append(slices.Clone(installed), "-rw-r--r-- root root /usr/share/doc/ecssd/copyright"), files)
-	assert.Equal(t, "Package: ecssd\nVersion: 1.2.3-1\nArchitecture: "+arch+"\nRecommends: systemd",
-		run(t, ".", "dpkg-deb", "--field", path, "Package", "Version", "Architecture", "Depends", "Pre-Depends", "Recommends"))
+	assert.ElementsMatch(
+		t,
+		append(slices.Clone(installed), "-rw-r--r-- root root /usr/share/doc/ecssd/copyright"),
+		files,
+	)
+	assert.Equal(
+		t,
+		"Package: ecssd\nVersion: 1.2.3-1\nArchitecture: "+arch+"\nRecommends: systemd",
+		run(
+			t,
+			".",
+			"dpkg-deb",
+			"--field",
+			path,
+			"Package",
+			"Version",
+			"Architecture",
+			"Depends",
+			"Pre-Depends",
+			"Recommends",
+		),
+	)
 	info := func(part string) string { return run(t, ".", "dpkg-deb", "--info", path, part) }
 	assert.Equal(t, "/etc/ecssd/ecssd.conf", info("conffiles"))
 	assert.Equal(t, script(t, "postinstall"), info("postinst"))
@@ -220,10 +260,15 @@ func rpmContent(t *testing.T, dir, arch, epoch string) {
 	path := filepath.Join(dir, "ecssd-1.2.3-1."+rpmArch[arch]+".rpm")
 	run(t, ".", "rpm", "--checksig", "--nosignature", path)
 	query := func(format string) string { return run(t, ".", "rpm", "-qp", "--queryformat", format, path) }
-	assert.ElementsMatch(t, append(slices.Clone(installed),
-		"drwxr-xr-x root root /etc/ecssd", "drwxr-xr-x root root /usr/share/ecssd", "drwxr-xr-x root root /usr/share/licenses/ecssd", "-rw-r--r-- root root /usr/share/licenses/ecssd/LICENSE",
+	assert.ElementsMatch(t, append(
+		slices.Clone(installed),
+		"drwxr-xr-x root root /etc/ecssd",
+		"drwxr-xr-x root root /usr/share/ecssd",
+		"drwxr-xr-x root root /usr/share/licenses/ecssd",
+		"-rw-r--r-- root root /usr/share/licenses/ecssd/LICENSE",
 	), strings.Split(query(`[%{FILEMODES:perms} %{FILEUSERNAME} %{FILEGROUPNAME} %{FILENAMES}\n]`), "\n"))
-	assert.Contains(t, strings.Split(query(`[%{FILENAMES} %{FILEFLAGS:fflags}\n]`), "\n"), "/etc/ecssd/ecssd.conf cn") // config, noreplace
+	// config, noreplace
+	assert.Contains(t, strings.Split(query(`[%{FILENAMES} %{FILEFLAGS:fflags}\n]`), "\n"), "/etc/ecssd/ecssd.conf cn")
 	for _, seconds := range strings.Fields(query(`%{BUILDTIME} [%{FILEMTIMES} ]`)) {
 		assert.Equal(t, epoch, seconds)
 	}
@@ -290,7 +335,10 @@ func (h host) links() []string {
 	return found
 }
 
-var enabled = []string{"/etc/systemd/system/ecssd.service.wants/ecssd-deregister.service", "/etc/systemd/system/multi-user.target.wants/ecssd.service"}
+var enabled = []string{
+	"/etc/systemd/system/ecssd.service.wants/ecssd-deregister.service",
+	"/etc/systemd/system/multi-user.target.wants/ecssd.service",
+}
 
 // files lists what is there, but for what package managers write of themselves, and logs.
 func (h host) files() map[string]bool {
@@ -320,13 +368,20 @@ func (h host) same(before map[string]bool) {
 	}
 }
 
-// boot makes the host look as if systemd ran, with a systemctl that fails whatever it is asked for, and notes it. An agent that
-// was said to be in some state is in it.
+// boot makes the host look as if systemd ran, with a systemctl that fails whatever it is asked for, and notes it. An
+// agent that was said to be in some state is in it.
 func (h host) boot() {
 	h.t.Helper()
 	require.NoError(h.t, os.MkdirAll(h.path("run/systemd/system"), 0o755))
 	require.NoError(h.t, os.Rename(h.path("usr/bin/systemctl"), h.path("usr/bin/systemctl.real")))
-	require.NoError(h.t, os.WriteFile(h.path("usr/bin/systemctl"), []byte("#!/bin/sh\necho \"$*\" >>/calls\n[ \"$1\" != is-active ] || cat /state\nexit 1\n"), 0o755))
+	require.NoError(
+		h.t,
+		os.WriteFile(
+			h.path("usr/bin/systemctl"),
+			[]byte("#!/bin/sh\necho \"$*\" >>/calls\n[ \"$1\" != is-active ] || cat /state\nexit 1\n"),
+			0o755,
+		),
+	)
 	h.state("inactive")
 }
 

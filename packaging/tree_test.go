@@ -20,8 +20,8 @@ const suite = "bookworm"
 // system are the packages that make the smallest Debian one that boots.
 var system = []string{"systemd", "systemd-sysv", "dbus"}
 
-// tree gives a tar archive of the root directory of a small Debian. It takes a minute to make and root to make it, so that it is kept
-// below bin, for as long as what is in it stays the same.
+// tree gives a tar archive of the root directory of a small Debian. It takes a minute to make and root to make it, so
+// that it is kept below bin, for as long as what is in it stays the same.
 func tree(t testing.TB) string {
 	t.Helper()
 	archive, err := makeTree()
@@ -61,7 +61,12 @@ var makeTree = sync.OnceValues(func() (string, error) {
 	} {
 		out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
 		if err != nil {
-			return "", fmt.Errorf("make a small Debian, as root, with what .ci/packaging installs: %s: %w\n%s", command[0], err, out)
+			return "", fmt.Errorf(
+				"make a small Debian, as root, with what .ci/packaging installs: %s: %w\n%s",
+				command[0],
+				err,
+				out,
+			)
 		}
 	}
 	return archive, os.Rename(archive+".new", archive)

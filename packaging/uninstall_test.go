@@ -26,5 +26,9 @@ func TestUninstall(t *testing.T) {
 	assert.Empty(t, m.sandbox.Records(m.zone))
 	m.run("dpkg", "-P", "ecssd")
 	// ecssd-deregister.service is active until the host goes down, and has its /tmp until then.
-	m.run("sh", "-c", "! find / -xdev -name '*ecssd*' -not -path '/var/log/*' -not -path '/packages/*' -not -path '*/tmp/systemd-private-*' | grep .")
+	m.run(
+		"sh",
+		"-c",
+		"! find / -xdev -name '*ecssd*' -not -path '/var/log/*' -not -path '/packages/*' -not -path '*/tmp/systemd-private-*' | grep .",
+	)
 }

@@ -30,7 +30,10 @@ func service(t *testing.T, unit string) []string {
 	_, section, _ := strings.Cut(string(text), "\n[Service]\n")
 	section, _, found := strings.Cut(section, "\n[Install]\n")
 	require.True(t, found)
-	return slices.DeleteFunc(strings.Split(section, "\n"), func(line string) bool { return line == "" || line[0] == '#' })
+	return slices.DeleteFunc(
+		strings.Split(section, "\n"),
+		func(line string) bool { return line == "" || line[0] == '#' },
+	)
 }
 
 // without gives the lines that are not among others.

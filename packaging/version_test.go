@@ -60,7 +60,20 @@ func TestTheVersionIsThatOfTheTag(t *testing.T) {
 
 	for i, later := range versions[1:] {
 		earlier := versions[i]
-		assert.NoError(t, exec.Command("dpkg", "--compare-versions", earlier, "lt", later).Run(), "to dpkg, %s is not below %s", earlier, later)
-		assert.Equal(t, "-1", run("rpm", "--eval", `%{lua:print(rpm.vercmp("`+earlier+`","`+later+`"))}`), "to rpm, %s is not below %s", earlier, later)
+		assert.NoError(
+			t,
+			exec.Command("dpkg", "--compare-versions", earlier, "lt", later).Run(),
+			"to dpkg, %s is not below %s",
+			earlier,
+			later,
+		)
+		assert.Equal(
+			t,
+			"-1",
+			run("rpm", "--eval", `%{lua:print(rpm.vercmp("`+earlier+`","`+later+`"))}`),
+			"to rpm, %s is not below %s",
+			earlier,
+			later,
+		)
 	}
 }

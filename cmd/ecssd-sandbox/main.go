@@ -1,5 +1,5 @@
-// Command ecssd-sandbox plays Route 53, its DNS, and the instance metadata service on this machine, so that ecssd can be
-// developed and tried without AWS. It keeps nothing when it ends.
+// Command ecssd-sandbox plays Route 53, its DNS, and the instance metadata service on this machine, so that ecssd can
+// be developed and tried without AWS. It keeps nothing when it ends.
 package main
 
 import (
@@ -75,10 +75,17 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	var f flags
 	helped := false
-	parser, err := kong.New(&f, kong.Name("ecssd-sandbox"), kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { helped = true }), kong.Vars{"vpc": sandbox.DefaultVPC, "region": sandbox.DefaultRegion,
+	parser, err := kong.New(
+		&f,
+		kong.Name("ecssd-sandbox"),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { helped = true }),
+		kong.Vars{"vpc": sandbox.DefaultVPC, "region": sandbox.DefaultRegion,
 			"account": sandbox.DefaultAccount},
-		kong.Description("Plays Route 53, its DNS, ECS, EC2, and the EC2 instance metadata service, in memory, to develop against."))
+		kong.Description(
+			"Plays Route 53, its DNS, ECS, EC2, and the EC2 instance metadata service, in memory, to develop against.",
+		),
+	)
 	if err != nil {
 		return fmt.Errorf("define flags: %w", err)
 	}
@@ -98,8 +105,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		settings = sandbox.Settings{}
 	}
 	s, err := sandbox.Start(sandbox.Config{
-		Listen: f.Listen, DNS: f.DNS, Manage: f.Manage, VPC: f.VPC, Seed: f.Seed, Engine: f.Engine,
-		Instance: sandbox.Instance{ID: f.InstanceID, PrivateIP: f.HostIP, Region: f.Region, Account: f.Account},
+		Listen: f.Listen,
+		DNS:    f.DNS,
+		Manage: f.Manage,
+		VPC:    f.VPC,
+		Seed:   f.Seed,
+		Engine: f.Engine,
+		Instance: sandbox.Instance{
+			ID:        f.InstanceID,
+			PrivateIP: f.HostIP,
+			Region:    f.Region,
+			Account:   f.Account,
+		},
 		Settings: settings,
 	})
 	if err != nil {

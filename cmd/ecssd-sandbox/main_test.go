@@ -61,9 +61,19 @@ func TestServesUntilASignal(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, zone.VPCs, 1)
 			assert.Equal(t, "vpc-7", *zone.VPCs[0].VPCId)
-			assert.Equal(t, []string{"eu-west-1", "eu-west-1"}, []string{told["AWS_REGION"], told["AWS_DEFAULT_REGION"]})
+			assert.Equal(t, []string{
+				"eu-west-1",
+				"eu-west-1",
+			}, []string{
+				told["AWS_REGION"],
+				told["AWS_DEFAULT_REGION"],
+			})
 			who, err := sts.New(sts.Options{BaseEndpoint: aws.String(told["AWS_ENDPOINT_URL"]), Region: "eu-west-1",
-				Credentials: credentials.NewStaticCredentialsProvider("k", "s", "")}).GetCallerIdentity(t.Context(), nil)
+				Credentials: credentials.NewStaticCredentialsProvider(
+					"k",
+					"s",
+					"",
+				)}).GetCallerIdentity(t.Context(), nil)
 			require.NoError(t, err)
 			assert.Equal(t, "210987654321", *who.Account)
 			answer, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("a.internal.", dns.TypeSOA),

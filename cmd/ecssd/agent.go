@@ -49,11 +49,19 @@ func prepare(s *Settings, std streams) (*parts, error) {
 		return nil, usageError{fmt.Errorf("--docker-host: %w", err)}
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		buildInfo(),
+	)
 	readiness := &agent.Readiness{}
 	readiness.Register(registry)
 	return &parts{
-		log: s.logger(std.Err), registry: registry, readiness: readiness, metrics: agent.NewMetrics(registry), engine: engine,
+		log:       s.logger(std.Err),
+		registry:  registry,
+		readiness: readiness,
+		metrics:   agent.NewMetrics(registry),
+		engine:    engine,
 	}, nil
 }
 
@@ -101,7 +109,8 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 		p.log.Warn(notice)
 	}
 	if err := p.journal.Err(); err != nil {
-		p.log.WithError(err).Error("the journal cannot be written: records of containers that end while the agent does not run will be found late")
+		p.log.WithError(err).
+			Error("the journal cannot be written: records of containers that end while the agent does not run will be found late")
 	}
 	client := route53.New(awsConfig)
 	introspection := host.NewIntrospection(host.IntrospectionURL)
@@ -110,20 +119,30 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 		notices = nil
 	}
 	p.agent = agent.New(agent.Config{
-		Owner: s.owner(id), ZoneName: s.Zone, ZoneID: s.ZoneID, TTL: s.TTL, Policy: policy,
-		Engine: p.engine,
-		Tasks:  func(ctx context.Context) (map[string]agent.Task, error) { return tasks(ctx, introspection) },
+		Owner:    s.owner(id),
+		ZoneName: s.Zone,
+		ZoneID:   s.ZoneID,
+		TTL:      s.TTL,
+		Policy:   policy,
+		Engine:   p.engine,
+		Tasks:    func(ctx context.Context) (map[string]agent.Task, error) { return tasks(ctx, introspection) },
 		FindZone: func(ctx context.Context) (string, error) {
 			zone, err := client.FindZone(ctx, s.Zone, id.VPC)
 			return zone.ID, err
 		},
-		OpenZone:  func(id string) agent.Zone { return client.Zone(id) },
-		Journal:   p.journal,
-		Suspended: host.Suspended, HostStandby: hostStandby(s.StateDir, id.InstanceID, notices),
-		Resync: s.Resync, VerifyEvery: verifyEvery, LookUp: lookUp,
-		Log: p.log, Readiness: p.readiness, Metrics: p.metrics,
-		OnEvent:   p.tellers.start(ctx, s.EventBus, id.InstanceID, awsConfig, p.registry, p.log),
-		Following: func() { notify(p.log, daemon.SdNotifyReady) }, Alive: func() { notify(p.log, daemon.SdNotifyWatchdog) },
+		OpenZone:    func(id string) agent.Zone { return client.Zone(id) },
+		Journal:     p.journal,
+		Suspended:   host.Suspended,
+		HostStandby: hostStandby(s.StateDir, id.InstanceID, notices),
+		Resync:      s.Resync,
+		VerifyEvery: verifyEvery,
+		LookUp:      lookUp,
+		Log:         p.log,
+		Readiness:   p.readiness,
+		Metrics:     p.metrics,
+		OnEvent:     p.tellers.start(ctx, s.EventBus, id.InstanceID, awsConfig, p.registry, p.log),
+		Following:   func() { notify(p.log, daemon.SdNotifyReady) },
+		Alive:       func() { notify(p.log, daemon.SdNotifyWatchdog) },
 	})
 	p.log.WithFields(logrus.Fields{
 		"version": versionString(), "instance_id": id.InstanceID, "address": id.Address.String(), "zone": s.Zone,
@@ -170,7 +189,11 @@ func tasks(ctx context.Context, introspection *host.Introspection) (map[string]a
 	byID := map[string]agent.Task{}
 	for _, task := range found {
 		for _, c := range task.Containers {
-			byID[c.DockerID] = agent.Task{Address: c.Address, Restarts: c.Restarts, Stopping: task.DesiredStatus == "STOPPED"}
+			byID[c.DockerID] = agent.Task{
+				Address:  c.Address,
+				Restarts: c.Restarts,
+				Stopping: task.DesiredStatus == "STOPPED",
+			}
 		}
 	}
 	return byID, nil
@@ -200,7 +223,8 @@ func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err erro
 	}
 	defer func() {
 		if closing := p.close(); closing != nil { // which does not make a failure of an end that was asked for
-			p.log.WithError(closing).Error("cannot save the journal: records of containers that end before the next start will be found late")
+			p.log.WithError(closing).
+				Error("cannot save the journal: records of containers that end before the next start will be found late")
 		}
 	}()
 	var serving sync.WaitGroup

@@ -46,8 +46,8 @@ func (p *aProxy) seen() []string {
 	return slices.Clone(p.asked)
 }
 
-// environment leads a command through the proxy. 0.0.0.0 leads to this host, and for package net/http it is no loopback address,
-// for which it uses no proxy.
+// environment leads a command through the proxy. 0.0.0.0 leads to this host, and for package net/http it is no loopback
+// address, for which it uses no proxy.
 func (p *aProxy) environment(w *world) []string {
 	anywhere := strings.Replace(w.sandbox.URL(), "127.0.0.1", "0.0.0.0", 1)
 	return []string{
@@ -85,7 +85,9 @@ func TestCredentialsAreNotAskedThroughAProxy(t *testing.T) {
 		w, proxy := newWorld(t), newAProxy(t)
 		command := w.command("ls", "--json")
 		// Of other hosts than its own the SDK takes credentials by https only. Nothing listens there.
-		command.Env = append(command.Env, append(proxy.environment(w), "AWS_CONTAINER_CREDENTIALS_FULL_URI=https://0.0.0.0:1/credentials")...)
+		command.Env = append(
+			command.Env,
+			append(proxy.environment(w), "AWS_CONTAINER_CREDENTIALS_FULL_URI=https://0.0.0.0:1/credentials")...)
 		out, err := command.CombinedOutput()
 		assert.Error(t, err)
 		assert.Contains(t, string(out), "connection refused")
@@ -96,7 +98,10 @@ func TestCredentialsAreNotAskedThroughAProxy(t *testing.T) {
 func TestDoctorNamesWhatKeepsMetadataAway(t *testing.T) {
 	t.Parallel()
 	elsewhere := filepath.Join(t.TempDir(), "config")
-	require.NoError(t, os.WriteFile(elsewhere, []byte("[default]\nec2_metadata_service_endpoint = http://127.0.0.1:1\n"), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(elsewhere, []byte("[default]\nec2_metadata_service_endpoint = http://127.0.0.1:1\n"), 0o600),
+	)
 	none := []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SHARED_CREDENTIALS_FILE=/dev/null"}
 	const redirected = "mend: the AWS configuration has EC2 metadata asked at http://127.0.0.1:1: leave AWS_EC2_METADATA_SERVICE_ENDPOINT and …_ENDPOINT_MODE out, " +
 		"and ec2_metadata_service_endpoint and …_endpoint_mode in AWS_CONFIG_FILE; off EC2 give --instance-id and --host-ip"
@@ -113,13 +118,28 @@ func TestDoctorNamesWhatKeepsMetadataAway(t *testing.T) {
 			},
 		},
 		"asked elsewhere by a variable": {
-			[]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1"}, []string{redirected, "mend: see metadata"},
+			[]string{
+				"AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1",
+			}, []string{
+				redirected,
+				"mend: see metadata",
+			},
 		},
 		"asked elsewhere by a file": {
-			[]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT=", "AWS_CONFIG_FILE=" + elsewhere}, []string{redirected, "mend: see metadata"},
+			[]string{
+				"AWS_EC2_METADATA_SERVICE_ENDPOINT=",
+				"AWS_CONFIG_FILE=" + elsewhere,
+			}, []string{
+				redirected,
+				"mend: see metadata",
+			},
 		},
 		"a configuration that cannot be read": {
-			[]string{"AWS_PROFILE=none"}, []string{"mend: see AWS_CONFIG_FILE, AWS_PROFILE and the other AWS_… settings in /etc/ecssd/ecssd.conf"},
+			[]string{
+				"AWS_PROFILE=none",
+			}, []string{
+				"mend: see AWS_CONFIG_FILE, AWS_PROFILE and the other AWS_… settings in /etc/ecssd/ecssd.conf",
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,9 +21,9 @@ import (
 	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
-// TestScripts runs testdata/*.txtar, each with a world of its own that the command finds by variables. $PREFIX begins the
-// service names that no other test uses, $ZONE is the hosted zone's ID, $DNS the sandbox's name server. Commands beside
-// testscript's own:
+// TestScripts runs testdata/*.txtar, each with a world of its own that the command finds by variables. $PREFIX begins
+// the service names that no other test uses, $ZONE is the hosted zone's ID, $DNS the sandbox's name server. Commands
+// beside testscript's own:
 //
 //	status N PROGRAM ARG…                     run it and want that exit status
 //	seed NAME TYPE SETID WEIGHT TTL VALUE     put a weighted record into the zone
@@ -101,7 +101,12 @@ func seed(ts *testscript.TestScript, neg bool, args []string) {
 	wants(ts, neg, args, 6, "seed NAME TYPE SETID WEIGHT TTL VALUE")
 	w := worldOf(ts)
 	ts.Check(w.sandbox.Seed(w.zone, sandbox.Set{
-		Name: args[0], Type: args[1], SetIdentifier: args[2], Weight: new(number(ts, args[3])), TTL: number(ts, args[4]), Values: args[5:],
+		Name:          args[0],
+		Type:          args[1],
+		SetIdentifier: args[2],
+		Weight:        new(number(ts, args[3])),
+		TTL:           number(ts, args[4]),
+		Values:        args[5:],
 	}))
 }
 
@@ -117,8 +122,11 @@ func records(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
 	lines := func() (lines []string) {
 		for _, r := range w.own() {
-			lines = append(lines, strings.Join([]string{r.Name, r.Type, r.SetIdentifier, strconv.FormatInt(*r.Weight, 10),
-				strconv.FormatInt(r.TTL, 10), strings.Join(r.Values, " ")}, " "))
+			lines = append(
+				lines,
+				strings.Join([]string{r.Name, r.Type, r.SetIdentifier, strconv.FormatInt(*r.Weight, 10),
+					strconv.FormatInt(r.TTL, 10), strings.Join(r.Values, " ")}, " "),
+			)
 		}
 		return lines
 	}
@@ -233,7 +241,12 @@ func TestAStateDirectoryOfTwoAgentsIsRefused(t *testing.T) {
 		require.True(t, ok, "%s: %v", command, err)
 		assert.Equal(t, 1, exit.ExitCode(), command)
 		assert.Contains(t, string(out), "ecssd: ", command)
-		assert.Contains(t, string(out), "another ecssd process is using it: stop it first (systemctl stop ecssd)", command)
+		assert.Contains(
+			t,
+			string(out),
+			"another ecssd process is using it: stop it first (systemctl stop ecssd)",
+			command,
+		)
 	}
 	assert.True(t, w.running())
 	require.FileExists(t, filepath.Join(w.dir, "records.json"))

@@ -64,15 +64,24 @@ func (c doctorCommand) Run(ctx context.Context, s *Settings, std streams) error 
 	metadata, _ := openMetadata(ctx, s) // what is wrong with the configuration the check of credentials says
 	began := time.Now()
 	report := doctor.Run(ctx, doctor.Config{
-		Zone: s.Zone, ZoneID: s.ZoneID, TTL: s.TTL, StateDir: s.StateDir, Listen: s.Listen, Version: versionString(),
-		Given:  host.Given{InstanceID: s.InstanceID, Address: s.address()},
-		Policy: policy, Engine: engines[0], Events: engines[1],
-		Introspection: host.NewIntrospection(host.IntrospectionURL), Address: addressed,
-		Metadata:  metadata,
-		LoadAWS:   func(ctx context.Context, region string) (aws.Config, error) { return loadAWS(ctx, s, metadata, region) },
-		Resolver:  c.resolver(),
-		Server:    c.Server,
-		RoundTrip: c.RoundTrip, Progress: func(line string) { fmt.Fprintln(std.Err, line) },
+		Zone:          s.Zone,
+		ZoneID:        s.ZoneID,
+		TTL:           s.TTL,
+		StateDir:      s.StateDir,
+		Listen:        s.Listen,
+		Version:       versionString(),
+		Given:         host.Given{InstanceID: s.InstanceID, Address: s.address()},
+		Policy:        policy,
+		Engine:        engines[0],
+		Events:        engines[1],
+		Introspection: host.NewIntrospection(host.IntrospectionURL),
+		Address:       addressed,
+		Metadata:      metadata,
+		LoadAWS:       func(ctx context.Context, region string) (aws.Config, error) { return loadAWS(ctx, s, metadata, region) },
+		Resolver:      c.resolver(),
+		Server:        c.Server,
+		RoundTrip:     c.RoundTrip,
+		Progress:      func(line string) { fmt.Fprintln(std.Err, line) },
 	})
 	if c.JSON {
 		encoder := json.NewEncoder(std.Out)

@@ -45,8 +45,9 @@ type examined struct {
 // examine runs ecssd doctor with the settings of the world's agent.
 func (w *world) examine(args ...string) examined {
 	w.t.Helper()
-	command := w.command(append([]string{"doctor", "--state-dir", w.dir, "--listen", w.listen, "--allow-names", w.prefix + ".*",
-		"--server", w.sandbox.DNSAddr()}, append(w.args, args...)...)...)
+	command := w.command(
+		append([]string{"doctor", "--state-dir", w.dir, "--listen", w.listen, "--allow-names", w.prefix + ".*",
+			"--server", w.sandbox.DNSAddr()}, append(w.args, args...)...)...)
 	command.Env = append(command.Env, w.environment...)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
@@ -57,7 +58,18 @@ func (w *world) examine(args ...string) examined {
 	if failed {
 		e.status = exit.ExitCode()
 	}
-	hide := strings.NewReplacer(w.zone, "Z1", w.prefix, "", w.listen, "LISTEN", w.dir, "DIR", w.sandbox.DNSAddr(), "DNS")
+	hide := strings.NewReplacer(
+		w.zone,
+		"Z1",
+		w.prefix,
+		"",
+		w.listen,
+		"LISTEN",
+		w.dir,
+		"DIR",
+		w.sandbox.DNSAddr(),
+		"DNS",
+	)
 	for line := range strings.Lines(hide.Replace(stdout.String())) {
 		e.lines = append(e.lines, strings.TrimSpace(line))
 	}
@@ -68,7 +80,8 @@ func (w *world) examine(args ...string) examined {
 func (e examined) amiss() (lines []string) {
 	mending := false
 	for _, line := range e.lines[:len(e.lines)-2] { // an empty line and the count come last
-		mending = mending && strings.HasPrefix(line, "mend: ") || !strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "mend: ")
+		mending = mending && strings.HasPrefix(line, "mend: ") ||
+			!strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "mend: ")
 		if mending {
 			lines = append(lines, strings.Join(strings.Fields(line), " "))
 		}
@@ -79,8 +92,12 @@ func (e examined) amiss() (lines []string) {
 // wellKept lowers the zone's negative TTL, as the sweeper does.
 func (w *world) wellKept() {
 	w.t.Helper()
-	require.NoError(w.t, w.sandbox.Seed(w.zone, sandbox.Set{Name: zoneName, Type: "SOA", TTL: 60,
-		Values: []string{"ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 60"}}))
+	require.NoError(w.t, w.sandbox.Seed(w.zone, sandbox.Set{
+		Name:   zoneName,
+		Type:   "SOA",
+		TTL:    60,
+		Values: []string{"ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 60"},
+	}))
 }
 
 // another puts another zone of the world's name in the place of its zone.
@@ -107,7 +124,8 @@ const (
 	waitAgain = "mend: wait a minute and run this again; where it stays so, find in CloudTrail who calls so often: the limit is the whole account's\n"
 )
 
-// Each fault that operators meet is named by one command, with what to do about it, and nothing else is said to be amiss.
+// Each fault that operators meet is named by one command, with what to do about it, and nothing else is said to be
+// amiss.
 func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.NewOwn(t) // where nothing runs but this test's containers
@@ -172,7 +190,8 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				"mend: let /etc/resolv.conf name the VPC's resolver, 169.254.169.253, or one that forwards to it; see zone and vpc\n",
 		},
 		"a zone of another name": {
-			args: []string{"--zone", "other.internal"}, idle: true,
+			args: []string{"--zone", "other.internal"},
+			idle: true,
 			before: func(w *world) {
 				w.args = append(w.args, "--zone-id="+w.zone)
 				w.only("AccessDenied", "GetHostedZone")
@@ -196,8 +215,13 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 			after: func(w *world) {
 				var others []sandbox.Set
 				for n := range 100 {
-					others = append(others, sandbox.Set{Name: w.prefix + "crowd." + zoneName, Type: "SRV", SetIdentifier: strings.Repeat("x", n+1),
-						Weight: new(int64(1)), Values: []string{"1 1 80 other." + zoneName}})
+					others = append(others, sandbox.Set{
+						Name:          w.prefix + "crowd." + zoneName,
+						Type:          "SRV",
+						SetIdentifier: strings.Repeat("x", n+1),
+						Weight:        new(int64(1)),
+						Values:        []string{"1 1 80 other." + zoneName},
+					})
 				}
 				require.NoError(w.t, w.sandbox.Seed(w.zone, others...))
 				w.ran("crowd", enginetest.Options{Engine: engine})
@@ -210,7 +234,14 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 		},
 		"an unhealthy container": {
 			after: func(w *world) {
-				w.ran("sick", enginetest.Options{Engine: engine, Health: &api.HealthConfig{Test: []string{"CMD", "/none"}, Interval: 20 * time.Millisecond, Retries: 1}})
+				w.ran("sick", enginetest.Options{
+					Engine: engine,
+					Health: &api.HealthConfig{
+						Test:     []string{"CMD", "/none"},
+						Interval: 20 * time.Millisecond,
+						Retries:  1,
+					},
+				})
 				w.eventually(10*time.Second, "standby", func() bool {
 					return slices.ContainsFunc(w.service("sick"), func(s sandbox.Set) bool { return *s.Weight == 0 }) && w.unhealthy(engine, "sick")
 				})
@@ -234,8 +265,14 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 		},
 		"another TTL": {
 			before: func(w *world) {
-				require.NoError(w.t, w.sandbox.Seed(w.zone, sandbox.Set{Name: w.prefix + "web." + zoneName, Type: "SRV", SetIdentifier: "other", TTL: 60,
-					Weight: new(int64(1)), Values: []string{"1 1 80 ip-10-0-0-1." + zoneName}}))
+				require.NoError(w.t, w.sandbox.Seed(w.zone, sandbox.Set{
+					Name:          w.prefix + "web." + zoneName,
+					Type:          "SRV",
+					SetIdentifier: "other",
+					TTL:           60,
+					Weight:        new(int64(1)),
+					Values:        []string{"1 1 80 ip-10-0-0-1." + zoneName},
+				}))
 			},
 			want: "warn ttl web.servicediscovery.internal has the TTL 60, which its records share, and --ttl is 0\n" +
 				"mend: let the sweeper rewrite every name at once, TTL=0 (parameter Ttl of sweeper.cform), or use --ttl 60 (ECSSD_TTL) on all hosts\n",
@@ -243,8 +280,12 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 
 		"negative answers that are kept for long": {
 			after: func(w *world) {
-				require.NoError(w.t, w.sandbox.Seed(w.zone, sandbox.Set{Name: zoneName, Type: "SOA", TTL: 900,
-					Values: []string{"ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"}}))
+				require.NoError(w.t, w.sandbox.Seed(w.zone, sandbox.Set{
+					Name:   zoneName,
+					Type:   "SOA",
+					TTL:    900,
+					Values: []string{"ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"},
+				}))
 			},
 			want: "warn negative that a name does not exist is kept by resolvers for 900 s: so long a consumer that asks too early does not find it\n" +
 				"mend: give the sweeper NEGATIVE_TTL=60 (parameter NegativeTtl of sweeper.cform)\n",
@@ -277,7 +318,9 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 		"settings of the VPC and of the metadata": {
 			after: func(w *world) {
 				require.NoError(w.t, w.sandbox.Fleet().EditInstance(instanceID, fleet.Patch[fleet.Instance](json.RawMessage(`{"metadataHopLimit": 2}`))))
-				require.NoError(w.t, w.sandbox.Fleet().Put(fleet.State{VPCs: []fleet.VPC{{ID: sandbox.DefaultVPC, NoDNSHostnames: true}}}))
+				require.NoError(w.t, w.sandbox.Fleet().Put(fleet.State{
+					VPCs: []fleet.VPC{{ID: sandbox.DefaultVPC, NoDNSHostnames: true}},
+				}))
 			},
 			want: "warn hops the metadata hop limit is 2: containers in a bridge can take this host's credentials\n" +
 				"mend: aws ec2 modify-instance-metadata-options --instance-id i-0123456789abcdef0 --http-tokens required --http-put-response-hop-limit 1; unless the agent itself runs in one\n" +
@@ -304,8 +347,12 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 		},
 		"a record set of another kind": {
 			after: func(w *world) {
-				require.NoError(w.t, w.sandbox.Seed(w.zone, sandbox.Set{Name: w.prefix + "simple." + zoneName, Type: "SRV", TTL: 0,
-					Values: []string{"1 1 80 ip-10-0-0-1." + zoneName}}))
+				require.NoError(w.t, w.sandbox.Seed(w.zone, sandbox.Set{
+					Name:   w.prefix + "simple." + zoneName,
+					Type:   "SRV",
+					TTL:    0,
+					Values: []string{"1 1 80 ip-10-0-0-1." + zoneName},
+				}))
 				w.ran("simple", enginetest.Options{Engine: engine})
 				w.eventually(10*time.Second, "the refusal", func() bool { return w.says("Route 53 refuses a change") })
 			},
@@ -376,14 +423,19 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 			if !c.idle {
 				w.ran("web", enginetest.Options{Engine: engine})
 				w.eventually(10*time.Second, "web is announced", func() bool {
-					return slices.ContainsFunc(w.service("web"), func(s sandbox.Set) bool { return strings.HasPrefix(s.SetIdentifier, instanceID) })
+					return slices.ContainsFunc(
+						w.service("web"),
+						func(s sandbox.Set) bool { return strings.HasPrefix(s.SetIdentifier, instanceID) },
+					)
 				})
 			}
 			if c.after != nil {
 				c.after(w)
 			}
 			e := w.examine()
-			assert.Equal(t, strings.Split(strings.TrimSpace(c.want), "\n"), append(e.amiss(), map[bool][]string{true: {""}}[len(e.amiss()) == 0]...),
+			assert.Equal(t, strings.Split(strings.TrimSpace(c.want), "\n"), append(e.amiss(), map[bool][]string{
+				true: {""},
+			}[len(e.amiss()) == 0]...),
 				"all of it:\n%s", strings.Join(e.lines, "\n"))
 			if strings.Contains(c.want, "FAIL ") {
 				assert.Equal(t, 1, e.status)
@@ -424,7 +476,8 @@ func (w *world) unhealthy(engine *enginetest.Own, name string) bool {
 	return in.State.Health.Status == api.Unhealthy
 }
 
-// On a sound host everything is ok, and the agent is not disturbed: nothing is written, neither in AWS nor in the state directory.
+// On a sound host everything is ok, and the agent is not disturbed: nothing is written, neither in AWS nor in the state
+// directory.
 func TestDoctorOfASoundHost(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.NewOwn(t)
@@ -491,11 +544,16 @@ func TestDoctorOfASoundHost(t *testing.T) {
 
 	var findings []doctor.Finding
 	out, err := w.command("doctor", "--json", "--state-dir", w.dir, "--listen", w.listen, "--server", w.sandbox.DNSAddr(), "--docker-host", engine.Host(),
-		"--max-weight=0", "--weight=0").Output()
+		"--max-weight=0", "--weight=0").
+		Output()
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(out, &findings))
 	require.Len(t, findings, 23)
-	assert.Equal(t, doctor.Finding{Check: "ready", State: doctor.OK, Detail: "the agent has all that it needs"}, findings[4])
+	assert.Equal(t, doctor.Finding{
+		Check:  "ready",
+		State:  doctor.OK,
+		Detail: "the agent has all that it needs",
+	}, findings[4])
 	assert.NotContains(t, string(out), "\x1b", "no colour but on a terminal")
 
 	after, same := journal()
@@ -550,16 +608,28 @@ func TestDoctorWhereNothingAnswers(t *testing.T) {
 		},
 		"Route 53's listings": {
 			metadata: imds.Up, args: []string{"--zone-id=Z"},
-			want: []string{"FAIL read Route 53 cannot be reached: no answer in time", "skip write not checked: see read", "skip names not checked: see read"},
+			want: []string{
+				"FAIL read Route 53 cannot be reached: no answer in time",
+				"skip write not checked: see read",
+				"skip names not checked: see read",
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "--docker-host="+proxy.Host(), "--listen="+deaf.Addr().String(), "--server="+silent.LocalAddr().String())
+			w := newWorld(
+				t,
+				"--docker-host="+proxy.Host(),
+				"--listen="+deaf.Addr().String(),
+				"--server="+silent.LocalAddr().String(),
+			)
 			w.environment = c.environment
 			if c.args != nil {
 				w.args = append(w.args, "--zone-id="+w.zone)
-				require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{Kind: sandbox.Stall, Operation: "ListResourceRecordSets"}))
+				require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{
+					Kind:      sandbox.Stall,
+					Operation: "ListResourceRecordSets",
+				}))
 			} else {
 				require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{Kind: sandbox.Stall}))
 			}
@@ -649,10 +719,22 @@ func TestDoctorWithoutRoot(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(program, content, 0o755))
 
-	command := w.command("doctor", "--state-dir", w.dir, "--listen", w.listen, "--server", w.sandbox.DNSAddr(), "--docker-host", "unix://"+socket)
+	command := w.command(
+		"doctor",
+		"--state-dir",
+		w.dir,
+		"--listen",
+		w.listen,
+		"--server",
+		w.sandbox.DNSAddr(),
+		"--docker-host",
+		"unix://"+socket,
+	)
 	command.Path, command.Dir = program, "/"
 	command.Env = append(command.Env, "HOME=/")
-	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534, NoSetGroups: true}}
+	command.SysProcAttr = &syscall.SysProcAttr{
+		Credential: &syscall.Credential{Uid: 65534, Gid: 65534, NoSetGroups: true},
+	}
 	out, _ := command.Output()
 	for _, line := range []string{
 		"skip  engine       not checked: this user may not use the Docker Engine at unix://" + socket + "\n" +
@@ -732,14 +814,33 @@ func TestDoctorMakesARoundTrip(t *testing.T) {
 	w.start()
 	w.sandbox.ClearCalls() // among them, that the agent may change the zone
 	w.sandbox.Configure(func(s *sandbox.Settings) { s.Propagation = 1500 * time.Millisecond })
-	require.NoError(t, w.sandbox.AddFault(sandbox.Fault{Kind: sandbox.Lose, Operation: "ChangeResourceRecordSets", After: 2, Count: 1}))
+	require.NoError(t, w.sandbox.AddFault(sandbox.Fault{
+		Kind:      sandbox.Lose,
+		Operation: "ChangeResourceRecordSets",
+		After:     2,
+		Count:     1,
+	}))
 	before := w.sandbox.Records(w.zone)
 	e := w.examine("--round-trip")
-	assert.Regexp(t, `(?m)^ok +round-trip +a record was written, resolvable here after (1\.[5-9]|[2-9]|\d\d)[0-9.]*s, and removed$`, strings.Join(e.lines, "\n"))
-	assert.Equal(t, before, w.sandbox.Records(w.zone), "nothing is left over, though the answer to the removal was lost")
+	assert.Regexp(
+		t,
+		`(?m)^ok +round-trip +a record was written, resolvable here after (1\.[5-9]|[2-9]|\d\d)[0-9.]*s, and removed$`,
+		strings.Join(e.lines, "\n"),
+	)
+	assert.Equal(
+		t,
+		before,
+		w.sandbox.Records(w.zone),
+		"nothing is left over, though the answer to the removal was lost",
+	)
 	require.Len(t, w.changes(), 4, "the try, the record, its removal, and that again")
 	changed := w.changes()[1].Changes[0].Set
-	assert.Regexp(t, `^\\052\.ecssd-doctor-[0-9a-f]{16}\.servicediscovery\.internal\.?$`, changed.Name, "a wildcard: no look is answered from what a resolver keeps of the last")
+	assert.Regexp(
+		t,
+		`^\\052\.ecssd-doctor-[0-9a-f]{16}\.servicediscovery\.internal\.?$`,
+		changed.Name,
+		"a wildcard: no look is answered from what a resolver keeps of the last",
+	)
 	assert.Regexp(t, `^`+instanceID+`:docker:[0-9a-f]{64}:9/tcp$`, changed.SetIdentifier)
 }
 
@@ -747,7 +848,16 @@ func TestDoctorIsBrokenOff(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.sandbox.Configure(func(s *sandbox.Settings) { s.Propagation = time.Hour })
-	command := w.command("doctor", "--round-trip", "--state-dir", w.dir, "--listen", w.listen, "--server", w.sandbox.DNSAddr())
+	command := w.command(
+		"doctor",
+		"--round-trip",
+		"--state-dir",
+		w.dir,
+		"--listen",
+		w.listen,
+		"--server",
+		w.sandbox.DNSAddr(),
+	)
 	var out logBuffer
 	command.Stdout = &out
 	require.NoError(t, command.Start())
@@ -762,15 +872,24 @@ func TestDoctorIsBrokenOff(t *testing.T) {
 func TestSweeperRemovesWhatDoctorLeft(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	require.NoError(t, w.sandbox.Seed(w.zone, sandbox.Set{Name: "*.ecssd-doctor-0123456789abcdef." + zoneName, Type: "SRV",
-		SetIdentifier: instanceID + ":docker:" + strings.Repeat("0a", 32) + ":9/tcp", Weight: new(int64(1)), Values: []string{"1 1 9 " + zoneName}}))
+	require.NoError(t, w.sandbox.Seed(w.zone, sandbox.Set{
+		Name:          "*.ecssd-doctor-0123456789abcdef." + zoneName,
+		Type:          "SRV",
+		SetIdentifier: instanceID + ":docker:" + strings.Repeat("0a", 32) + ":9/tcp",
+		Weight:        new(int64(1)),
+		Values:        []string{"1 1 9 " + zoneName},
+	}))
 	sweep := func() {
 		out, err := w.command("sweep", "--check-health").CombinedOutput()
 		require.NoError(t, err, "%s", out)
 	}
 	sweep()
 	assert.Len(t, w.own(), 1, "as that of any container of a host that lives")
-	require.NoError(t, w.sandbox.Fleet().EditInstance(instanceID, fleet.Patch[fleet.Instance](json.RawMessage(`{"state": "terminated"}`))))
+	require.NoError(
+		t,
+		w.sandbox.Fleet().
+			EditInstance(instanceID, fleet.Patch[fleet.Instance](json.RawMessage(`{"state": "terminated"}`))),
+	)
 	sweep()
 	assert.Empty(t, w.own())
 }

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// environmentFile is what systemd reads into the agent's environment. Commands in a shell read it too, so that they look at
-// the zone that the agent of this host works in. The environment and flags go before it.
+// environmentFile is what systemd reads into the agent's environment. Commands in a shell read it too, so that they
+// look at the zone that the agent of this host works in. The environment and flags go before it.
 const environmentFile = "/etc/ecssd/ecssd.conf"
 
-// loadEnvironment sets the variables that a file in the form of systemd.exec(5), EnvironmentFile=, gives, but for those that
-// are set. Of several lines for one variable the last counts, as for systemd. No file is no error.
+// loadEnvironment sets the variables that a file in the form of systemd.exec(5), EnvironmentFile=, gives, but for those
+// that are set. Of several lines for one variable the last counts, as for systemd. No file is no error.
 func loadEnvironment(path string) error {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

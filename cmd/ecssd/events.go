@@ -43,9 +43,16 @@ func (t *tellers) stop() {
 
 func busEvent(e agent.Event, instance string) eventbridge.Event {
 	detail := eventbridge.Detail{
-		Name: e.Record.Name, ZoneID: e.ZoneID, InstanceID: instance, Weight: e.Record.Weight,
-		ContainerID: e.Container.ID, ContainerName: e.Container.Name, ContainerDefinition: e.Container.Service,
-		TaskARN: e.Container.TaskARN, Cluster: e.Container.Cluster, Reason: e.Reason,
+		Name:                e.Record.Name,
+		ZoneID:              e.ZoneID,
+		InstanceID:          instance,
+		Weight:              e.Record.Weight,
+		ContainerID:         e.Container.ID,
+		ContainerName:       e.Container.Name,
+		ContainerDefinition: e.Container.Service,
+		TaskARN:             e.Container.TaskARN,
+		Cluster:             e.Container.Cluster,
+		Reason:              e.Reason,
 	}
 	if value := strings.Fields(e.Record.Value); len(value) == 4 { // priority, weight, port, target (RFC 2782)
 		detail.Port, _ = strconv.Atoi(value[2])

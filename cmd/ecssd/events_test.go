@@ -27,12 +27,29 @@ func TestBusIsToldOfEndpoints(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "--event-bus", "operations")
 	w.start()
-	c := w.container("web", enginetest.Options{Args: []string{"-drain", "5m"}}) // of which the signal is seen before the death on any machine
+	// of which the signal is seen before the death on any machine
+	c := w.container("web", enginetest.Options{Args: []string{"-drain", "5m"}})
 	w.eventually(15*time.Second, "registered", func() bool { return len(w.busTold()) == 1 })
 	var detail map[string]any
 	require.NoError(t, json.Unmarshal([]byte(w.sandbox.Put()[0].Detail), &detail))
-	assert.Equal(t, []any{w.prefix + "web." + zoneName, w.zone, instanceID, hostTarget, float64(c.HostPort("8080/tcp")), c.ID, w.prefix + "web"},
-		[]any{detail["name"], detail["zoneId"], detail["instanceId"], detail["target"], detail["port"], detail["containerId"], detail["containerDefinition"]})
+	assert.Equal(t, []any{
+		w.prefix + "web." + zoneName,
+		w.zone,
+		instanceID,
+		hostTarget,
+		float64(c.HostPort("8080/tcp")),
+		c.ID,
+		w.prefix + "web",
+	},
+		[]any{
+			detail["name"],
+			detail["zoneId"],
+			detail["instanceId"],
+			detail["target"],
+			detail["port"],
+			detail["containerId"],
+			detail["containerDefinition"],
+		})
 	c.Pause()
 	w.eventually(15*time.Second, "on standby", func() bool { return len(w.busTold()) == 2 })
 	c.Unpause()

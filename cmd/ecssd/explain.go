@@ -71,7 +71,8 @@ func (c explainCommand) Run(ctx context.Context, s *Settings, std streams) error
 	return nil
 }
 
-// ownAddress gives the address of this host to which consumers are sent; the zero Addr where EC2 does not tell it in time.
+// ownAddress gives the address of this host to which consumers are sent; the zero Addr where EC2 does not tell it in
+// time.
 func ownAddress(ctx context.Context, s *Settings) netip.Addr {
 	if address := s.address(); address.IsValid() {
 		return address
@@ -130,8 +131,12 @@ func (e explanation) print(out io.Writer) {
 		}
 	}
 	if e.agentErr != nil {
-		fmt.Fprintf(out, "agent      none answers at %s (%s): this is what one would do with the settings of this command\n",
-			e.settings.Listen, printable(e.agentErr.Error()))
+		fmt.Fprintf(
+			out,
+			"agent      none answers at %s (%s): this is what one would do with the settings of this command\n",
+			e.settings.Listen,
+			printable(e.agentErr.Error()),
+		)
 		e.mapping(out)
 		e.records(out)
 		return
@@ -203,8 +208,17 @@ func (e explanation) records(out io.Writer) {
 			if entry.Record.Marked() {
 				notes += ", put on standby by the sweeper"
 			}
-			fmt.Fprintf(out, "record     %s %s %q weight %d ttl %d in zone %s%s\n", record.Escape(entry.Record.Name), entry.Record.Type,
-				strings.ReplaceAll(entry.Record.Value, "\n", " "), entry.Record.Weight, entry.Record.TTL, zone, notes)
+			fmt.Fprintf(
+				out,
+				"record     %s %s %q weight %d ttl %d in zone %s%s\n",
+				record.Escape(entry.Record.Name),
+				entry.Record.Type,
+				strings.ReplaceAll(entry.Record.Value, "\n", " "),
+				entry.Record.Weight,
+				entry.Record.TTL,
+				zone,
+				notes,
+			)
 		}
 	}
 	if !written {

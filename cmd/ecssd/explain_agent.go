@@ -91,7 +91,16 @@ func (e explanation) announced(out io.Writer, c containerState) {
 		}
 	}
 	for _, r := range records {
-		fmt.Fprintf(out, "record     %s %s %q weight %d ttl %d in zone %s\n", r.Name, r.Type, r.Value, r.Weight, r.TTL, e.agent.Zone.ID)
+		fmt.Fprintf(
+			out,
+			"record     %s %s %q weight %d ttl %d in zone %s\n",
+			r.Name,
+			r.Type,
+			r.Value,
+			r.Weight,
+			r.TTL,
+			e.agent.Zone.ID,
+		)
 	}
 	if len(records) == 0 {
 		fmt.Fprintln(out, "records    none written")

@@ -33,13 +33,27 @@ func TestExplanationByAHostileAgentIsHarmless(t *testing.T) {
 func TestExplanationTellsOfRecordsThatStay(t *testing.T) {
 	e := explanation{subject: container.Container{ID: "c0", State: container.Running}, settings: &Settings{}}
 	e.agent = state{Ready: true, Zone: zoneState{Name: zoneName, ID: "Z1"}, Containers: []containerState{{
-		ID:       "c0",
-		Kept:     []recordState{{Name: "web." + zoneName, Type: "SRV", Value: "1 1 32768 " + hostTarget, Weight: 1}},
-		Problems: []problemState{{Subject: "container", Reason: "its records stay as they are, since the Engine does not tell of it: timeout"}},
+		ID: "c0",
+		Kept: []recordState{{
+			Name:   "web." + zoneName,
+			Type:   "SRV",
+			Value:  "1 1 32768 " + hostTarget,
+			Weight: 1,
+		}},
+		Problems: []problemState{
+			{
+				Subject: "container",
+				Reason:  "its records stay as they are, since the Engine does not tell of it: timeout",
+			},
+		},
 	}}}
 	var out bytes.Buffer
 	e.print(&out)
 	assert.Contains(t, out.String(), "announced  as before: its records stay as they are\n")
-	assert.Contains(t, out.String(), `record     web.`+zoneName+` SRV "1 1 32768 `+hostTarget+`" weight 1 ttl 0 in zone Z1`+"\n")
+	assert.Contains(
+		t,
+		out.String(),
+		`record     web.`+zoneName+` SRV "1 1 32768 `+hostTarget+`" weight 1 ttl 0 in zone Z1`+"\n",
+	)
 	assert.NotContains(t, out.String(), "none written")
 }

@@ -24,7 +24,8 @@ func asRoot(t *testing.T) (done bool) {
 	if os.Geteuid() == 0 {
 		return false
 	}
-	out, err := exec.Command("unshare", "--map-root-user", "--mount", os.Args[0], "-test.run", "^"+t.Name()+"$").CombinedOutput()
+	out, err := exec.Command("unshare", "--map-root-user", "--mount", os.Args[0], "-test.run", "^"+t.Name()+"$").
+		CombinedOutput()
 	require.NoError(t, err, "run this test as root; without, user namespaces are needed:\n%s", out)
 	return true
 }
@@ -86,8 +87,8 @@ func (w *world) notReady() string {
 	return string(body)
 }
 
-// saysListing fails unless the zone has been listed, or the journal says that it is to be: that is done at a random moment of
-// the first ten minutes, and at once by "sync".
+// saysListing fails unless the zone has been listed, or the journal says that it is to be: that is done at a random
+// moment of the first ten minutes, and at once by "sync".
 func (w *world) saysListing() {
 	w.t.Helper()
 	content, err := os.ReadFile(filepath.Join(w.dir, "records.json"))
@@ -147,7 +148,11 @@ func TestStateDirectoryThatCannotBeWrittenForAWhile(t *testing.T) {
 			w.launch()
 			w.has("third", 1, 30*time.Second)
 			if !c.mended {
-				w.eventually(30*time.Second, "not ready yet", func() bool { return strings.Contains(w.notReady(), says[1]) })
+				w.eventually(
+					30*time.Second,
+					"not ready yet",
+					func() bool { return strings.Contains(w.notReady(), says[1]) },
+				)
 				mend()
 			}
 			w.eventually(30*time.Second, "ready again", w.ready)

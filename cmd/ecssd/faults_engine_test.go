@@ -21,8 +21,8 @@ func ownEngine(t *testing.T, flags ...string) (*world, *enginetest.Own) {
 	return w, engine
 }
 
-// apart runs one container each of n services, the first few with the restart policy "always". (Several deaths of one service
-// would be a crash loop.)
+// apart runs one container each of n services, the first few with the restart policy "always". (Several deaths of one
+// service would be a crash loop.)
 func (w *world) apart(engine *enginetest.Own, n, always int) (all []*enginetest.Container) {
 	w.t.Helper()
 	for i := range n {
@@ -64,7 +64,11 @@ func TestEngineCrashesAndContainersDieMeanwhile(t *testing.T) {
 			assert.Equal(t, before, w.told(), "while nothing is known the records stay")
 			engine.Start()
 			answers := time.Now()
-			w.eventually(15*time.Second, "what is to run runs", func() bool { return len(w.truth(engine.Client())) == c.running })
+			w.eventually(
+				15*time.Second,
+				"what is to run runs",
+				func() bool { return len(w.truth(engine.Client())) == c.running },
+			)
 			w.settles(engine.Client(), 15*time.Second)
 			t.Logf("right %s after the Engine answered", time.Since(answers))
 			w.eventually(30*time.Second, "ready again", w.ready)
@@ -80,9 +84,17 @@ func TestEngineStopsInOrder(t *testing.T) {
 	require.Len(t, w.told(), 6)
 
 	engine.Stop()
-	w.eventually(30*time.Second, "no records of what was stopped, while no Engine answers", func() bool { return len(w.told()) == 0 })
+	w.eventually(
+		30*time.Second,
+		"no records of what was stopped, while no Engine answers",
+		func() bool { return len(w.told()) == 0 },
+	)
 	engine.Start()
-	w.eventually(15*time.Second, "two of the containers start with the Engine", func() bool { return len(w.truth(engine.Client())) == 2 })
+	w.eventually(
+		15*time.Second,
+		"two of the containers start with the Engine",
+		func() bool { return len(w.truth(engine.Client())) == 2 },
+	)
 	w.settles(engine.Client(), 15*time.Second)
 }
 

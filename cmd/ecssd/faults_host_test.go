@@ -20,8 +20,14 @@ import (
 func (w *world) beside() *world {
 	w.t.Helper()
 	other := &world{
-		t: w.t, sandbox: w.sandbox, zone: w.zone, prefix: w.prefix, dir: w.t.TempDir(), args: w.args, listen: freeAddress(w.t),
-		races: w.races,
+		t:       w.t,
+		sandbox: w.sandbox,
+		zone:    w.zone,
+		prefix:  w.prefix,
+		dir:     w.t.TempDir(),
+		args:    w.args,
+		listen:  freeAddress(w.t),
+		races:   w.races,
 	}
 	other.listed()
 	w.t.Cleanup(other.stop)
@@ -91,7 +97,11 @@ func TestCredentialsThatComeLate(t *testing.T) {
 	w.launch()
 	time.Sleep(10 * time.Second)
 	assert.Empty(t, w.changes())
-	w.eventually(30*time.Second, "it says what it waits for", func() bool { return strings.Contains(w.notReady(), "route53: ") })
+	w.eventually(
+		30*time.Second,
+		"it says what it waits for",
+		func() bool { return strings.Contains(w.notReady(), "route53: ") },
+	)
 	assert.Empty(t, w.changes())
 	running = w.swap("web", running) // meanwhile
 	require.NoError(t, w.sandbox.Metadata().SetMode(imds.Up))
@@ -108,7 +118,10 @@ func TestContainersRemovedAsTheyStart(t *testing.T) {
 	cli := enginetest.Client(t)
 	containers := make([]*enginetest.Container, 50)
 	for i := range containers {
-		o := enginetest.Options{Labels: enginetest.ECSLabels(fmt.Sprintf("%sweb%d", w.prefix, i)), Publish: []string{"8080"}}
+		o := enginetest.Options{
+			Labels:  enginetest.ECSLabels(fmt.Sprintf("%sweb%d", w.prefix, i)),
+			Publish: []string{"8080"},
+		}
 		if i%2 == 0 {
 			o.AutoRemove, o.Args = true, []string{"-exit-after", "10ms"}
 		}
@@ -133,8 +146,8 @@ func TestContainersRemovedAsTheyStart(t *testing.T) {
 	w.settles(cli, 30*time.Second)
 }
 
-// As ECS's own restart policy does: the same container, and thus the same Docker ID, is started again after its death, and
-// mostly gets another port of the host.
+// As ECS's own restart policy does: the same container, and thus the same Docker ID, is started again after its death,
+// and mostly gets another port of the host.
 func TestContainerStartedAgainAfterItsDeath(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -151,7 +164,8 @@ func TestContainerStartedAgainAfterItsDeath(t *testing.T) {
 	w.shows("web", "0: "+first, "1: "+first, "gone", "0: "+second, "1: "+second)
 }
 
-// docker stop of a container that goes on working for 5 s after SIGTERM: consumers are sent elsewhere for almost all of them.
+// docker stop of a container that goes on working for 5 s after SIGTERM: consumers are sent elsewhere for almost all of
+// them.
 func TestRecordIsGoneLongBeforeTheContainerIs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -42,7 +42,8 @@ exec unshare --uts sh -c 'hostname another-name && exec "$@"' ecssd '`+os.Args[0
 	w.right("web", running[1:], 30*time.Second)
 }
 
-// Which networks of the Engine a container is in, and which addresses it has there, is nobody's business outside the host.
+// Which networks of the Engine a container is in, and which addresses it has there, is nobody's business outside the
+// host.
 func TestContainerInSeveralNetworks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

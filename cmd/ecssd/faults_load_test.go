@@ -23,8 +23,8 @@ import (
 	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
-// load lets so many workers start containers, each of a service of its own, pause them for moments, and end them in one of the
-// ways that there are, until it is told to stop. The last container of each worker stays.
+// load lets so many workers start containers, each of a service of its own, pause them for moments, and end them in one
+// of the ways that there are, until it is told to stop. The last container of each worker stays.
 func (w *world) load(random *rand.Rand, workers int) (stop func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	cli := enginetest.Client(w.t)
@@ -81,9 +81,17 @@ func (w *world) others() []sandbox.Set {
 	for worker := range 6 {
 		for n := range 10 {
 			name := fmt.Sprintf("%sw%d-%d.%s.", w.prefix, worker, n, zoneName)
-			for _, id := range []string{"i-other:ecs:" + hex64(n) + ":8080/tcp", "ip-10-0-0-9:" + hex64(n), instanceID + "0:ecs:" + hex64(n) + ":8080/tcp"} {
+			for _, id := range []string{
+				"i-other:ecs:" + hex64(n) + ":8080/tcp",
+				"ip-10-0-0-9:" + hex64(n),
+				instanceID + "0:ecs:" + hex64(n) + ":8080/tcp",
+			} {
 				sets = append(sets, sandbox.Set{
-					Name: name, Type: "SRV", SetIdentifier: id, Weight: new(int64(1)), Values: []string{"1 1 80 ip-10-0-0-9." + zoneName},
+					Name:          name,
+					Type:          "SRV",
+					SetIdentifier: id,
+					Weight:        new(int64(1)),
+					Values:        []string{"1 1 80 ip-10-0-0-9." + zoneName},
 				})
 			}
 		}
@@ -140,7 +148,8 @@ func TestKilledFiftyTimesUnderLoad(t *testing.T) {
 	w.launch()
 	w.has("stays", 1, 30*time.Second)
 	w.kill()
-	longest := min(max(600*time.Millisecond, 3*time.Since(begun)), 5*time.Second) // of a life: some get to work on any machine
+	// of a life: some get to work on any machine
+	longest := min(max(600*time.Millisecond, 3*time.Since(begun)), 5*time.Second)
 	stop := w.load(random, 6)
 	worked := 0
 	for range 50 {

@@ -15,8 +15,8 @@ import (
 	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
-// truth is what the zone has to say of an Engine's containers of this world: for each that runs, and publishes a port or is on the
-// host's network, its name, set identifier and value.
+// truth is what the zone has to say of an Engine's containers of this world: for each that runs, and publishes a port
+// or is on the host's network, its name, set identifier and value.
 func (w *world) truth(cli *client.Client) []string {
 	w.t.Helper()
 	found, err := cli.ContainerList(w.t.Context(), api.ListOptions{
@@ -30,7 +30,19 @@ func (w *world) truth(cli *client.Client) []string {
 			continue
 		}
 		says := func(inside string, outside uint16) {
-			want = append(want, fmt.Sprintf("%s.%s. %s:ecs:%s:%s 1 1 %d %s", name, zoneName, instanceID, c.ID, inside, outside, hostTarget))
+			want = append(
+				want,
+				fmt.Sprintf(
+					"%s.%s. %s:ecs:%s:%s 1 1 %d %s",
+					name,
+					zoneName,
+					instanceID,
+					c.ID,
+					inside,
+					outside,
+					hostTarget,
+				),
+			)
 		}
 		for _, p := range c.Ports {
 			if p.PublicPort != 0 && !strings.Contains(p.IP, ":") {

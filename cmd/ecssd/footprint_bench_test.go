@@ -14,7 +14,8 @@ import (
 	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
-// BenchmarkFootprint tells what the agent, as it is released, takes of a host with so many containers, all on the real Engine:
+// BenchmarkFootprint tells what the agent, as it is released, takes of a host with so many containers, all on the real
+// Engine:
 //
 //   - MiB-idle: resident, when nothing has happened for a while
 //   - s-CPU/1000-events: while 300 containers come and go, 16 at a time

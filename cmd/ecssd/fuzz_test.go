@@ -29,7 +29,8 @@ func FuzzPrintable(f *testing.F) {
 	})
 }
 
-// Whoever asks by a name is refused, whichever way the name is written: only an address cannot be made to lead elsewhere.
+// Whoever asks by a name is refused, whichever way the name is written: only an address cannot be made to lead
+// elsewhere.
 func FuzzHost(f *testing.F) {
 	for _, host := range []string{
 		"127.0.0.1:9553", "[::1]:9553", "[fe80::1%25eth0]", "localhost", "localhost.", "evil.example", "127.0.0.1.evil.example", "0x7f.1", "127.1", "2130706433",
@@ -49,6 +50,12 @@ func FuzzHost(f *testing.F) {
 		}
 		name := read.Hostname()
 		_, err = netip.ParseAddr(name)
-		assert.True(t, err == nil || strings.EqualFold(name, "localhost") || name == "", "%q is taken, and leads to %q", host, name)
+		assert.True(
+			t,
+			err == nil || strings.EqualFold(name, "localhost") || name == "",
+			"%q is taken, and leads to %q",
+			host,
+			name,
+		)
 	})
 }

@@ -16,7 +16,8 @@ const (
 	longestAnswer  = 30 * time.Second
 	longestIdle    = 2 * time.Minute // a Prometheus server comes back every minute or so
 	largestHeader  = 16 << 10        // bytes
-	// mostConnections keeps whoever opens many from taking the file descriptors that the Engine and Route 53 are asked with.
+	// mostConnections keeps whoever opens many from taking the file descriptors that the Engine and Route 53 are asked
+	// with.
 	mostConnections = 64
 )
 
@@ -24,7 +25,10 @@ const (
 func guarded(address string, next http.Handler) *http.Server {
 	name, _, _ := net.SplitHostPort(address)
 	return &http.Server{
-		Handler: guard(name, next), ReadTimeout: longestRequest, WriteTimeout: longestAnswer, IdleTimeout: longestIdle,
+		Handler:        guard(name, next),
+		ReadTimeout:    longestRequest,
+		WriteTimeout:   longestAnswer,
+		IdleTimeout:    longestIdle,
 		MaxHeaderBytes: largestHeader,
 	}
 }
@@ -32,10 +36,10 @@ func guarded(address string, next http.Handler) *http.Server {
 // few takes no more connections than mostConnections at a time; others wait.
 func few(listener net.Listener) net.Listener { return netutil.LimitListener(listener, mostConnections) }
 
-// guard refuses what a page of another site makes a browser ask. Such a page reads answers where its own name is made to lead
-// here (DNS rebinding), so that no name is answered to but localhost and the one in --listen: an address cannot be made to
-// lead elsewhere. Other requests from its scripts, frames and images are refused by what browsers say of them (Origin, Fetch
-// Metadata); a link to here may be followed.
+// guard refuses what a page of another site makes a browser ask. Such a page reads answers where its own name is made
+// to lead here (DNS rebinding), so that no name is answered to but localhost and the one in --listen: an address cannot
+// be made to lead elsewhere. Other requests from its scripts, frames and images are refused by what browsers say of
+// them (Origin, Fetch Metadata); a link to here may be followed.
 func guard(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
@@ -55,8 +59,9 @@ func guard(name string, next http.Handler) http.Handler {
 	})
 }
 
-// known says whether a Host header is an address, localhost or name. HTTP/1.0 has none. No other name hides in a port or in the
-// zone of an address, as in 127.0.0.1:80@evil.example: a port is digits, and clients send no zone (RFC 6874, section 4).
+// known says whether a Host header is an address, localhost or name. HTTP/1.0 has none. No other name hides in a port
+// or in the zone of an address, as in 127.0.0.1:80@evil.example: a port is digits, and clients send no zone (RFC 6874,
+// section 4).
 func known(host, name string) bool {
 	if only, port, err := net.SplitHostPort(host); err == nil && strings.Trim(port, "0123456789") == "" {
 		host = only

@@ -41,8 +41,8 @@ func (healthcheckCommand) Run(ctx context.Context, s *Settings) error {
 func askAgent(ctx context.Context, s *Settings, path string, take func(*http.Response) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, fmt.Errorf("no answer within %s", answerTimeout))
 	defer cancel()
-	// The listener's address is dialled whatever the URL says. Where it names no host, or all of the host's addresses, Dial takes
-	// the loopback one (package net).
+	// The listener's address is dialled whatever the URL says. Where it names no host, or all of the host's addresses,
+	// Dial takes the loopback one (package net).
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {

@@ -37,7 +37,12 @@ func TestHealthcheckOfAnAgentThatIsNotReady(t *testing.T) {
 			address := net.JoinHostPort(host, port)
 			log, _ := logtest.NewNullLogger()
 			go serve(t.Context(), address, prometheus.NewRegistry(), &agent.Readiness{}, nil, logrus.NewEntry(log))
-			assert.EventuallyWithT(t, func(c *assert.CollectT) { assert.NoError(c, healthcheck(t, address)) }, 10*time.Second, 10*time.Millisecond)
+			assert.EventuallyWithT(
+				t,
+				func(c *assert.CollectT) { assert.NoError(c, healthcheck(t, address)) },
+				10*time.Second,
+				10*time.Millisecond,
+			)
 		})
 	}
 }
@@ -51,10 +56,13 @@ func TestHealthcheckSaysWhatIsWrong(t *testing.T) {
 	defer silent.Close()
 	nobody := freeAddress(t)
 	for name, c := range map[string]struct{ listen, want string }{
-		"nobody listens":  {nobody, nobody + ": connect: connection refused"},
-		"no answer":       {silent.Addr().String(), "no answer within 2s"},
-		"another program": {broken.Listener.Addr().String(), "ask the agent at " + broken.Listener.Addr().String() + " for its health: it answers 404 Not Found"},
-		"no address":      {"", `--listen "" is not an address and port`},
+		"nobody listens": {nobody, nobody + ": connect: connection refused"},
+		"no answer":      {silent.Addr().String(), "no answer within 2s"},
+		"another program": {
+			broken.Listener.Addr().String(),
+			"ask the agent at " + broken.Listener.Addr().String() + " for its health: it answers 404 Not Found",
+		},
+		"no address": {"", `--listen "" is not an address and port`},
 	} {
 		t.Run(name, func(t *testing.T) { assert.ErrorContains(t, healthcheck(t, c.listen), c.want) })
 	}

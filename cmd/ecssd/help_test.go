@@ -26,7 +26,8 @@ func TestHelpHasExamples(t *testing.T) {
 		for _, example := range exampleLine.FindAllStringSubmatch(command.Detail, -1) {
 			line := substitution.ReplaceAllString(notPassedOn.ReplaceAllString(example[1], ""), "x")
 			parsed, err := parser.Parse(strings.Fields(line))
-			if assert.NoError(t, err, "ecssd %s --help: %s", command.Name, example[0]) && parsed.Selected().Name == command.Name {
+			if assert.NoError(t, err, "ecssd %s --help: %s", command.Name, example[0]) &&
+				parsed.Selected().Name == command.Name {
 				shown++
 			}
 		}

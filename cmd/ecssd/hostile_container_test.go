@@ -52,21 +52,30 @@ func (w *world) hostile() map[string]enginetest.Options {
 		variables = append(variables, fmt.Sprintf("BIG%d=%s", n, strings.Repeat("x", 100<<10)))
 	}
 	return map[string]enginetest.Options{
-		"name that sets a title":     {Labels: enginetest.ECSLabels(w.prefix + titleSequence)},
-		"name with one-byte CSI":     {Labels: enginetest.ECSLabels(w.prefix + c1Sequence)},
-		"name with a line break":     {Labels: with("SERVICE_NAME", forgedLine)},
-		"name with markup":           {Labels: with("SERVICE_8080_NAME", markup)},
-		"name with an escape":        {Labels: with("SERVICE_8080_NAME", `a\052b`)},
-		"name turned round":          {Labels: with("SERVICE_NAME", turned)},
-		"key that sets a title":      {Labels: with("SERVICE_"+titleSequence+"_NAME", "x"), Env: []string{"SERVICE_NAME=" + forgedLine}},
-		"key with a line break":      {Labels: with("SERVICE_80\n_NAME", "x"), Env: []string{"SERVICE_\r\x1b[2K_WEIGHT=1", "SERVICE_NAME=" + forgedLine}},
+		"name that sets a title": {Labels: enginetest.ECSLabels(w.prefix + titleSequence)},
+		"name with one-byte CSI": {Labels: enginetest.ECSLabels(w.prefix + c1Sequence)},
+		"name with a line break": {Labels: with("SERVICE_NAME", forgedLine)},
+		"name with markup":       {Labels: with("SERVICE_8080_NAME", markup)},
+		"name with an escape":    {Labels: with("SERVICE_8080_NAME", `a\052b`)},
+		"name turned round":      {Labels: with("SERVICE_NAME", turned)},
+		"key that sets a title": {
+			Labels: with("SERVICE_"+titleSequence+"_NAME", "x"),
+			Env:    []string{"SERVICE_NAME=" + forgedLine},
+		},
+		"key with a line break": {
+			Labels: with("SERVICE_80\n_NAME", "x"),
+			Env:    []string{"SERVICE_\r\x1b[2K_WEIGHT=1", "SERVICE_NAME=" + forgedLine},
+		},
 		"weight that sets a title":   {Labels: with("SERVICE_WEIGHT", titleSequence)},
 		"ten thousand settings":      {Labels: settings(10000, "x")},
 		"a thousand bad names":       {Labels: settings(900, titleSequence)},
 		"a label of three megabytes": {Labels: with("SERVICE_NAME", strings.Repeat("y", 3<<20))},
 		"environment of a megabyte":  {Env: variables, Labels: with("SERVICE_NAME", titleSequence)},
 		"five hundred names":         {Labels: with("SERVICE_8080_NAME", strings.Join(names, ",")[:4000])},
-		"a long name of its own":     {Name: w.prefix + strings.Repeat("z", 20000), Labels: with("SERVICE_NAME", titleSequence)},
+		"a long name of its own": {
+			Name:   w.prefix + strings.Repeat("z", 20000),
+			Labels: with("SERVICE_NAME", titleSequence),
+		},
 	}
 }
 
@@ -75,7 +84,10 @@ func assertHarmless(t *testing.T, what, text string) {
 	t.Helper()
 	assert.True(t, utf8.ValidString(text), "%s is not UTF-8", what)
 	for line := range strings.Lines(text) {
-		bad := strings.IndexFunc(strings.TrimSuffix(line, "\n"), func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) })
+		bad := strings.IndexFunc(
+			strings.TrimSuffix(line, "\n"),
+			func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) },
+		)
 		if !assert.Negative(t, bad, "%s: %.300q", what, line) {
 			return
 		}
@@ -108,13 +120,33 @@ func (w *world) largest() int {
 	return n << 10
 }
 
-// Two agents, which differ in how they log, look at the same containers, on an Engine of their own: the agents of other tests would
-// look at these containers as well.
+// Two agents, which differ in how they log, look at the same containers, on an Engine of their own: the agents of other
+// tests would look at these containers as well.
 func TestHostileContainersHarmNobody(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.NewOwn(t)
-	text := newWorld(t, "--docker-host", engine.Host(), "--log-format", "text", "--log-level", "debug", "--resync", "1s")
-	inJSON := newWorld(t, "--docker-host", engine.Host(), "--log-format", "json", "--log-level", "debug", "--resync", "1s")
+	text := newWorld(
+		t,
+		"--docker-host",
+		engine.Host(),
+		"--log-format",
+		"text",
+		"--log-level",
+		"debug",
+		"--resync",
+		"1s",
+	)
+	inJSON := newWorld(
+		t,
+		"--docker-host",
+		engine.Host(),
+		"--log-format",
+		"json",
+		"--log-level",
+		"debug",
+		"--resync",
+		"1s",
+	)
 	inJSON.prefix = text.prefix
 	worlds := []*world{text, inJSON}
 	first := text.container("web", enginetest.Options{Engine: engine})
@@ -142,7 +174,11 @@ func TestHostileContainersHarmNobody(t *testing.T) {
 	for _, w := range worlds {
 		w.right("web", []*enginetest.Container{first, second}, 20*time.Second)
 		for what, id := range ids {
-			w.eventually(20*time.Second, "it is said of a container why it is not announced: "+what, func() bool { return w.says(id) })
+			w.eventually(
+				20*time.Second,
+				"it is said of a container why it is not announced: "+what,
+				func() bool { return w.says(id) },
+			)
 		}
 		once[w] = told(w)
 		for what, lines := range once[w] {
@@ -156,7 +192,13 @@ func TestHostileContainersHarmNobody(t *testing.T) {
 
 		assert.Less(t, w.largest()-memory[w], 96<<20, "bytes of memory")
 		after := w.metrics()
-		assert.Less(t, strings.Count(after, "\n"), series[w]+20, "metrics have grown with the names of containers:\n%s", after)
+		assert.Less(
+			t,
+			strings.Count(after, "\n"),
+			series[w]+20,
+			"metrics have grown with the names of containers:\n%s",
+			after,
+		)
 		assertHarmless(t, "metrics", after)
 		assert.NotContains(t, after, w.prefix)
 		assertHarmless(t, "log", w.log.String())
@@ -194,7 +236,11 @@ func TestListingAHostileZoneIsHarmless(t *testing.T) {
 	seed := func(name, identifier, value string) {
 		t.Helper()
 		require.NoError(t, w.sandbox.Seed(w.zone, sandbox.Set{
-			Name: name + "." + zoneName, Type: "SRV", SetIdentifier: identifier, Weight: new(int64(1)), Values: []string{value},
+			Name:          name + "." + zoneName,
+			Type:          "SRV",
+			SetIdentifier: identifier,
+			Weight:        new(int64(1)),
+			Values:        []string{value},
 		}))
 	}
 	seed(`\033]0;owned\007`, id("i-1", 1), "1 1 80 h.example")
@@ -202,7 +248,12 @@ func TestListingAHostileZoneIsHarmless(t *testing.T) {
 	seed("fine", id("i-1", 3), `1 1 80 \033[31m.example`)
 	seed("fine", fmt.Sprintf("\u009b31m:%064x", 4), "1 1 80 h.example")
 	seed("fine", fmt.Sprintf("host name:%064x", 5), "1 1 80 h.example")
-	for _, args := range [][]string{{"ls"}, {"ls", "--json"}, {"sweep", "--dry-run"}, {"sweep", "--dry-run", "--json"}} {
+	for _, args := range [][]string{
+		{"ls"},
+		{"ls", "--json"},
+		{"sweep", "--dry-run"},
+		{"sweep", "--dry-run", "--json"},
+	} {
 		command := w.command(args...)
 		var said logBuffer
 		command.Stderr = &said

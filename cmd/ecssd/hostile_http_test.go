@@ -51,7 +51,12 @@ func TestListenerAnswersToAddressesOnly(t *testing.T) {
 	} {
 		assert.Equal(t, want, ask("0.0.0.0:9553", host, nil).Code, "Host: %q", host)
 	}
-	assert.Equal(t, http.StatusOK, ask("Host.internal:9553", "host.internal:9553", nil).Code, "a name that the operator has given")
+	assert.Equal(
+		t,
+		http.StatusOK,
+		ask("Host.internal:9553", "host.internal:9553", nil).Code,
+		"a name that the operator has given",
+	)
 	assert.Equal(t, http.StatusMisdirectedRequest, ask(":9553", "attacker.example", nil).Code)
 }
 
@@ -60,14 +65,43 @@ func TestListenerRefusesPagesOfOtherSites(t *testing.T) {
 		header map[string]string
 		want   int
 	}{
-		"Prometheus, curl":           {nil, http.StatusOK},
-		"typed in":                   {map[string]string{"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, http.StatusOK},
-		"from a page of its own":     {map[string]string{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Origin": "http://127.0.0.1:9553"}, http.StatusOK},
-		"a link on another site":     {map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, http.StatusOK},
-		"a script of another site":   {map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, http.StatusForbidden},
-		"an image of another site":   {map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, http.StatusForbidden},
-		"a frame of another site":    {map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}, http.StatusForbidden},
-		"another port of the host":   {map[string]string{"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"}, http.StatusForbidden},
+		"Prometheus, curl": {nil, http.StatusOK},
+		"typed in": {
+			map[string]string{"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
+			http.StatusOK,
+		},
+		"from a page of its own": {
+			map[string]string{
+				"Sec-Fetch-Site": "same-origin",
+				"Sec-Fetch-Mode": "cors",
+				"Origin":         "http://127.0.0.1:9553",
+			},
+			http.StatusOK,
+		},
+		"a link on another site": {
+			map[string]string{
+				"Sec-Fetch-Site": "cross-site",
+				"Sec-Fetch-Mode": "navigate",
+				"Sec-Fetch-Dest": "document",
+			},
+			http.StatusOK,
+		},
+		"a script of another site": {
+			map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"},
+			http.StatusForbidden,
+		},
+		"an image of another site": {
+			map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+			http.StatusForbidden,
+		},
+		"a frame of another site": {
+			map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+			http.StatusForbidden,
+		},
+		"another port of the host": {
+			map[string]string{"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"},
+			http.StatusForbidden,
+		},
 		"another origin":             {map[string]string{"Origin": "http://attacker.example"}, http.StatusForbidden},
 		"an origin that hides":       {map[string]string{"Origin": "null"}, http.StatusForbidden},
 		"its own origin, encrypted?": {map[string]string{"Origin": "https://127.0.0.1:9553"}, http.StatusForbidden},
@@ -77,7 +111,11 @@ func TestListenerRefusesPagesOfOtherSites(t *testing.T) {
 			assert.Equal(t, c.want, answer.Code)
 			assert.Equal(t, "nosniff", answer.Header().Get("X-Content-Type-Options"))
 			assert.Equal(t, "same-origin", answer.Header().Get("Cross-Origin-Resource-Policy"))
-			assert.Equal(t, "default-src 'none'; frame-ancestors 'none'", answer.Header().Get("Content-Security-Policy"))
+			assert.Equal(
+				t,
+				"default-src 'none'; frame-ancestors 'none'",
+				answer.Header().Get("Content-Security-Policy"),
+			)
 			assert.Equal(t, "no-store", answer.Header().Get("Cache-Control"))
 			assert.Equal(t, "no-referrer", answer.Header().Get("Referrer-Policy"))
 			assert.Empty(t, answer.Header().Get("Access-Control-Allow-Origin"))
@@ -109,9 +147,18 @@ func TestListenerOfTheRunningAgent(t *testing.T) {
 	assert.Equal(t, 421, send("GET http://attacker.example/metrics HTTP/1.1\r\nHost: "+w.listen+"\r\n\r\n"))
 	assert.Equal(t, 403, send("GET /metrics HTTP/1.1\r\nHost: "+w.listen+"\r\nOrigin: http://attacker.example\r\n\r\n"))
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"} {
-		assert.Equal(t, 405, send(method+" /metrics HTTP/1.1\r\nHost: "+w.listen+"\r\nContent-Length: 0\r\n\r\n"), method)
+		assert.Equal(
+			t,
+			405,
+			send(method+" /metrics HTTP/1.1\r\nHost: "+w.listen+"\r\nContent-Length: 0\r\n\r\n"),
+			method,
+		)
 	}
-	assert.Equal(t, 431, send("GET /metrics HTTP/1.1\r\nHost: "+w.listen+"\r\nX: "+strings.Repeat("x", 64<<10)+"\r\n\r\n"))
+	assert.Equal(
+		t,
+		431,
+		send("GET /metrics HTTP/1.1\r\nHost: "+w.listen+"\r\nX: "+strings.Repeat("x", 64<<10)+"\r\n\r\n"),
+	)
 	assert.Equal(t, 404, send("GET /debug/pprof/ HTTP/1.1\r\nHost: "+w.listen+"\r\n\r\n"), "nothing is served unasked")
 }
 

@@ -34,24 +34,36 @@ func (i *hostileRoute53) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for _, change := range changeForm.FindAllStringSubmatch(string(body), -1) {
 			i.changed = append(i.changed, change[1]+" "+change[2])
 		}
-		_, _ = io.WriteString(w, `<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id><Status>INSYNC</Status>`+
-			`<SubmittedAt>2026-01-01T00:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>`)
+		_, _ = io.WriteString(
+			w,
+			`<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id><Status>INSYNC</Status>`+
+				`<SubmittedAt>2026-01-01T00:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>`,
+		)
 	case r.URL.Query().Get("name") == "":
-		_, _ = fmt.Fprintf(w, `<ListResourceRecordSetsResponse><ResourceRecordSets>%s</ResourceRecordSets><IsTruncated>true</IsTruncated>`+
-			`<NextRecordName>web.%s.</NextRecordName><NextRecordType>SRV</NextRecordType><NextRecordIdentifier>x</NextRecordIdentifier>`+
-			`<MaxItems>300</MaxItems></ListResourceRecordSetsResponse>`, i.first, zoneName)
+		_, _ = fmt.Fprintf(
+			w,
+			`<ListResourceRecordSetsResponse><ResourceRecordSets>%s</ResourceRecordSets><IsTruncated>true</IsTruncated>`+
+				`<NextRecordName>web.%s.</NextRecordName><NextRecordType>SRV</NextRecordType><NextRecordIdentifier>x</NextRecordIdentifier>`+
+				`<MaxItems>300</MaxItems></ListResourceRecordSetsResponse>`,
+			i.first,
+			zoneName,
+		)
 	default:
 		_, _ = io.WriteString(w, i.second)
 	}
 }
 
 func setOf(id string) string {
-	return fmt.Sprintf(`<ResourceRecordSet><Name>web.%s.</Name><Type>SRV</Type><SetIdentifier>%s</SetIdentifier><Weight>1</Weight><TTL>0</TTL>`+
-		`<ResourceRecords><ResourceRecord><Value>1 1 80 h</Value></ResourceRecord></ResourceRecords></ResourceRecordSet>`, zoneName, id)
+	return fmt.Sprintf(
+		`<ResourceRecordSet><Name>web.%s.</Name><Type>SRV</Type><SetIdentifier>%s</SetIdentifier><Weight>1</Weight><TTL>0</TTL>`+
+			`<ResourceRecords><ResourceRecord><Value>1 1 80 h</Value></ResourceRecord></ResourceRecords></ResourceRecordSet>`,
+		zoneName,
+		id,
+	)
 }
 
-// A host without a journal believes the listing of the zone: it must delete nothing on the word of half of one, and never what
-// is not its own.
+// A host without a journal believes the listing of the zone: it must delete nothing on the word of half of one, and
+// never what is not its own.
 func TestDeregisterByAHostileListing(t *testing.T) {
 	t.Parallel()
 	const end = `</ResourceRecordSets><IsTruncated>false</IsTruncated><MaxItems>300</MaxItems></ListResourceRecordSetsResponse>`
@@ -70,7 +82,10 @@ func TestDeregisterByAHostileListing(t *testing.T) {
 		error  string // empty: it works
 	}{
 		"others' records, much alike": {`<ListResourceRecordSetsResponse><ResourceRecordSets>` + others + end, ""},
-		"a page cut off":              {`<ListResourceRecordSetsResponse><ResourceRecordSets>` + others, "unexpected EOF"},
+		"a page cut off": {
+			`<ListResourceRecordSetsResponse><ResourceRecordSets>` + others,
+			"unexpected EOF",
+		},
 		"a page that leads back": {`<ListResourceRecordSetsResponse><ResourceRecordSets></ResourceRecordSets><IsTruncated>true</IsTruncated>` +
 			`<NextRecordName>web.` + zoneName + `.</NextRecordName><NextRecordType>SRV</NextRecordType><NextRecordIdentifier>x</NextRecordIdentifier>` +
 			`<MaxItems>300</MaxItems></ListResourceRecordSetsResponse>`, "in a circle"},
@@ -128,8 +143,15 @@ func TestStateDirectoryThatAnybodyMayWriteTo(t *testing.T) {
 	// What others planted meanwhile would have another host's record deleted.
 	others := "i-other:ecs:" + c[0].ID + ":8080/tcp"
 	require.NoError(t, os.Remove(w.dir+"/records.json"))
-	require.NoError(t, os.WriteFile(w.dir+"/records.json", []byte(`{"Version":1,"Instance":"`+instanceID+`","Records":[{"Zone":"`+w.zone+
-		`","Record":{"Name":"x.`+zoneName+`","Type":"SRV","SetID":"`+others+`","Weight":1,"Value":"1 1 1 h"}}]}`), 0o666))
+	require.NoError(
+		t,
+		os.WriteFile(
+			w.dir+"/records.json",
+			[]byte(`{"Version":1,"Instance":"`+instanceID+`","Records":[{"Zone":"`+w.zone+
+				`","Record":{"Name":"x.`+zoneName+`","Type":"SRV","SetID":"`+others+`","Weight":1,"Value":"1 1 1 h"}}]}`),
+			0o666,
+		),
+	)
 	require.NoError(t, os.Chmod(w.dir+"/records.json", 0o666))
 	w.sandbox.ClearCalls()
 	w.start()

@@ -46,7 +46,8 @@ import (
 	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
-// buildImage builds the image from the Dockerfile and a binary as make builds it, and gives its ID. It goes with the test.
+// buildImage builds the image from the Dockerfile and a binary as make builds it, and gives its ID. It goes with the
+// test.
 func buildImage(t *testing.T) string {
 	t.Helper()
 	binary := released(t)
@@ -65,8 +66,10 @@ func buildImage(t *testing.T) string {
 
 	cli := enginetest.Client(t)
 	built, err := cli.ImageBuild(t.Context(), &files, build.ImageBuildOptions{
-		BuildArgs: map[string]*string{"TARGETARCH": aws.String(runtime.GOARCH), "VERSION": aws.String("v1.2.3")},
-		NoCache:   true, Remove: true, ForceRemove: true,
+		BuildArgs:   map[string]*string{"TARGETARCH": aws.String(runtime.GOARCH), "VERSION": aws.String("v1.2.3")},
+		NoCache:     true,
+		Remove:      true,
+		ForceRemove: true,
 	})
 	require.NoError(t, err)
 	defer built.Body.Close()
@@ -95,7 +98,8 @@ func (w *world) runImage(config api.Config, host api.HostConfig) string {
 	cli := enginetest.Client(w.t)
 	config.Env = append(w.sandbox.Environment(), config.Env...)
 	config.Env = append(config.Env, "ECSSD_LISTEN="+w.listen, "ECSSD_ALLOW_NAMES="+w.prefix+".*")
-	labels := map[string]string{"ecssd.test": strconv.Itoa(os.Getpid())} // by which enginetest removes what a killed test left
+	// by which enginetest removes what a killed test left
+	labels := map[string]string{"ecssd.test": strconv.Itoa(os.Getpid())}
 	maps.Copy(labels, config.Labels)
 	config.Labels = labels
 	host.NetworkMode = "host"
@@ -105,7 +109,10 @@ func (w *world) runImage(config api.Config, host api.HostConfig) string {
 		if w.t.Failed() {
 			w.t.Logf("the log of container %.12s:\n%s", created.ID, w.printedBy(created.ID))
 		}
-		assert.NoError(w.t, cli.ContainerRemove(context.Background(), created.ID, api.RemoveOptions{Force: true, RemoveVolumes: true}))
+		assert.NoError(w.t, cli.ContainerRemove(context.Background(), created.ID, api.RemoveOptions{
+			Force:         true,
+			RemoveVolumes: true,
+		}))
 	})
 	require.NoError(w.t, cli.ContainerStart(context.Background(), created.ID, api.StartOptions{}))
 	return created.ID
@@ -113,7 +120,10 @@ func (w *world) runImage(config api.Config, host api.HostConfig) string {
 
 // printedBy gives what a container has printed.
 func (w *world) printedBy(id string) string {
-	logs, err := enginetest.Client(w.t).ContainerLogs(context.Background(), id, api.LogsOptions{ShowStdout: true, ShowStderr: true})
+	logs, err := enginetest.Client(w.t).ContainerLogs(context.Background(), id, api.LogsOptions{
+		ShowStdout: true,
+		ShowStderr: true,
+	})
 	if err != nil {
 		return err.Error()
 	}
@@ -166,7 +176,12 @@ func engineSocket(t *testing.T) (dir, group string) {
 	t.Helper()
 	u, err := url.Parse(enginetest.Client(t).DaemonHost())
 	require.NoError(t, err)
-	require.Equal(t, "unix", u.Scheme, "DOCKER_HOST: the image is tested with an Engine that has a socket on this machine")
+	require.Equal(
+		t,
+		"unix",
+		u.Scheme,
+		"DOCKER_HOST: the image is tested with an Engine that has a socket on this machine",
+	)
 	require.Equal(t, "docker.sock", filepath.Base(u.Path))
 	info, err := os.Stat(u.Path)
 	require.NoError(t, err)
@@ -177,7 +192,9 @@ func engineSocket(t *testing.T) (dir, group string) {
 func newVolume(t *testing.T) volume.Volume {
 	t.Helper()
 	cli := enginetest.Client(t)
-	v, err := cli.VolumeCreate(t.Context(), volume.CreateOptions{Labels: map[string]string{"ecssd.test": strconv.Itoa(os.Getpid())}})
+	v, err := cli.VolumeCreate(t.Context(), volume.CreateOptions{
+		Labels: map[string]string{"ecssd.test": strconv.Itoa(os.Getpid())},
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, cli.VolumeRemove(context.Background(), v.Name, true)) })
 	return v
@@ -192,8 +209,11 @@ func TestImage(t *testing.T) {
 		w := newWorld(t)
 		socket, group := engineSocket(t)
 		host := api.HostConfig{
-			Binds:    []string{socket + ":/var/run:ro", newVolume(t).Name + ":/var/lib/ecssd"},
-			GroupAdd: []string{group}, ReadonlyRootfs: true, CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"},
+			Binds:          []string{socket + ":/var/run:ro", newVolume(t).Name + ":/var/lib/ecssd"},
+			GroupAdd:       []string{group},
+			ReadonlyRootfs: true,
+			CapDrop:        []string{"ALL"},
+			SecurityOpt:    []string{"no-new-privileges"},
 		}
 		config := api.Config{Image: id, Healthcheck: often}
 		agent := w.runImage(config, host)
@@ -223,7 +243,12 @@ func TestImage(t *testing.T) {
 		w.has("web", 1, 20*time.Second)
 		w.health(agent, api.Healthy)
 		w.eventually(10*time.Second, "ready, with a journal", w.ready)
-		assert.Equal(t, strings.Repeat("0", 16), w.process(agent)["CapEff"], "root has no more power over the host than the user of the image")
+		assert.Equal(
+			t,
+			strings.Repeat("0", 16),
+			w.process(agent)["CapEff"],
+			"root has no more power over the host than the user of the image",
+		)
 		explained := w.exec(agent, "/ecssd", "explain", agent)
 		assert.Contains(t, explained, "because    container: SERVICE_IGNORE is set")
 	})
@@ -231,7 +256,11 @@ func TestImage(t *testing.T) {
 	t.Run("unhealthy where its agent does not answer", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
-		agent := w.runImage(api.Config{Image: id, Healthcheck: often, Cmd: []string{"agent", "--listen", freeAddress(t)}}, api.HostConfig{})
+		agent := w.runImage(api.Config{
+			Image:       id,
+			Healthcheck: often,
+			Cmd:         []string{"agent", "--listen", freeAddress(t)},
+		}, api.HostConfig{})
 		w.health(agent, api.Unhealthy)
 		in, err := enginetest.Client(t).ContainerInspect(t.Context(), agent)
 		require.NoError(t, err)
@@ -272,7 +301,12 @@ func TestImage(t *testing.T) {
 		const authority = "Amazon Root CA 1"
 		server := impostor(t, authority)
 		ls := w.runImage(api.Config{
-			Image: id, Cmd: []string{"ls"}, Env: []string{"AWS_ENDPOINT_URL_ROUTE_53=" + server.URL, "AWS_MAX_ATTEMPTS=1"},
+			Image: id, Cmd: []string{
+				"ls",
+			}, Env: []string{
+				"AWS_ENDPOINT_URL_ROUTE_53=" + server.URL,
+				"AWS_MAX_ATTEMPTS=1",
+			},
 		}, api.HostConfig{})
 		done, failed := enginetest.Client(t).ContainerWait(t.Context(), ls, api.WaitConditionNotRunning)
 		select {
@@ -282,7 +316,11 @@ func TestImage(t *testing.T) {
 			assert.EqualValues(t, 1, result.StatusCode)
 		}
 		// Only who has the real one can tell that this is not it.
-		assert.Contains(t, w.printedBy(ls), fmt.Sprintf("while trying to verify candidate authority certificate %q", authority))
+		assert.Contains(
+			t,
+			w.printedBy(ls),
+			fmt.Sprintf("while trying to verify candidate authority certificate %q", authority),
+		)
 	})
 
 	t.Run("its labels, and the health check of both", func(t *testing.T) {
@@ -300,7 +338,11 @@ func TestImage(t *testing.T) {
 func (w *world) exec(id string, command ...string) string {
 	w.t.Helper()
 	cli := enginetest.Client(w.t)
-	made, err := cli.ContainerExecCreate(w.t.Context(), id, api.ExecOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
+	made, err := cli.ContainerExecCreate(w.t.Context(), id, api.ExecOptions{
+		Cmd:          command,
+		AttachStdout: true,
+		AttachStderr: true,
+	})
 	require.NoError(w.t, err)
 	attached, err := cli.ContainerExecAttach(w.t.Context(), made.ID, api.ExecAttachOptions{})
 	require.NoError(w.t, err)
@@ -317,8 +359,11 @@ func impostor(t *testing.T, authority string) *httptest.Server {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	leaf := x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for root := range bundle.Roots() {
 		real, err := x509.ParseCertificate(root.Certificate)
@@ -357,9 +402,14 @@ func taskDefinition(t *testing.T) *ecs.RegisterTaskDefinitionInput {
 	return &definition
 }
 
-// asECSRuns gives what the ECS agent makes of the task definition's one container, the state directory being another than the
-// host's real one, with the image that it names, and its health check quick.
-func asECSRuns(t *testing.T, definition *ecs.RegisterTaskDefinitionInput, w *world, image string) (api.Config, api.HostConfig) {
+// asECSRuns gives what the ECS agent makes of the task definition's one container, the state directory being another
+// than the host's real one, with the image that it names, and its health check quick.
+func asECSRuns(
+	t *testing.T,
+	definition *ecs.RegisterTaskDefinitionInput,
+	w *world,
+	image string,
+) (api.Config, api.HostConfig) {
 	t.Helper()
 	c := definition.ContainerDefinitions[0]
 	require.EqualValues(t, "host", definition.NetworkMode)
@@ -370,7 +420,8 @@ func asECSRuns(t *testing.T, definition *ecs.RegisterTaskDefinitionInput, w *wor
 	}
 	require.Equal(t, map[string]string{"run": "/var/run", "state": "/var/lib/ecssd"}, sources)
 	sources["run"] = socket
-	// A directory of the host that the Engine makes, because it is not there, belongs to root, as does that of a volume.
+	// A directory of the host that the Engine makes, because it is not there, belongs to root, as does that of a
+	// volume.
 	sources["state"] = newVolume(t).Mountpoint
 	host := api.HostConfig{
 		ReadonlyRootfs: aws.ToBool(c.ReadonlyRootFilesystem), CapDrop: c.LinuxParameters.Capabilities.Drop,
@@ -384,7 +435,10 @@ func asECSRuns(t *testing.T, definition *ecs.RegisterTaskDefinitionInput, w *wor
 		host.Binds = append(host.Binds, bind)
 	}
 	config := api.Config{
-		Image: image, User: *c.User, Labels: enginetest.ECSLabels(w.prefix + *c.Name), Cmd: c.Command,
+		Image:       image,
+		User:        *c.User,
+		Labels:      enginetest.ECSLabels(w.prefix + *c.Name),
+		Cmd:         c.Command,
 		Healthcheck: &api.HealthConfig{Test: c.HealthCheck.Command, Interval: often.Interval, Retries: often.Retries},
 	}
 	for _, v := range c.Environment {
@@ -435,5 +489,8 @@ func TestTheTaskDefinitionFitsTheSettings(t *testing.T) {
 	for _, m := range c.MountPoints {
 		paths = append(paths, *m.ContainerPath)
 	}
-	assert.ElementsMatch(t, []string{filepath.Dir(strings.TrimPrefix(client.DefaultDockerHost, "unix://")), stateDir}, paths)
+	assert.ElementsMatch(t, []string{
+		filepath.Dir(strings.TrimPrefix(client.DefaultDockerHost, "unix://")),
+		stateDir,
+	}, paths)
 }

@@ -26,7 +26,8 @@ import (
 // hostTarget is what the SRV records of the sandbox's instance point to.
 const hostTarget = "ip-10-0-0-1." + zoneName
 
-// history tells what DNS came to show of a service, one record: "0: 1 5 32768 ip-…" is a weight and a value, "gone" is that.
+// history tells what DNS came to show of a service, one record: "0: 1 5 32768 ip-…" is a weight and a value, "gone" is
+// that.
 func (w *world) history(name string) []string {
 	var shown []string
 	for _, e := range w.sandbox.Events() {
@@ -75,7 +76,10 @@ func TestOneStartCostsOneCallAndNoListing(t *testing.T) {
 	var foreign []sandbox.Set
 	for n := range 10_000 {
 		foreign = append(foreign, sandbox.Set{
-			Name: fmt.Sprintf("h%d.%s", n, zoneName), Type: "A", TTL: 60, Values: []string{"10.9.9.9"},
+			Name:   fmt.Sprintf("h%d.%s", n, zoneName),
+			Type:   "A",
+			TTL:    60,
+			Values: []string{"10.9.9.9"},
 		})
 	}
 	w.sandbox.Configure(func(s *sandbox.Settings) { s.MaxSets = 20_000 })
@@ -109,17 +113,26 @@ func TestFirstRegistrationAfterBootWaitsForNoListing(t *testing.T) {
 		return len(w.service("web")) == 1
 	})
 	if !listing.IsZero() {
-		assert.Less(t, w.sandbox.Events()[0].Time.Sub(listing), 7*time.Second, "a listing without an answer is given up after 8 s")
+		assert.Less(
+			t,
+			w.sandbox.Events()[0].Time.Sub(listing),
+			7*time.Second,
+			"a listing without an answer is given up after 8 s",
+		)
 	}
 }
 
 // each does the same to containers at once, as fast as the Engine can.
-func each(t *testing.T, containers []*enginetest.Container, do func(ctx context.Context, cli *client.Client, id string) error) {
+func each(
+	t *testing.T,
+	containers []*enginetest.Container,
+	do func(ctx context.Context, cli *client.Client, id string) error,
+) {
 	t.Helper()
 	cli := enginetest.Client(t)
 	group, ctx := errgroup.WithContext(t.Context())
-	// An Engine in which many containers leave its bridge at once can lock up for good (libnetwork of 20.10: an endpoint's end and a
-	// list of networks take two locks in different order).
+	// An Engine in which many containers leave its bridge at once can lock up for good (libnetwork of 20.10: an
+	// endpoint's end and a list of networks take two locks in different order).
 	group.SetLimit(4)
 	for _, c := range containers {
 		group.Go(func() error { return do(ctx, cli, c.ID) })
@@ -176,7 +189,10 @@ func TestContainersRemovedUnderThrottlingLeaveNothing(t *testing.T) {
 	w.start()
 	containers := make([]*enginetest.Container, 20)
 	for i := range containers {
-		containers[i] = enginetest.Create(t, enginetest.Options{Labels: enginetest.ECSLabels(w.prefix + "web"), Publish: []string{"8080"}})
+		containers[i] = enginetest.Create(t, enginetest.Options{
+			Labels:  enginetest.ECSLabels(w.prefix + "web"),
+			Publish: []string{"8080"},
+		})
 	}
 	each(t, containers, start)
 	w.has("web", 20, 30*time.Second)
@@ -257,13 +273,15 @@ func TestContainerThatWaitsToBeRestartedHasNoRecord(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.start()
-	// Without a service name of its own it is in no crash loop, and on the host's network it has its port in every state: either
-	// would keep it out, too.
+	// Without a service name of its own it is in no crash loop, and on the host's network it has its port in every
+	// state: either would keep it out, too.
 	_, port, err := net.SplitHostPort(freeAddress(t))
 	require.NoError(t, err)
 	c := enginetest.Create(t, enginetest.Options{
 		Labels:  map[string]string{"SERVICE_" + port + "_NAME": w.prefix + "web"},
-		Network: "host", Restart: api.RestartPolicyAlways, Args: []string{"-tcp", port, "-exit-after", "300ms"},
+		Network: "host",
+		Restart: api.RestartPolicyAlways,
+		Args:    []string{"-tcp", port, "-exit-after", "300ms"},
 	})
 	c.Start()
 	cli := enginetest.Client(t)
@@ -289,7 +307,12 @@ func TestCrashLoopIsAnnouncedOnlyAfterThirtySecondsOfLife(t *testing.T) {
 	w.start()
 	for range 3 {
 		c := enginetest.Create(t, enginetest.Options{
-			Labels: enginetest.ECSLabels(w.prefix + "web"), Publish: []string{"8080"}, Args: []string{"-exit-after", "100ms"},
+			Labels: enginetest.ECSLabels(w.prefix + "web"), Publish: []string{
+				"8080",
+			}, Args: []string{
+				"-exit-after",
+				"100ms",
+			},
 		})
 		c.Start()
 		waiting, failed := enginetest.Client(t).ContainerWait(t.Context(), c.ID, api.WaitConditionNotRunning)

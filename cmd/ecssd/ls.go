@@ -144,13 +144,23 @@ func tabulate(zone string, records []record.Record) []listed {
 		}
 		row := listed{
 			// As Route 53 lists it: whoever may write to the zone may put any byte into a name.
-			Service: record.Escape(strings.TrimSuffix(r.Name, "."+zone)), Target: target.Host, Address: addresses[target.Host],
-			Port: target.Port, Weight: r.Weight, Asked: target.Weight, State: listedServing, Host: id.Instance, Container: id.Container,
+			Service:   record.Escape(strings.TrimSuffix(r.Name, "."+zone)),
+			Target:    target.Host,
+			Address:   addresses[target.Host],
+			Port:      target.Port,
+			Weight:    r.Weight,
+			Asked:     target.Weight,
+			State:     listedServing,
+			Host:      id.Instance,
+			Container: id.Container,
 		}
 		switch {
-		// A host writes its A record with its first SRV record. Where only another's has that name, the address has been given to
-		// another host. What the original agent's records point to is made by others, in whatever way.
-		case id.Kind != record.Legacy && strings.HasSuffix(target.Host, "."+zone) && !own[named{target.Host, id.Instance}]:
+		// A host writes its A record with its first SRV record. Where only another's has that name, the address has
+		// been given to another host. What the original agent's records point to is made by others, in whatever way.
+		case id.Kind != record.Legacy && strings.HasSuffix(target.Host, "."+zone) && !own[named{
+			target.Host,
+			id.Instance,
+		}]:
 			row.State = listedOrphaned
 		case r.Marked():
 			row.State = listedUnhealthy
@@ -179,8 +189,16 @@ func (c lsCommand) lines(zone string, rows []listed, colourful bool, width int) 
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SERVICE\tENDPOINT\tWEIGHT\tSTATE\tHOST\tCONTAINER")
 	for _, r := range rows {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\n", r.Service, printable(cmp.Or(r.Address, r.Target))+":"+strconv.Itoa(int(r.Port)),
-			r.Weight, r.State, r.Host, r.Container[:12])
+		fmt.Fprintf(
+			table,
+			"%s\t%s\t%d\t%s\t%s\t%s\n",
+			r.Service,
+			printable(cmp.Or(r.Address, r.Target))+":"+strconv.Itoa(int(r.Port)),
+			r.Weight,
+			r.State,
+			r.Host,
+			r.Container[:12],
+		)
 	}
 	_ = table.Flush() // to a strings.Builder, which never fails
 	lines := slices.Collect(strings.Lines(text.String()))

@@ -50,10 +50,17 @@ func onTerminal(t *testing.T, command *exec.Cmd, columns, rows uint16) (shown *l
 func (w *world) seedService(name string, number int, weight int64) {
 	w.t.Helper()
 	require.NoError(w.t, w.sandbox.Seed(w.zone, sandbox.Set{
-		Name: "ip-10-0-0-1." + zoneName, Type: "A", SetIdentifier: "i-0aaa:host:-", Weight: new(int64(1)), Values: []string{"10.0.0.1"},
+		Name:          "ip-10-0-0-1." + zoneName,
+		Type:          "A",
+		SetIdentifier: "i-0aaa:host:-",
+		Weight:        new(int64(1)),
+		Values:        []string{"10.0.0.1"},
 	}, sandbox.Set{
-		Name: name + "." + zoneName, Type: "SRV", SetIdentifier: fmt.Sprintf("i-0aaa:ecs:%064x:80/tcp", number), Weight: &weight,
-		Values: []string{fmt.Sprintf("1 1 %d ip-10-0-0-1.%s", number, zoneName)},
+		Name:          name + "." + zoneName,
+		Type:          "SRV",
+		SetIdentifier: fmt.Sprintf("i-0aaa:ecs:%064x:80/tcp", number),
+		Weight:        &weight,
+		Values:        []string{fmt.Sprintf("1 1 %d ip-10-0-0-1.%s", number, zoneName)},
 	}))
 }
 
@@ -68,7 +75,14 @@ func TestListInColours(t *testing.T) {
 		shown, wait := onTerminal(t, command, 200, 50)
 		require.NoError(t, wait())
 		assert.Contains(t, shown.String(), "standby", variable)
-		assert.Equal(t, want, strings.Contains(shown.String(), "\x1b[33mresting  10.0.0.1:2"), "%s: %q", variable, shown)
+		assert.Equal(
+			t,
+			want,
+			strings.Contains(shown.String(), "\x1b[33mresting  10.0.0.1:2"),
+			"%s: %q",
+			variable,
+			shown,
+		)
 		assert.Equal(t, want, strings.Contains(shown.String(), "\x1b"), variable)
 		assert.NotContains(t, shown.String(), "mfine", "what serves has no colour")
 	}
@@ -87,16 +101,35 @@ func TestListIsWatched(t *testing.T) {
 	w.eventually(20*time.Second, "the first listing", has("\x1b[H"+zoneName+" at "))
 	w.eventually(20*time.Second, "no more than fits", has("and 15 more\x1b[K"))
 	for line := range strings.Lines(shown.String()) {
-		assert.LessOrEqual(t, len(strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(line, "\x1b[H"), "\r\n"), "\x1b[K")), 60, "%q", line)
+		assert.LessOrEqual(
+			t,
+			len(strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(line, "\x1b[H"), "\r\n"), "\x1b[K")),
+			60,
+			"%q",
+			line,
+		)
 	}
 	w.seedService("added", 1, 1)
 	w.eventually(20*time.Second, "what has come", has("added"))
-	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDenied", Operation: "ListResourceRecordSets"}))
+	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{
+		Kind:      sandbox.Fail,
+		Code:      "AccessDenied",
+		Operation: "ListResourceRecordSets",
+	}))
 	w.eventually(20*time.Second, "that it failed", has("AccessDenied"))
 	require.NoError(t, w.sandbox.SetFaults())
 	listings := strings.Count(shown.String(), "added")
-	w.eventually(20*time.Second, "a listing again", func() bool { return strings.Count(shown.String(), "added") > listings })
+	w.eventually(
+		20*time.Second,
+		"a listing again",
+		func() bool { return strings.Count(shown.String(), "added") > listings },
+	)
 	require.NoError(t, command.Process.Signal(os.Interrupt))
 	require.NoError(t, wait())
-	assert.LessOrEqual(t, len(w.sandbox.Calls("ListResourceRecordSets")), strings.Count(shown.String(), "\x1b[H")+1, "a listing is one call here")
+	assert.LessOrEqual(
+		t,
+		len(w.sandbox.Calls("ListResourceRecordSets")),
+		strings.Count(shown.String(), "\x1b[H")+1,
+		"a listing is one call here",
+	)
 }

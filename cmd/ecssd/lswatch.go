@@ -41,7 +41,13 @@ func (c lsCommand) watch(ctx context.Context, s *Settings, zone *route53.Zone, s
 			fmt.Fprintf(std.Err, "ecssd: %v\n", err)
 			err = nil
 		default:
-			head := fmt.Sprintf("%s at %s, again in %s, Route 53 calls: %d\n", s.Zone, time.Now().UTC().Format(time.TimeOnly), wait, calls)
+			head := fmt.Sprintf(
+				"%s at %s, again in %s, Route 53 calls: %d\n",
+				s.Zone,
+				time.Now().UTC().Format(time.TimeOnly),
+				wait,
+				calls,
+			)
 			lines := []string{cut(head, width), "\n"}
 			if err == nil {
 				lines = append(lines, c.lines(s.Zone, rows, terminal(out), width)...)
@@ -66,7 +72,8 @@ func (c lsCommand) watch(ctx context.Context, s *Settings, zone *route53.Zone, s
 
 // redrawn gives lines in place of what a terminal shows, no more than fit on it (ECMA-48: CUP, EL, ED).
 func redrawn(lines []string, height int) []string {
-	if room := height - 2; len(lines) > room && room > 0 { // one says how many more there are, on the last stands the cursor
+	// one says how many more there are, on the last stands the cursor
+	if room := height - 2; len(lines) > room && room > 0 {
 		lines = append(lines[:room:room], fmt.Sprintf("and %d more\n", len(lines)-room))
 	}
 	all := strings.ReplaceAll(strings.Join(lines, ""), "\n", "\x1b[K\n")

@@ -1,5 +1,6 @@
-// Command ecssd keeps a Route 53 private hosted zone in step with the containers of this host. It has no logic of its own:
-// it reads flags, connects the packages below internal to each other and to AWS, the Engine and the ECS agent, and prints.
+// Command ecssd keeps a Route 53 private hosted zone in step with the containers of this host. It has no logic of its
+// own: it reads flags, connects the packages below internal to each other and to AWS, the Engine and the ECS agent, and
+// prints.
 package main
 
 import (
@@ -68,9 +69,12 @@ type streams struct{ Out, Err io.Writer }
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var c cli
 	helped := false
-	parser, err := kong.New(&c,
+	parser, err := kong.New(
+		&c,
 		kong.Name("ecssd"),
-		kong.Description("Service discovery for ECS on EC2: weighted SRV records in a Route 53 private hosted zone, kept in step with the containers that run."),
+		kong.Description(
+			"Service discovery for ECS on EC2: weighted SRV records in a Route 53 private hosted zone, kept in step with the containers that run.",
+		),
 		kong.DefaultEnvars("ECSSD"),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { helped = true }),

@@ -20,10 +20,16 @@ import (
 
 // The table of metrics in the README is this.
 func TestREADMEListsTheMetrics(t *testing.T) {
-	assertTable(t, "\n### Metrics\n", "| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n", metricTable(t))
+	assertTable(
+		t,
+		"\n### Metrics\n",
+		"| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n",
+		metricTable(t),
+	)
 }
 
-// metricTable gives a row for each metric of ecssd's own, as an agent with an event bus shows it from its first moment on.
+// metricTable gives a row for each metric of ecssd's own, as an agent with an event bus shows it from its first moment
+// on.
 func metricTable(t *testing.T) string {
 	t.Helper()
 	p, err := prepare(&Settings{}, streams{Out: io.Discard, Err: io.Discard})
@@ -47,7 +53,8 @@ func metricTable(t *testing.T) string {
 	return rows.String()
 }
 
-// What an agent at work shows is what it shows from the first moment on: no metric or series comes up only with its first event.
+// What an agent at work shows is what it shows from the first moment on: no metric or series comes up only with its
+// first event.
 func TestMetricsOfAnAgentAtWork(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -91,7 +98,11 @@ func TestMetricsOfAnAgentThatWaits(t *testing.T) {
 		assert.Contains(t, metrics, "\n"+line+"\n")
 	}
 	require.NoError(t, w.sandbox.SetListening(true))
-	w.eventually(30*time.Second, "the agent is ready", func() bool { return strings.Contains(w.answers("/metrics"), "\necssd_ready 1\n") })
+	w.eventually(
+		30*time.Second,
+		"the agent is ready",
+		func() bool { return strings.Contains(w.answers("/metrics"), "\necssd_ready 1\n") },
+	)
 }
 
 // answers gives what the agent answers to a path; empty where it does not answer.

@@ -25,13 +25,22 @@ func TestRecordsOfATypicalContainer(t *testing.T) {
 	w.has("web", 1, 5*time.Second)
 	want := []sandbox.Set{
 		{
-			Name: "ip-10-0-0-1.servicediscovery.internal.", Type: "A", TTL: 60, Weight: new(int64(1)),
-			SetIdentifier: "i-0123456789abcdef0:host:123456789012/eu-central-1", Values: []string{"10.0.0.1"},
+			Name:          "ip-10-0-0-1.servicediscovery.internal.",
+			Type:          "A",
+			TTL:           60,
+			Weight:        new(int64(1)),
+			SetIdentifier: "i-0123456789abcdef0:host:123456789012/eu-central-1",
+			Values:        []string{"10.0.0.1"},
 		},
 		{
-			Name: w.prefix + "web.servicediscovery.internal.", Type: "SRV", TTL: 0, Weight: new(int64(1)),
+			Name:          w.prefix + "web.servicediscovery.internal.",
+			Type:          "SRV",
+			TTL:           0,
+			Weight:        new(int64(1)),
 			SetIdentifier: "i-0123456789abcdef0:ecs:" + c.ID + ":8080/tcp",
-			Values:        []string{fmt.Sprintf("1 1 %d ip-10-0-0-1.servicediscovery.internal", c.HostPort("8080/tcp"))},
+			Values: []string{
+				fmt.Sprintf("1 1 %d ip-10-0-0-1.servicediscovery.internal", c.HostPort("8080/tcp")),
+			},
 		},
 	}
 	assert.Equal(t, want, w.own())
@@ -55,22 +64,58 @@ func TestSettings(t *testing.T) {
 		docker  bool     // ECS did not start it
 		want    []string // "name port route53-weight asked"
 	}{
-		{"label wins over variable", map[string]string{"SERVICE_NAME": "PREFIXlabel"}, []string{"SERVICE_NAME=PREFIXenv", "SERVICE_WEIGHT=7"},
+		{"label wins over variable", map[string]string{
+			"SERVICE_NAME": "PREFIXlabel",
+		}, []string{
+			"SERVICE_NAME=PREFIXenv",
+			"SERVICE_WEIGHT=7",
+		},
 			[]string{"8080"}, false, []string{"label 8080/tcp 7 7"}},
-		{"explicit names", map[string]string{"SERVICE_8080_NAME": "PREFIXone, PREFIXTWO"}, []string{"SERVICE_8080_WEIGHT=9", "SERVICE_WEIGHT=2"},
+		{"explicit names", map[string]string{
+			"SERVICE_8080_NAME": "PREFIXone, PREFIXTWO",
+		}, []string{
+			"SERVICE_8080_WEIGHT=9",
+			"SERVICE_WEIGHT=2",
+		},
 			[]string{"8080", "9000"}, false, []string{"one 8080/tcp 9 9", "two 8080/tcp 9 9"}},
 		{"several ports", nil, nil, []string{"9000", "8080", "53/udp"}, false, []string{
 			"several 8080/tcp 1 1", "several-53-udp 53/udp 1 1", "several-8080 8080/tcp 1 1", "several-9000 9000/tcp 1 1",
 		}},
-		{"tcp and udp of one port", map[string]string{"SERVICE_53_NAME": "PREFIXtcp53", "SERVICE_53_UDP_NAME": "PREFIXudp53"}, nil,
+		{"tcp and udp of one port", map[string]string{
+			"SERVICE_53_NAME":     "PREFIXtcp53",
+			"SERVICE_53_UDP_NAME": "PREFIXudp53",
+		}, nil,
 			[]string{"53", "53/udp"}, false, []string{"tcp53 53/tcp 1 1", "udp53 53/udp 1 1"}},
 		{"weight 0", nil, []string{"SERVICE_WEIGHT=0"}, []string{"8080"}, false, []string{"weight 8080/tcp 0 0"}},
 		{"ignored", nil, []string{"SERVICE_IGNORE=1"}, []string{"8080"}, false, nil},
-		{"not-ignored", nil, []string{"SERVICE_IGNORE=False"}, []string{"8080"}, false, []string{"not-ignored 8080/tcp 1 1"}},
-		{"several names", nil, []string{"SERVICE_NAME=PREFIXfull.Servicediscovery.internal.,PREFIXnext"}, []string{"8080"}, false,
+		{"not-ignored", nil, []string{
+			"SERVICE_IGNORE=False",
+		}, []string{
+			"8080",
+		}, false, []string{
+			"not-ignored 8080/tcp 1 1",
+		}},
+		{"several names", nil, []string{
+			"SERVICE_NAME=PREFIXfull.Servicediscovery.internal.,PREFIXnext",
+		}, []string{
+			"8080",
+		}, false,
 			[]string{"full 8080/tcp 1 1", "next 8080/tcp 1 1"}},
-		{"one port ignored", nil, []string{"SERVICE_9000_IGNORE=yes"}, []string{"8080", "9000"}, false, []string{"one-port 8080/tcp 1 1"}},
-		{"not of ECS", map[string]string{"SERVICE_NAME": "PREFIXalone"}, nil, []string{"8080"}, true, []string{"alone 8080/tcp 1 1"}},
+		{"one port ignored", nil, []string{
+			"SERVICE_9000_IGNORE=yes",
+		}, []string{
+			"8080",
+			"9000",
+		}, false, []string{
+			"one-port 8080/tcp 1 1",
+		}},
+		{"not of ECS", map[string]string{
+			"SERVICE_NAME": "PREFIXalone",
+		}, nil, []string{
+			"8080",
+		}, true, []string{
+			"alone 8080/tcp 1 1",
+		}},
 		{"not of ECS and unnamed", nil, nil, []string{"8080"}, true, nil},
 	}
 	containers := make([]*enginetest.Container, len(tests))
@@ -110,7 +155,9 @@ func TestSettings(t *testing.T) {
 			name := strings.TrimSuffix(strings.TrimPrefix(r.Name, w.prefix), "."+zoneName+".")
 			asked := strings.Fields(r.Values[0])[1]
 			got = append(got, name+" "+rest+" "+strconv.FormatInt(*r.Weight, 10)+" "+asked)
-			assert.Equal(t, []string{fmt.Sprintf("1 %s %d %s", asked, containers[i].HostPort(rest), hostTarget)}, r.Values, tt.name)
+			assert.Equal(t, []string{
+				fmt.Sprintf("1 %s %d %s", asked, containers[i].HostPort(rest), hostTarget),
+			}, r.Values, tt.name)
 		}
 		assert.ElementsMatch(t, tt.want, got, tt.name)
 	}
@@ -196,7 +243,17 @@ func TestTargetEC2(t *testing.T) {
 
 func TestFlagsThatShapeRecords(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "--ttl", "7", "--weight", "3", "--max-weight", "10", "--name-template", "{{.Service}}-{{.Family}}-{{.Port}}")
+	w := newWorld(
+		t,
+		"--ttl",
+		"7",
+		"--weight",
+		"3",
+		"--max-weight",
+		"10",
+		"--name-template",
+		"{{.Service}}-{{.Family}}-{{.Port}}",
+	)
 	w.args = append(w.args, "--zone-id", w.zone)
 	w.start()
 	greedy := enginetest.ECSLabels(w.prefix + "greedy")
@@ -210,8 +267,22 @@ func TestFlagsThatShapeRecords(t *testing.T) {
 	w.has("modest-shop-8080", 1, 5*time.Second)
 	want := []sandbox.Set{
 		hostRecord(),
-		w.srv("greedy-shop-8080", "ecs", one, "8080/tcp", 10, fmt.Sprintf("1 10 %d %s", one.HostPort("8080/tcp"), hostTarget)),
-		w.srv("modest-shop-8080", "ecs", two, "8080/tcp", 3, fmt.Sprintf("1 3 %d %s", two.HostPort("8080/tcp"), hostTarget)),
+		w.srv(
+			"greedy-shop-8080",
+			"ecs",
+			one,
+			"8080/tcp",
+			10,
+			fmt.Sprintf("1 10 %d %s", one.HostPort("8080/tcp"), hostTarget),
+		),
+		w.srv(
+			"modest-shop-8080",
+			"ecs",
+			two,
+			"8080/tcp",
+			3,
+			fmt.Sprintf("1 3 %d %s", two.HostPort("8080/tcp"), hostTarget),
+		),
 	}
 	for i := range want[1:] {
 		want[1+i].TTL = 7
@@ -228,12 +299,19 @@ func TestHostThatIsNamedByHand(t *testing.T) {
 	w.has("web", 1, 5*time.Second)
 	assert.Equal(t, []sandbox.Set{
 		{
-			Name: "ip-192-168-7-7." + zoneName + ".", Type: "A", TTL: 60, SetIdentifier: "rack-7.example:host:-", Weight: new(int64(1)),
-			Values: []string{"192.168.7.7"},
+			Name:          "ip-192-168-7-7." + zoneName + ".",
+			Type:          "A",
+			TTL:           60,
+			SetIdentifier: "rack-7.example:host:-",
+			Weight:        new(int64(1)),
+			Values:        []string{"192.168.7.7"},
 		},
 		{
-			Name: w.prefix + "web." + zoneName + ".", Type: "SRV", SetIdentifier: "rack-7.example:ecs:" + c.ID + ":8080/tcp",
-			Weight: new(int64(1)), Values: []string{fmt.Sprintf("1 1 %d ip-192-168-7-7.%s", c.HostPort("8080/tcp"), zoneName)},
+			Name:          w.prefix + "web." + zoneName + ".",
+			Type:          "SRV",
+			SetIdentifier: "rack-7.example:ecs:" + c.ID + ":8080/tcp",
+			Weight:        new(int64(1)),
+			Values:        []string{fmt.Sprintf("1 1 %d ip-192-168-7-7.%s", c.HostPort("8080/tcp"), zoneName)},
 		},
 	}, w.sandbox.Records(w.zone))
 }

@@ -24,8 +24,16 @@ func TestThePackagedSettingsAreTheFlags(t *testing.T) {
 		fmt.Fprintf(&want, "# %s\n#%s=%s\n\n", f.Help, f.Envs[0], f.Default)
 	}
 	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(before+begin+strings.TrimSuffix(want.String(), "\n")+end+after), 0o644))
+		require.NoError(
+			t,
+			os.WriteFile(path, []byte(before+begin+strings.TrimSuffix(want.String(), "\n")+end+after), 0o644),
+		)
 		return
 	}
-	assert.Equal(t, strings.TrimSuffix(want.String(), "\n"), settings, "go test ./cmd/ecssd -run Packaged -update writes it anew")
+	assert.Equal(
+		t,
+		strings.TrimSuffix(want.String(), "\n"),
+		settings,
+		"go test ./cmd/ecssd -run Packaged -update writes it anew",
+	)
 }

@@ -41,15 +41,24 @@ type tab struct {
 	disturbed bool     // since it was set to false: see networkChanged
 }
 
-// networkChanged is why Chromium drops requests, also of a page on this machine, while containers bring networks and take them away.
+// networkChanged is why Chromium drops requests, also of a page on this machine, while containers bring networks and
+// take them away.
 const networkChanged = "net::ERR_NETWORK_CHANGED"
 
 // browser starts a Chromium with one tab.
 func browser(t *testing.T) *tab {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
-	require.NoError(t, err, "the page is tested in Chromium: as root on Debian, .ci/packaging installs it; elsewhere install it first")
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()))
+	require.NoError(
+		t,
+		err,
+		"the page is tested in Chromium: as root on Debian, .ci/packaging installs it; elsewhere install it first",
+	)
+	options := append(
+		chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path),
+		chromedp.UserDataDir(t.TempDir()),
+	)
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
@@ -125,7 +134,10 @@ func (b *tab) open(url string) {
 // size gives the window a width and a height.
 func (b *tab) size(width, height int64) {
 	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-		Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width < 700,
+		Width:             width,
+		Height:            height,
+		DeviceScaleFactor: 1,
+		Mobile:            width < 700,
 	})
 }
 
@@ -169,7 +181,10 @@ func (b *tab) shows(name, state string) {
 		b.eventually(row+" === null", name+" is gone")
 		return
 	}
-	b.eventually(fmt.Sprintf(`%s?.dataset.state === %q && %s.querySelector('.is').innerText === %q`, row, state, row, state), name+" "+state)
+	b.eventually(
+		fmt.Sprintf(`%s?.dataset.state === %q && %s.querySelector('.is').innerText === %q`, row, state, row, state),
+		name+" "+state,
+	)
 }
 
 // assertQuiet asserts that the page loaded nothing from elsewhere, and that nothing went wrong in it.
@@ -213,19 +228,30 @@ func TestPageFollowsTheHost(t *testing.T) {
 
 	c = w.container("sick", enginetest.Options{Health: enginetest.Probe(time.Second)})
 	become := func(status string) {
-		response, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d/health?status=%s", c.HostPort("8080/tcp"), status), "", nil)
+		response, err := http.Post(
+			fmt.Sprintf("http://127.0.0.1:%d/health?status=%s", c.HostPort("8080/tcp"), status),
+			"",
+			nil,
+		)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 	}
 	cell := func(label string) string {
-		return fmt.Sprintf(`document.querySelector('tr[data-name=%q] [data-label=%q]').innerText`, w.prefix+"sick", label)
+		return fmt.Sprintf(
+			`document.querySelector('tr[data-name=%q] [data-label=%q]').innerText`,
+			w.prefix+"sick",
+			label,
+		)
 	}
 	healthy := cell("Weight") + ` === "1" && ` + cell("State") + ` === "serving"`
 	b.shows(w.prefix+"sick", "serving")
 	b.eventually(healthy, "the weight of a healthy container")
 	become("unhealthy")
 	b.shows(w.prefix+"sick", "on standby")
-	b.eventually(cell("Weight")+` === "0 of 1" && `+cell("State")+` === "on standby its health check says unhealthy"`, "its weight, and why")
+	b.eventually(
+		cell("Weight")+` === "0 of 1" && `+cell("State")+` === "on standby its health check says unhealthy"`,
+		"its weight, and why",
+	)
 	become("healthy")
 	b.shows(w.prefix+"sick", "serving")
 	b.eventually(healthy, "its weight again")
@@ -236,11 +262,19 @@ func TestPageFollowsTheHost(t *testing.T) {
 
 	assert.True(t, eval[bool](b, "window.same === true"), "it was loaded anew")
 	assert.Equal(t, "/metrics", eval[string](b, `document.activeElement.getAttribute("href")`), "the focus has moved")
-	assert.GreaterOrEqual(t, eval[float64](b, "scrollY"), scrolled, "it has jumped up; down by as much as has come above is right")
+	assert.GreaterOrEqual(
+		t,
+		eval[float64](b, "scrollY"),
+		scrolled,
+		"it has jumped up; down by as much as has come above is right",
+	)
 	b.assertQuiet(origin)
 
 	w.stop()
-	b.eventually(`!document.querySelector("#unreachable").hidden && document.querySelector("#unreachable").innerText.startsWith("The agent does not answer.")`, "that nobody answers")
+	b.eventually(
+		`!document.querySelector("#unreachable").hidden && document.querySelector("#unreachable").innerText.startsWith("The agent does not answer.")`,
+		"that nobody answers",
+	)
 	assert.True(t, strings.HasPrefix(eval[string](b, "document.title"), "No answer: "))
 	w.start()
 	b.eventually(`document.querySelector("#unreachable").hidden`, "that the agent answers again")
@@ -270,7 +304,11 @@ func TestPageWithoutJavaScript(t *testing.T) {
 		return shown
 	}
 	with.shows(w.prefix+"web", "serving")
-	w.eventually(20*time.Second, "the page without a script shows the same", func() bool { return text(without) != "" && text(with) == text(without) })
+	w.eventually(
+		20*time.Second,
+		"the page without a script shows the same",
+		func() bool { return text(without) != "" && text(with) == text(without) },
+	)
 	with.assertQuiet(origin)
 	without.assertQuiet(origin)
 	assert.NotContains(t, without.requested, origin+"/page.js")
@@ -290,7 +328,13 @@ func TestPageRestsWhileNobodyLooks(t *testing.T) {
 	unseen := newTab(t, seen.ctx)
 	const served = `Number(document.querySelector("dd").innerText)`
 	show := func(b *tab, hidden bool) {
-		eval[any](b, fmt.Sprintf(`Object.defineProperty(document, "hidden", {value: %t, configurable: true}); document.dispatchEvent(new Event("visibilitychange")); null`, hidden))
+		eval[any](
+			b,
+			fmt.Sprintf(
+				`Object.defineProperty(document, "hidden", {value: %t, configurable: true}); document.dispatchEvent(new Event("visibilitychange")); null`,
+				hidden,
+			),
+		)
 	}
 	for _, b := range []*tab{seen, unseen} {
 		b.open(server.URL + "/")
@@ -343,7 +387,11 @@ func TestPageTellsScreenReadersOfChanges(t *testing.T) {
 	b.open(server.URL + "/")
 	const news = `document.querySelector("#news").innerText`
 	assert.Empty(t, eval[string](b, news), "nothing has changed")
-	for step, want := range []string{1: "calc: on standby", 2: "the agent: not ready, calc: gone", 3: "10 changes of state"} {
+	for step, want := range []string{
+		1: "calc: on standby",
+		2: "the agent: not ready, calc: gone",
+		3: "10 changes of state",
+	} {
 		steps.Store(int64(step))
 		b.eventually(fmt.Sprintf("%s === %q", news, want), want)
 	}
@@ -371,14 +419,26 @@ func TestPageIsReadableOnAPhone(t *testing.T) {
 	for _, width := range []int64{320, 390, 768, 1280} {
 		b.size(width, 800)
 		b.open(server.URL + "/")
-		assert.LessOrEqual(t, eval[int64](b, "document.documentElement.scrollWidth"), width, "it scrolls sideways at %d px", width)
-		assert.Empty(t, eval[[]string](b, `[...document.querySelectorAll("main *")].filter((e) => e.closest("thead") === null &&
-			e.getBoundingClientRect().right > innerWidth).map((e) => e.outerHTML.slice(0, 200))`), "at %d px", width)
+		assert.LessOrEqual(
+			t,
+			eval[int64](b, "document.documentElement.scrollWidth"),
+			width,
+			"it scrolls sideways at %d px",
+			width,
+		)
+		assert.Empty(
+			t,
+			eval[[]string](b, `[...document.querySelectorAll("main *")].filter((e) => e.closest("thead") === null &&
+			e.getBoundingClientRect().right > innerWidth).map((e) => e.outerHTML.slice(0, 200))`),
+			"at %d px",
+			width,
+		)
 	}
 	b.assertQuiet(server.URL)
 }
 
-// contrasts gives the least contrast of any text of the page to what is behind it (WCAG 2.2, relative luminance), and whose.
+// contrasts gives the least contrast of any text of the page to what is behind it (WCAG 2.2, relative luminance), and
+// whose.
 const contrasts = `(() => {
 	const rgba = (c) => { const n = c.match(/[\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };
 	const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
@@ -488,13 +548,28 @@ func TestPageForScreenReaders(t *testing.T) {
 				assert.NotEmpty(t, n.name)
 			}
 		}
-		assert.Equal(t, map[string]int{"main": 1, "banner": 1, "contentinfo": 1, "status": 1}, landmarks, "at %d px", width)
-		assert.Equal(t, []string{"Refused by Route 53", "Containers", "Pending changes", "Last changes"}, names, "tables at %d px", width)
+		assert.Equal(t, map[string]int{
+			"main":        1,
+			"banner":      1,
+			"contentinfo": 1,
+			"status":      1,
+		}, landmarks, "at %d px", width)
+		assert.Equal(
+			t,
+			[]string{"Refused by Route 53", "Containers", "Pending changes", "Last changes"},
+			names,
+			"tables at %d px",
+			width,
+		)
 		assert.Equal(t, 4+6+3+4, headers, "column headers at %d px", width)
 		assert.Greater(t, rowHeaders, 5)
 		assert.Greater(t, cells, 30)
 		assert.Equal(t, "en", eval[string](b, "document.documentElement.lang"))
-		assert.Equal(t, eval[int](b, `document.querySelectorAll("th").length`), eval[int](b, `document.querySelectorAll("th[scope]").length`))
+		assert.Equal(
+			t,
+			eval[int](b, `document.querySelectorAll("th").length`),
+			eval[int](b, `document.querySelectorAll("th[scope]").length`),
+		)
 	}
 	// Chromium takes a table for one however it is displayed. Other browsers do not, unless it has the role.
 	assert.Zero(t, eval[int](b, `document.querySelectorAll(":is(table, thead, tbody, tr, th, td):not([role])").length`))
@@ -562,7 +637,11 @@ func TestPageHasAStrictPolicy(t *testing.T) {
 	assert.Equal(t, http.StatusOK, status)
 	assert.Equal(t, pagePolicy, response.Header.Get("Content-Security-Policy"))
 	assert.NotContains(t, pagePolicy, "unsafe")
-	for path, kind := range map[string]string{"/page.css": "text/css; charset=utf-8", "/page.js": "text/javascript; charset=utf-8", "/page.svg": "image/svg+xml"} {
+	for path, kind := range map[string]string{
+		"/page.css": "text/css; charset=utf-8",
+		"/page.js":  "text/javascript; charset=utf-8",
+		"/page.svg": "image/svg+xml",
+	} {
 		response, status := get(path)
 		assert.Equal(t, http.StatusOK, status, path)
 		assert.Equal(t, kind, response.Header.Get("Content-Type"))
@@ -572,8 +651,8 @@ func TestPageHasAStrictPolicy(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, status, "the template is nobody's business")
 }
 
-// The pictures in docs are of the page as it is made of testdata/state.json. go test ./cmd/ecssd -run Screenshot -update takes
-// them anew; for that the machine needs a font (fonts-dejavu-core).
+// The pictures in docs are of the page as it is made of testdata/state.json. go test ./cmd/ecssd -run Screenshot
+// -update takes them anew; for that the machine needs a font (fonts-dejavu-core).
 func TestScreenshots(t *testing.T) {
 	for _, scheme := range []string{"light", "dark"} {
 		path := "../../docs/page-" + scheme + ".png"

@@ -64,7 +64,8 @@ func (c resolveCommand) Run(ctx context.Context, s *Settings, std streams) error
 	return nil
 }
 
-// of returns the error of a look-up with the server that was asked. Package net names that of /etc/resolv.conf, whatever Dial dials.
+// of returns the error of a look-up with the server that was asked. Package net names that of /etc/resolv.conf,
+// whatever Dial dials.
 func (c resolveCommand) of(err error) error {
 	var failed *net.DNSError
 	if c.Server != "" && errors.As(err, &failed) {

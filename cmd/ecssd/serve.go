@@ -13,9 +13,16 @@ import (
 	"github.com/ecssd/ecssd/internal/agent"
 )
 
-// serve answers /, /state, /healthz, /readyz and /metrics until ctx ends. An address that is taken is waited for: it must not keep
-// services out of DNS.
-func serve(ctx context.Context, address string, registry *prometheus.Registry, readiness *agent.Readiness, tell func() state, log *logrus.Entry) {
+// serve answers /, /state, /healthz, /readyz and /metrics until ctx ends. An address that is taken is waited for: it
+// must not keep services out of DNS.
+func serve(
+	ctx context.Context,
+	address string,
+	registry *prometheus.Registry,
+	readiness *agent.Readiness,
+	tell func() state,
+	log *logrus.Entry,
+) {
 	var listener net.Listener
 	err := agent.Await(ctx, log, readiness, "listen", func(ctx context.Context) (err error) {
 		listener, err = new(net.ListenConfig).Listen(ctx, "tcp", address)

@@ -44,17 +44,30 @@ var (
 	regionForm = regexp.MustCompile(`^[a-z0-9-]*$`)
 )
 
-// Validate checks what a flag's type does not. It is called when the command line has been read, before anything is done.
+// Validate checks what a flag's type does not. It is called when the command line has been read, before anything is
+// done.
 func (s *Settings) Validate() error {
 	s.Zone = strings.ToLower(strings.TrimSuffix(s.Zone, "."))
 	s.ZoneID = strings.TrimPrefix(s.ZoneID, "/hostedzone/")
 	_, policyErr := s.policy()
 	return oneLine(
 		check(endpoint.CheckName(s.Zone, "") == nil, "--zone %q is not a domain name", s.Zone),
-		check(s.ZoneID == "" || zoneIDForm.MatchString(s.ZoneID), "--zone-id %q is not the ID of a hosted zone, such as Z0123456789ABCDEFGHIJ", s.ZoneID),
-		check(s.InstanceID == "" || host.CheckInstanceID(s.InstanceID) == nil, "--instance-id %q is not 1 to 45 letters, digits, '.', '_' or '-'", s.InstanceID),
+		check(
+			s.ZoneID == "" || zoneIDForm.MatchString(s.ZoneID),
+			"--zone-id %q is not the ID of a hosted zone, such as Z0123456789ABCDEFGHIJ",
+			s.ZoneID,
+		),
+		check(
+			s.InstanceID == "" || host.CheckInstanceID(s.InstanceID) == nil,
+			"--instance-id %q is not 1 to 45 letters, digits, '.', '_' or '-'",
+			s.InstanceID,
+		),
 		check(s.HostIP == "" || s.address().Is4(), "--host-ip %q is not an IPv4 address", s.HostIP),
-		check(regionForm.MatchString(s.Region), "--region %q is not the name of a region, such as eu-central-1", s.Region),
+		check(
+			regionForm.MatchString(s.Region),
+			"--region %q is not the name of a region, such as eu-central-1",
+			s.Region,
+		),
 		check(0 <= s.TTL && s.TTL <= 1<<31-1, "--ttl %d is not within 0 to 2147483647", s.TTL),
 		check(0 <= s.Weight && s.Weight <= 255, "--weight %d is not within 0 to 255", s.Weight),
 		check(0 <= s.MaxWeight && s.MaxWeight <= 255, "--max-weight %d is not within 0 to 255", s.MaxWeight),
@@ -116,7 +129,12 @@ func (s *Settings) policy() (endpoint.Policy, error) {
 
 // owner gives the host in the form in which records need it.
 func (s *Settings) owner(id host.Identity) record.Owner {
-	owner := record.Owner{InstanceID: id.InstanceID, Address: id.Address, Account: id.Account, Region: id.Region}
+	owner := record.Owner{
+		InstanceID: id.InstanceID,
+		Address:    id.Address,
+		Account:    id.Account,
+		Region:     id.Region,
+	}
 	if s.Target == "ec2" {
 		owner.DNSName = id.PrivateDNSName
 	}

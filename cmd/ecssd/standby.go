@@ -53,8 +53,8 @@ func (c standbyCommand) Run(ctx context.Context, s *Settings, std streams) error
 	return nil
 }
 
-// instanceHere returns the ID of this host: the standby is that of this host alone, and not of those that are made of an image of it.
-// Where EC2 metadata does not answer, the host is the one that the journal belongs to.
+// instanceHere returns the ID of this host: the standby is that of this host alone, and not of those that are made of
+// an image of it. Where EC2 metadata does not answer, the host is the one that the journal belongs to.
 func instanceHere(ctx context.Context, s *Settings) (string, error) {
 	if s.InstanceID != "" {
 		return s.InstanceID, nil

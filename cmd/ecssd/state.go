@@ -15,11 +15,12 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// state is the answer to GET /state, from which the page at / is made and ecssd explain tells. Names that have once been
-// given stay; others may come. Times are of RFC 3339, in UTC. Texts hold nothing that a terminal takes for more than text.
+// state is the answer to GET /state, from which the page at / is made and ecssd explain tells. Names that have once
+// been given stay; others may come. Times are of RFC 3339, in UTC. Texts hold nothing that a terminal takes for more
+// than text.
 //
-// It says nothing of a container's environment and labels, which hold secrets, but the service name read from them and what
-// is wrong with the settings for ecssd.
+// It says nothing of a container's environment and labels, which hold secrets, but the service name read from them and
+// what is wrong with the settings for ecssd.
 type state struct {
 	Version  string    `json:"version"`
 	Now      time.Time `json:"now"`
@@ -51,12 +52,13 @@ type countState struct {
 }
 
 type containerState struct {
-	ID        string          `json:"id"`
-	Name      string          `json:"name"`
-	Service   string          `json:"service,omitempty"`  // of SERVICE_NAME, or the container definition
-	TaskARN   string          `json:"task_arn,omitempty"` // empty where ECS did not start it
-	State     string          `json:"state"`              // running or paused
-	Health    string          `json:"health,omitempty"`   // starting, healthy or unhealthy; empty where nothing is checked
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Service string `json:"service,omitempty"`  // of SERVICE_NAME, or the container definition
+	TaskARN string `json:"task_arn,omitempty"` // empty where ECS did not start it
+	State   string `json:"state"`              // running or paused
+	// starting, healthy or unhealthy; empty where nothing is checked
+	Health    string          `json:"health,omitempty"`
 	Started   time.Time       `json:"started"`
 	Endpoints []endpointState `json:"endpoints"`
 	Problems  []problemState  `json:"problems"` // why it, or a part of it, is not announced
@@ -78,13 +80,14 @@ type endpointState struct {
 	Port    string `json:"port"` // inside the container: 80/tcp
 	Address string `json:"address,omitempty"`
 	// HostPort is what consumers connect to at Address.
-	HostPort uint16       `json:"host_port"`
-	Asked    int          `json:"asked"`               // the weight that the container asks for
-	Weight   int64        `json:"weight"`              // what Route 53 goes by now; 0 where there is no record
-	State    string       `json:"state"`               // serving, standby, pending or refused
-	Why      string       `json:"why,omitempty"`       // it is not serving
-	WaitsFor string       `json:"waits_for,omitempty"` // name of the A record that it points to, where Route 53 refuses that
-	Record   *recordState `json:"record,omitempty"`    // that the zone holds, as far as the host knows
+	HostPort uint16 `json:"host_port"`
+	Asked    int    `json:"asked"`         // the weight that the container asks for
+	Weight   int64  `json:"weight"`        // what Route 53 goes by now; 0 where there is no record
+	State    string `json:"state"`         // serving, standby, pending or refused
+	Why      string `json:"why,omitempty"` // it is not serving
+	// name of the A record that it points to, where Route 53 refuses that
+	WaitsFor string       `json:"waits_for,omitempty"`
+	Record   *recordState `json:"record,omitempty"` // that the zone holds, as far as the host knows
 }
 
 type recordState struct {
@@ -143,8 +146,14 @@ type callState struct {
 // tell gives the state of an agent; a is nil where it has not started yet.
 func tell(zone string, readiness *agent.Readiness, a *agent.Agent, now time.Time) state {
 	s := state{
-		Version: versionString(), Now: now.UTC(), Zone: zoneState{Name: zone}, Missing: []string{},
-		Containers: []containerState{}, Pending: []changeState{}, Refused: []refusedState{}, Recent: []appliedState{},
+		Version:    versionString(),
+		Now:        now.UTC(),
+		Zone:       zoneState{Name: zone},
+		Missing:    []string{},
+		Containers: []containerState{},
+		Pending:    []changeState{},
+		Refused:    []refusedState{},
+		Recent:     []appliedState{},
 	}
 	for _, line := range readiness.Missing() {
 		s.Missing = append(s.Missing, printable(line))
@@ -154,7 +163,9 @@ func tell(zone string, readiness *agent.Readiness, a *agent.Agent, now time.Time
 		return s
 	}
 	owner, status := a.Owner(), a.Status()
-	s.Instance, s.Address, s.Zone.ID, s.HostStandby = owner.InstanceID, owner.Address.String(), status.ZoneID, printable(status.HostStandby)
+	s.Instance, s.Address, s.Zone.ID, s.HostStandby = owner.InstanceID, owner.Address.String(), status.ZoneID, printable(
+		status.HostStandby,
+	)
 	s.Counts = countState{status.Serving, status.Standby, status.Stopping, status.Held}
 	s.Calls = tellCalls(status)
 	unsettled := map[record.Key]string{}
@@ -177,11 +188,22 @@ func tell(zone string, readiness *agent.Readiness, a *agent.Agent, now time.Time
 	return s
 }
 
-func tellContainer(c agent.Container, owner record.Owner, status agent.Status, unsettled map[record.Key]string) containerState {
+func tellContainer(
+	c agent.Container,
+	owner record.Owner,
+	status agent.Status,
+	unsettled map[record.Key]string,
+) containerState {
 	s := containerState{
-		ID: c.ID, Name: printable(c.Name), Service: printable(endpoint.Service(c.Container)),
-		TaskARN: printable(c.Labels[container.LabelTaskARN]), State: string(c.State), Health: string(c.Health), Started: c.StartedAt.UTC(),
-		Endpoints: []endpointState{}, Problems: []problemState{},
+		ID:        c.ID,
+		Name:      printable(c.Name),
+		Service:   printable(endpoint.Service(c.Container)),
+		TaskARN:   printable(c.Labels[container.LabelTaskARN]),
+		State:     string(c.State),
+		Health:    string(c.Health),
+		Started:   c.StartedAt.UTC(),
+		Endpoints: []endpointState{},
+		Problems:  []problemState{},
 	}
 	if c.Withheld.Reason != "" {
 		s.Withheld = &withheldState{string(c.Withheld.Reason), moment(c.Withheld.Since), c.Withheld.Until.UTC()}
@@ -194,8 +216,13 @@ func tellContainer(c agent.Container, owner record.Owner, status agent.Status, u
 	}
 	for _, e := range c.Endpoints {
 		told := endpointState{
-			Name: e.Name, Port: e.Port.String(), Address: owner.Address.String(), HostPort: e.HostPort, Asked: e.Weight,
-			State: isServing, Weight: e.Known.Record.Weight,
+			Name:     e.Name,
+			Port:     e.Port.String(),
+			Address:  owner.Address.String(),
+			HostPort: e.HostPort,
+			Asked:    e.Weight,
+			State:    isServing,
+			Weight:   e.Known.Record.Weight,
 		}
 		if e.Address.IsValid() {
 			told.Address = e.Address.String()
@@ -210,7 +237,8 @@ func tellContainer(c agent.Container, owner record.Owner, status agent.Status, u
 		switch change := unsettled[e.Wanted.Key()]; {
 		case change == isRefused:
 			told.State, told.Why = isRefused, "Route 53 refuses the change"
-		case change == isPending, told.Record == nil: // where the zone is not there yet, or what is to be written is just being worked out
+		case change == isPending,
+			told.Record == nil: // where the zone is not there yet, or what is to be written is just being worked out
 			told.State, told.Why = isPending, "its record is still to be written"
 		}
 		if name := status.Zone.Waiting[e.Wanted.Key()]; name != "" {
@@ -247,9 +275,14 @@ func tellRecord(r record.Record) recordState {
 
 func tellCalls(s agent.Status) callState {
 	told := callState{
-		Applied: s.Calls.Applied, Throttled: s.Calls.Throttled, Refused: s.Calls.Refused, Failed: s.Calls.Failed,
-		LastMinute: s.Calls.LastMinute, MeanSeconds: s.Calls.Mean.Seconds(), MeanDelaySeconds: s.Calls.Delay.Seconds(),
-		LastApplied: moment(s.Zone.LastGood),
+		Applied:          s.Calls.Applied,
+		Throttled:        s.Calls.Throttled,
+		Refused:          s.Calls.Refused,
+		Failed:           s.Calls.Failed,
+		LastMinute:       s.Calls.LastMinute,
+		MeanSeconds:      s.Calls.Mean.Seconds(),
+		MeanDelaySeconds: s.Calls.Delay.Seconds(),
+		LastApplied:      moment(s.Zone.LastGood),
 	}
 	if s.Zone.Err != nil {
 		told.Error, told.Retry = printable(s.Zone.Err.Error()), moment(s.Zone.Retry)

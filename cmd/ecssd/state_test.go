@@ -35,7 +35,11 @@ func (w *world) state() (told state, text string) {
 }
 
 // tells waits until the agent tells of a container, other than of its endpoints, what condition wants.
-func (w *world) tells(c *enginetest.Container, what string, condition func(containerState) bool) (found containerState) {
+func (w *world) tells(
+	c *enginetest.Container,
+	what string,
+	condition func(containerState) bool,
+) (found containerState) {
 	w.t.Helper()
 	w.eventually(time.Minute, what, func() bool {
 		told, _ := w.state()
@@ -62,16 +66,31 @@ func TestStateOfAContainer(t *testing.T) {
 	w.start()
 	labels := enginetest.ECSLabels(w.prefix + "web")
 	labels["PASSWORD"], labels["SERVICE_WEIGHT"] = "label-secret", "7"
-	c := w.container("web", enginetest.Options{Publish: onIPv4, Labels: labels, Env: []string{"TOKEN=variable-secret", "SERVICE_TOKEN=setting-secret"}})
+	c := w.container("web", enginetest.Options{
+		Publish: onIPv4,
+		Labels:  labels,
+		Env:     []string{"TOKEN=variable-secret", "SERVICE_TOKEN=setting-secret"},
+	})
 	got := w.tells(c, "the container serves", is(isServing))
 	port := c.HostPort("8080/tcp")
 	assert.WithinDuration(t, time.Now(), got.Started, time.Minute)
 	held := w.service("web")[0]
 	want := containerState{
-		ID: c.ID, Name: c.Name, Service: w.prefix + "web", TaskARN: labels["com.amazonaws.ecs.task-arn"], State: "running", Started: got.Started,
+		ID:      c.ID,
+		Name:    c.Name,
+		Service: w.prefix + "web",
+		TaskARN: labels["com.amazonaws.ecs.task-arn"],
+		State:   "running",
+		Started: got.Started,
 		Endpoints: []endpointState{{
-			Name: w.prefix + "web", Port: "8080/tcp", Address: "10.0.0.1", HostPort: port, Asked: 7, Weight: 7, State: isServing,
-			Record: &recordState{w.prefix + "web." + zoneName, "SRV", held.SetIdentifier, 0, 7, held.Values[0]},
+			Name:     w.prefix + "web",
+			Port:     "8080/tcp",
+			Address:  "10.0.0.1",
+			HostPort: port,
+			Asked:    7,
+			Weight:   7,
+			State:    isServing,
+			Record:   &recordState{w.prefix + "web." + zoneName, "SRV", held.SetIdentifier, 0, 7, held.Values[0]},
 		}},
 		Problems: []problemState{},
 	}
@@ -84,7 +103,11 @@ func TestStateOfAContainer(t *testing.T) {
 	assert.True(t, told.Ready)
 	assert.Empty(t, told.Missing)
 	assert.WithinDuration(t, time.Now(), told.Now, time.Minute)
-	assert.Equal(t, countState{Serving: 1, Stopping: told.Counts.Stopping, CrashLoop: told.Counts.CrashLoop}, told.Counts, "those are of other tests")
+	assert.Equal(t, countState{
+		Serving:   1,
+		Stopping:  told.Counts.Stopping,
+		CrashLoop: told.Counts.CrashLoop,
+	}, told.Counts, "those are of other tests")
 	assert.Empty(t, told.Pending)
 	assert.Equal(t, changeState{"CREATE", *got.Endpoints[0].Record}, told.Recent[0].changeState)
 	assert.Equal(t, 1, told.Calls.Applied)
@@ -107,14 +130,24 @@ func TestStateOfAContainer(t *testing.T) {
 	})
 }
 
-// Somebody has the A record of the host's name. What points to it is not written, and the host is told what is in the way.
+// Somebody has the A record of the host's name. What points to it is not written, and the host is told what is in the
+// way.
 func TestStateOfWhatWaitsForAnAddress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	require.NoError(t, w.sandbox.Seed(w.zone, sandbox.Set{Name: hostTarget + ".", Type: "A", TTL: 60, Values: []string{"10.9.9.9"}}))
+	require.NoError(t, w.sandbox.Seed(w.zone, sandbox.Set{
+		Name:   hostTarget + ".",
+		Type:   "A",
+		TTL:    60,
+		Values: []string{"10.9.9.9"},
+	}))
 	w.start()
 	c := w.container("web", enginetest.Options{})
-	got := w.tells(c, "that its record waits", func(c containerState) bool { return len(c.Endpoints) == 1 && c.Endpoints[0].WaitsFor != "" })
+	got := w.tells(
+		c,
+		"that its record waits",
+		func(c containerState) bool { return len(c.Endpoints) == 1 && c.Endpoints[0].WaitsFor != "" },
+	)
 	assert.Equal(t, isRefused, got.Endpoints[0].State)
 	assert.Equal(t, hostTarget, got.Endpoints[0].WaitsFor)
 	assert.Equal(t, "Route 53 refuses the A record "+hostTarget+" that it points to", got.Endpoints[0].Why)
@@ -126,12 +159,19 @@ func TestStateOfWhatWaitsForAnAddress(t *testing.T) {
 	explained, err := w.command("explain", "--listen", w.listen, c.ID).Output()
 	require.NoError(t, err)
 	assert.Contains(t, string(explained), "refused    CREATE "+hostTarget+" A weight 1: ")
-	assert.Contains(t, string(explained), "to do      somebody has an A record that is not weighted under this host's name: remove it")
+	assert.Contains(
+		t,
+		string(explained),
+		"to do      somebody has an A record that is not weighted under this host's name: remove it",
+	)
 }
 
 // Of a container that has just been looked at nothing is pending yet.
 func TestStateOfAnEndpointWithoutARecord(t *testing.T) {
-	c := agent.Container{Container: container.Container{ID: "1", State: container.Running}, Endpoints: []agent.Endpoint{{}}}
+	c := agent.Container{
+		Container: container.Container{ID: "1", State: container.Running},
+		Endpoints: []agent.Endpoint{{}},
+	}
 	told := tellContainer(c, record.Owner{Address: netip.MustParseAddr("10.0.0.1")}, agent.Status{}, nil)
 	assert.Equal(t, isPending, told.Endpoints[0].State)
 	assert.Equal(t, "its record is still to be written", told.Endpoints[0].Why)
@@ -141,7 +181,11 @@ func TestStateOfAnEndpointWithoutARecord(t *testing.T) {
 func TestStateOfWhatIsNotAnnounced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDenied", Names: w.prefix + "denied.*"}))
+	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{
+		Kind:  sandbox.Fail,
+		Code:  "AccessDenied",
+		Names: w.prefix + "denied.*",
+	}))
 	w.start()
 	denied := w.container("denied", enginetest.Options{})
 	got := w.tells(denied, "Route 53 refuses its record", is(isRefused))
@@ -178,7 +222,13 @@ func TestStateOfWhatIsNotAnnounced(t *testing.T) {
 		told, _ = w.state()
 		return told.Calls.Error != "" && told.Calls.Failed > 0 && told.Calls.Retry != nil
 	})
-	assert.True(t, slices.ContainsFunc(told.Pending, func(c changeState) bool { return c.Record.Name == w.prefix+"waits."+zoneName }))
+	assert.True(
+		t,
+		slices.ContainsFunc(
+			told.Pending,
+			func(c changeState) bool { return c.Record.Name == w.prefix+"waits."+zoneName },
+		),
+	)
 }
 
 func TestStateWhileSomethingIsMissing(t *testing.T) {
@@ -193,7 +243,10 @@ func TestStateWhileSomethingIsMissing(t *testing.T) {
 			response.Body.Close()
 		}
 		told, _ = w.state()
-		return slices.ContainsFunc(told.Missing, func(line string) bool { return len(line) > 6 && line[:6] == "zone: " })
+		return slices.ContainsFunc(
+			told.Missing,
+			func(line string) bool { return len(line) > 6 && line[:6] == "zone: " },
+		)
 	})
 	assert.False(t, told.Ready)
 	assert.Equal(t, zoneState{Name: "elsewhere.internal"}, told.Zone)

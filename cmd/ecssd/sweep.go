@@ -42,8 +42,15 @@ The exit status is 1 if something could not be read or done, or more would go th
 // parameters gives the sweeper's parameters. The TTL of the records is left alone, since --ttl has a default.
 func (c sweepCommand) parameters(s *Settings) sweeprun.Parameters {
 	return sweeprun.Parameters{
-		Zone: s.Zone, ZoneID: s.ZoneID, Clusters: c.Clusters, CheckHealth: c.CheckHealth, CheckHealthPath: c.CheckHealthPath,
-		UnhealthyAction: c.UnhealthyAction, DeleteBudget: c.DeleteBudget, NegativeTTL: c.NegativeTTL, DryRun: c.DryRun,
+		Zone:            s.Zone,
+		ZoneID:          s.ZoneID,
+		Clusters:        c.Clusters,
+		CheckHealth:     c.CheckHealth,
+		CheckHealthPath: c.CheckHealthPath,
+		UnhealthyAction: c.UnhealthyAction,
+		DeleteBudget:    c.DeleteBudget,
+		NegativeTTL:     c.NegativeTTL,
+		DryRun:          c.DryRun,
 	}
 }
 
@@ -64,10 +71,15 @@ func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 		return err
 	}
 	if config.Region == "" {
-		// Unlike Route 53, ECS and EC2 are other ones in each region: of a region that nobody named they would say that all is gone.
+		// Unlike Route 53, ECS and EC2 are other ones in each region: of a region that nobody named they would say that
+		// all is gone.
 		id, err := metadata.Identify(ctx, host.Given{})
 		if err != nil || id.Region == "" {
-			return usageError{errors.New("no AWS region is configured, and EC2 metadata tells none: give --region, or AWS_REGION in the environment")}
+			return usageError{
+				errors.New(
+					"no AWS region is configured, and EC2 metadata tells none: give --region, or AWS_REGION in the environment",
+				),
+			}
 		}
 		config.Region = id.Region
 	}
@@ -106,16 +118,35 @@ func printReport(out io.Writer, zone string, r sweep.Report) {
 		fmt.Fprintf(table, "stop\t%s\ttask\t%s\n", printable(stop.Task), printable(stop.Reason))
 	}
 	for _, s := range r.Stuck {
-		fmt.Fprintf(table, "stuck\t%s\ttask\tits container %s on %s has no container ID in ECS after 10 minutes\n", printable(s.Task), printable(s.Container), s.Instance)
+		fmt.Fprintf(
+			table,
+			"stuck\t%s\ttask\tits container %s on %s has no container ID in ECS after 10 minutes\n",
+			printable(s.Task),
+			printable(s.Container),
+			s.Instance,
+		)
 	}
 	if r.NegativeTTL > 0 {
-		fmt.Fprintf(table, "lower\t%s\tSOA\tresolvers are to keep for %d s that a name does not exist\n", record.Escape(zone), r.NegativeTTL)
+		fmt.Fprintf(
+			table,
+			"lower\t%s\tSOA\tresolvers are to keep for %d s that a name does not exist\n",
+			record.Escape(zone),
+			r.NegativeTTL,
+		)
 	}
 	_ = table.Flush()
 	if r.TasksSpared != "" {
 		fmt.Fprintln(out, r.TasksSpared)
 	}
-	fmt.Fprintf(out, "%d records seen, %d stale, %d refused, %d unhealthy, %d left\n", r.Seen, r.Stale, r.Refused, r.Unhealthy, r.Skipped)
+	fmt.Fprintf(
+		out,
+		"%d records seen, %d stale, %d refused, %d unhealthy, %d left\n",
+		r.Seen,
+		r.Stale,
+		r.Refused,
+		r.Unhealthy,
+		r.Skipped,
+	)
 	if r.DryRun {
 		fmt.Fprintln(out, "dry run: nothing is changed")
 		return

@@ -19,12 +19,21 @@ import (
 
 const deadID = "i-0fedcba9876543210"
 
-// deadHost puts the records of a host into the zone, beside those of one that lives; EC2 says that the first is terminated.
+// deadHost puts the records of a host into the zone, beside those of one that lives; EC2 says that the first is
+// terminated.
 func (w *world) deadHost() {
 	w.t.Helper()
-	require.NoError(w.t, w.sandbox.Fleet().Put(fleet.State{Instances: []fleet.Instance{{ID: deadID, State: "terminated"}}}))
+	require.NoError(w.t, w.sandbox.Fleet().Put(fleet.State{
+		Instances: []fleet.Instance{{ID: deadID, State: "terminated"}},
+	}))
 	set := func(name, kind, id, value string) sandbox.Set {
-		return sandbox.Set{Name: name + "." + zoneName, Type: kind, SetIdentifier: id, Weight: new(int64(1)), Values: []string{value}}
+		return sandbox.Set{
+			Name:          name + "." + zoneName,
+			Type:          kind,
+			SetIdentifier: id,
+			Weight:        new(int64(1)),
+			Values:        []string{value},
+		}
 	}
 	require.NoError(w.t, w.sandbox.Seed(w.zone,
 		set("ip-10-0-0-1", "A", instanceID+":host:123456789012/eu-central-1", "10.0.0.1"),
@@ -70,7 +79,11 @@ func TestSweepSaysWhatItWouldDoAndDoesIt(t *testing.T) {
 
 	out, _, status = w.execute("sweep", "--negative-ttl=60")
 	assert.Equal(t, 0, status)
-	assert.Regexp(t, `^2 deleted, 0 put on standby, 0 restored, 0 not done, 0 tasks stopped, in \d+\.\d s\n$`, strings.TrimPrefix(out, plan))
+	assert.Regexp(
+		t,
+		`^2 deleted, 0 put on standby, 0 restored, 0 not done, 0 tasks stopped, in \d+\.\d s\n$`,
+		strings.TrimPrefix(out, plan),
+	)
 	assert.Equal(t, w.own(), w.sandbox.Records(w.zone), "what is left is the living host's")
 	assert.Len(t, w.own(), 2)
 
@@ -81,12 +94,33 @@ func TestSweepSaysWhatItWouldDoAndDoesIt(t *testing.T) {
 
 func TestSweepPrintsEveryKindOfFinding(t *testing.T) {
 	report := sweep.Report{
-		DryRun: true, Seen: 9, Stale: 4, Refused: 1, Unhealthy: 1, Skipped: 1, NegativeTTL: 60,
-		Stops: []sweep.Stop{{Task: "arn:t1", Reason: "it answers\x1b 500"}}, TasksSpared: "no task is stopped: 2 of 3 checks failed, more than 30 %",
-		Stuck: []sweep.Stuck{{Task: "arn:t2", Container: "web", Instance: "i-1"}},
+		DryRun:      true,
+		Seen:        9,
+		Stale:       4,
+		Refused:     1,
+		Unhealthy:   1,
+		Skipped:     1,
+		NegativeTTL: 60,
+		Stops:       []sweep.Stop{{Task: "arn:t1", Reason: "it answers\x1b 500"}},
+		TasksSpared: "no task is stopped: 2 of 3 checks failed, more than 30 %",
+		Stuck:       []sweep.Stuck{{Task: "arn:t2", Container: "web", Instance: "i-1"}},
 	}
-	for i, v := range []sweep.Verdict{sweep.Dead, sweep.Orphan, sweep.Missing, sweep.Standby, sweep.Restore, sweep.Skipped, sweep.Refused} {
-		report.Findings = append(report.Findings, sweep.Finding{Verdict: v, Name: "web.a", Type: "SRV", SetID: strconv.Itoa(i), Reason: "as " + string(v)})
+	for i, v := range []sweep.Verdict{
+		sweep.Dead,
+		sweep.Orphan,
+		sweep.Missing,
+		sweep.Standby,
+		sweep.Restore,
+		sweep.Skipped,
+		sweep.Refused,
+	} {
+		report.Findings = append(report.Findings, sweep.Finding{
+			Verdict: v,
+			Name:    "web.a",
+			Type:    "SRV",
+			SetID:   strconv.Itoa(i),
+			Reason:  "as " + string(v),
+		})
 	}
 	var out strings.Builder
 	printReport(&out, "a", report)
@@ -116,14 +150,24 @@ func TestSweepPrintsItsReportAsJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &report))
 	assert.Len(t, report.Findings, 2)
 	report.Seconds, report.Findings = 0, nil
-	assert.Equal(t, sweep.Report{DryRun: true, Seen: 4, Stale: 2, ZoneRecords: 6, ZoneQuota: 10_000}, report)
+	assert.Equal(t, sweep.Report{
+		DryRun:      true,
+		Seen:        4,
+		Stale:       2,
+		ZoneRecords: 6,
+		ZoneQuota:   10_000,
+	}, report)
 }
 
 func TestSweepThatCannotReadSaysWhyAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.deadHost()
-	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "UnauthorizedOperation", Operation: "ec2:DescribeInstances"}))
+	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{
+		Kind:      sandbox.Fail,
+		Code:      "UnauthorizedOperation",
+		Operation: "ec2:DescribeInstances",
+	}))
 	out, stderr, status := w.execute("sweep")
 	assert.Equal(t, 1, status)
 	assert.Empty(t, out)
@@ -138,8 +182,14 @@ func TestSweepNamesTheFlagThatIsWrong(t *testing.T) {
 		{"--delete-budget=0.3", `--delete-budget "0.3" is not a percentage, 0% to 100%`},
 		{"--check-health-path=up", `--check-health-path "up" does not begin with a slash`},
 		{"--negative-ttl=86401", `--negative-ttl 86401 is not within 0 to 86400 seconds`},
-		{"--unhealthy-action=kill", `--unhealthy-action must be one of "standby","stop-task" but got "kill" (see ecssd --help)`},
-		{"--zone-id=z/1", `--zone-id "z/1" is not the ID of a hosted zone, such as Z0123456789ABCDEFGHIJ (see ecssd --help)`},
+		{
+			"--unhealthy-action=kill",
+			`--unhealthy-action must be one of "standby","stop-task" but got "kill" (see ecssd --help)`,
+		},
+		{
+			"--zone-id=z/1",
+			`--zone-id "z/1" is not the ID of a hosted zone, such as Z0123456789ABCDEFGHIJ (see ecssd --help)`,
+		},
 	} {
 		out, stderr, status := w.execute("sweep", c.flag)
 		assert.Equal(t, 2, status, c.flag)
@@ -155,7 +205,11 @@ func TestSweepWithoutARegion(t *testing.T) {
 	w := newWorld(t)
 	w.environment = []string{"AWS_REGION=", "AWS_DEFAULT_REGION=", "AWS_CONFIG_FILE=/dev/null"}
 	require.NoError(t, w.sandbox.Seed(w.zone, sandbox.Set{
-		Name: "ip-10-0-0-3." + zoneName, Type: "A", SetIdentifier: deadID + ":host:123456789012/us-east-1", Weight: new(int64(1)), Values: []string{"10.0.0.3"},
+		Name:          "ip-10-0-0-3." + zoneName,
+		Type:          "A",
+		SetIdentifier: deadID + ":host:123456789012/us-east-1",
+		Weight:        new(int64(1)),
+		Values:        []string{"10.0.0.3"},
 	}))
 	out, _, status := w.execute("sweep", "--dry-run")
 	assert.Equal(t, 0, status)
@@ -166,6 +220,10 @@ func TestSweepWithoutARegion(t *testing.T) {
 	out, stderr, status := w.execute("sweep", "--dry-run")
 	assert.Equal(t, 2, status)
 	assert.Empty(t, out)
-	assert.Equal(t, "ecssd: no AWS region is configured, and EC2 metadata tells none: give --region, or AWS_REGION in the environment\n", stderr)
+	assert.Equal(
+		t,
+		"ecssd: no AWS region is configured, and EC2 metadata tells none: give --region, or AWS_REGION in the environment\n",
+		stderr,
+	)
 	assert.Len(t, w.sandbox.Calls(), calls)
 }

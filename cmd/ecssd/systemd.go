@@ -39,7 +39,8 @@ func tellStatus(ctx context.Context, log *logrus.Entry, line func() string) {
 	}
 }
 
-// statusLine says in a line what the agent announces, or what it waits for; a is nil where the agent has not started yet.
+// statusLine says in a line what the agent announces, or what it waits for; a is nil where the agent has not started
+// yet.
 func statusLine(readiness *agent.Readiness, a *agent.Agent) string {
 	var parts []string
 	if a != nil {

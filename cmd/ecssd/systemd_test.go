@@ -70,14 +70,22 @@ func TestSystemdIsToldHowTheAgentDoes(t *testing.T) {
 	w.environment = []string{"NOTIFY_SOCKET=" + socket}
 	require.NoError(t, w.sandbox.Metadata().SetMode(imds.Failing))
 	w.launch()
-	w.eventually(10*time.Second, "says what it waits for", func() bool { return strings.Contains(systemd.status(), "not ready: identity:") })
+	w.eventually(
+		10*time.Second,
+		"says what it waits for",
+		func() bool { return strings.Contains(systemd.status(), "not ready: identity:") },
+	)
 	assert.False(t, systemd.has("READY=1"), "it does not follow the Engine yet")
 
 	require.NoError(t, w.sandbox.Metadata().SetMode(imds.Up))
 	w.eventually(20*time.Second, "follows the Engine", func() bool { return systemd.has("READY=1") })
 	w.eventually(5*time.Second, "is alive", func() bool { return systemd.has("WATCHDOG=1") })
 	w.container("web", enginetest.Options{})
-	w.eventually(15*time.Second, "says what it announces", func() bool { return systemd.status() == "1 endpoints serving, 0 on standby" })
+	w.eventually(
+		15*time.Second,
+		"says what it announces",
+		func() bool { return systemd.status() == "1 endpoints serving, 0 on standby" },
+	)
 	w.stop()
 	assert.True(t, systemd.has("STOPPING=1"))
 }
@@ -89,7 +97,11 @@ func TestReadyDoesNotWaitForRoute53(t *testing.T) {
 	w.environment = []string{"NOTIFY_SOCKET=" + socket}
 	w.launch()
 	w.eventually(10*time.Second, "follows the Engine", func() bool { return systemd.has("READY=1") })
-	w.eventually(10*time.Second, "says what it waits for", func() bool { return strings.Contains(systemd.status(), "not ready: zone:") })
+	w.eventually(
+		10*time.Second,
+		"says what it waits for",
+		func() bool { return strings.Contains(systemd.status(), "not ready: zone:") },
+	)
 }
 
 func TestHostAboutToGoIsOnStandby(t *testing.T) {

@@ -86,7 +86,11 @@ func TestKilledWhileContainersComeAndGo(t *testing.T) {
 	w.sandbox.ClearCalls()
 	w.launch()
 	w.right("web", fresh, 10*time.Second)
-	assert.Empty(t, w.sandbox.Calls("ListResourceRecordSets", "ListHostedZonesByName"), "what it had written was in the journal")
+	assert.Empty(
+		t,
+		w.sandbox.Calls("ListResourceRecordSets", "ListHostedZonesByName"),
+		"what it had written was in the journal",
+	)
 }
 
 func TestKilledAtAnyMomentUnderLoad(t *testing.T) {
@@ -108,11 +112,13 @@ func TestKilledAtAnyMomentUnderLoad(t *testing.T) {
 func TestRoute53InTrouble(t *testing.T) {
 	t.Parallel()
 	for name, faults := range map[string][]sandbox.Fault{
-		"busy with other changes": {{Kind: sandbox.Fail, Code: "PriorRequestNotComplete", Operation: "ChangeResourceRecordSets"}},
-		"credentials expired":     {{Kind: sandbox.Fail, Code: "ExpiredToken"}},
-		"30 % internal errors":    {{Kind: sandbox.Fail, Code: "InternalFailure", Probability: 0.3}},
-		"half the answers lost":   {{Kind: sandbox.Lose, Probability: 0.5, Operation: "ChangeResourceRecordSets"}},
-		"connections reset":       {{Kind: sandbox.Reset, Probability: 0.5}},
+		"busy with other changes": {
+			{Kind: sandbox.Fail, Code: "PriorRequestNotComplete", Operation: "ChangeResourceRecordSets"},
+		},
+		"credentials expired":   {{Kind: sandbox.Fail, Code: "ExpiredToken"}},
+		"30 % internal errors":  {{Kind: sandbox.Fail, Code: "InternalFailure", Probability: 0.3}},
+		"half the answers lost": {{Kind: sandbox.Lose, Probability: 0.5, Operation: "ChangeResourceRecordSets"}},
+		"connections reset":     {{Kind: sandbox.Reset, Probability: 0.5}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -184,7 +190,11 @@ func TestZoneSwitchedByConfiguration(t *testing.T) {
 	w.args, w.zone = []string{"--zone-id", second}, second
 	w.start()
 	w.right("web", running, 10*time.Second)
-	w.eventually(10*time.Second, "nothing is left in the old zone", func() bool { return len(w.sandbox.Records(first)) == 0 })
+	w.eventually(
+		10*time.Second,
+		"nothing is left in the old zone",
+		func() bool { return len(w.sandbox.Records(first)) == 0 },
+	)
 }
 
 func TestZoneDeletedAndMadeAnew(t *testing.T) {
@@ -238,7 +248,11 @@ func TestNewBootWritesEverythingOnceInOneCall(t *testing.T) {
 func TestNameOutsideThePermissions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDenied", Names: w.prefix + "svc4.*"}))
+	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{
+		Kind:  sandbox.Fail,
+		Code:  "AccessDenied",
+		Names: w.prefix + "svc4.*",
+	}))
 	for i := range 9 {
 		w.container(fmt.Sprintf("svc%d", i), enginetest.Options{})
 	}
@@ -281,7 +295,11 @@ func TestMetadataThatComesLate(t *testing.T) {
 	require.NoError(t, w.sandbox.SetListening(false))
 	running := w.some("web", 1)
 	w.launch()
-	w.eventually(20*time.Second, "it says what it waits for", func() bool { return w.says("something is missing, waiting for it") })
+	w.eventually(
+		20*time.Second,
+		"it says what it waits for",
+		func() bool { return w.says("something is missing, waiting for it") },
+	)
 	require.NoError(t, w.sandbox.SetListening(true))
 	w.right("web", running, 40*time.Second)
 }

@@ -74,9 +74,16 @@ func newWorld(t testing.TB, args ...string) *world {
 	zone, err := s.CreateZone(zoneName, sandbox.Private(sandbox.DefaultVPC, "eu-central-1"))
 	require.NoError(t, err)
 	w := &world{
-		t: t, sandbox: s, zone: zone, prefix: fmt.Sprintf("t%d-", rand.Uint32()), dir: t.TempDir(), args: args, listen: freeAddress(t),
+		t:       t,
+		sandbox: s,
+		zone:    zone,
+		prefix:  fmt.Sprintf("t%d-", rand.Uint32()),
+		dir:     t.TempDir(),
+		args:    args,
+		listen:  freeAddress(t),
 	}
-	w.races, err = os.MkdirTemp("", "ecssd-races-") // t.TempDir may have blanks and quotes, which the race detector does not take
+	// t.TempDir may have blanks and quotes, which the race detector does not take
+	w.races, err = os.MkdirTemp("", "ecssd-races-")
 	require.NoError(t, err)
 	w.listed()
 	t.Cleanup(func() {
@@ -89,8 +96,8 @@ func newWorld(t testing.TB, args ...string) *world {
 	return w
 }
 
-// listed leaves an empty journal of this instance in the state directory, as if the agent had run before: without one it would
-// list the zone once at a random moment.
+// listed leaves an empty journal of this instance in the state directory, as if the agent had run before: without one
+// it would list the zone once at a random moment.
 func (w *world) listed() {
 	w.t.Helper()
 	boot, err := host.BootID()
@@ -101,8 +108,8 @@ func (w *world) listed() {
 	require.NoError(w.t, j.Close())
 }
 
-// released returns the program as it is released, in place of this test binary, of which the race detector is a part: it starts in a
-// tenth of the time, and takes a quarter of the memory.
+// released returns the program as it is released, in place of this test binary, of which the race detector is a part:
+// it starts in a tenth of the time, and takes a quarter of the memory.
 func released(t testing.TB) (program string) {
 	t.Helper()
 	program, err := release()
@@ -155,7 +162,9 @@ func (w *world) start() {
 // launch runs the agent.
 func (w *world) launch() {
 	w.t.Helper()
-	args := append([]string{"agent", "--state-dir", w.dir, "--listen", w.listen, "--allow-names", w.prefix + ".*"}, w.args...)
+	args := append(
+		[]string{"agent", "--state-dir", w.dir, "--listen", w.listen, "--allow-names", w.prefix + ".*"},
+		w.args...)
 	w.agent = w.command(args...)
 	w.agent.Env = append(w.agent.Env, w.environment...)
 	w.agent.Stdout, w.agent.Stderr = &w.log, &w.log
@@ -174,8 +183,8 @@ func (w *world) command(args ...string) *exec.Cmd {
 	return command
 }
 
-// variables returns the environment of a process of this world: the sandbox's, and where the race detector reports. By itself it
-// would hold up the end of each process for a second.
+// variables returns the environment of a process of this world: the sandbox's, and where the race detector reports. By
+// itself it would hold up the end of each process for a second.
 func (w *world) variables() []string {
 	return append(w.sandbox.Environment(), "GORACE=atexit_sleep_ms=0 log_path="+filepath.Join(w.races, "race"))
 }
@@ -256,10 +265,12 @@ func (w *world) own() []sandbox.Set {
 // changes gives the calls that changed, or tried to change, records.
 func (w *world) changes() []sandbox.Call { return w.sandbox.Calls("ChangeResourceRecordSets") }
 
-// busy is how much longer than on an idle machine a test is patient: many tests run at once, and not only those of this package.
+// busy is how much longer than on an idle machine a test is patient: many tests run at once, and not only those of this
+// package.
 const busy = time.Minute
 
-// until waits for a condition, and reports whether it came true: on an idle machine within the time, on a busy one maybe later.
+// until waits for a condition, and reports whether it came true: on an idle machine within the time, on a busy one
+// maybe later.
 func until(within time.Duration, condition func() bool) bool {
 	for deadline := time.Now().Add(within + busy); !condition(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -14,9 +14,10 @@ const (
 	lookUpTimeout = 5 * time.Second
 )
 
-// watchAddress looks the host's own name up in DNS, which costs no call of Route 53, until ctx ends. All SRV records of the host
-// point to that name, so that a record that is lost is to be found soon. That DNS does not know the name counts only once it has
-// known it here: a host need not use the resolver of its VPC, nor be in a VPC that the zone is associated with.
+// watchAddress looks the host's own name up in DNS, which costs no call of Route 53, until ctx ends. All SRV records of
+// the host point to that name, so that a record that is lost is to be found soon. That DNS does not know the name
+// counts only once it has known it here: a host need not use the resolver of its VPC, nor be in a VPC that the zone is
+// associated with.
 func (a *Agent) watchAddress(ctx context.Context, writer *apply.Writer) {
 	if a.cfg.LookUp == nil || a.cfg.Owner.DNSName != "" {
 		return

@@ -1,5 +1,5 @@
-// Package agent keeps a hosted zone in step with the containers of this host. Events of the Engine are hints that something
-// has changed; a snapshot of the Engine is the truth, from which everything is computed anew each time:
+// Package agent keeps a hosted zone in step with the containers of this host. Events of the Engine are hints that
+// something has changed; a snapshot of the Engine is the truth, from which everything is computed anew each time:
 //
 //	hints → snapshot → endpoints → records → wishes → apply.Writer
 //
@@ -29,14 +29,14 @@ import (
 
 // Engine is the container engine of this host.
 type Engine interface {
-	// Follow passes on hints, those of the recent past first, until the stream ends, and returns why. connected is called
-	// when the Engine has answered.
+	// Follow passes on hints, those of the recent past first, until the stream ends, and returns why. connected is
+	// called when the Engine has answered.
 	Follow(ctx context.Context, connected func(), hint func(container.Hint)) error
-	// Snapshot gives the live containers: it lists them, and looks closely at the ones in dirty and those that seem to have changed,
-	// or at all of them. It ends when ctx does, and says which containers there was no time for.
+	// Snapshot gives the live containers: it lists them, and looks closely at the ones in dirty and those that seem to
+	// have changed, or at all of them. It ends when ctx does, and says which containers there was no time for.
 	Snapshot(ctx context.Context, dirty map[string]bool, all bool) ([]container.Container, error)
-	// Refresh does not list them: it looks at the ones in dirty, and at those that could not be looked at before. It comes after a
-	// Snapshot.
+	// Refresh does not list them: it looks at the ones in dirty, and at those that could not be looked at before. It
+	// comes after a Snapshot.
 	Refresh(ctx context.Context, dirty map[string]bool) ([]container.Container, error)
 }
 
@@ -50,8 +50,8 @@ type Task struct {
 // Zone is a hosted zone.
 type Zone interface {
 	apply.Zone
-	// Each passes on the weighted SRV and A records of the whole zone, page by page, with the number of records of any kind
-	// on the page, until visit returns an error, which it returns.
+	// Each passes on the weighted SRV and A records of the whole zone, page by page, with the number of records of any
+	// kind on the page, until visit returns an error, which it returns.
 	Each(ctx context.Context, visit func(page []record.Record, listed int) error) error
 }
 
@@ -71,14 +71,14 @@ type Config struct {
 	Journal  *journal.Journal
 	// Suspended gives how long the host has slept since it booted.
 	Suspended func() (time.Duration, error)
-	// HostStandby says why the whole host is to be out of traffic; empty where it is not. It is asked every 5 s; while it
-	// fails, its last answer counts. Nil: never.
+	// HostStandby says why the whole host is to be out of traffic; empty where it is not. It is asked every 5 s; while
+	// it fails, its last answer counts. Nil: never.
 	HostStandby func(context.Context) (why string, err error)
 
 	Resync      time.Duration // between full snapshots
 	VerifyEvery time.Duration // between readings of an own name; 0: none
-	// LookUp gives the IPv4 addresses that DNS knows of a name, none where it knows that there are none. It is asked for the host's
-	// own name once a minute. Nil: never.
+	// LookUp gives the IPv4 addresses that DNS knows of a name, none where it knows that there are none. It is asked
+	// for the host's own name once a minute. Nil: never.
 	LookUp func(ctx context.Context, name string) ([]netip.Addr, error)
 	// Jitter gives random numbers in [0, 1), by which waits are spread; nil: rand.Float64.
 	Jitter func() float64
@@ -86,8 +86,9 @@ type Config struct {
 	Log       *logrus.Entry
 	Readiness *Readiness
 	Metrics   *Metrics
-	// Following is called once, when the agent follows the Engine's events. Alive is called each time the work has gone round,
-	// at least every 10 s unless it hangs, or waits for an answer that has a time limit of at most 30 s. Either may be nil.
+	// Following is called once, when the agent follows the Engine's events. Alive is called each time the work has gone
+	// round, at least every 10 s unless it hangs, or waits for an answer that has a time limit of at most 30 s. Either
+	// may be nil.
 	Following, Alive func()
 	// OnEvent is called with each Event; it must be quick. Nil: nobody is told.
 	OnEvent func(Event)
@@ -110,8 +111,8 @@ type Agent struct {
 	crashes    crashes
 	problems   map[endpoint.Problem]bool // already reported
 	resting    map[string]rest           // containers that the ECS agent is to start again, by ID
-	// What the ECS agent has to be asked again: the addresses of tasks, by container ID, which tasks it wants stopped, and what it knows
-	// of containers that no answer has covered.
+	// What the ECS agent has to be asked again: the addresses of tasks, by container ID, which tasks it wants stopped,
+	// and what it knows of containers that no answer has covered.
 	addressesAsked          map[string]question
 	stopsAsked, othersAsked question
 	covered                 map[string]bool // containers of ECS, by ID: an answer has come since they are known
@@ -152,15 +153,21 @@ func New(cfg Config) *Agent {
 	return &Agent{
 		cfg:          cfg,
 		inbox:        inbox{wake: make(chan struct{}, 1)},
-		standbyKnown: known, standbyAsked: sync.OnceFunc(func() { close(known) }),
-		tasks: map[string]Task{}, died: map[string]died{}, resting: map[string]rest{}, covered: map[string]bool{},
-		stops: loadStops(cfg.Journal.Stops()), crashes: newCrashes(),
-		problems: map[endpoint.Problem]bool{}, subjects: map[string]subject{},
+		standbyKnown: known,
+		standbyAsked: sync.OnceFunc(func() { close(known) }),
+		tasks:        map[string]Task{},
+		died:         map[string]died{},
+		resting:      map[string]rest{},
+		covered:      map[string]bool{},
+		stops:        loadStops(cfg.Journal.Stops()),
+		crashes:      newCrashes(),
+		problems:     map[endpoint.Problem]bool{},
+		subjects:     map[string]subject{},
 	}
 }
 
-// Run keeps the zone in step until ctx ends. The records stay: an agent that is upgraded must not take its host's services
-// out of DNS.
+// Run keeps the zone in step until ctx ends. The records stay: an agent that is upgraded must not take its host's
+// services out of DNS.
 func (a *Agent) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -189,7 +196,8 @@ func (a *Agent) inZones(ctx context.Context) error {
 		a.cfg.Readiness.NotReady("zone", noSuchZone(id).Error())
 		_ = a.cfg.Journal.SetZoneID(a.cfg.ZoneName, "")
 		if a.cfg.ZoneID == "" {
-			a.cfg.Log.WithField("zone_id", id).Error("the hosted zone does not exist, or no longer: looking for it again")
+			a.cfg.Log.WithField("zone_id", id).
+				Error("the hosted zone does not exist, or no longer: looking for it again")
 		}
 		sleep(ctx, spread(10*time.Second, a.cfg.Jitter))
 		if a.cfg.ZoneID != "" {
@@ -218,7 +226,8 @@ func noSuchZone(id string) error {
 // findTimeout bounds one attempt at finding the zone: a few calls.
 const findTimeout = 30 * time.Second
 
-// zoneID gives the ID of the hosted zone; it waits for a zone that is not there yet. Its only error is that ctx has ended.
+// zoneID gives the ID of the hosted zone; it waits for a zone that is not there yet. Its only error is that ctx has
+// ended.
 func (a *Agent) zoneID(ctx context.Context) (string, error) {
 	if a.cfg.ZoneID != "" {
 		return a.cfg.ZoneID, ctx.Err()
@@ -269,8 +278,8 @@ func (a *Agent) inZone(ctx context.Context, id string) error {
 	return group.Wait()
 }
 
-// writer gives a writer for one zone, configured as c says for the rest, knowing what the journal knows of it. What is not this host's own in there, whoever wrote
-// it, is not believed.
+// writer gives a writer for one zone, configured as c says for the rest, knowing what the journal knows of it. What is
+// not this host's own in there, whoever wrote it, is not believed.
 func (a *Agent) writer(id string, zone Zone, c apply.Config) *apply.Writer {
 	known := a.cfg.Journal.Records(id)
 	maps.DeleteFunc(known, func(key record.Key, e plan.Entry) bool {
@@ -283,12 +292,15 @@ func (a *Agent) writer(id string, zone Zone, c apply.Config) *apply.Writer {
 	}
 	c.Zone, c.Current, c.Owns = zone, known, a.owns
 	c.Save = func(known plan.Current) error { return a.cfg.Journal.SetRecords(id, known) }
-	c.Jitter, c.OnOutcome, c.Log, c.Metrics = a.cfg.Jitter, told, a.cfg.Log.WithField("zone_id", id), a.cfg.Metrics.Writer
+	c.Jitter, c.OnOutcome, c.Log, c.Metrics = a.cfg.Jitter, told, a.cfg.Log.WithField(
+		"zone_id",
+		id,
+	), a.cfg.Metrics.Writer
 	return apply.New(c)
 }
 
-// owns says whether a record found in the zone is this host's: by its instance ID, or written by the original agent for a
-// container that is announced here, and thus to be replaced.
+// owns says whether a record found in the zone is this host's: by its instance ID, or written by the original agent for
+// a container that is announced here, and thus to be replaced.
 func (a *Agent) owns(r record.Record) bool {
 	if r.Owned(a.cfg.Owner.InstanceID) {
 		return true

@@ -35,7 +35,12 @@ func TestStartAndStop(t *testing.T) {
 		w.after(5 * time.Second)
 		assert.Equal(t, 2, w.zone.count())
 		host := record.Record{
-			Name: "ip-10-0-0-1.sd.internal", Type: record.A, SetID: "i-1:host:123456789012/eu-west-1", TTL: 60, Weight: 1, Value: "10.0.0.1",
+			Name:   "ip-10-0-0-1.sd.internal",
+			Type:   record.A,
+			SetID:  "i-1:host:123456789012/eu-west-1",
+			TTL:    60,
+			Weight: 1,
+			Value:  "10.0.0.1",
 		}
 		assert.Equal(t, map[record.Key]record.Record{host.Key(): host}, w.zone.records, "the host keeps its name")
 	})
@@ -190,7 +195,8 @@ func TestDeathsCountWhileTheEngineAnswersNothing(t *testing.T) {
 		w.engine.start(two)
 		w.run()
 		w.after(5 * time.Second)
-		w.engine.make(func() { w.engine.down = true }) // an Engine that shuts down refuses calls first and then stops its containers
+		// an Engine that shuts down refuses calls first and then stops its containers
+		w.engine.make(func() { w.engine.down = true })
 		w.engine.die(one)
 		w.after(time.Second)
 		assert.Equal(t, weights{"web 2": 1}, w.zone.services())
@@ -309,8 +315,32 @@ func TestHealthAndPauseSetTheWeight(t *testing.T) {
 			health container.Health
 			weight int64
 		}{
-			{container.Running, container.Starting, 0}, {container.Running, container.Healthy, 5}, {container.Running, container.Unhealthy, 0},
-			{container.Running, container.Healthy, 5}, {container.Paused, container.Healthy, 0}, {container.Running, container.Healthy, 5},
+			{
+				container.Running,
+				container.Starting,
+				0,
+			}, {
+				container.Running,
+				container.Healthy,
+				5,
+			}, {
+				container.Running,
+				container.Unhealthy,
+				0,
+			},
+			{
+				container.Running,
+				container.Healthy,
+				5,
+			}, {
+				container.Paused,
+				container.Healthy,
+				0,
+			}, {
+				container.Running,
+				container.Healthy,
+				5,
+			},
 		} {
 			w.engine.set(func(live map[string]container.Container) {
 				c.State, c.Health = step.state, step.health
@@ -337,7 +367,14 @@ func TestAddressOfTheTasksOwnInterface(t *testing.T) {
 		w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next()} })
 		w.after(4 * time.Second)
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
-		eni := record.Record{Name: "ip-10-0-0-2.sd.internal", Type: record.A, SetID: "i-1:eni:" + c.ID, TTL: 60, Weight: 1, Value: "10.0.0.2"}
+		eni := record.Record{
+			Name:   "ip-10-0-0-2.sd.internal",
+			Type:   record.A,
+			SetID:  "i-1:eni:" + c.ID,
+			TTL:    60,
+			Weight: 1,
+			Value:  "10.0.0.2",
+		}
 		assert.Equal(t, eni, w.zone.records[eni.Key()])
 		var before, after int
 		w.with(func() { before = w.asked })
@@ -352,7 +389,15 @@ func TestPortIsThatOfTheAddressThatIsRegistered(t *testing.T) {
 		c := web(1)
 		port := container.Port{Number: 80, Proto: container.TCP}
 		c.Published = []container.Binding{
-			{Port: port, HostIP: netip.MustParseAddr("172.17.0.1"), HostPort: 21000}, {Port: port, HostIP: w.config.Owner.Address, HostPort: 21001},
+			{
+				Port:     port,
+				HostIP:   netip.MustParseAddr("172.17.0.1"),
+				HostPort: 21000,
+			}, {
+				Port:     port,
+				HostIP:   w.config.Owner.Address,
+				HostPort: 21001,
+			},
 		}
 		w.engine.start(c)
 		w.run()
@@ -370,7 +415,13 @@ func TestPortIsThatOfTheAddressThatIsRegistered(t *testing.T) {
 func TestRecordsOfTheOriginalAgentAreReplaced(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		c := web(1)
-		legacy := record.Record{Name: "web.sd.internal", Type: record.SRV, Weight: 1, Value: "1 1 32769 host.example", SetID: "host:" + c.ID}
+		legacy := record.Record{
+			Name:   "web.sd.internal",
+			Type:   record.SRV,
+			Weight: 1,
+			Value:  "1 1 32769 host.example",
+			SetID:  "host:" + c.ID,
+		}
 		other := legacy
 		other.SetID = "host:" + strings.Repeat("a", 64)
 		w.zone.put(legacy)
@@ -387,7 +438,13 @@ func TestRecordsOfTheOriginalAgentAreReplaced(t *testing.T) {
 
 func TestMissingJournalIsMadeGoodByOneListing(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		dead := record.Record{Name: "web.sd.internal", Type: record.SRV, Weight: 1, Value: "1 1 1 host.example", SetID: self + ":ecs:" + web(7).ID + ":80/tcp"}
+		dead := record.Record{
+			Name:   "web.sd.internal",
+			Type:   record.SRV,
+			Weight: 1,
+			Value:  "1 1 1 host.example",
+			SetID:  self + ":ecs:" + web(7).ID + ":80/tcp",
+		}
 		foreign := dead
 		foreign.SetID = "i-10:ecs:" + web(7).ID + ":80/tcp"
 		w.zone.put(dead)
@@ -491,7 +548,13 @@ func TestSweepersMarkIsKeptUntilHealthChanges(t *testing.T) {
 
 func TestDeregisterRemovesOnlyThisHostsRecords(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		foreign := record.Record{Name: "web.sd.internal", Type: record.SRV, Weight: 1, Value: "1 1 1 h", SetID: "i-10:ecs:" + web(7).ID + ":80/tcp"}
+		foreign := record.Record{
+			Name:   "web.sd.internal",
+			Type:   record.SRV,
+			Weight: 1,
+			Value:  "1 1 1 h",
+			SetID:  "i-10:ecs:" + web(7).ID + ":80/tcp",
+		}
 		w.zone.put(foreign)
 		w.engine.start(web(1))
 		w.run()
@@ -525,7 +588,13 @@ func TestSyncIsOnePass(t *testing.T) {
 func TestSyncWithoutAJournalListsTheZone(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		c := web(1)
-		legacy := record.Record{Name: "web.sd.internal", Type: record.SRV, Weight: 1, Value: "1 1 32769 host.example", SetID: "host:" + c.ID}
+		legacy := record.Record{
+			Name:   "web.sd.internal",
+			Type:   record.SRV,
+			Weight: 1,
+			Value:  "1 1 32769 host.example",
+			SetID:  "host:" + c.ID,
+		}
 		dead := legacy
 		dead.SetID = self + ":ecs:" + web(7).ID + ":80/tcp"
 		w.zone.put(legacy)
@@ -574,7 +643,13 @@ func TestBurstsCostFewCalls(t *testing.T) {
 
 func TestForeignRecordsInTheJournalAreNotBelieved(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		foreign := record.Record{Name: "web.sd.internal", Type: record.SRV, Weight: 1, Value: "1 1 1 h", SetID: "i-10:ecs:" + web(7).ID + ":80/tcp"}
+		foreign := record.Record{
+			Name:   "web.sd.internal",
+			Type:   record.SRV,
+			Weight: 1,
+			Value:  "1 1 1 h",
+			SetID:  "i-10:ecs:" + web(7).ID + ":80/tcp",
+		}
 		w.zone.put(foreign)
 		w.openJournal()
 		require.NoError(t, w.journal.SetRecords("Z1", plan.Current{foreign.Key(): {Record: foreign}}))

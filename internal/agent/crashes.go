@@ -8,8 +8,8 @@ import (
 	"github.com/ecssd/ecssd/internal/endpoint"
 )
 
-// A service that keeps dying is announced only once a container of it has proved itself, so that consumers are not sent to
-// containers that are gone the next moment. One that is announced already stays, whatever becomes of others.
+// A service that keeps dying is announced only once a container of it has proved itself, so that consumers are not sent
+// to containers that are gone the next moment. One that is announced already stays, whatever becomes of others.
 const (
 	crashLoop   = 3 // deaths of a service's containers on this host
 	crashWindow = 2 * time.Minute
@@ -18,11 +18,12 @@ const (
 
 // crashes counts the deaths with an exit status other than 0 that nobody asked for.
 type crashes struct {
-	// deaths are by service, or by container where its settings name only ports: a restart policy keeps the ID. They are a set,
-	// since the Engine's events are replayed.
+	// deaths are by service, or by container where its settings name only ports: a restart policy keeps the ID. They
+	// are a set, since the Engine's events are replayed.
 	deaths map[string]map[death]bool
-	// runs are those, by container, of which all events are known, from their start on, and no signal among them was to end them.
-	// A stream begins with what the Engine remembers of the past, in which the signal before a death may be missing.
+	// runs are those, by container, of which all events are known, from their start on, and no signal among them was to
+	// end them. A stream begins with what the Engine remembers of the past, in which the signal before a death may be
+	// missing.
 	runs  map[string]run
 	first map[string]sighting // when each container's present run was first seen
 }
@@ -72,8 +73,8 @@ func (k crashes) hint(h heard, c container.Container, known bool) {
 	}
 }
 
-// look notes which containers live now, decides of those seen for the first time whether they have to prove themselves, and forgets
-// what is past. announced says whether the host has a record of a container.
+// look notes which containers live now, decides of those seen for the first time whether they have to prove themselves,
+// and forgets what is past. announced says whether the host has a record of a container.
 func (k crashes) look(live map[string]container.Container, announced func(id string) bool, now time.Time) {
 	for service, deaths := range k.deaths {
 		for d := range deaths {
@@ -103,8 +104,8 @@ func (k crashes) look(live map[string]container.Container, announced func(id str
 	}
 }
 
-// suspects says whether a container that is seen for the first time has to prove itself. One that the host announced before this
-// agent was started need not, unless the record is of a run that has died.
+// suspects says whether a container that is seen for the first time has to prove itself. One that the host announced
+// before this agent was started need not, unless the record is of a run that has died.
 func (k crashes) suspects(c container.Container, announced func(id string) bool) bool {
 	deaths := k.deaths[cmp.Or(endpoint.Service(c), c.ID)]
 	if len(deaths) < crashLoop {

@@ -13,12 +13,16 @@ import (
 // ends makes a container die by itself, with an exit status.
 func (e *engine) ends(c container.Container, status int) {
 	e.set(func(live map[string]container.Container) { delete(live, c.ID) }, container.Hint{
-		ContainerID: c.ID, Action: container.Die, ExitStatus: status, Service: c.Labels[container.LabelName], Time: time.Now(),
+		ContainerID: c.ID,
+		Action:      container.Die,
+		ExitStatus:  status,
+		Service:     c.Labels[container.LabelName],
+		Time:        time.Now(),
 	})
 }
 
-// An agent was started on a busy host, and what the Engine remembered began in the midst of a burst of stops: deaths without the
-// signals before them. Containers that had just been started were kept out of DNS for 30 s.
+// An agent was started on a busy host, and what the Engine remembered began in the midst of a burst of stops: deaths
+// without the signals before them. Containers that had just been started were kept out of DNS for 30 s.
 func TestDeathsWhoseSignalsTheEngineHasForgottenAreNoCrashLoop(t *testing.T) {
 	for name, running := range map[string]bool{"at the start": false, "after the stream was lost": true} {
 		t.Run(name, func(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 )
 
 // cycle lets n containers come, be announced, and go, some at a time, which costs fewer writes to the disk. Some die of
-// themselves, some lose the event of their death, some have addresses of their own, some cannot be announced, some outlive
-// their signal.
+// themselves, some lose the event of their death, some have addresses of their own, some cannot be announced, some
+// outlive their signal.
 func (w *world) cycle(from, n int) {
 	const together = 25
 	for first := from; first < from+n; first += together {
@@ -32,7 +32,10 @@ func (w *world) cycle(from, n int) {
 			switch {
 			case i%7 == 0:
 				pause := web(1_000_000 + i)
-				pause.Labels = map[string]string{container.LabelName: "~internal~ecs~pause", container.LabelTaskARN: "arn"}
+				pause.Labels = map[string]string{
+					container.LabelName:    "~internal~ecs~pause",
+					container.LabelTaskARN: "arn",
+				}
 				pause.Mode, pause.Published = container.None, nil
 				w.engine.start(pause)
 				all = append(all, pause)
@@ -140,7 +143,11 @@ func TestStopMarksReachTheDiskWhileEventsGoOn(t *testing.T) {
 		w.engine.kill(c, 15)
 		w.after(50 * time.Millisecond)
 		for range 50 {
-			w.engine.set(func(map[string]container.Container) {}, container.Hint{ContainerID: busy.ID, Action: container.Other, Time: time.Now()})
+			w.engine.set(func(map[string]container.Container) {}, container.Hint{
+				ContainerID: busy.ID,
+				Action:      container.Other,
+				Time:        time.Now(),
+			})
 			w.after(100 * time.Millisecond)
 		}
 		content, err := os.ReadFile(filepath.Join(w.dir, "records.json"))

@@ -36,8 +36,8 @@ func (e *still) Refresh(context.Context, map[string]bool) ([]container.Container
 	return e.containers, nil
 }
 
-// BenchmarkEvent is the way from a hint to the change batch of a container that has started, on a host with so many of them:
-// all that the agent computes, without the Engine, the disk and the call.
+// BenchmarkEvent is the way from a hint to the change batch of a container that has started, on a host with so many of
+// them: all that the agent computes, without the Engine, the disk and the call.
 func BenchmarkEvent(b *testing.B) {
 	for _, n := range []int{10, 100, 500} {
 		b.Run(fmt.Sprintf("containers=%d", n), func(b *testing.B) {
@@ -49,18 +49,38 @@ func BenchmarkEvent(b *testing.B) {
 			engine := &still{}
 			for i := range n {
 				engine.containers = append(engine.containers, container.Container{
-					ID: fmt.Sprintf("%064x", i), Name: fmt.Sprintf("ecs-web-%d", i), State: container.Running, Mode: container.Bridge, StartedAt: time.Now(),
-					Labels: map[string]string{container.LabelName: fmt.Sprintf("service-%d", i%20), container.LabelTaskARN: "arn:aws:ecs:eu-west-1:123456789012:task/main/1"},
+					ID:        fmt.Sprintf("%064x", i),
+					Name:      fmt.Sprintf("ecs-web-%d", i),
+					State:     container.Running,
+					Mode:      container.Bridge,
+					StartedAt: time.Now(),
+					Labels: map[string]string{
+						container.LabelName:    fmt.Sprintf("service-%d", i%20),
+						container.LabelTaskARN: "arn:aws:ecs:eu-west-1:123456789012:task/main/1",
+					},
 					Published: []container.Binding{{
-						Port: container.Port{Number: 80, Proto: container.TCP}, HostIP: netip.IPv4Unspecified(), HostPort: 32768 + uint16(i),
+						Port: container.Port{
+							Number: 80,
+							Proto:  container.TCP,
+						}, HostIP: netip.IPv4Unspecified(), HostPort: 32768 + uint16(i),
 					}},
 				})
 			}
 			a := New(Config{
-				Owner:    record.Owner{InstanceID: self, Address: netip.MustParseAddr("10.0.0.1"), Account: "123456789012", Region: "eu-west-1"},
-				ZoneName: "servicediscovery.internal", Policy: endpoint.Policy{Zone: "servicediscovery.internal", DefaultWeight: 1, MaxWeight: 255},
-				Engine: engine, Tasks: func(context.Context) (map[string]Task, error) { return nil, nil }, Journal: j,
-				Log: logrus.NewEntry(logger), Readiness: &Readiness{}, Metrics: NewMetrics(prometheus.NewRegistry()),
+				Owner: record.Owner{
+					InstanceID: self,
+					Address:    netip.MustParseAddr("10.0.0.1"),
+					Account:    "123456789012",
+					Region:     "eu-west-1",
+				},
+				ZoneName:  "servicediscovery.internal",
+				Policy:    endpoint.Policy{Zone: "servicediscovery.internal", DefaultWeight: 1, MaxWeight: 255},
+				Engine:    engine,
+				Tasks:     func(context.Context) (map[string]Task, error) { return nil, nil },
+				Journal:   j,
+				Log:       logrus.NewEntry(logger),
+				Readiness: &Readiness{},
+				Metrics:   NewMetrics(prometheus.NewRegistry()),
 			})
 			// All but the last container are in the zone already.
 			known := plan.Current{}

@@ -48,7 +48,10 @@ func (a *Agent) remember(live []container.Container, now time.Time) {
 	}
 	for _, c := range live {
 		a.subjects[c.ID] = subject{Subject: Subject{
-			ID: c.ID, Name: c.Name, Service: c.Labels[container.LabelName], TaskARN: c.Labels[container.LabelTaskARN],
+			ID:      c.ID,
+			Name:    c.Name,
+			Service: c.Labels[container.LabelName],
+			TaskARN: c.Labels[container.LabelTaskARN],
 			Cluster: c.Labels[container.LabelCluster],
 		}}
 	}
@@ -64,7 +67,14 @@ func (a *Agent) tell(zoneID string, o apply.Outcome) {
 	if !known {
 		s.ID = id.Container
 	}
-	a.cfg.OnEvent(Event{Kind: o.Kind, At: time.Now(), ZoneID: zoneID, Record: o.Record, Container: s.Subject, Reason: reason})
+	a.cfg.OnEvent(Event{
+		Kind:      o.Kind,
+		At:        time.Now(),
+		ZoneID:    zoneID,
+		Record:    o.Record,
+		Container: s.Subject,
+		Reason:    reason,
+	})
 }
 
 // why says in words what has led to an outcome.

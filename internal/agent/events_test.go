@@ -37,17 +37,29 @@ func TestEventsTellOfWhomAndWhy(t *testing.T) {
 		e := next()
 		assert.Equal(t, apply.BecameServing, e.Kind)
 		assert.Empty(t, e.Reason)
-		who := Subject{ID: c.ID, Name: "ecs-web-1", Service: "web", TaskARN: c.Labels[container.LabelTaskARN], Cluster: "shop"}
+		who := Subject{
+			ID:      c.ID,
+			Name:    "ecs-web-1",
+			Service: "web",
+			TaskARN: c.Labels[container.LabelTaskARN],
+			Cluster: "shop",
+		}
 		assert.Equal(t, who, e.Container)
 
 		unwell := c
 		unwell.Health = container.Unhealthy
-		w.engine.set(func(live map[string]container.Container) { live[c.ID] = unwell }, container.Hint{ContainerID: c.ID, Action: container.Other})
+		w.engine.set(func(live map[string]container.Container) { live[c.ID] = unwell }, container.Hint{
+			ContainerID: c.ID,
+			Action:      container.Other,
+		})
 		e = next()
 		assert.Equal(t, apply.BecameStandby, e.Kind)
 		assert.Equal(t, "the container's health check says unhealthy", e.Reason)
 
-		w.engine.set(func(live map[string]container.Container) { live[c.ID] = c }, container.Hint{ContainerID: c.ID, Action: container.Other})
+		w.engine.set(func(live map[string]container.Container) { live[c.ID] = c }, container.Hint{
+			ContainerID: c.ID,
+			Action:      container.Other,
+		})
 		assert.Equal(t, apply.BecameServing, next().Kind)
 
 		set("scaled in", nil)

@@ -9,8 +9,8 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 )
 
-// inbox gathers hints, so that whoever reads the Engine's stream never waits: the Engine drops what a slow reader does not
-// take within 100 ms, and does not say so.
+// inbox gathers hints, so that whoever reads the Engine's stream never waits: the Engine drops what a slow reader does
+// not take within 100 ms, and does not say so.
 type inbox struct {
 	wake chan struct{}
 
@@ -64,7 +64,8 @@ func (b *inbox) put(change func()) {
 	}
 }
 
-// add takes a hint in. Where too many wait the older ones are given up, and what they said is found as after a lost stream.
+// add takes a hint in. Where too many wait the older ones are given up, and what they said is found as after a lost
+// stream.
 func (b *inbox) add(h container.Hint) {
 	b.put(func() {
 		if len(b.hints) == 0 {

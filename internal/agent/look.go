@@ -9,8 +9,8 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 )
 
-// view is what has to be looked at, and what is held against the looks to come. Looks are numbered, from 1 on; what came when n of
-// them had begun is answered by the next one that begins, not by those under way.
+// view is what has to be looked at, and what is held against the looks to come. Looks are numbered, from 1 on; what
+// came when n of them had begun is answered by the next one that begins, not by those under way.
 type view struct {
 	dirty     map[string]int // containers that hints named, and how many looks had begun then
 	all       bool           // every container closely
@@ -60,8 +60,8 @@ type look struct {
 	answer *answer // of the ECS agent, where it was asked
 }
 
-// begin begins a look where one is due and none is under way. It returns when the next one will be due; the zero time where
-// something has to come first.
+// begin begins a look where one is due and none is under way. It returns when the next one will be due; the zero time
+// where something has to come first.
 func (a *Agent) begin(ctx context.Context, v *view, now time.Time) (again time.Time) {
 	if v.look != nil {
 		return time.Time{}
@@ -88,7 +88,13 @@ func (a *Agent) begin(ctx context.Context, v *view, now time.Time) (again time.T
 		return earlier(again, v.unreadAt)
 	}
 	v.begun++
-	l := &look{n: v.begun, began: now, since: v.since, dirty: map[string]bool{}, lists: lists}
+	l := &look{
+		n:     v.begun,
+		began: now,
+		since: v.since,
+		dirty: map[string]bool{},
+		lists: lists,
+	}
 	for id := range v.dirty {
 		l.dirty[id] = true
 	}
@@ -265,7 +271,8 @@ func (a *Agent) takeHints(m mail, v *view) (changed bool) {
 			}
 			fallen = a.stops.started(id, h.Time) || fallen
 		case container.Network:
-			// One of a container that is not known to run is part of its start or end, of which there is an event of its own.
+			// One of a container that is not known to run is part of its start or end, of which there is an event of
+			// its own.
 			if _, dirty := v.dirty[id]; !known && !dirty {
 				continue
 			}
@@ -291,8 +298,9 @@ func (a *Agent) takeHints(m mail, v *view) (changed bool) {
 	return changed || stopping
 }
 
-// judge holds the signals and deaths that were heard of against what is known of the containers, and says whether a container is
-// concerned that is known to serve. An Engine that shuts down, or is stuck, lists and inspects nothing, while its events go on.
+// judge holds the signals and deaths that were heard of against what is known of the containers, and says whether a
+// container is concerned that is known to serve. An Engine that shuts down, or is stuck, lists and inspects nothing,
+// while its events go on.
 func (a *Agent) judge(v *view) (changed bool) {
 	for _, k := range v.kills {
 		if c, ok := a.containers[k.ContainerID]; ok && stopSignal(c, k.Signal) && !c.StartedAt.After(k.Time) {

@@ -14,14 +14,18 @@ import (
 
 // hint makes the engine tell of something that changes nothing.
 func (e *engine) hint(c container.Container) {
-	e.set(func(map[string]container.Container) {}, container.Hint{ContainerID: c.ID, Action: container.Other, Time: time.Now()})
+	e.set(func(map[string]container.Container) {}, container.Hint{
+		ContainerID: c.ID,
+		Action:      container.Other,
+		Time:        time.Now(),
+	})
 }
 
 // soon is long enough for a removal that waits for nothing.
 const soon = 50 * time.Millisecond
 
-// One container's signal took effect 2.9 s late while another was being inspected, 7 s while all were listed, and a second while
-// the ECS agent hung.
+// One container's signal took effect 2.9 s late while another was being inspected, 7 s while all were listed, and a
+// second while the ECS agent hung.
 func TestRemovalDoesNotWaitForWhatHangs(t *testing.T) {
 	hangs := map[string]func(w *world, a container.Container){
 		"an inspection": func(w *world, a container.Container) {
@@ -153,7 +157,12 @@ func TestLookDoesNotUndoWhatWasHeardMeanwhile(t *testing.T) {
 					w.after(100 * time.Millisecond)
 				}
 				assert.Equal(t, weights{"web 1": 1, "web 4": 7}, w.zone.services())
-				assert.Equal(t, before+1, w.zone.count(), "and the run of it that has ended was not announced once more")
+				assert.Equal(
+					t,
+					before+1,
+					w.zone.count(),
+					"and the run of it that has ended was not announced once more",
+				)
 				for _, e := range w.log.AllEntries() {
 					assert.NotContains(t, e.Message, "sent no event")
 				}
@@ -182,7 +191,8 @@ func TestStreamThatBeginsDuringALookIsKept(t *testing.T) {
 	})
 }
 
-// One listing failed, each look after it listed again and failed, and no event had any effect, though inspections worked.
+// One listing failed, each look after it listed again and failed, and no event had any effect, though inspections
+// worked.
 func TestEventsHaveTheirEffectWhileContainersCannotBeListed(t *testing.T) {
 	for name, takes := range map[string]time.Duration{"at once": time.Millisecond, "after 5 s": 5 * time.Second} {
 		t.Run(name, func(t *testing.T) {
@@ -197,7 +207,9 @@ func TestEventsHaveTheirEffectWhileContainersCannotBeListed(t *testing.T) {
 					w.after(takes + 100*time.Millisecond)
 					assert.Len(t, w.zone.services(), n+2)
 				}
-				assert.Equal(t, []string{"containers: list containers: timeout"}, w.readiness.Missing(), "though that is told")
+				assert.Equal(t, []string{
+					"containers: list containers: timeout",
+				}, w.readiness.Missing(), "though that is told")
 				w.engine.die(web(1))
 				w.after(soon)
 				assert.Equal(t, weights{"web 2": 1, "web 3": 1, "web 4": 1}, w.zone.services())
@@ -269,7 +281,10 @@ func TestEventOfAContainerThatCouldNotBeInspected(t *testing.T) {
 
 // The host's watchdog ends an agent that hangs, and none whose Engine hangs.
 func TestLookThatNeverEndsIsNoLife(t *testing.T) {
-	for name, takes := range map[string]time.Duration{"a look hangs": time.Hour, "listings time out": 10 * time.Second} {
+	for name, takes := range map[string]time.Duration{
+		"a look hangs":      time.Hour,
+		"listings time out": 10 * time.Second,
+	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				alive := 0

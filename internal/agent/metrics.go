@@ -60,7 +60,13 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		}),
 	}
 	// A series that begins only with its first event hides that event from rate().
-	for _, action := range []container.Action{container.Start, container.Kill, container.Die, container.Network, container.Other} {
+	for _, action := range []container.Action{
+		container.Start,
+		container.Kill,
+		container.Die,
+		container.Network,
+		container.Other,
+	} {
 		m.events.WithLabelValues(string(action))
 	}
 	for _, outcome := range []string{"ok", "failed"} {
@@ -99,7 +105,15 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			return float64(n)
 		}))
 	}
-	for _, reason := range []plan.Reason{plan.NameFull, plan.ZoneFull, plan.Conflict, plan.Denied, plan.Invalid, plan.Mismatch, plan.TTL} {
+	for _, reason := range []plan.Reason{
+		plan.NameFull,
+		plan.ZoneFull,
+		plan.Conflict,
+		plan.Denied,
+		plan.Invalid,
+		plan.Mismatch,
+		plan.TTL,
+	} {
 		auto.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "ecssd_changes_refused",
 			Help: "Record changes that Route 53 refuses and that are held back, by reason: name_full, zone_full, other_record_kind, " +
@@ -174,8 +188,11 @@ func (r *Readiness) Register(registry prometheus.Registerer) {
 	}, func() float64 { return oneIf(len(r.missingParts()) == 0) })
 	for _, part := range parts {
 		auto.NewGaugeFunc(prometheus.GaugeOpts{
-			Name:        "ecssd_missing",
-			Help:        "1 while this part of what the agent needs is missing, and /readyz says why: " + strings.Join(parts, ", ") + ".",
+			Name: "ecssd_missing",
+			Help: "1 while this part of what the agent needs is missing, and /readyz says why: " + strings.Join(
+				parts,
+				", ",
+			) + ".",
 			ConstLabels: prometheus.Labels{"part": part},
 		}, func() float64 {
 			return oneIf(slices.ContainsFunc(r.missingParts(), func(m missing) bool { return m.part == part }))

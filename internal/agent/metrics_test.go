@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// shows gives the values of gauges and counters as the present agent shows them, by name and label values: "ecssd_snapshots_total ok".
+// shows gives the values of gauges and counters as the present agent shows them, by name and label values:
+// "ecssd_snapshots_total ok".
 func (w *world) shows() map[string]float64 {
 	w.t.Helper()
 	families, err := w.registry.Gather()
@@ -76,7 +77,11 @@ func TestMetricsOfContainersAndProblems(t *testing.T) {
 
 		set("scaled in", nil)
 		w.after(5 * time.Second)
-		w.is(map[string]float64{"ecssd_host_standby": 1, "ecssd_endpoints serving": 0, "ecssd_endpoints standby": 2}, "about to go")
+		w.is(map[string]float64{
+			"ecssd_host_standby":      1,
+			"ecssd_endpoints serving": 0,
+			"ecssd_endpoints standby": 2,
+		}, "about to go")
 		set("", nil)
 		w.engine.die(worse)
 		w.engine.die(bad)
@@ -105,11 +110,20 @@ func TestMetricsOfTheEngine(t *testing.T) {
 		w.engine.make(func() { w.engine.closed = true })
 		w.engine.interrupt()
 		w.after(5 * time.Second)
-		w.is(map[string]float64{"ecssd_engine_connected": 0, "ecssd_ready": 0, "ecssd_missing engine": 1, "ecssd_missing zone": 0}, "the stream has ended")
+		w.is(map[string]float64{
+			"ecssd_engine_connected": 0,
+			"ecssd_ready":            0,
+			"ecssd_missing engine":   1,
+			"ecssd_missing zone":     0,
+		}, "the stream has ended")
 
 		w.engine.make(func() { w.engine.down, w.engine.closed = false, false })
 		w.after(time.Minute)
-		w.is(map[string]float64{"ecssd_engine_connected": 1, "ecssd_ready": 1, "ecssd_missing engine": 0}, "the Engine is back")
+		w.is(map[string]float64{
+			"ecssd_engine_connected": 1,
+			"ecssd_ready":            1,
+			"ecssd_missing engine":   0,
+		}, "the Engine is back")
 		back := w.shows()
 		assert.Greater(t, back["ecssd_snapshots_total ok"], failing["ecssd_snapshots_total ok"])
 		w.after(10 * time.Minute)
@@ -126,10 +140,19 @@ func TestMetricsOfTheJournalAndRoute53(t *testing.T) {
 		w.zone.fail(errors.New("no route to host"))
 		w.engine.start(web(2))
 		w.after(2 * time.Minute)
-		w.is(map[string]float64{"ecssd_changes_pending": 1, "ecssd_ready": 0, "ecssd_missing route53": 1}, "Route 53 does not answer")
+		w.is(map[string]float64{
+			"ecssd_changes_pending": 1,
+			"ecssd_ready":           0,
+			"ecssd_missing route53": 1,
+		}, "Route 53 does not answer")
 		w.zone.fail(nil)
 		w.after(time.Minute)
-		w.is(map[string]float64{"ecssd_changes_pending": 0, "ecssd_ready": 1, "ecssd_missing route53": 0, "ecssd_records SRV": 2}, "and answers again")
+		w.is(map[string]float64{
+			"ecssd_changes_pending": 0,
+			"ecssd_ready":           1,
+			"ecssd_missing route53": 0,
+			"ecssd_records SRV":     2,
+		}, "and answers again")
 
 		require.NoError(t, os.Rename(w.dir, w.dir+".away"))
 		w.engine.start(web(3))

@@ -23,7 +23,8 @@ func (z *zone) srvValues() (values []string) {
 	return values
 }
 
-// docker network connect and disconnect give a container's published ports other ports of the host, or none, while it runs on.
+// docker network connect and disconnect give a container's published ports other ports of the host, or none, while it
+// runs on.
 func TestPortsMoveWithTheNetwork(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.run()
@@ -33,7 +34,9 @@ func TestPortsMoveWithTheNetwork(t *testing.T) {
 		w.after(50 * time.Millisecond)
 		assert.Len(t, w.zone.srvValues(), 1)
 		moved := c
-		moved.Published = []container.Binding{{Port: c.Published[0].Port, HostIP: c.Published[0].HostIP, HostPort: 33727}}
+		moved.Published = []container.Binding{
+			{Port: c.Published[0].Port, HostIP: c.Published[0].HostIP, HostPort: 33727},
+		}
 		w.engine.set(func(live map[string]container.Container) { live[c.ID] = moved }, network(c))
 		w.after(50 * time.Millisecond)
 		assert.Equal(t, []string{"1 1 33727 ip-10-0-0-1.sd.internal"}, w.zone.srvValues())
@@ -48,7 +51,8 @@ func TestPortsMoveWithTheNetwork(t *testing.T) {
 	})
 }
 
-// Each start connects a container to its network before, and each end disconnects it after. Both have events of their own.
+// Each start connects a container to its network before, and each end disconnects it after. Both have events of their
+// own.
 func TestNetworksOfStartAndEndCostNothing(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.run()

@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// replaying is how long after connecting hints may be of the past. A hint of the past may be about a run of a container
-	// that has ended since, so that it is held against a look first.
+	// replaying is how long after connecting hints may be of the past. A hint of the past may be about a run of a
+	// container that has ended since, so that it is held against a look first.
 	replaying = 2 * time.Second
-	// lookRetry is the wait after a look that failed, until a hint comes; listings that go on failing are tried up to longestListing
-	// apart.
+	// lookRetry is the wait after a look that failed, until a hint comes; listings that go on failing are tried up to
+	// longestListing apart.
 	lookRetry, longestListing = time.Second, 4 * time.Second
 	// unreadRetry is the wait before another look at a container of which alone the Engine does not tell.
 	unreadRetry = 2 * time.Second
@@ -33,13 +33,13 @@ const (
 	flushDelay = time.Second
 	// aliveEvery is how often the loop goes round where nothing happens, to show that it can.
 	aliveEvery = 10 * time.Second
-	// hangsAfter is how long the writer may be at one piece of work, or a look may take. A call ends after 8 s; narrowing down a
-	// refusal takes a few.
+	// hangsAfter is how long the writer may be at one piece of work, or a look may take. A call ends after 8 s;
+	// narrowing down a refusal takes a few.
 	hangsAfter = time.Minute
 )
 
-// observe turns hints into wishes until ctx ends. It waits for nothing else: looks at the Engine, questions to the ECS agent and the
-// disk have goroutines of their own, which put what they have found into the inbox.
+// observe turns hints into wishes until ctx ends. It waits for nothing else: looks at the Engine, questions to the ECS
+// agent and the disk have goroutines of their own, which put what they have found into the inbox.
 func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 	if slept, err := a.cfg.Suspended(); err == nil {
 		a.slept = slept
@@ -82,8 +82,8 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 	}
 }
 
-// flush writes the journal some time after it is asked to, until ctx ends. The journal itself tells of an error, and the next
-// time tries again.
+// flush writes the journal some time after it is asked to, until ctx ends. The journal itself tells of an error, and
+// the next time tries again.
 func (a *Agent) flush(ctx context.Context, asked <-chan struct{}) {
 	for {
 		select {
@@ -96,8 +96,8 @@ func (a *Agent) flush(ctx context.Context, asked <-chan struct{}) {
 	}
 }
 
-// round takes in what has come, passes on the wishes that follow, and begins the look that is due. It returns when it is to be
-// called again at the latest.
+// round takes in what has come, passes on the wishes that follow, and begins the look that is due. It returns when it
+// is to be called again at the latest.
 func (a *Agent) round(ctx context.Context, writer *apply.Writer, v *view) (again time.Time) {
 	m, now := a.inbox.drain(), time.Now()
 	if m.fresh {
@@ -150,8 +150,8 @@ func (a *Agent) missed(before map[string]container.Container, hinted map[string]
 	return false
 }
 
-// publish computes the wishes from all that is known and passes them on. It leaves in due the time at which they may differ
-// without any hint.
+// publish computes the wishes from all that is known and passes them on. It leaves in due the time at which they may
+// differ without any hint.
 func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 	if a.containers == nil {
 		return
@@ -174,7 +174,10 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 		}
 	}
 	endpoints, problems := a.cfg.Policy.Map(all)
-	endpoints = slices.DeleteFunc(endpoints, func(e endpoint.Endpoint) bool { return withheld[e.ContainerID].Reason != "" })
+	endpoints = slices.DeleteFunc(
+		endpoints,
+		func(e endpoint.Endpoint) bool { return withheld[e.ContainerID].Reason != "" },
+	)
 	if a.standby != "" {
 		for i := range endpoints {
 			endpoints[i].Standby = true
@@ -185,12 +188,20 @@ func (a *Agent) publish(writer *apply.Writer, since time.Time) {
 		return asked && q.asked == 0
 	}))
 	kept := a.asKnown(writer, withheld, now)
-	a.announce(published{containers: all, endpoints: endpoints, problems: problems, withheld: withheld, kept: kept, standby: a.standby})
+	a.announce(published{
+		containers: all,
+		endpoints:  endpoints,
+		problems:   problems,
+		withheld:   withheld,
+		kept:       kept,
+		standby:    a.standby,
+	})
 	writer.SetDesired(append(a.wishes(endpoints), kept...), since)
 }
 
-// asKnown gives the records of containers of which it is not known yet what is announced: after a start of the agent, or of the
-// ECS agent, that takes a moment, and meanwhile they serve. It gives those of containers that are to be started again, too.
+// asKnown gives the records of containers of which it is not known yet what is announced: after a start of the agent,
+// or of the ECS agent, that takes a moment, and meanwhile they serve. It gives those of containers that are to be
+// started again, too.
 func (a *Agent) asKnown(writer *apply.Writer, withheld map[string]Withheld, now time.Time) (wishes []apply.Desired) {
 	pending := map[string]container.Container{}
 	for id, c := range a.containers {
@@ -225,7 +236,8 @@ func (a *Agent) asKnown(writer *apply.Writer, withheld map[string]Withheld, now 
 // announces says whether there is a record of a container by which it may be found.
 func announces(known plan.Current, id string) bool {
 	for key, e := range known {
-		if setID, ok := record.ParseSetID(key.SetID); ok && setID.Container == id && e.Record.Type == record.SRV && e.Record.Weight > 0 {
+		if setID, ok := record.ParseSetID(key.SetID); ok && setID.Container == id && e.Record.Type == record.SRV &&
+			e.Record.Weight > 0 {
 			return true
 		}
 	}
@@ -237,7 +249,8 @@ func runOf(c container.Container) string {
 	return strconv.FormatInt(c.StartedAt.UnixNano(), 36) + " " + string(c.State) + " " + string(c.Health)
 }
 
-// wishes gives the records that announce the endpoints, and the host's own A record, which outlives the last that points to it.
+// wishes gives the records that announce the endpoints, and the host's own A record, which outlives the last that
+// points to it.
 func (a *Agent) wishes(endpoints []endpoint.Endpoint) []apply.Desired {
 	records := a.records(endpoints)
 	wishes := make([]apply.Desired, len(records), len(records)+1)

@@ -12,8 +12,8 @@ import (
 )
 
 // Sync brings the zone in step with this host once. It returns when that is done, with an error that says what Route 53
-// refuses, or when ctx ends. Where there was no journal it lists the zone, however large, instead of some minutes later: that
-// is how a host is moved over from the original agent at one blow.
+// refuses, or when ctx ends. Where there was no journal it lists the zone, however large, instead of some minutes
+// later: that is how a host is moved over from the original agent at one blow.
 func (a *Agent) Sync(ctx context.Context) error {
 	id, err := a.zoneID(ctx)
 	if err != nil {
@@ -77,8 +77,8 @@ func (a *Agent) lookOnce(ctx context.Context, writer *apply.Writer) error {
 	return fmt.Errorf("look at the Engine: %w, in which it did not answer: %s", ctx.Err(), why)
 }
 
-// Deregister removes all records of this host: from every zone that the journal knows of, and, where there was no journal,
-// from the present zone as it is listed.
+// Deregister removes all records of this host: from every zone that the journal knows of, and, where there was no
+// journal, from the present zone as it is listed.
 func (a *Agent) Deregister(ctx context.Context) error {
 	var errs []error
 	for _, id := range a.cfg.Journal.ZonesWithRecords() { // first, since a listing takes long, and may not be allowed

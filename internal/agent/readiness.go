@@ -84,13 +84,15 @@ func (r *Readiness) missingParts() []missing {
 	if err := r.journal.Err(); err != nil {
 		found = append(found, missing{"journal", err.Error()})
 	}
-	if err := r.unwritable(); err != nil && !(errors.Is(err, apply.ErrUnproven) && len(found) > 0) { // it is asked after the rest
+	// it is asked after the rest
+	if err := r.unwritable(); err != nil && !(errors.Is(err, apply.ErrUnproven) && len(found) > 0) {
 		found = append(found, missing{"route53", err.Error()})
 	}
 	return found
 }
 
-// unwritable returns why Route 53 takes no changes of this host, or why it is not known that it does. The caller holds mu.
+// unwritable returns why Route 53 takes no changes of this host, or why it is not known that it does. The caller holds
+// mu.
 func (r *Readiness) unwritable() error {
 	if err := r.writer.Unproven(); err != nil {
 		return err
@@ -106,16 +108,30 @@ func (r *Readiness) unwritable() error {
 	return nil
 }
 
-// proof returns a batch that this host may send if it may change the zone, and that changes nothing: the removal of an SRV record
-// and of an A record that do not exist, since no container has that ID. Their name is the host's own, which every policy that lets
-// the host announce anything allows.
+// proof returns a batch that this host may send if it may change the zone, and that changes nothing: the removal of an
+// SRV record and of an A record that do not exist, since no container has that ID. Their name is the host's own, which
+// every policy that lets the host announce anything allows.
 func (a *Agent) proof() []plan.Change {
-	id := record.SetID{Kind: record.Docker, Instance: a.cfg.Owner.InstanceID, Container: strings.Repeat("0", 64), Port: 9, Proto: "tcp"}
+	id := record.SetID{
+		Kind:      record.Docker,
+		Instance:  a.cfg.Owner.InstanceID,
+		Container: strings.Repeat("0", 64),
+		Port:      9,
+		Proto:     "tcp",
+	}
 	address := a.zone().HostRecord(a.cfg.Owner)
 	address.SetID = id.String()
 	service := record.Record{
-		Name: address.Name, Type: record.SRV, SetID: address.SetID, Weight: 1,
-		Value: record.Target{Priority: 1, Weight: 1, Port: 9, Host: address.Name}.String(),
+		Name:   address.Name,
+		Type:   record.SRV,
+		SetID:  address.SetID,
+		Weight: 1,
+		Value: record.Target{
+			Priority: 1,
+			Weight:   1,
+			Port:     9,
+			Host:     address.Name,
+		}.String(),
 	}
 	proof := []plan.Change{{Action: plan.Delete, Record: service}}
 	if a.cfg.Owner.DNSName == "" { // else the host has no A record in the zone

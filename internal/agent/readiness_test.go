@@ -53,7 +53,8 @@ func (w *world) unready(during time.Duration) (seconds int) {
 	return seconds
 }
 
-// A new server whose role may not change the zone called itself ready, and a rolling update went on to replace the whole fleet.
+// A new server whose role may not change the zone called itself ready, and a rolling update went on to replace the
+// whole fleet.
 func TestReadyMeansAbleToWrite(t *testing.T) {
 	api := web(2)
 	api.Labels["com.amazonaws.ecs.container-name"] = "api"
@@ -161,7 +162,9 @@ func TestProofIsNotInTheWay(t *testing.T) {
 		w.zone.hang = true
 		w.run()
 		w.after(time.Second)
-		assert.Equal(t, []string{"route53: not known yet whether this host may change records: Route 53 has not answered"}, w.readiness.Missing())
+		assert.Equal(t, []string{
+			"route53: not known yet whether this host may change records: Route 53 has not answered",
+		}, w.readiness.Missing())
 		w.engine.start(web(1))
 		w.after(time.Second)
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services())

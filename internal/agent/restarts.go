@@ -7,10 +7,10 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 )
 
-// restartWithin is how long a container that died by itself keeps its records where its container definition has a restart policy. The
-// ECS agent (1.105.1) starts the same container again, with the same host ports, 340 ms after its death, and nothing says
-// beforehand whether it will. Without this wait the only record of a name would be gone for a moment at each restart, and whoever asked
-// then would believe for a minute that there is none.
+// restartWithin is how long a container that died by itself keeps its records where its container definition has a
+// restart policy. The ECS agent (1.105.1) starts the same container again, with the same host ports, 340 ms after its
+// death, and nothing says beforehand whether it will. Without this wait the only record of a name would be gone for a
+// moment at each restart, and whoever asked then would believe for a minute that there is none.
 const restartWithin = 500 * time.Millisecond
 
 // rest is a container between its death and the start that is expected.
@@ -56,7 +56,8 @@ func (a *Agent) disturb(h container.Hint, now time.Time) bool {
 // rests says whether the records of a container that has died are kept.
 func (r rest) rests(now time.Time) bool { return r.until.After(now) }
 
-// nextRested returns when the next container will have to be given up that was not started again; the zero time where there is none.
+// nextRested returns when the next container will have to be given up that was not started again; the zero time where
+// there is none.
 func (a *Agent) nextRested(now time.Time) (next time.Time) {
 	for _, r := range a.resting {
 		if r.rests(now) {

@@ -16,8 +16,8 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 )
 
-// recordedEvents gives the hints of a family's containers in ../docker/testdata/ecs-agent/events.jsonl, which was recorded from Amazon
-// ECS agent 1.105.1, Docker Engine 20.10.24.
+// recordedEvents gives the hints of a family's containers in ../docker/testdata/ecs-agent/events.jsonl, which was
+// recorded from Amazon ECS agent 1.105.1, Docker Engine 20.10.24.
 func recordedEvents(t *testing.T, family string) (hints []container.Hint, of map[string]string) {
 	t.Helper()
 	file, err := os.Open("../docker/testdata/ecs-agent/events.jsonl")
@@ -35,7 +35,8 @@ func recordedEvents(t *testing.T, family string) (hints []container.Hint, of map
 			}
 		}
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &e))
-		if e.Actor.Attributes[container.LabelFamily] != family || e.Action == "create" || strings.HasPrefix(e.Actor.Attributes["name"], "~internal~") {
+		if e.Actor.Attributes[container.LabelFamily] != family || e.Action == "create" ||
+			strings.HasPrefix(e.Actor.Attributes["name"], "~internal~") {
 			continue
 		}
 		signal, _ := strconv.Atoi(e.Actor.Attributes["signal"])
@@ -43,14 +44,19 @@ func recordedEvents(t *testing.T, family string) (hints []container.Hint, of map
 			e.Action = container.Other
 		}
 		of[e.Actor.ID] = e.Actor.Attributes[container.LabelName]
-		hints = append(hints, container.Hint{ContainerID: e.Actor.ID, Action: e.Action, Signal: signal, Time: time.Unix(0, e.TimeNano)})
+		hints = append(hints, container.Hint{
+			ContainerID: e.Actor.ID,
+			Action:      e.Action,
+			Signal:      signal,
+			Time:        time.Unix(0, e.TimeNano),
+		})
 	}
 	require.NotEmpty(t, hints)
 	return hints, of
 }
 
-// play has the engine live through recorded events in their own time, and gives the history of each service: how often a record of it
-// came and went. seen is called after each event.
+// play has the engine live through recorded events in their own time, and gives the history of each service: how often
+// a record of it came and went. seen is called after each event.
 func (w *world) play(hints []container.Hint, of map[string]string, seen func(h container.Hint)) {
 	shift := time.Since(hints[0].Time)
 	known := map[string]container.Container{}
@@ -91,7 +97,8 @@ func (z *zone) removals() (n int) {
 	return n
 }
 
-// The only record of a name was gone for a quarter of a second at each restart, and whoever asked then was told that there is none.
+// The only record of a name was gone for a quarter of a second at each restart, and whoever asked then was told that
+// there is none.
 func TestRestartByTheECSAgentKeepsTheRecord(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.run()
@@ -165,7 +172,11 @@ func TestDeathIsHeldNoLongerForALookThatWasUnderWay(t *testing.T) {
 			c := web(1)
 			w.policy(c)
 			w.engine.make(func() { w.engine.holds = late })
-			w.engine.set(func(map[string]container.Container) {}, container.Hint{ContainerID: c.ID, Action: container.Other, Time: time.Now()})
+			w.engine.set(func(map[string]container.Container) {}, container.Hint{
+				ContainerID: c.ID,
+				Action:      container.Other,
+				Time:        time.Now(),
+			})
 			w.after(10 * time.Millisecond)
 			w.engine.make(func() { w.engine.holds = 0 })
 			w.engine.die(c)
@@ -203,7 +214,12 @@ func TestStopThatIsHeardOfLateIsNotHeld(t *testing.T) {
 				w.engine.interrupt()
 			}
 			w.engine.set(func(live map[string]container.Container) { delete(live, c.ID) },
-				container.Hint{ContainerID: c.ID, Action: container.Kill, Signal: 15, Time: time.Now()},
+				container.Hint{
+					ContainerID: c.ID,
+					Action:      container.Kill,
+					Signal:      15,
+					Time:        time.Now(),
+				},
 				container.Hint{ContainerID: c.ID, Action: container.Die, Time: time.Now()})
 			w.after(150 * time.Millisecond)
 			assert.Empty(t, w.zone.services())

@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	// standbyEvery is how often it is asked whether the host is to be out of traffic. A spot instance is told 2 minutes before
-	// its end, and AWS advises to look every 5 s ("Spot Instance interruption notices", EC2 user guide).
+	// standbyEvery is how often it is asked whether the host is to be out of traffic. A spot instance is told 2 minutes
+	// before its end, and AWS advises to look every 5 s ("Spot Instance interruption notices", EC2 user guide).
 	standbyEvery = 5 * time.Second
-	// standbyWait is how long the first records wait for the first answer: a host on standby whose agent starts anew is not to
-	// serve for a moment.
+	// standbyWait is how long the first records wait for the first answer: a host on standby whose agent starts anew is
+	// not to serve for a moment.
 	standbyWait = 2 * time.Second
 )
 

@@ -14,7 +14,8 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 )
 
-// leaving makes the world's host about to go, for the reason that the function returned sets, or unknown where err is set.
+// leaving makes the world's host about to go, for the reason that the function returned sets, or unknown where err is
+// set.
 func (w *world) leaving() (set func(why string, err error)) {
 	var why string
 	var failure error
@@ -44,7 +45,11 @@ func TestHostAboutToGoIsOnStandby(t *testing.T) {
 
 		set("", errors.New("no answer"))
 		w.after(time.Minute)
-		assert.Equal(t, map[string]int64{"web 1": 0, "web 2": 0, "web 3": 0}, w.zone.services(), "the last answer counts")
+		assert.Equal(t, map[string]int64{
+			"web 1": 0,
+			"web 2": 0,
+			"web 3": 0,
+		}, w.zone.services(), "the last answer counts")
 
 		set("", nil)
 		w.after(5 * time.Second)
@@ -136,7 +141,8 @@ func TestFollowingDoesNotWaitForAWS(t *testing.T) {
 		w.after(time.Second)
 		w.with(func() { assert.Equal(t, 1, following, "follows the Engine while there is no zone yet") })
 
-		// What happens meanwhile is not lost, however long it takes: a container that was asked to stop is not announced.
+		// What happens meanwhile is not lost, however long it takes: a container that was asked to stop is not
+		// announced.
 		stopping := web(1)
 		w.engine.start(stopping)
 		w.after(time.Second)

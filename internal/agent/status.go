@@ -156,9 +156,15 @@ func (a *Agent) Status() Status {
 		}
 	}
 	for _, told := range byID {
-		slices.SortFunc(told.Kept, func(a, b record.Record) int { return cmp.Or(-cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name)) })
+		slices.SortFunc(
+			told.Kept,
+			func(a, b record.Record) int { return cmp.Or(-cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name)) },
+		)
 		s.Containers = append(s.Containers, *told)
 	}
-	slices.SortFunc(s.Containers, func(a, b Container) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(
+		s.Containers,
+		func(a, b Container) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) },
+	)
 	return s
 }

@@ -23,7 +23,13 @@ func TestStatusTellsOfEachContainer(t *testing.T) {
 		serving, stopped, badName := web(1), web(2), web(3)
 		badName.Labels["SERVICE_NAME"] = "no name"
 		for _, c := range []struct{ start func() }{
-			{func() { w.engine.start(serving) }}, {func() { w.engine.start(stopped) }}, {func() { w.engine.start(badName) }},
+			{
+				func() { w.engine.start(serving) },
+			}, {
+				func() { w.engine.start(stopped) },
+			}, {
+				func() { w.engine.start(badName) },
+			},
 		} {
 			c.start()
 			w.after(time.Second)

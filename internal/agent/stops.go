@@ -8,12 +8,12 @@ import (
 	"github.com/ecssd/ecssd/internal/journal"
 )
 
-// outlived is how long a container is believed to be stopping after the signal. ECS lets a task ask for at most 2 minutes,
-// and inspect does not show what it asked for.
+// outlived is how long a container is believed to be stopping after the signal. ECS lets a task ask for at most 2
+// minutes, and inspect does not show what it asked for.
 const outlived = 10 * time.Minute
 
-// stop is the mark of a container that was asked to stop. It counts for one run of the container: another run has another
-// start time, whichever way the clock has moved since.
+// stop is the mark of a container that was asked to stop. It counts for one run of the container: another run has
+// another start time, whichever way the clock has moved since.
 type stop struct {
 	journal.Stop
 	seen time.Time // when this process learnt of it, by the monotonic clock
@@ -67,8 +67,8 @@ func (s stops) expires(c container.Container) time.Time {
 	return s[c.ID].seen.Add(max(outlived, c.StopTimeout))
 }
 
-// started drops the mark of a signal that was sent before a run began, and says whether there was one. A snapshot may have shown
-// the run before the signal was heard of, which then seemed to be for it.
+// started drops the mark of a signal that was sent before a run began, and says whether there was one. A snapshot may
+// have shown the run before the signal was heard of, which then seemed to be for it.
 func (s stops) started(id string, at time.Time) bool {
 	mark, ok := s[id]
 	if !ok || !mark.At.Before(at) {
@@ -91,8 +91,9 @@ func (s stops) end(id string) {
 	s[id] = mark
 }
 
-// prune forgets the marks of containers that are gone or run anew, and reports whether any mark changed. A mark that was made before
-// the container could be inspected, since the ECS agent wants it stopped, is for the run that is found then.
+// prune forgets the marks of containers that are gone or run anew, and reports whether any mark changed. A mark that
+// was made before the container could be inspected, since the ECS agent wants it stopped, is for the run that is found
+// then.
 func (s stops) prune(live map[string]container.Container) (changed bool) {
 	for id, mark := range s {
 		c, ok := live[id]

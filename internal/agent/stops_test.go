@@ -10,8 +10,8 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 )
 
-// A look at the Engine for another container's sake may show the next run of a container before the signal that ended the last
-// one is heard of. The mark then fell on the new run, and kept it out of DNS for 10 minutes.
+// A look at the Engine for another container's sake may show the next run of a container before the signal that ended
+// the last one is heard of. The mark then fell on the new run, and kept it out of DNS for 10 minutes.
 func TestSignalHeardOfAfterTheNextRunWasSeen(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		c := web(1)
@@ -24,7 +24,12 @@ func TestSignalHeardOfAfterTheNextRunWasSeen(t *testing.T) {
 		w.engine.set(func(live map[string]container.Container) { live[c.ID] = c })
 		w.engine.start(web(2)) // of which the Engine tells first
 		w.after(time.Second)
-		hint := container.Hint{ContainerID: c.ID, Action: container.Kill, Signal: 15, Time: killed}
+		hint := container.Hint{
+			ContainerID: c.ID,
+			Action:      container.Kill,
+			Signal:      15,
+			Time:        killed,
+		}
 		w.engine.set(func(map[string]container.Container) {}, hint)
 		hint.Action, hint.Signal = container.Die, 0
 		w.engine.set(func(map[string]container.Container) {}, hint)
@@ -36,7 +41,8 @@ func TestSignalHeardOfAfterTheNextRunWasSeen(t *testing.T) {
 	})
 }
 
-// The ECS agent wanted a container stopped that the Engine could not inspect yet. Once it could, the container was registered.
+// The ECS agent wanted a container stopped that the Engine could not inspect yet. Once it could, the container was
+// registered.
 func TestMarkBeforeTheContainerCouldBeInspected(t *testing.T) {
 	at := time.Unix(1_800_000_000, 0)
 	stuck := container.Container{ID: "a", Unread: "timeout"}

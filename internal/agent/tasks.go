@@ -27,10 +27,11 @@ func (q *question) again(now time.Time, longest time.Duration) {
 const (
 	// The ECS agent learns the address of a task a moment after its containers start.
 	addressesWithin = 4 * time.Second
-	// An ECS agent that was started with ours takes some seconds until it answers, and one that does not run never does.
+	// An ECS agent that was started with ours takes some seconds until it answers, and one that does not run never
+	// does.
 	stopsWithin = time.Minute
-	// What else is to be known of a new container has time, and several may come together: a restart policy begins to count
-	// when a container has run for a minute.
+	// What else is to be known of a new container has time, and several may come together: a restart policy begins to
+	// count when a container has run for a minute.
 	othersAfter = 10 * time.Second
 )
 
@@ -126,8 +127,9 @@ func (a *Agent) takeAnswer(said answer, now time.Time) {
 
 func ofECS(c container.Container) bool { return c.Labels[container.LabelTaskARN] != "" }
 
-// outlived says whether a container has lived on for so long after its signal that it is to be announced again: the stop
-// was given up, or the signal had another meaning. The ECS agent is asked first, since only it knows that a task is still to end.
+// outlived says whether a container has lived on for so long after its signal that it is to be announced again: the
+// stop was given up, or the signal had another meaning. The ECS agent is asked first, since only it knows that a task
+// is still to end.
 func (a *Agent) outlived(c container.Container, now time.Time) bool {
 	if a.stops.expires(c).After(now) {
 		return false
@@ -146,10 +148,10 @@ func (a *Agent) giveUpMark(c container.Container) {
 	a.cfg.Journal.SetStops(a.stops.saved())
 }
 
-// fillIn fills in what the ECS agent has said of containers, and notes what it is to be asked. Neither the Engine's events nor its
-// inspect show the address of a task with a network interface of its own, and the ECS agent learns it a moment after the containers
-// start: it is asked at once, and until it knows. Meanwhile an address that the container has a record of is as good, since a task has
-// the same one for life.
+// fillIn fills in what the ECS agent has said of containers, and notes what it is to be asked. Neither the Engine's
+// events nor its inspect show the address of a task with a network interface of its own, and the ECS agent learns it a
+// moment after the containers start: it is asked at once, and until it knows. Meanwhile an address that the container
+// has a record of is as good, since a task has the same one for life.
 func (a *Agent) fillIn(known func() plan.Current, now time.Time) {
 	asked := a.addressesAsked
 	a.addressesAsked = map[string]question{}

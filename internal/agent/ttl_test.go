@@ -11,7 +11,8 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// journalled puts records into the zone and the journal, as an agent of another version or with other settings had written them.
+// journalled puts records into the zone and the journal, as an agent of another version or with other settings had
+// written them.
 func (w *world) journalled(records ...record.Record) {
 	w.t.Helper()
 	w.openJournal()
@@ -25,7 +26,8 @@ func (w *world) journalled(records ...record.Record) {
 	require.NoError(w.t, w.journal.Close())
 }
 
-// Each look-up of a service asked Route 53 for the address of its host, too, though the name of a host holds its address.
+// Each look-up of a service asked Route 53 for the address of its host, too, though the name of a host holds its
+// address.
 func TestRecordOfAHostMovesToItsTTL(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		host := record.Zone{Name: "sd.internal"}.HostRecord(w.config.Owner)
@@ -39,8 +41,8 @@ func TestRecordOfAHostMovesToItsTTL(t *testing.T) {
 	})
 }
 
-// The ECS agent knew the address of one of a task's two containers. Its A record was to have another TTL than that of the other
-// container, which stayed as it was, and Route 53 takes no two TTLs under one name.
+// The ECS agent knew the address of one of a task's two containers. Its A record was to have another TTL than that of
+// the other container, which stayed as it was, and Route 53 takes no two TTLs under one name.
 func TestRecordsThatStayAsKnownHaveTheTTLOfTheirName(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		pause, one := task(1)

@@ -28,7 +28,8 @@ func task(n int) (pause, c container.Container) {
 // silent makes the ECS agent one that does not answer, or answers again.
 func (w *world) silent(is bool) { w.with(func() { w.ecsSilent = is }) }
 
-// An update restarted the ECS agent and ecssd together; ecssd came first, knew no address, and took its live tasks out of DNS.
+// An update restarted the ECS agent and ecssd together; ecssd came first, knew no address, and took its live tasks out
+// of DNS.
 func TestTasksStayWhileTheECSAgentDoesNotTellTheirAddresses(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		pause, c := task(1)
@@ -78,7 +79,8 @@ func TestTasksStayWhileTheECSAgentKnowsThemOnlyInPart(t *testing.T) {
 	})
 }
 
-// A task came while the address of another was not known, and was asked about when it was the other's turn, seconds later.
+// A task came while the address of another was not known, and was asked about when it was the other's turn, seconds
+// later.
 func TestNewTaskIsAskedAboutAtOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		pause, c := task(1)
@@ -129,7 +131,11 @@ func TestTaskWhoseAddressOnlyItsRecordKnows(t *testing.T) {
 		w.after(5 * time.Second)
 		assert.Equal(t, before, w.zone.all())
 		assert.Equal(t, batches, w.zone.count())
-		assert.NotContains(t, w.reasons(), "the address of its task's network interface is not known yet from ECS introspection")
+		assert.NotContains(
+			t,
+			w.reasons(),
+			"the address of its task's network interface is not known yet from ECS introspection",
+		)
 		status := w.present.Status()
 		assert.Equal(t, Counts{Serving: 1}, status.Counts)
 		told := status.Containers[slices.IndexFunc(status.Containers, func(told Container) bool { return told.ID == c.ID })]
@@ -137,11 +143,19 @@ func TestTaskWhoseAddressOnlyItsRecordKnows(t *testing.T) {
 		assert.Equal(t, before[told.Endpoints[0].Wanted.Key()], told.Endpoints[0].Known.Record)
 
 		c.Health = container.Unhealthy
-		w.engine.set(func(live map[string]container.Container) { live[c.ID] = c }, container.Hint{ContainerID: c.ID, Action: container.Other, Time: time.Now()})
+		w.engine.set(func(live map[string]container.Container) { live[c.ID] = c }, container.Hint{
+			ContainerID: c.ID,
+			Action:      container.Other,
+			Time:        time.Now(),
+		})
 		w.after(50 * time.Millisecond)
 		assert.Equal(t, weights{"web 1": 0}, w.zone.services())
 		c.Health = container.Healthy
-		w.engine.set(func(live map[string]container.Container) { live[c.ID] = c }, container.Hint{ContainerID: c.ID, Action: container.Other, Time: time.Now()})
+		w.engine.set(func(live map[string]container.Container) { live[c.ID] = c }, container.Hint{
+			ContainerID: c.ID,
+			Action:      container.Other,
+			Time:        time.Now(),
+		})
 		w.after(5 * time.Second)
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
 
@@ -183,7 +197,13 @@ func TestContainerOfWhichTheEngineDoesNotTellKeepsItsRecord(t *testing.T) {
 		w.end()
 		before, batches := w.zone.all(), w.zone.count()
 
-		stuck := container.Container{ID: c.ID, Name: c.Name, Labels: c.Labels, State: container.Running, Unread: "timeout"}
+		stuck := container.Container{
+			ID:     c.ID,
+			Name:   c.Name,
+			Labels: c.Labels,
+			State:  container.Running,
+			Unread: "timeout",
+		}
 		w.engine.set(func(live map[string]container.Container) { live[c.ID] = stuck })
 		w.run()
 		w.after(time.Minute)
@@ -221,7 +241,12 @@ func TestMarkOfAContainerOfWhichTheEngineDoesNotTell(t *testing.T) {
 		w.end()
 		w.engine.make(func() { w.engine.events = nil })
 		w.engine.set(func(live map[string]container.Container) {
-			live[c.ID] = container.Container{ID: c.ID, Labels: c.Labels, State: container.Running, Unread: "timeout"}
+			live[c.ID] = container.Container{
+				ID:     c.ID,
+				Labels: c.Labels,
+				State:  container.Running,
+				Unread: "timeout",
+			}
 		})
 		w.run()
 		w.after(5 * time.Second)
@@ -254,7 +279,8 @@ func TestEngineThatDoesNotSayWhatRunsIsTold(t *testing.T) {
 	})
 }
 
-// A container outlived its signal, and was out of DNS for 10 minutes anew at each start of the agent: the Engine replayed the event.
+// A container outlived its signal, and was out of DNS for 10 minutes anew at each start of the agent: the Engine
+// replayed the event.
 func TestOldSignalIsNoReasonToDoubtAContainerAnew(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		c := web(1)
@@ -294,7 +320,8 @@ func TestWhatStopsIsAskedUntilItIsAnswered(t *testing.T) {
 	})
 }
 
-// A container that has only the names of ports, restarted by its policy again and again, sent consumers to what was gone.
+// A container that has only the names of ports, restarted by its policy again and again, sent consumers to what was
+// gone.
 func TestCrashLoopOfAContainerWithoutAName(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.run()
@@ -399,13 +426,17 @@ func TestSyncLooksAgain(t *testing.T) {
 		w.openJournal()
 		ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		assert.ErrorContains(t, w.agent().Sync(ctx), "look at the Engine: context deadline exceeded, in which it did not answer: connection refused")
+		assert.ErrorContains(
+			t,
+			w.agent().Sync(ctx),
+			"look at the Engine: context deadline exceeded, in which it did not answer: connection refused",
+		)
 		require.NoError(t, w.journal.Close())
 	})
 }
 
-// A container that started while everything was looked at, as is done each minute, passed for one of which no event had come, and
-// the stream of events was opened anew.
+// A container that started while everything was looked at, as is done each minute, passed for one of which no event had
+// come, and the stream of events was opened anew.
 func TestEventOnItsWayIsNotMissed(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.engine.start(web(1))
@@ -445,7 +476,8 @@ func TestContainerOfWhichTheEngineTellsAgainIsLookedAt(t *testing.T) {
 	})
 }
 
-// The Engine refused the second look at a container that could not be inspected, and there was no third one before the resync.
+// The Engine refused the second look at a container that could not be inspected, and there was no third one before the
+// resync.
 func TestContainerThatCouldNotBeInspectedIsLookedAtAgainAfterTheEngineWasAway(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		c := web(1)

@@ -39,9 +39,16 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Await tries until something that the agent needs is there: what is missing at boot may come later, in any order. It says
-// once, and then every minute, what is missing, and keeps the agent unready for that long. Its only error is ctx's.
-func Await(ctx context.Context, log *logrus.Entry, readiness *Readiness, part string, try func(context.Context) error) error {
+// Await tries until something that the agent needs is there: what is missing at boot may come later, in any order. It
+// says once, and then every minute, what is missing, and keeps the agent unready for that long. Its only error is
+// ctx's.
+func Await(
+	ctx context.Context,
+	log *logrus.Entry,
+	readiness *Readiness,
+	part string,
+	try func(context.Context) error,
+) error {
 	wait := backoff{first: time.Second, longest: 15 * time.Second, jitter: rand.Float64}
 	var said time.Time
 	for ctx.Err() == nil {

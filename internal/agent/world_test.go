@@ -122,7 +122,13 @@ func (e *engine) Refresh(ctx context.Context, dirty map[string]bool) ([]containe
 // unreadable makes a container one of which it is only known that it is there, where it is to be. The caller holds mu.
 func (e *engine) unreadable(id string) {
 	if c, ok := e.told[id]; ok && e.unread[id] {
-		e.told[id] = container.Container{ID: id, Name: c.Name, Labels: c.Labels, State: c.State, Unread: "timeout"}
+		e.told[id] = container.Container{
+			ID:     id,
+			Name:   c.Name,
+			Labels: c.Labels,
+			State:  c.State,
+			Unread: "timeout",
+		}
 	}
 }
 
@@ -185,12 +191,23 @@ func (e *engine) start(c container.Container) {
 
 func (e *engine) kill(c container.Container, signal int) {
 	e.set(func(map[string]container.Container) {},
-		container.Hint{ContainerID: c.ID, Action: container.Kill, Signal: signal, Time: time.Now()})
+		container.Hint{
+			ContainerID: c.ID,
+			Action:      container.Kill,
+			Signal:      signal,
+			Time:        time.Now(),
+		})
 }
 
 func (e *engine) die(c container.Container) {
 	e.set(func(live map[string]container.Container) { delete(live, c.ID) },
-		container.Hint{ContainerID: c.ID, Action: container.Die, ExitStatus: 1, Service: c.Labels[container.LabelName], Time: time.Now()})
+		container.Hint{
+			ContainerID: c.ID,
+			Action:      container.Die,
+			ExitStatus:  1,
+			Service:     c.Labels[container.LabelName],
+			Time:        time.Now(),
+		})
 }
 
 // zone is a hosted zone in memory that takes every change.
@@ -237,7 +254,10 @@ func (z *zone) Change(ctx context.Context, changes []plan.Change) error {
 	}
 	for _, c := range changes {
 		if _, there := z.records[c.Record.Key()]; there && c.Action == plan.Create {
-			return fmt.Errorf("change: %w", &plan.Refusal{Named: map[plan.Change]plan.Reason{c: plan.Exists}, Message: "already exists"})
+			return fmt.Errorf("change: %w", &plan.Refusal{
+				Named:   map[plan.Change]plan.Reason{c: plan.Exists},
+				Message: "already exists",
+			})
 		}
 	}
 	if proof {
@@ -370,13 +390,26 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		logger, hook := logtest.NewNullLogger()
-		w := &world{t: t, engine: newEngine(), zones: map[string]*zone{}, dir: dir, tasks: map[string]Task{}, log: hook}
+		w := &world{
+			t:      t,
+			engine: newEngine(),
+			zones:  map[string]*zone{},
+			dir:    dir,
+			tasks:  map[string]Task{},
+			log:    hook,
+		}
 		w.zone = w.addZone("Z1")
 		w.config = Config{
-			Owner:    record.Owner{InstanceID: self, Address: netip.MustParseAddr("10.0.0.1"), Account: "123456789012", Region: "eu-west-1"},
-			ZoneName: "sd.internal", ZoneID: "Z1",
-			Policy: endpoint.Policy{Zone: "sd.internal", DefaultWeight: 1, MaxWeight: 255},
-			Engine: w.engine,
+			Owner: record.Owner{
+				InstanceID: self,
+				Address:    netip.MustParseAddr("10.0.0.1"),
+				Account:    "123456789012",
+				Region:     "eu-west-1",
+			},
+			ZoneName: "sd.internal",
+			ZoneID:   "Z1",
+			Policy:   endpoint.Policy{Zone: "sd.internal", DefaultWeight: 1, MaxWeight: 255},
+			Engine:   w.engine,
 			Tasks: func(ctx context.Context) (map[string]Task, error) {
 				w.mu.Lock()
 				defer w.mu.Unlock()
@@ -509,11 +542,21 @@ func (w *world) after(d time.Duration) {
 func web(n int) container.Container {
 	id := fmt.Sprintf("%064d", n)
 	return container.Container{
-		ID: id, Name: fmt.Sprintf("ecs-web-%d", n), State: container.Running, StartedAt: time.Now(), StopSignal: 15,
-		Labels: map[string]string{container.LabelName: "web", container.LabelTaskARN: "arn:aws:ecs:eu-west-1:123456789012:task/a/b"},
-		Mode:   container.Bridge,
+		ID:         id,
+		Name:       fmt.Sprintf("ecs-web-%d", n),
+		State:      container.Running,
+		StartedAt:  time.Now(),
+		StopSignal: 15,
+		Labels: map[string]string{
+			container.LabelName:    "web",
+			container.LabelTaskARN: "arn:aws:ecs:eu-west-1:123456789012:task/a/b",
+		},
+		Mode: container.Bridge,
 		Published: []container.Binding{{
-			Port: container.Port{Number: 80, Proto: container.TCP}, HostIP: netip.IPv4Unspecified(), HostPort: uint16(32768 + n),
+			Port: container.Port{
+				Number: 80,
+				Proto:  container.TCP,
+			}, HostIP: netip.IPv4Unspecified(), HostPort: uint16(32768 + n),
 		}},
 	}
 }

@@ -13,9 +13,8 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// leaveOtherZones removes what the host has in zones other than the present one, from a time when it was configured to use
-// them. Where that is not permitted the records are kept in the journal and tried again about every
-// minute.
+// leaveOtherZones removes what the host has in zones other than the present one, from a time when it was configured to
+// use them. Where that is not permitted the records are kept in the journal and tried again about every minute.
 func (a *Agent) leaveOtherZones(ctx context.Context, present string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, id := range a.cfg.Journal.ZonesWithRecords() {
@@ -31,7 +30,12 @@ func (a *Agent) leaveOtherZones(ctx context.Context, present string) error {
 }
 
 // leave runs a writer that wants nothing in its zone. A zone that no longer exists has been left.
-func (a *Agent) leave(ctx context.Context, id string, writer *apply.Writer, run func(*apply.Writer, context.Context) error) error {
+func (a *Agent) leave(
+	ctx context.Context,
+	id string,
+	writer *apply.Writer,
+	run func(*apply.Writer, context.Context) error,
+) error {
 	writer.SetDesired(nil, time.Time{})
 	err := run(writer, ctx)
 	if errors.Is(err, plan.ErrNoSuchZone) {
@@ -42,10 +46,10 @@ func (a *Agent) leave(ctx context.Context, id string, writer *apply.Writer, run 
 }
 
 const (
-	// A journal that was missing or old is made good by listing the zone once, at a random moment, so that a thousand hosts that
-	// start together do not list together; slowly, since all hosts share the account's 5 to 10 calls a second; and never a
-	// large zone, or one of many hosts: there the sweeper finds what is left over. Where many hosts start at once each of them
-	// lists, and a page shows about how many they are, so that most find out with the first.
+	// A journal that was missing or old is made good by listing the zone once, at a random moment, so that a thousand
+	// hosts that start together do not list together; slowly, since all hosts share the account's 5 to 10 calls a
+	// second; and never a large zone, or one of many hosts: there the sweeper finds what is left over. Where many hosts
+	// start at once each of them lists, and a page shows about how many they are, so that most find out with the first.
 	listWithin  = 10 * time.Minute
 	listAtMost  = 3000 // records
 	listAmong   = 150  // hosts
@@ -75,15 +79,23 @@ func (a *Agent) listOnce(ctx context.Context, zone Zone, writer *apply.Writer) e
 			sleep(ctx, wait.next())
 			continue
 		default:
-			a.cfg.Log.WithField("adopted", adopted).Info("listed the zone once, since the journal may have lacked records")
+			a.cfg.Log.WithField("adopted", adopted).
+				Info("listed the zone once, since the journal may have lacked records")
 		}
 		_ = a.cfg.Journal.Listed()
 	}
 	return nil
 }
 
-// list reads the zone and has the writer adopt this host's records. It gives up at so many records, or among so many hosts.
-func (a *Agent) list(ctx context.Context, zone Zone, writer *apply.Writer, atMost, among int, pace time.Duration) (adopted int, err error) {
+// list reads the zone and has the writer adopt this host's records. It gives up at so many records, or among so many
+// hosts.
+func (a *Agent) list(
+	ctx context.Context,
+	zone Zone,
+	writer *apply.Writer,
+	atMost, among int,
+	pace time.Duration,
+) (adopted int, err error) {
 	seen, hosts := 0, map[string]bool{}
 	var own []record.Record
 	err = zone.Each(ctx, func(page []record.Record, listed int) error {

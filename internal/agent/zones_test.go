@@ -10,8 +10,8 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// A thousand hosts that start with no journal must not each read the whole zone: what is left over among so many hosts is the
-// sweeper's.
+// A thousand hosts that start with no journal must not each read the whole zone: what is left over among so many hosts
+// is the sweeper's.
 func TestZoneOfManyHostsIsNotListed(t *testing.T) {
 	for name, test := range map[string]struct {
 		others  int
@@ -22,7 +22,13 @@ func TestZoneOfManyHostsIsNotListed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				left := record.Record{Name: "web.sd.internal", Type: record.SRV, Weight: 1, Value: "1 1 1 host.example", SetID: self + ":ecs:" + web(7).ID + ":80/tcp"}
+				left := record.Record{
+					Name:   "web.sd.internal",
+					Type:   record.SRV,
+					Weight: 1,
+					Value:  "1 1 1 host.example",
+					SetID:  self + ":ecs:" + web(7).ID + ":80/tcp",
+				}
 				w.zone.put(left)
 				for n := range test.others {
 					other := left
@@ -44,7 +50,13 @@ func TestLargeZoneIsNotListed(t *testing.T) {
 	for records, removed := range map[int]bool{listAtMost: true, listAtMost + 1: false} {
 		t.Run(fmt.Sprint(records), func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				left := record.Record{Name: "web.sd.internal", Type: record.SRV, Weight: 1, Value: "1 1 1 host.example", SetID: self + ":ecs:" + web(7).ID + ":80/tcp"}
+				left := record.Record{
+					Name:   "web.sd.internal",
+					Type:   record.SRV,
+					Weight: 1,
+					Value:  "1 1 1 host.example",
+					SetID:  self + ":ecs:" + web(7).ID + ":80/tcp",
+				}
 				w.zone.put(left)
 				w.zone.unlisted = records - 1
 				w.runUnlisted()
@@ -60,7 +72,11 @@ func TestLargeZoneIsNotListed(t *testing.T) {
 
 // Hosts that start together have better things to ask for in their first minutes, and do not list the zone together.
 func TestWhenTheZoneIsListed(t *testing.T) {
-	for jitter, at := range map[float64]time.Duration{0: 150 * time.Second, 0.5: 375 * time.Second, 0.999: 10 * time.Minute} {
+	for jitter, at := range map[float64]time.Duration{
+		0:     150 * time.Second,
+		0.5:   375 * time.Second,
+		0.999: 10 * time.Minute,
+	} {
 		t.Run(fmt.Sprint(jitter), func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				w.config.Jitter = func() float64 { return jitter }
@@ -74,14 +90,21 @@ func TestWhenTheZoneIsListed(t *testing.T) {
 	}
 }
 
-// A journal came back with a snapshot of the disk: what it lacks is found by a listing, and what is gone since is written again.
+// A journal came back with a snapshot of the disk: what it lacks is found by a listing, and what is gone since is
+// written again.
 func TestOldJournalIsMadeGood(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.engine.start(web(1))
 		w.run()
 		w.after(time.Minute)
 		w.end()
-		stray := record.Record{Name: "api.sd.internal", Type: record.SRV, Weight: 1, Value: "1 1 1 ip-10-0-0-1.sd.internal", SetID: self + ":ecs:" + web(7).ID + ":80/tcp"}
+		stray := record.Record{
+			Name:   "api.sd.internal",
+			Type:   record.SRV,
+			Weight: 1,
+			Value:  "1 1 1 ip-10-0-0-1.sd.internal",
+			SetID:  self + ":ecs:" + web(7).ID + ":80/tcp",
+		}
 		w.zone.put(stray)
 		host := record.Zone{Name: "sd.internal"}.HostRecord(w.config.Owner)
 		w.zone.mu.Lock()

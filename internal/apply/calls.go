@@ -9,9 +9,11 @@ import (
 // Calls says what became of the calls that change records.
 type Calls struct {
 	Applied, Throttled, Refused, Failed int
-	LastMinute                          int           // answered or given up in the last minute, whatever became of them
-	Mean                                time.Duration // of a call that was applied; 0 before the first
-	Delay                               time.Duration // mean, from an event of the Engine to its change applied; 0 before the first
+	// answered or given up in the last minute, whatever became of them
+	LastMinute int
+	Mean       time.Duration // of a call that was applied; 0 before the first
+	// mean, from an event of the Engine to its change applied; 0 before the first
+	Delay time.Duration
 }
 
 // tally counts calls. Its zero value is ready to use, by several goroutines.

@@ -25,7 +25,13 @@ func TestCallsAreCounted(t *testing.T) {
 		m.delay(time.Second)
 		m.delay(2 * time.Second)
 		want := Calls{
-			Applied: 2, Throttled: 1, Refused: 1, Failed: 1, LastMinute: 5, Mean: 150 * time.Millisecond, Delay: 1500 * time.Millisecond,
+			Applied:    2,
+			Throttled:  1,
+			Refused:    1,
+			Failed:     1,
+			LastMinute: 5,
+			Mean:       150 * time.Millisecond,
+			Delay:      1500 * time.Millisecond,
 		}
 		assert.Equal(t, want, m.Calls())
 		time.Sleep(30 * time.Second)

@@ -10,8 +10,8 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// A timer goes off a moment late. On a busy account the proof was put off each time to the next multiple of the grid then, so that a
-// host with nothing to write was never ready.
+// A timer goes off a moment late. On a busy account the proof was put off each time to the next multiple of the grid
+// then, so that a host with nothing to write was never ready.
 func TestProofIsDueAlsoAMomentLate(t *testing.T) {
 	w := New(Config{Proof: []plan.Change{{Action: plan.Delete, Record: record.Record{Name: "ip-10-0-0-1.example"}}}})
 	w.wishes = map[record.Key]Desired{}

@@ -11,8 +11,8 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// A record that the sweeper has put on standby was written as it stood, TTL and all, so that no other record of the name could
-// have a TTL of its own again before the mark was gone.
+// A record that the sweeper has put on standby was written as it stood, TTL and all, so that no other record of the
+// name could have a TTL of its own again before the mark was gone.
 func TestMarkedRecordDoesNotKeepTheTTLOfItsName(t *testing.T) {
 	one, two := srv("web", 1), srv("web", 2)
 	one.TTL, two.TTL = 60, 60
@@ -26,19 +26,23 @@ func TestMarkedRecordDoesNotKeepTheTTLOfItsName(t *testing.T) {
 	}, one, two)
 }
 
-// A container was paused while its record had the sweeper's mark. The sweeper gives a marked record the weight that was asked for
-// as soon as its own check passes, and so a paused container had all of its traffic until the name was read back.
+// A container was paused while its record had the sweeper's mark. The sweeper gives a marked record the weight that was
+// asked for as soon as its own check passes, and so a paused container had all of its traffic until the name was read
+// back.
 func TestMarkOnARecordThatIsOnStandbyAnywayIsNotKept(t *testing.T) {
 	paused := srv("web", 1)
 	paused.Weight = 0
 	running(t, every, func(t *testing.T, z *zone, w writer) {
 		z.put(marked(paused))
 		z.pass(20 * time.Minute)
-		assert.Equal(t, []record.Record{paused}, z.content(), "written as the host's own, which the sweeper does not restore")
+		assert.Equal(t, []record.Record{
+			paused,
+		}, z.content(), "written as the host's own, which the sweeper does not restore")
 	}, paused)
 }
 
-// A host that was about to go had all of its records on standby but the marked one, which the sweeper then gave its weight back.
+// A host that was about to go had all of its records on standby but the marked one, which the sweeper then gave its
+// weight back.
 func TestMarkIsNotKeptOnAHostThatGoesOnStandby(t *testing.T) {
 	web := srv("web", 1)
 	running(t, every, func(t *testing.T, z *zone, w writer) {
@@ -85,7 +89,10 @@ func TestMarkOfAnEarlierRunIsNotKept(t *testing.T) {
 				assert.Equal(t, sorted([]record.Record{web, db}), z.content())
 				z.put(marked(web))
 				z.pass(2 * time.Hour)
-				assert.Equal(t, sorted([]record.Record{marked(web), db}), z.content(), "this one is for the present run")
+				assert.Equal(t, sorted([]record.Record{
+					marked(web),
+					db,
+				}), z.content(), "this one is for the present run")
 			}, web, db)
 		})
 	}

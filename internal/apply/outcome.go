@@ -27,8 +27,8 @@ const (
 	WasRefused    OutcomeKind = "refused"      // Route 53 refuses to change it
 )
 
-// tell tells what has become of the host's SRV records, as far as Route 53 has confirmed it, since it was told last. A record
-// whose change may or may not have been made is not told of before that is known. The caller holds mu.
+// tell tells what has become of the host's SRV records, as far as Route 53 has confirmed it, since it was told last. A
+// record whose change may or may not have been made is not told of before that is known. The caller holds mu.
 func (w *Writer) tell() {
 	if w.cfg.OnOutcome == nil {
 		return
@@ -55,7 +55,8 @@ func (w *Writer) tell() {
 	}
 }
 
-// assumeTold takes a record for told: what the journal or the zone has from before was told of by the agent that wrote it.
+// assumeTold takes a record for told: what the journal or the zone has from before was told of by the agent that wrote
+// it.
 func (w *Writer) assumeTold(e plan.Entry) {
 	if w.cfg.OnOutcome != nil && e.Record.Type == record.SRV && !e.Unconfirmed {
 		w.told[e.Record.Key()] = e.Record

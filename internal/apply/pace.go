@@ -2,16 +2,16 @@ package apply
 
 import "time"
 
-// While nobody throttles the host a change goes out at once, as long as the host's own bucket of calls lasts, and changes
-// gather only while a call is in flight. 5 calls a second is what Route 53 gave a whole account for years, and 10 is what it
-// gives today: a host that is alone takes less of either.
+// While nobody throttles the host a change goes out at once, as long as the host's own bucket of calls lasts, and
+// changes gather only while a call is in flight. 5 calls a second is what Route 53 gave a whole account for years, and
+// 10 is what it gives today: a host that is alone takes less of either.
 const (
 	ownBurst     = 8.
 	ownPerSecond = 2.
 )
 
-// On a busy account a first change goes out at once, too. While more keep coming the gap between calls grows, so that a burst
-// costs a handful of calls; after some quiet the next change is a first one again.
+// On a busy account a first change goes out at once, too. While more keep coming the gap between calls grows, so that a
+// burst costs a handful of calls; after some quiet the next change is a first one again.
 const (
 	firstGap   = 250 * time.Millisecond
 	longestGap = 2 * time.Second
@@ -34,30 +34,32 @@ const (
 	outage
 )
 
-// How long a host waits before it calls again is a random part of an interval, so that hosts that failed together do not come
-// back together. The figures are those under which a fleet that shares an account fares best (package fleet; docs/fleet.md).
-// With each interval, something that waits for Route 53 is done within 15 s of when it can be.
+// How long a host waits before it calls again is a random part of an interval, so that hosts that failed together do
+// not come back together. The figures are those under which a fleet that shares an account fares best (package fleet;
+// docs/fleet.md). With each interval, something that waits for Route 53 is done within 15 s of when it can be.
 const (
 	// Where the zone is busy, or in an outage, the interval doubles with each failure in a row.
 	firstZoneBusy, longestZoneBusy = time.Second, 4 * time.Second
 	firstOutage, longestOutage     = 200 * time.Millisecond, 10 * time.Second
 
-	// An account where few have called at once is free after a moment. Else the longer it has been busy the more hosts wait, and
-	// the longer it will be: the interval is longer by a part of that time.
+	// An account where few have called at once is free after a moment. Else the longer it has been busy the more hosts
+	// wait, and the longer it will be: the interval is longer by a part of that time.
 	firstCrowded   = 2 * time.Second
 	leastCrowded   = 4 * time.Second
 	crowdedPart    = 0.45
 	longestCrowded = 14 * time.Second
-	// What leads to a container that is gone does harm, and a record that is missing seldom: a removal waits a part of it.
+	// What leads to a container that is gone does harm, and a record that is missing seldom: a removal waits a part of
+	// it.
 	removalPart = 1. / 3
-	// Where many wait for long, chance alone has some wait for very long. From patience on the intervals are a part of that.
+	// Where many wait for long, chance alone has some wait for very long. From patience on the intervals are a part of
+	// that.
 	patience      = 100 * time.Second
 	impatientPart = 0.5
 
-	// Calls on a busy account are made when the clock shows a multiple of grid. AWS does not say whether a throttled call takes
-	// what is in the bucket. If it does, a thousand hosts that call at any time leave the bucket no pause to get a whole token
-	// in, and nobody gets through. Where all call at the same moments it fills in between: at 10 tokens a second in 100 ms, and
-	// 25 ms are for clocks and ways to AWS that differ.
+	// Calls on a busy account are made when the clock shows a multiple of grid. AWS does not say whether a throttled
+	// call takes what is in the bucket. If it does, a thousand hosts that call at any time leave the bucket no pause to
+	// get a whole token in, and nobody gets through. Where all call at the same moments it fills in between: at 10
+	// tokens a second in 100 ms, and 25 ms are for clocks and ways to AWS that differ.
 	grid = 125 * time.Millisecond
 )
 
@@ -69,8 +71,8 @@ func doubling(first, longest time.Duration, row int) time.Duration {
 	return min(first, longest)
 }
 
-// crowdedWait gives the wait while an account is busy, and has been for some time. From the second one on it is in the second half of
-// the interval: hosts have parted by then, and an early call is one more that is throttled.
+// crowdedWait gives the wait while an account is busy, and has been for some time. From the second one on it is in the
+// second half of the interval: hosts have parted by then, and an early call is one more that is throttled.
 func crowdedWait(busyFor time.Duration, jitter float64) time.Duration {
 	if busyFor < grid {
 		return part(firstCrowded, jitter)
@@ -182,9 +184,10 @@ func (p *pace) sent(start time.Time) {
 	p.last, p.hurry = start, false
 }
 
-// succeeded ends a row of failures. That the account was busy is forgotten by half: a host that has just had its turn would else
-// be ahead of all that wait for theirs. For the same reason the next change waits as long for its first call as this one waited
-// in all, up to the longest wait between two calls; half of that after each call that gets through at once.
+// succeeded ends a row of failures. That the account was busy is forgotten by half: a host that has just had its turn
+// would else be ahead of all that wait for theirs. For the same reason the next change waits as long for its first call
+// as this one waited in all, up to the longest wait between two calls; half of that after each call that gets through
+// at once.
 func (p *pace) succeeded(now time.Time) {
 	p.turn /= 2
 	if !p.busy.IsZero() && !p.waiting.IsZero() {

@@ -37,8 +37,8 @@ func TestNothingToDoIsNoCall(t *testing.T) {
 // latency is what a call takes in the tests of an idle account.
 const latency = 80 * time.Millisecond
 
-// delays has n containers start, one each interval, and then has them stop. It returns how long after the start, or the stop
-// signal, Route 53 had answered the call that told of it.
+// delays has n containers start, one each interval, and then has them stop. It returns how long after the start, or the
+// stop signal, Route 53 had answered the call that told of it.
 func delays(z *zone, w writer, n int, interval time.Duration) (started, stopped []time.Duration) {
 	z.set(func() { z.latency = latency })
 	wanted := map[change]time.Duration{}
@@ -103,8 +103,9 @@ func (z *zone) route53(burst, perSecond float64) (refused *int) {
 	return refused
 }
 
-// 40 containers that start over 5 s, and stop over 5 s, cost 20 calls each at most, and nothing waits longer than half a second
-// for its call and that of the one in flight. That leaves something of the 5 calls a second that an account had of old.
+// 40 containers that start over 5 s, and stop over 5 s, cost 20 calls each at most, and nothing waits longer than half
+// a second for its call and that of the one in flight. That leaves something of the 5 calls a second that an account
+// had of old.
 func TestBurst(t *testing.T) {
 	for name, quota := range map[string]float64{"10 calls a second": 10, "5 calls a second": 5} {
 		t.Run(name, func(t *testing.T) {
@@ -116,7 +117,12 @@ func TestBurst(t *testing.T) {
 				assert.LessOrEqual(t, started[39], 500*time.Millisecond+2*latency)
 				assert.LessOrEqual(t, stopped[39], 500*time.Millisecond+2*latency)
 				assert.LessOrEqual(t, started[20], 250*time.Millisecond+latency, "the median")
-				assert.LessOrEqual(t, z.callCount(), 30, "20 for the starts, 10 for the stops: the bucket is empty by then")
+				assert.LessOrEqual(
+					t,
+					z.callCount(),
+					30,
+					"20 for the starts, 10 for the stops: the bucket is empty by then",
+				)
 				assert.Zero(t, *refused)
 				assert.Empty(t, z.content())
 			})
@@ -374,8 +380,8 @@ func (z *zone) waits(i int) (waits []time.Duration) {
 	return waits
 }
 
-// What each trouble costs: a zone that is busy with another host's change is free in a moment, an account whose quota is used
-// up often is not.
+// What each trouble costs: a zone that is busy with another host's change is free in a moment, an account whose quota
+// is used up often is not.
 func TestEachTroubleHasItsPace(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault            func() (error, bool)
@@ -384,10 +390,26 @@ func TestEachTroubleHasItsPace(t *testing.T) {
 		shortest, longer time.Duration
 		longest          time.Duration
 	}{
-		"throttled":                          {throttled, false, 80, 140, 3400 * time.Millisecond, 8 * time.Second, 14125 * time.Millisecond},
-		"throttled, and something to remove": {throttled, true, 240, 420, time.Second, 3 * time.Second, 4800 * time.Millisecond},
-		"zone busy":                          {zoneBusy, false, 190, 350, 0, 3 * time.Second, 4 * time.Second},
-		"outage":                             {lostRequest, false, 80, 160, 0, 8 * time.Second, 10 * time.Second},
+		"throttled": {
+			throttled,
+			false,
+			80,
+			140,
+			3400 * time.Millisecond,
+			8 * time.Second,
+			14125 * time.Millisecond,
+		},
+		"throttled, and something to remove": {
+			throttled,
+			true,
+			240,
+			420,
+			time.Second,
+			3 * time.Second,
+			4800 * time.Millisecond,
+		},
+		"zone busy": {zoneBusy, false, 190, 350, 0, 3 * time.Second, 4 * time.Second},
+		"outage":    {lostRequest, false, 80, 160, 0, 8 * time.Second, 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
@@ -461,8 +483,9 @@ func TestLongWait(t *testing.T) {
 	})
 }
 
-// On a busy account a host that has got through waits with the next change as long as it has waited with this one, so that others
-// get through meanwhile, but not with a removal, and never longer than 14 s. When it gets through at once, it waits half as long.
+// On a busy account a host that has got through waits with the next change as long as it has waited with this one, so
+// that others get through meanwhile, but not with a removal, and never longer than 14 s. When it gets through at once,
+// it waits half as long.
 func TestHostsTakeTurns(t *testing.T) {
 	for name, test := range map[string]struct {
 		throttled         time.Duration
@@ -495,7 +518,12 @@ func TestHostsTakeTurns(t *testing.T) {
 				w.want(append(many("web", 4), srv("old", 1))...)
 				w.want(many("web", 4)...)
 				z.pass(0)
-				assert.Equal(t, sorted(many("web", 4)), z.content(), "a removal is made at once, and what waits with it")
+				assert.Equal(
+					t,
+					sorted(many("web", 4)),
+					z.content(),
+					"a removal is made at once, and what waits with it",
+				)
 			}, srv("old", 1))
 		})
 	}
@@ -522,8 +550,8 @@ func TestBusyAccountIsForgottenCallByCall(t *testing.T) {
 	})
 }
 
-// If a throttled call costs what is in the account's bucket, a fleet gets through only where its calls leave the bucket time to
-// fill: they are made at the same moments.
+// If a throttled call costs what is in the account's bucket, a fleet gets through only where its calls leave the bucket
+// time to fill: they are made at the same moments.
 func TestThrottledCallsAreRepeatedOnTheGrid(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.pass(at(37)) // the first call is not on the grid, and nobody waits for it to be

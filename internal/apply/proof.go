@@ -12,20 +12,21 @@ import (
 )
 
 const (
-	// proveEvery is how often Route 53 is asked anew whether the host may change the zone, while it may not or that is not known.
+	// proveEvery is how often Route 53 is asked anew whether the host may change the zone, while it may not or that is
+	// not known.
 	proveEvery = time.Minute
-	// Where denied changes are held back they ask each minute by themselves. Yet one that a policy never allows says nothing of
-	// the others.
+	// Where denied changes are held back they ask each minute by themselves. Yet one that a policy never allows says
+	// nothing of the others.
 	proveBeside = 5 * time.Minute
 )
 
 // ErrUnproven says that Route 53 was not asked yet, or has not answered.
 var ErrUnproven = errors.New("not known yet whether this host may change records: Route 53 has not answered")
 
-// proof is what is known of whether this host may change the zone. Its first batch tells; a host that has nothing to write asks
-// for the removal of records that do not exist (Config.Proof), which changes nothing: Route 53 judges whether the caller may make a
-// change before it looks at what the zone holds. So does a host of which a change was denied, since policies go by name and type,
-// and AWS does not say which change of a batch it denies.
+// proof is what is known of whether this host may change the zone. Its first batch tells; a host that has nothing to
+// write asks for the removal of records that do not exist (Config.Proof), which changes nothing: Route 53 judges
+// whether the caller may make a change before it looks at what the zone holds. So does a host of which a change was
+// denied, since policies go by name and type, and AWS does not say which change of a batch it denies.
 type proof struct {
 	given  bool      // Route 53 has judged an SRV change of this host by its content, or the journal says so
 	asked  bool      // a change was denied, and Route 53 has judged none since
@@ -44,9 +45,9 @@ func confirmed(known plan.Current) bool {
 	return false
 }
 
-// Unproven returns why it is not known that this host may change the zone, or that it may not; nil where it may. A change that
-// Route 53 rejects for its content, or denies while it accepts others, is no such reason, but for the record of the host's own
-// address: every SRV record rests on it.
+// Unproven returns why it is not known that this host may change the zone, or that it may not; nil where it may. A
+// change that Route 53 rejects for its content, or denies while it accepts others, is no such reason, but for the
+// record of the host's own address: every SRV record rests on it.
 func (w *Writer) Unproven() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -70,8 +71,8 @@ func (w *Writer) Unproven() error {
 	return nil
 }
 
-// judged notes that Route 53 has judged a batch of this host by its content. One without SRV records says nothing of those. The
-// caller holds mu.
+// judged notes that Route 53 has judged a batch of this host by its content. One without SRV records says nothing of
+// those. The caller holds mu.
 func (w *Writer) judged(batch []plan.Change) {
 	if !slices.ContainsFunc(batch, func(c plan.Change) bool { return c.Record.Type == record.SRV }) {
 		return
@@ -82,8 +83,8 @@ func (w *Writer) judged(batch []plan.Change) {
 	w.proof = proof{given: true}
 }
 
-// proveAt returns when Route 53 is to be asked whether this host may change the zone; the zero time where it need not be. The
-// caller holds mu and knows that there is nothing to send.
+// proveAt returns when Route 53 is to be asked whether this host may change the zone; the zero time where it need not
+// be. The caller holds mu and knows that there is nothing to send.
 func (w *Writer) proveAt(now time.Time) time.Time {
 	switch {
 	case len(w.cfg.Proof) == 0, w.wishes == nil, w.proof.given && !w.proof.asked && w.proof.denied == nil:

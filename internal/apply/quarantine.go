@@ -10,15 +10,17 @@ import (
 )
 
 const (
-	// What finds a name or the zone full is tried again, by one change, after firstFull; the wait doubles up to longestFull. Room
-	// appears when others remove records.
+	// What finds a name or the zone full is tried again, by one change, after firstFull; the wait doubles up to
+	// longestFull. Room appears when others remove records.
 	firstFull, longestFull = 15 * time.Second, time.Minute
 	// What is denied or rejected is tried again about every probeEvery, by one change for each reason.
 	probeEvery = time.Minute
-	// mostDenied is how many calls within probeEvery may be denied: what is left then is taken for denied, too. Policies go by
-	// name, and AWS does not say which name of a batch it denies, so that to find out takes a call for each.
+	// mostDenied is how many calls within probeEvery may be denied: what is left then is taken for denied, too.
+	// Policies go by name, and AWS does not say which name of a batch it denies, so that to find out takes a call for
+	// each.
 	mostDenied = 12
-	// Where everything was denied for longer than deniedAWhile, the first change that is not says that permission may be back.
+	// Where everything was denied for longer than deniedAWhile, the first change that is not says that permission may
+	// be back.
 	deniedAWhile = 10 * time.Second
 )
 
@@ -101,8 +103,8 @@ func (p *probe) waitForRoom(now time.Time) {
 	p.due = now.Add(p.wait)
 }
 
-// found notes that there was room for n changes. The next try follows at once, with twice as many, unless the host had made the
-// room itself.
+// found notes that there was room for n changes. The next try follows at once, with twice as many, unless the host had
+// made the room itself.
 func (p *probe) found(n int, now time.Time) {
 	p.wait, p.closed = 0, false
 	if p.room > 0 {
@@ -121,8 +123,8 @@ func (q *quarantine) spend(now time.Time) bool {
 	return q.denied >= mostDenied
 }
 
-// hold keeps a change back, and reports whether it was not held before for that reason. Tried is false where the change is
-// only taken for one that would be refused.
+// hold keeps a change back, and reports whether it was not held before for that reason. Tried is false where the change
+// is only taken for one that would be refused.
 func (q *quarantine) hold(c plan.Change, reason plan.Reason, message string, named, tried bool) (fresh bool) {
 	r, ok := q.held[c.Record.Key()]
 	if !ok {
@@ -150,7 +152,8 @@ func (q *quarantine) update(changes []plan.Change) {
 	causes := map[cause]bool{}
 	for key, r := range q.held {
 		c, ok := present[key]
-		if !ok || (c.Action == plan.Delete) != (r.change.Action == plan.Delete) || r.reason == plan.Invalid && c.Record != r.change.Record {
+		if !ok || (c.Action == plan.Delete) != (r.change.Action == plan.Delete) ||
+			r.reason == plan.Invalid && c.Record != r.change.Record {
 			delete(q.held, key)
 			continue
 		}
@@ -164,8 +167,8 @@ func (q *quarantine) update(changes []plan.Change) {
 	}
 }
 
-// against returns what would be refused as a change would that was not tried yet; nil where nothing speaks against it. Permissions
-// go by name, and a quota is the same for all.
+// against returns what would be refused as a change would that was not tried yet; nil where nothing speaks against it.
+// Permissions go by name, and a quota is the same for all.
 func (q *quarantine) against(c plan.Change, addition bool) *refused {
 	if _, held := q.held[c.Record.Key()]; held {
 		return nil
@@ -183,8 +186,8 @@ func (q *quarantine) against(c plan.Change, addition bool) *refused {
 	return nil
 }
 
-// admit returns the changes that may be sent now, and when others may be. Changes that were refused before go out only where no
-// fresh ones wait, since they may spoil the batch, and up to limit of them (0: all).
+// admit returns the changes that may be sent now, and when others may be. Changes that were refused before go out only
+// where no fresh ones wait, since they may spoil the batch, and up to limit of them (0: all).
 func (q *quarantine) admit(changes []plan.Change, now time.Time, limit int) (admitted []plan.Change, due time.Time) {
 	var fresh, free []plan.Change
 	waiting := map[cause][]plan.Change{}
@@ -252,7 +255,11 @@ func upTo(limit, n int) int {
 }
 
 func before(a, b cause) bool {
-	return cmp.Or(cmp.Compare(a.reason, b.reason), cmp.Compare(a.full.name, b.full.name), cmp.Compare(a.full.typ, b.full.typ)) < 0
+	return cmp.Or(
+		cmp.Compare(a.reason, b.reason),
+		cmp.Compare(a.full.name, b.full.name),
+		cmp.Compare(a.full.typ, b.full.typ),
+	) < 0
 }
 
 // causes returns for what those of a batch are held back that are, and how many of them for each.
@@ -276,8 +283,8 @@ func (q *quarantine) removed(g group, now time.Time) {
 	}
 }
 
-// passed forgets that the changes of a batch were ever refused. That Route 53 takes a change that it has denied or rejected frees
-// all others that it refused for the same reason.
+// passed forgets that the changes of a batch were ever refused. That Route 53 takes a change that it has denied or
+// rejected frees all others that it refused for the same reason.
 func (q *quarantine) passed(batch []plan.Change, now time.Time) {
 	causes := q.causes(batch)
 	for _, c := range batch {

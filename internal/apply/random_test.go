@@ -15,13 +15,18 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// Whatever happened before, once nothing fails any more the zone has what is wanted, and what others own is as they left it.
+// Whatever happened before, once nothing fails any more the zone has what is wanted, and what others own is as they
+// left it.
 func TestAfterAnyTroubleTheZoneIsRight(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			running(t, every, func(t *testing.T, z *zone, w writer) {
 				chaos{
-					t: t, zone: z, writer: w, rand: rand.New(rand.NewPCG(seed, 1)), faults: rand.New(rand.NewPCG(seed, 2)),
+					t:      t,
+					zone:   z,
+					writer: w,
+					rand:   rand.New(rand.NewPCG(seed, 1)),
+					faults: rand.New(rand.NewPCG(seed, 2)),
 				}.play()
 			})
 		})
@@ -67,7 +72,11 @@ func (c chaos) play() {
 		case 7:
 			z.set(func() { z.latency = time.Duration(c.rand.IntN(4)*c.rand.IntN(4)) * time.Second })
 		}
-		z.pass(time.Duration(c.rand.ExpFloat64() * float64([]time.Duration{at(50), time.Second, time.Minute}[c.rand.IntN(3)])))
+		z.pass(time.Duration(c.rand.ExpFloat64() * float64([]time.Duration{
+			at(50),
+			time.Second,
+			time.Minute,
+		}[c.rand.IntN(3)])))
 	}
 
 	hers := map[record.Key]record.Record{}
@@ -110,7 +119,14 @@ func (c chaos) play() {
 
 // fault is a call that fails, or not.
 func (c chaos) fault() (error, bool) {
-	return []func() (error, bool){throttled, lostAnswer, lostRequest, notThisTime, notThisTime, notThisTime}[c.faults.IntN(6)]()
+	return []func() (error, bool){
+		throttled,
+		lostAnswer,
+		lostRequest,
+		notThisTime,
+		notThisTime,
+		notThisTime,
+	}[c.faults.IntN(6)]()
 }
 
 // wishes gives some records, up to so many of a name.

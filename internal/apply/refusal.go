@@ -33,7 +33,8 @@ var adviceOnAddress = map[plan.Reason]string{
 // ofCNAME finds where a message says that the conflicting record set is a CNAME.
 var ofCNAME = regexp.MustCompile(`(?i)of type +'?CNAME\b`)
 
-// adviceOn returns what a person can do about a refused change, of which a message says why. A message may tell of several changes.
+// adviceOn returns what a person can do about a refused change, of which a message says why. A message may tell of
+// several changes.
 func adviceOn(c plan.Change, reason plan.Reason, message string) string {
 	for part := range strings.SplitSeq(message, ", ") {
 		if reason == plan.Conflict && ofCNAME.MatchString(part) && strings.Contains(part, " "+c.Record.Name+".") {
@@ -49,7 +50,8 @@ func adviceOn(c plan.Change, reason plan.Reason, message string) string {
 }
 
 // refused draws the consequences of a refused batch. After each, what is sent next differs: a record is known better, a
-// change is in quarantine, a TTL is another, or the batch is smaller. Where it does not differ after all, it has to wait.
+// change is in quarantine, a TTL is another, or the batch is smaller. Where it does not differ after all, it has to
+// wait.
 func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan.Refusal) {
 	named := refusal.Named
 	if len(named) == 0 && refusal.Reason == plan.Exists { // UPSERT does for those that are not there, too
@@ -103,7 +105,12 @@ func (w *Writer) postpone(causes map[cause]int) {
 }
 
 // holdNamed deals with a batch of which the message names what is wrong. The caller holds mu.
-func (w *Writer) holdNamed(batch []plan.Change, named map[plan.Change]plan.Reason, found map[group]reading, message string) {
+func (w *Writer) holdNamed(
+	batch []plan.Change,
+	named map[plan.Change]plan.Reason,
+	found map[group]reading,
+	message string,
+) {
 	rooms := map[cause]bool{}
 	for _, change := range inOrder(named) {
 		reason := named[change]
@@ -141,7 +148,8 @@ func (w *Writer) holdNamed(batch []plan.Change, named map[plan.Change]plan.Reaso
 	}
 }
 
-// narrow deals with a batch of which the message names nothing, and reports whether there is a next step. The caller holds mu.
+// narrow deals with a batch of which the message names nothing, and reports whether there is a next step. The caller
+// holds mu.
 func (w *Writer) narrow(batch []plan.Change, refusal *plan.Refusal) bool {
 	now := time.Now()
 	if refusal.Reason == plan.ZoneFull && w.full(batch, refusal.Message, cause{reason: plan.ZoneFull}) {
@@ -165,8 +173,8 @@ func (w *Writer) narrow(batch []plan.Change, refusal *plan.Refusal) bool {
 	return len(batch) > 1
 }
 
-// noteDenial notes whether Route 53 denies changes. That it still denies what it denied before, or a part of a batch that it has
-// denied, is no news: it may have accepted others since. The caller holds mu.
+// noteDenial notes whether Route 53 denies changes. That it still denies what it denied before, or a part of a batch
+// that it has denied, is no news: it may have accepted others since. The caller holds mu.
 func (w *Writer) noteDenial(batch []plan.Change, refusal *plan.Refusal) {
 	fresh := w.limit == 0 && slices.ContainsFunc(batch, func(c plan.Change) bool {
 		held, again := w.quarantine.held[c.Record.Key()]
@@ -211,8 +219,8 @@ func (w *Writer) addition(c plan.Change) bool {
 	return c.Action != plan.Delete && !there
 }
 
-// full holds back half of the additions of a batch that there is no room for, or the only one, and reports whether there was one.
-// Where they were tried again, all of them wait again. The caller holds mu.
+// full holds back half of the additions of a batch that there is no room for, or the only one, and reports whether
+// there was one. Where they were tried again, all of them wait again. The caller holds mu.
 func (w *Writer) full(batch []plan.Change, message string, cause cause) bool {
 	var additions []plan.Change
 	keep := 0
@@ -238,7 +246,8 @@ func (w *Writer) hold(c plan.Change, reason plan.Reason, message string, named b
 	w.say(c, reason, message, w.quarantine.hold(c, reason, message, named, true))
 }
 
-// presume puts a change in quarantine that would be refused, as far as can be told without trying it. The caller holds mu.
+// presume puts a change in quarantine that would be refused, as far as can be told without trying it. The caller holds
+// mu.
 func (w *Writer) presume(c plan.Change, reason plan.Reason, message string) {
 	w.say(c, reason, message, w.quarantine.hold(c, reason, message, false, false))
 }
@@ -285,8 +294,8 @@ func (w *Writer) readBack(ctx context.Context, g group, refused plan.Reason) rea
 	return noNews
 }
 
-// learn compares a group as found with what is known of it, mends that and gives the number of differences to be mended in
-// the zone. refusedTTL says that Route 53 has just refused a TTL other than the group's. The caller holds mu.
+// learn compares a group as found with what is known of it, mends that and gives the number of differences to be mended
+// in the zone. refusedTTL says that Route 53 has just refused a TTL other than the group's. The caller holds mu.
 func (w *Writer) learn(g group, found []record.Record, refusedTTL bool) (differences int) {
 	present := make(map[record.Key]bool, len(found))
 	ttl, forced := int64(0), false
@@ -319,8 +328,8 @@ func (w *Writer) learn(g group, found []record.Record, refusedTTL bool) (differe
 	return differences + w.forceTTL(g, ttl, forced)
 }
 
-// forceTTL notes the TTL that other records force on a group, or that none do any more: the weighted records of one name
-// and type must share one, so that it belongs to the name. The caller holds mu.
+// forceTTL notes the TTL that other records force on a group, or that none do any more: the weighted records of one
+// name and type must share one, so that it belongs to the name. The caller holds mu.
 func (w *Writer) forceTTL(g group, ttl int64, forced bool) (differences int) {
 	unwanted := false
 	for key, wish := range w.wishes {

@@ -114,7 +114,11 @@ func TestTTLOfOthersIsTaken(t *testing.T) {
 		assert.Equal(t, sorted([]record.Record{slow, other}), z.content())
 		assert.Equal(t, 2, z.callCount())
 		assert.Equal(t, 1, z.groupCount())
-		assert.Equal(t, 1, w.messages()["taking the TTL that the name's other records have: all records of a name share one"])
+		assert.Equal(
+			t,
+			1,
+			w.messages()["taking the TTL that the name's other records have: all records of a name share one"],
+		)
 
 		second := srv("web", 2)
 		w.want(ours, second) // it is known now
@@ -185,14 +189,22 @@ func TestNameFull(t *testing.T) {
 		z.pass(0)
 		assert.Contains(t, z.content(), srv("api", 1), "other names go on")
 		assert.Equal(t, []apply.Refused{{
-			Change: create(srv("web", 1)), Reason: plan.NameFull, Message: "refused", Times: 1, Retry: z.start.Add(15 * time.Second),
-			Advice: "Route 53 holds at most 100 weighted records of one name and type: run fewer containers of the service or split it by name",
+			Change:  create(srv("web", 1)),
+			Reason:  plan.NameFull,
+			Message: "refused",
+			Times:   1,
+			Retry:   z.start.Add(15 * time.Second),
+			Advice:  "Route 53 holds at most 100 weighted records of one name and type: run fewer containers of the service or split it by name",
 		}}, w.Status().Refused)
 		assert.Empty(t, w.Status().Pending)
 		z.pass(2 * time.Minute)
 		z.pass(time.Minute)
 		times, _ := z.times()
-		assert.Equal(t, []time.Duration{0, 0, 15 * time.Second, 45 * time.Second, 105 * time.Second, 165 * time.Second}, times)
+		assert.Equal(
+			t,
+			[]time.Duration{0, 0, 15 * time.Second, 45 * time.Second, 105 * time.Second, 165 * time.Second},
+			times,
+		)
 		assert.Equal(t, map[string]int{"Route 53 refuses a change, the others go on": 1}, w.messages(), "said once")
 
 		z.remove(others("web", 1)...)
@@ -202,8 +214,8 @@ func TestNameFull(t *testing.T) {
 	})
 }
 
-// 37 records that a name has no room for cost what one does. As room appears they get in one by one, and where there is room for
-// all, all at once.
+// 37 records that a name has no room for cost what one does. As room appears they get in one by one, and where there is
+// room for all, all at once.
 func TestManyBeyondTheLimitOfAName(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		z.put(others("web", 100)...)
@@ -227,7 +239,8 @@ func TestManyBeyondTheLimitOfAName(t *testing.T) {
 	})
 }
 
-// A service of many containers on a host rolls at its limit: an own removal makes room for one, at once, and for no more.
+// A service of many containers on a host rolls at its limit: an own removal makes room for one, at once, and for no
+// more.
 func TestNameFullWhileManyRoll(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		records := many("web", 40)
@@ -372,7 +385,9 @@ func TestOneDeniedAmongForty(t *testing.T) {
 				assert.Equal(t, isolated+1, z.callCount(), "what comes later is not spoiled")
 				z.pass(2 * time.Hour)
 				assert.LessOrEqual(t, z.callCount(), isolated+2*60*4/3, "tried about every minute")
-				assert.Equal(t, map[string]int{"Route 53 refuses a change, the others go on": 1}, w.messages(), "said once")
+				assert.Equal(t, map[string]int{
+					"Route 53 refuses a change, the others go on": 1,
+				}, w.messages(), "said once")
 				z.set(func() { z.denied = nil })
 				z.pass(probeAtMost)
 				assert.Len(t, z.content(), 41)
@@ -486,8 +501,8 @@ func TestPermissionThatAFreshChangeShows(t *testing.T) {
 	})
 }
 
-// A policy that comes to allow half of the names, whichever they are: all of those get in soon, and finding them out costs no more
-// calls than a minute may.
+// A policy that comes to allow half of the names, whichever they are: all of those get in soon, and finding them out
+// costs no more calls than a minute may.
 func TestPermissionForSomeNames(t *testing.T) {
 	for name, denied := range map[string]func(n int) bool{
 		"every other": func(n int) bool { return n%2 == 0 },
@@ -514,7 +529,12 @@ func TestPermissionForSomeNames(t *testing.T) {
 				for minutes := 0; len(z.content()) < good; minutes++ {
 					before := z.callCount()
 					z.pass(time.Minute)
-					assert.LessOrEqual(t, z.callCount()-before, 2*13+good/2, "two of the minutes in which 12 calls may be denied touch this one")
+					assert.LessOrEqual(
+						t,
+						z.callCount()-before,
+						2*13+good/2,
+						"two of the minutes in which 12 calls may be denied touch this one",
+					)
 					if !assert.Less(t, minutes, 25) {
 						return
 					}
@@ -548,7 +568,8 @@ func TestDeniedNameWithContainersThatComeAndGo(t *testing.T) {
 	})
 }
 
-// Of ten names that others hold with records of another kind, one becomes free. It is not to wait for nine others to have a turn.
+// Of ten names that others hold with records of another kind, one becomes free. It is not to wait for nine others to
+// have a turn.
 func TestOneOfManyConflictsIsGone(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		var records []record.Record
@@ -605,8 +626,8 @@ func TestRefusedAndNamed(t *testing.T) {
 	}
 }
 
-// A CNAME is of another type than what it keeps out. One message may tell of several changes, each refused for its own reason, and
-// of a service that is called cname.
+// A CNAME is of another type than what it keeps out. One message may tell of several changes, each refused for its own
+// reason, and of a service that is called cname.
 func TestAdviceOnWhatIsInTheWay(t *testing.T) {
 	const cname, other = "a CNAME record has this name, and DNS allows no other record beside it: remove it or rename the service",
 		"a record set that ecssd does not own and that is not weighted has this name and type: remove it or rename the service"
@@ -627,7 +648,11 @@ func TestAdviceOnWhatIsInTheWay(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
 				z.faults(func() (error, bool) {
 					return &plan.Refusal{
-						Named:   map[change]plan.Reason{create(srv("web", 1)): plan.Conflict, create(srv("cname", 1)): plan.Conflict, create(srv("b", 1)): plan.Conflict},
+						Named: map[change]plan.Reason{
+							create(srv("web", 1)):   plan.Conflict,
+							create(srv("cname", 1)): plan.Conflict,
+							create(srv("b", 1)):     plan.Conflict,
+						},
 						Message: c.message,
 					}, false
 				})
@@ -637,7 +662,11 @@ func TestAdviceOnWhatIsInTheWay(t *testing.T) {
 				for _, r := range w.Status().Refused {
 					advice[r.Change.Record.Name] = r.Advice
 				}
-				assert.Equal(t, map[string]string{"web.example": c.web, "cname.example": c.cname, "b.example": other}, advice)
+				assert.Equal(t, map[string]string{
+					"web.example":   c.web,
+					"cname.example": c.cname,
+					"b.example":     other,
+				}, advice)
 			})
 		})
 	}
@@ -661,7 +690,10 @@ func TestRefusalOfSomethingElse(t *testing.T) {
 	for _, reason := range []plan.Reason{plan.NotFound, plan.Exists, plan.Invalid, plan.NameFull} {
 		t.Run(string(reason), func(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
-				refusal := &plan.Refusal{Named: map[change]plan.Reason{create(foreign("web", 1)): reason}, Message: "no"}
+				refusal := &plan.Refusal{
+					Named:   map[change]plan.Reason{create(foreign("web", 1)): reason},
+					Message: "no",
+				}
 				z.set(func() { z.fault = func() (error, bool) { return refusal, false } })
 				w.want(srv("web", 1))
 				z.pass(5 * time.Minute)
@@ -675,8 +707,8 @@ func TestRefusalOfSomethingElse(t *testing.T) {
 	}
 }
 
-// A policy that allows nothing is a fault of the host; one that does not allow some name is not, and stays none however often that
-// name is tried again.
+// A policy that allows nothing is a fault of the host; one that does not allow some name is not, and stays none however
+// often that name is tried again.
 func TestDenied(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
 		none, bad := func(record.Record) bool { return true }, func(r record.Record) bool { return r.Name != "good.example" }
@@ -710,8 +742,8 @@ func TestDeniedInPart(t *testing.T) {
 	})
 }
 
-// What the journal does not name, and the zone has under an identifier of this host, was written before the journal was lost: it
-// is written over, in a second call. What others have under the name stays.
+// What the journal does not name, and the zone has under an identifier of this host, was written before the journal was
+// lost: it is written over, in a second call. What others have under the name stays.
 func TestAlreadyExists(t *testing.T) {
 	old, other := srv("web", 1), foreign("web", 1)
 	old.Weight = 7
@@ -724,10 +756,18 @@ func TestAlreadyExists(t *testing.T) {
 		want  []record.Record
 		calls [][]change
 	}{
-		"one":                         {notThisTime, []record.Record{web1}, [][]change{{create(web1)}, {upsert(web1)}}},
-		"one of three":                {notThisTime, []record.Record{web1, web2, api}, [][]change{{create(api), create(web1), create(web2)}, {create(api), upsert(web1), create(web2)}}},
-		"one, unnamed":                {unnamed, []record.Record{web1}, [][]change{{create(web1)}, {upsert(web1)}}},
-		"unnamed":                     {unnamed, []record.Record{web1, web2}, [][]change{{create(web1), create(web2)}, {upsert(web1), upsert(web2)}}},
+		"one": {notThisTime, []record.Record{web1}, [][]change{{create(web1)}, {upsert(web1)}}},
+		"one of three": {
+			notThisTime,
+			[]record.Record{web1, web2, api},
+			[][]change{{create(api), create(web1), create(web2)}, {create(api), upsert(web1), create(web2)}},
+		},
+		"one, unnamed": {unnamed, []record.Record{web1}, [][]change{{create(web1)}, {upsert(web1)}}},
+		"unnamed": {
+			unnamed,
+			[]record.Record{web1, web2},
+			[][]change{{create(web1), create(web2)}, {upsert(web1), upsert(web2)}},
+		},
 		"not known to be made, twice": {lostRequest, []record.Record{web1}, [][]change{{create(web1)}, {upsert(web1)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -758,12 +798,23 @@ func TestInDoubtSinceAnEarlierLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := newZone(t, srv("web", 1))
 		w := newWriter(z, plan.Current{
-			srv("web", 1).Key(): {Record: srv("web", 1), Unconfirmed: true}, srv("web", 2).Key(): {Record: srv("web", 2), Unconfirmed: true},
+			srv("web", 1).Key(): {
+				Record:      srv("web", 1),
+				Unconfirmed: true,
+			}, srv("web", 2).Key(): {
+				Record:      srv("web", 2),
+				Unconfirmed: true,
+			},
 		}, 0)
 		w.want(many("web", 4)...)
 		require.NoError(t, w.Settle(t.Context()))
 		assert.Equal(t, 1, z.callCount())
-		assert.Equal(t, []change{create(srv("web", 0)), upsert(srv("web", 1)), upsert(srv("web", 2)), create(srv("web", 3))}, z.calls[0].changes)
+		assert.Equal(t, []change{
+			create(srv("web", 0)),
+			upsert(srv("web", 1)),
+			upsert(srv("web", 2)),
+			create(srv("web", 3)),
+		}, z.calls[0].changes)
 	})
 }
 

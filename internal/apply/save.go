@@ -11,15 +11,16 @@ import (
 )
 
 const (
-	// diskWait is how long removals wait for what is in one batch with them to be on disk. A disk that works takes milliseconds.
+	// diskWait is how long removals wait for what is in one batch with them to be on disk. A disk that works takes
+	// milliseconds.
 	diskWait = 100 * time.Millisecond
 	// untilSaved is a wait that a wake-up ends, when the disk is done.
 	untilSaved = time.Minute
 )
 
-// covered returns the part of a batch that may be sent now. What is created or changed is on disk first, so that a host that dies
-// knows what it may have written; what is removed is there since it was written. While the disk takes long, removals go alone.
-// Where nothing may be sent before at, that is later than now. The caller holds mu.
+// covered returns the part of a batch that may be sent now. What is created or changed is on disk first, so that a host
+// that dies knows what it may have written; what is removed is there since it was written. While the disk takes long,
+// removals go alone. Where nothing may be sent before at, that is later than now. The caller holds mu.
 func (w *Writer) covered(batch []plan.Change, now time.Time) (part []plan.Change, at time.Time) {
 	removals, missing := []plan.Change(nil), false
 	written := map[string]bool{} // the containers for which something is written

@@ -25,12 +25,15 @@ func onSlowDisk(t *testing.T, scene func(t *testing.T, z *zone, w *apply.Writer)
 		z.saved = known(has...)
 		log, _ := logtest.NewNullLogger()
 		w := apply.New(apply.Config{
-			Zone: z, Current: known(has...), Owns: owns,
+			Zone:    z,
+			Current: known(has...),
+			Owns:    owns,
 			Save: func(k plan.Current) error {
 				time.Sleep(5 * time.Second)
 				return z.save(k)
 			},
-			Log: logrus.NewEntry(log), Metrics: apply.NewMetrics(prometheus.NewRegistry()),
+			Log:     logrus.NewEntry(log),
+			Metrics: apply.NewMetrics(prometheus.NewRegistry()),
 		})
 		w.SetDesired(wish(has...), time.Time{})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -101,7 +104,8 @@ func TestWishThatEndsWhileTheDiskIsAtIt(t *testing.T) {
 	}, srv("web", 1))
 }
 
-// A throttled call has not written what the journal says, so the journal is put right, and what is tried again stands in it anew.
+// A throttled call has not written what the journal says, so the journal is put right, and what is tried again stands
+// in it anew.
 func TestWhatIsTriedAgainIsInTheJournalAnew(t *testing.T) {
 	onSlowDisk(t, func(t *testing.T, z *zone, w *apply.Writer) {
 		z.faults(throttled)
@@ -120,7 +124,9 @@ func TestRemovalUnderWayIsInDoubt(t *testing.T) {
 		w.want()
 		z.pass(at(500))
 		z.set(func() {
-			assert.Equal(t, plan.Current{srv("web", 1).Key(): {Record: srv("web", 1), Unconfirmed: true, Run: "run 1"}}, z.saved)
+			assert.Equal(t, plan.Current{
+				srv("web", 1).Key(): {Record: srv("web", 1), Unconfirmed: true, Run: "run 1"},
+			}, z.saved)
 		})
 	}, srv("web", 1))
 }

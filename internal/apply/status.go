@@ -14,7 +14,8 @@ import (
 type Status struct {
 	Pending []plan.Change // to be made, those refused left out
 	Refused []Refused
-	// Waiting holds the SRV records that are not in the zone since Route 53 refuses the A record that they point to, with its name.
+	// Waiting holds the SRV records that are not in the zone since Route 53 refuses the A record that they point to,
+	// with its name.
 	Waiting  map[record.Key]string
 	Err      error     // why the last call failed; nil where it did not
 	Retry    time.Time // the next call after a failed one
@@ -62,17 +63,25 @@ func (w *Writer) Status() Status {
 	}
 	for _, r := range w.quarantine.held {
 		s.Refused = append(s.Refused, Refused{
-			Change: r.change, Reason: r.reason, Message: r.message, Advice: adviceOn(r.change, r.reason, r.message), Times: r.times,
-			Retry: w.quarantine.probes[r.cause()].due,
+			Change:  r.change,
+			Reason:  r.reason,
+			Message: r.message,
+			Advice:  adviceOn(r.change, r.reason, r.message),
+			Times:   r.times,
+			Retry:   w.quarantine.probes[r.cause()].due,
 		})
 	}
 	slices.SortFunc(s.Refused, func(a, b Refused) int {
-		return cmp.Or(cmp.Compare(a.Change.Record.Name, b.Change.Record.Name), cmp.Compare(a.Change.Record.SetID, b.Change.Record.SetID))
+		return cmp.Or(
+			cmp.Compare(a.Change.Record.Name, b.Change.Record.Name),
+			cmp.Compare(a.Change.Record.SetID, b.Change.Record.SetID),
+		)
 	})
 	return s
 }
 
-// LastCall tells when a call was applied last, the zero time if none was, and why the last call failed; nil where it did not.
+// LastCall tells when a call was applied last, the zero time if none was, and why the last call failed; nil where it
+// did not.
 func (w *Writer) LastCall() (applied time.Time, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -86,7 +95,8 @@ func (w *Writer) Current() plan.Current {
 	return maps.Clone(w.known)
 }
 
-// Busy tells for how long the writer has been at its present piece of work, a call and what follows from it; 0 while it waits.
+// Busy tells for how long the writer has been at its present piece of work, a call and what follows from it; 0 while it
+// waits.
 func (w *Writer) Busy() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -40,8 +40,8 @@ func addressesOf(wishes map[record.Key]Desired) map[string][]record.Record {
 	return addresses
 }
 
-// needs returns the name of the A record that an SRV record needs; false where it points to a name that the host keeps no A record
-// of. The caller holds mu.
+// needs returns the name of the A record that an SRV record needs; false where it points to a name that the host keeps
+// no A record of. The caller holds mu.
 func (w *Writer) needs(srv record.Record) (name string, ok bool) {
 	if srv.Type != record.SRV {
 		return "", false
@@ -50,7 +50,8 @@ func (w *Writer) needs(srv record.Record) (name string, ok bool) {
 	return name, len(w.addresses[name]) > 0
 }
 
-// confirmed reports whether Route 53 has confirmed that an A record of this host's is in the zone under a name. The caller holds mu.
+// confirmed reports whether Route 53 has confirmed that an A record of this host's is in the zone under a name. The
+// caller holds mu.
 func (w *Writer) confirmed(name string) bool {
 	return slices.ContainsFunc(w.addresses[name], func(a record.Record) bool {
 		have, ok := w.known[a.Key()]
@@ -58,8 +59,8 @@ func (w *Writer) confirmed(name string) bool {
 	})
 }
 
-// blocked returns the refusal of this host's A records of a name, for which what points to it may not be written; nil where they are
-// not refused. The caller holds mu.
+// blocked returns the refusal of this host's A records of a name, for which what points to it may not be written; nil
+// where they are not refused. The caller holds mu.
 func (w *Writer) blocked(name string) (by *refused) {
 	if w.confirmed(name) {
 		return nil
@@ -74,8 +75,8 @@ func (w *Writer) blocked(name string) (by *refused) {
 	return by
 }
 
-// misleads reports whether an SRV record would lead consumers to another host, or does: where the name that it is to point to
-// leads elsewhere, and where it still points to an address that this host had. The caller holds mu.
+// misleads reports whether an SRV record would lead consumers to another host, or does: where the name that it is to
+// point to leads elsewhere, and where it still points to an address that this host had. The caller holds mu.
 func (w *Writer) misleads(srv record.Record) bool {
 	if len(w.quarantine.held) == 0 {
 		return false
@@ -104,8 +105,9 @@ func domain(name string) string {
 	return rest
 }
 
-// waits reports whether a change has to wait for the A record that its record points to: that of an SRV record that the zone does
-// not have, or may not have. with are the names whose A records are written in the same batch or before it. The caller holds mu.
+// waits reports whether a change has to wait for the A record that its record points to: that of an SRV record that the
+// zone does not have, or may not have. with are the names whose A records are written in the same batch or before it.
+// The caller holds mu.
 func (w *Writer) waits(c plan.Change, with map[string]bool) bool {
 	name, ok := w.needs(c.Record)
 	if !ok || c.Action == plan.Delete || with[name] || w.confirmed(name) || w.present(c.Record.Key(), name) {
@@ -114,7 +116,8 @@ func (w *Writer) waits(c plan.Change, with map[string]bool) bool {
 	return w.blocked(name) == nil || w.leads[name] != here
 }
 
-// withTargets leaves out what has to wait for an A record that is not among the changes, or is held back. The caller holds mu.
+// withTargets leaves out what has to wait for an A record that is not among the changes, or is held back. The caller
+// holds mu.
 func (w *Writer) withTargets(changes []plan.Change) []plan.Change {
 	with := map[string]bool{}
 	for _, c := range changes {
@@ -125,8 +128,8 @@ func (w *Writer) withTargets(changes []plan.Change) []plan.Change {
 	return slices.DeleteFunc(changes, func(c plan.Change) bool { return w.waits(c, with) })
 }
 
-// cut returns as many changes as one batch may carry. An A record goes with the last SRV record that points to it or after it,
-// where they do not all fit. The caller holds mu.
+// cut returns as many changes as one batch may carry. An A record goes with the last SRV record that points to it or
+// after it, where they do not all fit. The caller holds mu.
 func (w *Writer) cut(changes []plan.Change, limit int) []plan.Change {
 	n := upTo(limit, plan.Batch(changes))
 	if n >= len(changes) {
@@ -144,8 +147,8 @@ func (w *Writer) cut(changes []plan.Change, limit int) []plan.Change {
 	return first[:upTo(limit, plan.Batch(first))]
 }
 
-// waiting returns the SRV records that are not written, or are removed, since Route 53 refuses the A record that they point to, with
-// that refusal. The caller holds mu.
+// waiting returns the SRV records that are not written, or are removed, since Route 53 refuses the A record that they
+// point to, with that refusal. The caller holds mu.
 func (w *Writer) waiting() map[record.Key]*refused {
 	waiting := map[record.Key]*refused{}
 	if len(w.quarantine.held) == 0 {
@@ -164,7 +167,8 @@ func (w *Writer) waiting() map[record.Key]*refused {
 	return waiting
 }
 
-// sayWaiting says once of each SRV record that it waits for its target, when it is known where that leads. The caller holds mu.
+// sayWaiting says once of each SRV record that it waits for its target, when it is known where that leads. The caller
+// holds mu.
 func (w *Writer) sayWaiting() {
 	waiting := w.waiting()
 	maps.DeleteFunc(w.waited, func(key record.Key, _ bool) bool { return waiting[key] == nil })
@@ -183,8 +187,8 @@ func (w *Writer) sayWaiting() {
 	}
 }
 
-// readTarget reads back a name that SRV records point to and whose A record is refused: somebody else's may lead here just as well.
-// One is read after each refused call, the one that was read the longest time ago.
+// readTarget reads back a name that SRV records point to and whose A record is refused: somebody else's may lead here
+// just as well. One is read after each refused call, the one that was read the longest time ago.
 func (w *Writer) readTarget(ctx context.Context) {
 	w.mu.Lock()
 	var next record.Record

@@ -18,7 +18,11 @@ import (
 // address gives the A record of this host.
 func address(ip string) record.Record {
 	return record.Record{
-		Name: "ip-" + strings.ReplaceAll(ip, ".", "-") + ".example", Type: record.A, SetID: "i-1:host:-", Weight: 1, Value: ip,
+		Name:   "ip-" + strings.ReplaceAll(ip, ".", "-") + ".example",
+		Type:   record.A,
+		SetID:  "i-1:host:-",
+		Weight: 1,
+		Value:  ip,
 	}
 }
 
@@ -64,15 +68,39 @@ func TestAddressIsRefused(t *testing.T) {
 		setup   func(z *zone)
 		written bool
 	}{
-		"a stranger's simple record leads elsewhere":        {func(z *zone) { z.put(strangers(host, "10.9.9.9", "")) }, false},
-		"a stranger's simple record leads here":             {func(z *zone) { z.put(strangers(host, "10.0.0.1", "")) }, true},
-		"a simple record with another address, too":         {func(z *zone) { z.put(strangers(host, "10.0.0.1\n10.9.9.9", "")) }, false},
-		"only SRV records are allowed":                      {onlySRV, false},
-		"only SRV, and a person wrote the A record":         {func(z *zone) { onlySRV(z); z.put(strangers(host, "10.0.0.1", "by hand")) }, true},
-		"only SRV, and a person wrote another":              {func(z *zone) { onlySRV(z); z.put(strangers(host, "10.9.9.9", "by hand")) }, false},
-		"only SRV, and another host has the same address":   {func(z *zone) { onlySRV(z); z.put(strangers(host, "10.0.0.1", "i-2:host:-")) }, true},
-		"the zone is full":                                  {func(z *zone) { z.zoneMax = 3; z.put(others("else", 3)...) }, false},
-		"the name is full of strangers that lead elsewhere": {func(z *zone) { z.nameMax = 1; z.put(strangers(host, "10.9.9.9", "else")) }, false},
+		"a stranger's simple record leads elsewhere": {
+			func(z *zone) { z.put(strangers(host, "10.9.9.9", "")) },
+			false,
+		},
+		"a stranger's simple record leads here": {
+			func(z *zone) { z.put(strangers(host, "10.0.0.1", "")) },
+			true,
+		},
+		"a simple record with another address, too": {
+			func(z *zone) { z.put(strangers(host, "10.0.0.1\n10.9.9.9", "")) },
+			false,
+		},
+		"only SRV records are allowed": {onlySRV, false},
+		"only SRV, and a person wrote the A record": {
+			func(z *zone) { onlySRV(z); z.put(strangers(host, "10.0.0.1", "by hand")) },
+			true,
+		},
+		"only SRV, and a person wrote another": {
+			func(z *zone) { onlySRV(z); z.put(strangers(host, "10.9.9.9", "by hand")) },
+			false,
+		},
+		"only SRV, and another host has the same address": {
+			func(z *zone) { onlySRV(z); z.put(strangers(host, "10.0.0.1", "i-2:host:-")) },
+			true,
+		},
+		"the zone is full": {
+			func(z *zone) { z.zoneMax = 3; z.put(others("else", 3)...) },
+			false,
+		},
+		"the name is full of strangers that lead elsewhere": {
+			func(z *zone) { z.nameMax = 1; z.put(strangers(host, "10.9.9.9", "else")) },
+			false,
+		},
 		"the name cannot be read": {func(z *zone) {
 			z.groupErr = plan.ErrThrottled
 			z.put(strangers(host, "10.0.0.1", ""))
@@ -171,7 +199,8 @@ func TestAddressIsTakenByACNAME(t *testing.T) {
 	}, append(many("web", 3), address("10.0.0.1"))...)
 }
 
-// An A record that is gone and may not be written again leaves what is in the zone alone: it leads nowhere, and to nobody else.
+// An A record that is gone and may not be written again leaves what is in the zone alone: it leads nowhere, and to
+// nobody else.
 func TestAddressIsGone(t *testing.T) {
 	host := address("10.0.0.1")
 	running(t, every, func(t *testing.T, z *zone, w writer) {
@@ -198,8 +227,8 @@ func TestTargetThatIsNotInTheZone(t *testing.T) {
 	})
 }
 
-// The host has another address now. Its records go over to that in one batch, and where somebody has its new name they go: the old
-// address may be another host's soon.
+// The host has another address now. Its records go over to that in one batch, and where somebody has its new name they
+// go: the old address may be another host's soon.
 func TestAddressChanges(t *testing.T) {
 	old, next := address("10.0.0.1"), address("10.0.0.2")
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
@@ -234,8 +263,8 @@ func TestAddressChangesAndIsDenied(t *testing.T) {
 	}, append(many("web", 3), old)...)
 }
 
-// A host that pointed its records to EC2's name for it, which leads here, is to point them to one in the zone that it may not
-// write. They stay.
+// A host that pointed its records to EC2's name for it, which leads here, is to point them to one in the zone that it
+// may not write. They stay.
 func TestTargetChangesAndIsDenied(t *testing.T) {
 	host, before := address("10.0.0.1"), many("web", 3)
 	for i := range before {
@@ -266,7 +295,8 @@ func TestAddressOfManyChanges(t *testing.T) {
 	}, append(many("web", 600), old)...)
 }
 
-// 600 tasks that have a network interface each, at most 1,000 changes in a batch, and then one name among them that is denied.
+// 600 tasks that have a network interface each, at most 1,000 changes in a batch, and then one name among them that is
+// denied.
 func TestManyTasksWithAddresses(t *testing.T) {
 	var records []record.Record
 	for n := range 200 {
@@ -292,17 +322,28 @@ func TestManyTasksWithAddresses(t *testing.T) {
 	})
 }
 
-// Whatever comes to pass, no SRV record gets into the zone that does not lead to its host, and in the end all is as wanted.
+// Whatever comes to pass, no SRV record gets into the zone that does not lead to its host, and in the end all is as
+// wanted.
 func TestPairsNeverPart(t *testing.T) {
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			running(t, every, func(t *testing.T, z *zone, w writer) {
-				c := chaos{t: t, zone: z, writer: w, rand: rand.New(rand.NewPCG(seed, 3)), faults: rand.New(rand.NewPCG(seed, 4))}
+				c := chaos{
+					t:      t,
+					zone:   z,
+					writer: w,
+					rand:   rand.New(rand.NewPCG(seed, 3)),
+					faults: rand.New(rand.NewPCG(seed, 4)),
+				}
 				z.set(func() { z.paired, z.fault, z.zoneMax = true, c.fault, 60 })
 				ours := []record.Record{address("10.0.0.1"), address("10.0.0.2"), eni(1), eni(2)}
 				for range 80 {
 					c.part(ours)
-					z.pass(time.Duration(c.rand.ExpFloat64() * float64([]time.Duration{at(50), time.Second, time.Minute}[c.rand.IntN(3)])))
+					z.pass(time.Duration(c.rand.ExpFloat64() * float64([]time.Duration{
+						at(50),
+						time.Second,
+						time.Minute,
+					}[c.rand.IntN(3)])))
 				}
 				for _, a := range ours {
 					z.remove(strangers(a, "", ""), strangers(a, "", "else"))

@@ -11,13 +11,14 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// resettled is how long after the host has booted or woken up the record of its address is read once more: a pass of the sweeper
-// that began before may have taken the host for gone, and takes up to 5 minutes.
+// resettled is how long after the host has booted or woken up the record of its address is read once more: a pass of
+// the sweeper that began before may have taken the host for gone, and takes up to 5 minutes.
 const resettled = 6 * time.Minute
 
-// verification is when and where the zone is read back next. A reading takes one call and shows a page of the zone, of up to 300
-// record sets. In a round each own name and type is read once: first the host's own address, to which all its SRV records point,
-// then page by page what was not on a page yet. Where all that is the host's stands on one page that page is read each time.
+// verification is when and where the zone is read back next. A reading takes one call and shows a page of the zone, of
+// up to 300 record sets. In a round each own name and type is read once: first the host's own address, to which all its
+// SRV records point, then page by page what was not on a page yet. Where all that is the host's stands on one page that
+// page is read each time.
 type verification struct {
 	at      time.Time      // of the next reading
 	extra   time.Time      // of a reading out of turn, of the host's address; zero: there is none
@@ -40,14 +41,15 @@ func (v *verification) next(now time.Time, every time.Duration, jitter func() fl
 	return earliest(v.at, v.extra)
 }
 
-// schedule sets the next reading: spread by a quarter either way, so that hosts that started together part, and twice as
-// late for each time it was throttled.
+// schedule sets the next reading: spread by a quarter either way, so that hosts that started together part, and twice
+// as late for each time it was throttled.
 func (v *verification) schedule(now time.Time, every time.Duration, jitter func() float64) {
 	wait := time.Duration((0.75 + jitter()/2) * float64(every))
 	v.at = now.Add(wait << min(v.slow, 6))
 }
 
-// begin returns the name and type with which the next page begins. The groups are not empty, and in the order of the zone.
+// begin returns the name and type with which the next page begins. The groups are not empty, and in the order of the
+// zone.
 func (v *verification) begin(groups []group, address group, outOfTurn bool) group {
 	if v.read == nil || !slices.ContainsFunc(groups, func(g group) bool { return !v.read[g] }) {
 		v.read = map[group]bool{}
@@ -70,8 +72,8 @@ func (w *Writer) setReading(cancel context.CancelFunc) {
 	w.reading = cancel
 }
 
-// AddressMissing has the record of the host's address read back soon, because DNS does not know it, and reports whether it will be:
-// once in Config.VerifyEvery, unless the record was missing indeed.
+// AddressMissing has the record of the host's address read back soon, because DNS does not know it, and reports whether
+// it will be: once in Config.VerifyEvery, unless the record was missing indeed.
 func (w *Writer) AddressMissing() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -85,8 +87,8 @@ func (w *Writer) AddressMissing() bool {
 	return true
 }
 
-// groups returns the names and types of what is known in the order of the zone, and that of the host's own address; the zero group
-// where there is none. The caller holds mu.
+// groups returns the names and types of what is known in the order of the zone, and that of the host's own address; the
+// zero group where there is none. The caller holds mu.
 func (w *Writer) groups() (groups []group, address group) {
 	present := map[group]bool{}
 	for key := range w.known {
@@ -105,7 +107,8 @@ func (w *Writer) groups() (groups []group, address group) {
 	return groups, address
 }
 
-// verify reads a page of the zone back and restores what differs: records lost to a person, or to anything else, return.
+// verify reads a page of the zone back and restores what differs: records lost to a person, or to anything else,
+// return.
 func (w *Writer) verify(ctx context.Context) {
 	w.mu.Lock()
 	v, now := &w.verification, time.Now()
@@ -168,8 +171,8 @@ func (w *Writer) unverified(first group, outOfTurn bool, err error) {
 	w.cfg.Log.WithError(err).WithField("name", first.name).Warn("verification failed")
 }
 
-// compare learns what a page shows of the own names that lie whole in it, and returns the number of differences. The caller holds
-// mu.
+// compare learns what a page shows of the own names that lie whole in it, and returns the number of differences. The
+// caller holds mu.
 func (w *Writer) compare(found []record.Record, covers func(string, record.Type) bool) (differences int) {
 	byGroup := map[group][]record.Record{}
 	for _, r := range found {

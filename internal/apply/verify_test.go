@@ -17,10 +17,18 @@ const every = 15 * time.Minute
 
 // hostAddress is the record of this host's address.
 func hostAddress() record.Record {
-	return record.Record{Name: "ip-10-0-0-1.example", Type: record.A, SetID: "i-1:host:-", TTL: 60, Weight: 1, Value: "10.0.0.1"}
+	return record.Record{
+		Name:   "ip-10-0-0-1.example",
+		Type:   record.A,
+		SetID:  "i-1:host:-",
+		TTL:    60,
+		Weight: 1,
+		Value:  "10.0.0.1",
+	}
 }
 
-// Each name was read by itself, so that with 20 names a lost record was missing for 5 hours, and the host's address as long.
+// Each name was read by itself, so that with 20 names a lost record was missing for 5 hours, and the host's address as
+// long.
 func TestVerificationOfAZoneOfOnePage(t *testing.T) {
 	var has []record.Record
 	for i := range 60 {
@@ -91,7 +99,8 @@ func TestNameThatGoesOnBehindThePage(t *testing.T) {
 	}, srv("web", 1), srv("web", 2), srv("b", 1))
 }
 
-// DNS knows the host's address no more: somebody has removed the record, or the resolver still says what it was told then.
+// DNS knows the host's address no more: somebody has removed the record, or the resolver still says what it was told
+// then.
 func TestAddressThatDNSDoesNotKnow(t *testing.T) {
 	running(t, every, func(t *testing.T, z *zone, w writer) {
 		z.pass(5 * time.Minute)
@@ -198,7 +207,9 @@ func TestVerificationOfSpelling(t *testing.T) {
 		assert.Empty(t, w.messages())
 		w.want()
 		z.pass(0)
-		assert.Equal(t, []call{{at: 20 * time.Minute, changes: []change{del(dotted)}}}, z.calls, "removed as it is listed")
+		assert.Equal(t, []call{
+			{at: 20 * time.Minute, changes: []change{del(dotted)}},
+		}, z.calls, "removed as it is listed")
 	}, srv("web", 1))
 }
 

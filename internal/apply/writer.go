@@ -1,6 +1,6 @@
-// Package apply brings one hosted zone to the records that a host wants there, and keeps it so: it gathers changes into few
-// calls, retries for ever, isolates what Route 53 refuses and reads back now and then what it has written. It does not know
-// where the wishes come from, and it never touches a record that Config.Owns denies.
+// Package apply brings one hosted zone to the records that a host wants there, and keeps it so: it gathers changes into
+// few calls, retries for ever, isolates what Route 53 refuses and reads back now and then what it has written. It does
+// not know where the wishes come from, and it never touches a record that Config.Owns denies.
 package apply
 
 import (
@@ -19,8 +19,8 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// callTimeout bounds one call. Nothing is lost by giving up on a slow answer, since every change can be made twice; and on
-// SIGTERM the call in flight has to end well within the 10 s in which the agent is to exit.
+// callTimeout bounds one call. Nothing is lost by giving up on a slow answer, since every change can be made twice; and
+// on SIGTERM the call in flight has to end well within the 10 s in which the agent is to exit.
 const callTimeout = 8 * time.Second
 
 // Zone is what a Writer needs of a hosted zone.
@@ -30,16 +30,21 @@ type Zone interface {
 	Change(ctx context.Context, changes []plan.Change) error
 	// Group gives all record sets of one name and type.
 	Group(ctx context.Context, name string, t record.Type) ([]record.Record, error)
-	// Page gives the weighted record sets from one name and type on, as many as one call lists. covers reports of a name and type
-	// whether all its record sets are on the page, or that it has none. It covers those with which it begins.
-	Page(ctx context.Context, name string, t record.Type) (found []record.Record, covers func(string, record.Type) bool, err error)
+	// Page gives the weighted record sets from one name and type on, as many as one call lists. covers reports of a
+	// name and type whether all its record sets are on the page, or that it has none. It covers those with which it
+	// begins.
+	Page(
+		ctx context.Context,
+		name string,
+		t record.Type,
+	) (found []record.Record, covers func(string, record.Type) bool, err error)
 }
 
 // Desired is a record that should be in the zone.
 type Desired struct {
 	Record record.Record
-	// Run names the present run and health of the container that the record is for: a record that was written for it is left
-	// on standby if the sweeper has put it there since.
+	// Run names the present run and health of the container that the record is for: a record that was written for it is
+	// left on standby if the sweeper has put it there since.
 	Run string
 	// IfKnown keeps the record as it should be where the host has it, and makes none where it has not.
 	IfKnown bool
@@ -49,19 +54,20 @@ type Desired struct {
 type Config struct {
 	Zone    Zone
 	Current plan.Current // what the host has in the zone, from the journal
-	// Save keeps what is known on disk. It is called before each call that creates or changes, with what the call is about to
-	// write, and after each; by one goroutine at a time. Where it fails the writer goes on: that the journal is behind is told
-	// by the journal.
+	// Save keeps what is known on disk. It is called before each call that creates or changes, with what the call is
+	// about to write, and after each; by one goroutine at a time. Where it fails the writer goes on: that the journal
+	// is behind is told by the journal.
 	Save func(plan.Current) error
 	// Owns says whether a record found in the zone is this host's.
 	Owns        func(record.Record) bool
 	VerifyEvery time.Duration // between two readings of own records; 0: none
-	// Proof is a batch that changes nothing, the removal of records that do not exist. It is sent to find out whether this host may
-	// change the zone where nothing else tells. Nil: none is sent.
+	// Proof is a batch that changes nothing, the removal of records that do not exist. It is sent to find out whether
+	// this host may change the zone where nothing else tells. Nil: none is sent.
 	Proof []plan.Change
 	// Jitter gives random numbers in [0, 1), by which hosts that failed together part; nil: rand.Float64.
 	Jitter func() float64
-	// OnOutcome is called with each Outcome, in their order. It must be quick and not call the Writer. Nil: nobody is told.
+	// OnOutcome is called with each Outcome, in their order. It must be quick and not call the Writer. Nil: nobody is
+	// told.
 	OnOutcome func(Outcome)
 	Log       *logrus.Entry
 	Metrics   *Metrics
@@ -91,13 +97,14 @@ type Writer struct {
 	waited     map[record.Key]bool        // SRV records of which it was said that they wait for an A record
 	limit      int                        // changes in a batch, while a refused one is being narrowed down; 0: no limit
 	lastErr    error
-	denied     error // the refusal of a first attempt for want of permission; nil once Route 53 has judged a batch by its content
-	deniedAt   time.Time
-	lastGood   time.Time
-	loggedErr  time.Time
-	busySince  time.Time                    // zero while nothing is being done
-	recent     []Applied                    // oldest first
-	told       map[record.Key]record.Record // SRV records, as was told of them last; empty where nobody is told
+	// the refusal of a first attempt for want of permission; nil once Route 53 has judged a batch by its content
+	denied    error
+	deniedAt  time.Time
+	lastGood  time.Time
+	loggedErr time.Time
+	busySince time.Time                    // zero while nothing is being done
+	recent    []Applied                    // oldest first
+	told      map[record.Key]record.Record // SRV records, as was told of them last; empty where nobody is told
 
 	verification verification
 	proof        proof
@@ -122,10 +129,17 @@ func New(cfg Config) *Writer {
 		known = plan.Current{}
 	}
 	w := &Writer{
-		cfg: cfg, wake: make(chan struct{}, 1), unsaved: make(chan struct{}, 1),
-		known: known, saved: maps.Clone(known), ttls: map[group]int64{},
-		quarantine: newQuarantine(), told: map[record.Key]record.Record{},
-		leads: map[string]lead{}, read: map[string]time.Time{}, waited: map[record.Key]bool{},
+		cfg:        cfg,
+		wake:       make(chan struct{}, 1),
+		unsaved:    make(chan struct{}, 1),
+		known:      known,
+		saved:      maps.Clone(known),
+		ttls:       map[group]int64{},
+		quarantine: newQuarantine(),
+		told:       map[record.Key]record.Record{},
+		leads:      map[string]lead{},
+		read:       map[string]time.Time{},
+		waited:     map[record.Key]bool{},
 	}
 	w.proof.given = confirmed(known)
 	for _, e := range known {
@@ -134,8 +148,8 @@ func New(cfg Config) *Writer {
 	return w
 }
 
-// SetDesired replaces what should be in the zone. since is when the event came that brought the wishes about; the zero time where
-// there was none.
+// SetDesired replaces what should be in the zone. since is when the event came that brought the wishes about; the zero
+// time where there was none.
 func (w *Writer) SetDesired(wishes []Desired, since time.Time) {
 	w.mu.Lock()
 	w.wishes = make(map[record.Key]Desired, len(wishes))
@@ -176,8 +190,8 @@ func (w *Writer) Adopt(found []record.Record) (adopted int) {
 	return adopted
 }
 
-// MarkAllUnconfirmed makes the writer write everything wanted once more: after the host has slept or started anew, when others may
-// have taken it for gone.
+// MarkAllUnconfirmed makes the writer write everything wanted once more: after the host has slept or started anew, when
+// others may have taken it for gone.
 func (w *Writer) MarkAllUnconfirmed() {
 	w.mu.Lock()
 	for key, e := range w.known {
@@ -196,19 +210,23 @@ func (w *Writer) poke() {
 	}
 }
 
-// Run keeps the zone in step until ctx ends, which is no error, or the zone turns out not to exist (plan.ErrNoSuchZone). A
-// call in flight is finished first.
+// Run keeps the zone in step until ctx ends, which is no error, or the zone turns out not to exist
+// (plan.ErrNoSuchZone). A call in flight is finished first.
 func (w *Writer) Run(ctx context.Context) error { return w.loop(ctx, false) }
 
-// Settle brings the zone in step once. It returns when nothing waits but what Route 53 refuses, with an error that says what
-// that is, or when ctx ends.
+// Settle brings the zone in step once. It returns when nothing waits but what Route 53 refuses, with an error that says
+// what that is, or when ctx ends.
 func (w *Writer) Settle(ctx context.Context) error {
 	if err := w.loop(ctx, true); err != nil {
 		return err
 	}
 	status := w.Status()
 	if pending := len(status.Pending); ctx.Err() != nil && pending > 0 {
-		return fmt.Errorf("change records: gave up with %d changes to make: %w", pending, errors.Join(ctx.Err(), status.Err))
+		return fmt.Errorf(
+			"change records: gave up with %d changes to make: %w",
+			pending,
+			errors.Join(ctx.Err(), status.Err),
+		)
 	}
 	if len(status.Refused) > 0 {
 		first := status.Refused[0]
@@ -288,8 +306,8 @@ func (w *Writer) sleep(ctx context.Context, at time.Time) {
 	}
 }
 
-// next gives the next batch and when it may be sent; no batch where nothing is to be done before at (the zero time: never).
-// The caller holds mu.
+// next gives the next batch and when it may be sent; no batch where nothing is to be done before at (the zero time:
+// never). The caller holds mu.
 func (w *Writer) next(now time.Time) (batch []plan.Change, at time.Time) {
 	if w.wishes == nil {
 		return nil, time.Time{}
@@ -341,21 +359,24 @@ func (w *Writer) desired() []record.Record {
 	return records
 }
 
-// keepsMark reports whether the sweeper's mark stays on a record. It belongs to what the sweeper judged: that run of the
-// container, at that address and port. On a record that is to be on standby anyway it does not stay, or the sweeper would
-// restore it.
+// keepsMark reports whether the sweeper's mark stays on a record. It belongs to what the sweeper judged: that run of
+// the container, at that address and port. On a record that is to be on standby anyway it does not stay, or the sweeper
+// would restore it.
 func keepsMark(have plan.Entry, wish Desired) bool {
 	return have.Record.Marked() && have.Run != "" && have.Run == wish.Run && wish.Record.Weight > 0 &&
 		have.Record.SameTarget(wish.Record)
 }
 
-// outrun reports whether a record was written for an earlier run of its container and would not change for the present one.
-// It is written once more then: the sweeper may have marked it for the earlier run, and a mark found later is for this one.
+// outrun reports whether a record was written for an earlier run of its container and would not change for the present
+// one. It is written once more then: the sweeper may have marked it for the earlier run, and a mark found later is for
+// this one.
 func outrun(have plan.Entry, wish Desired) bool {
-	return have.Run != "" && wish.Run != "" && have.Run != wish.Run && wish.Record.Type == record.SRV && wish.Record.Weight > 0
+	return have.Run != "" && wish.Run != "" && have.Run != wish.Run && wish.Record.Type == record.SRV &&
+		wish.Record.Weight > 0
 }
 
-// begin notes that a call is about to be made, and returns what was known of its records before, and since when an event waits.
+// begin notes that a call is about to be made, and returns what was known of its records before, and since when an
+// event waits.
 func (w *Writer) begin(batch []plan.Change) (before map[record.Key]plan.Entry, since time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -32,8 +32,8 @@ func (z *instant) Page(context.Context, string, record.Type) ([]record.Record, f
 	return nil, func(string, record.Type) bool { return false }, nil
 }
 
-// BenchmarkWriter is what a writer does about one event, but for the disk and the call: one container of the host's has been
-// replaced. A new writer each time, since one that has just made a call waits before the next.
+// BenchmarkWriter is what a writer does about one event, but for the disk and the call: one container of the host's has
+// been replaced. A new writer each time, since one that has just made a call waits before the next.
 func BenchmarkWriter(b *testing.B) {
 	logger := logrus.New()
 	logger.SetOutput(io.Discard)
@@ -46,7 +46,12 @@ func BenchmarkWriter(b *testing.B) {
 			zone := &instant{}
 			for b.Loop() {
 				w := apply.New(apply.Config{
-					Zone: zone, Current: has, Save: func(plan.Current) error { return nil }, Owns: owns, Log: logrus.NewEntry(logger), Metrics: metrics,
+					Zone:    zone,
+					Current: has,
+					Save:    func(plan.Current) error { return nil },
+					Owns:    owns,
+					Log:     logrus.NewEntry(logger),
+					Metrics: metrics,
 				})
 				w.SetDesired(wishes, time.Time{})
 				if err := w.Settle(b.Context()); err != nil {

@@ -29,14 +29,26 @@ func TestLostAnswers(t *testing.T) {
 		want  []record.Record
 		calls [][]change
 	}{
-		"addition, made":         {lostAnswer, []record.Record{web1, web2}, [][]change{{create(web2)}, {upsert(web2)}}},
-		"addition, not made":     {lostRequest, []record.Record{web1, web2}, [][]change{{create(web2)}, {upsert(web2)}}},
-		"change, made":           {lostAnswer, []record.Record{heavy}, [][]change{{upsert(heavy)}, {upsert(heavy)}}},
-		"change, not made":       {lostRequest, []record.Record{heavy}, [][]change{{upsert(heavy)}, {upsert(heavy)}}},
-		"removal, made":          {lostAnswer, nil, [][]change{{del(web1)}, {del(web1)}}},
-		"removal, not made":      {lostRequest, nil, [][]change{{del(web1)}, {del(web1)}}},
-		"replacement, not made":  {lostRequest, []record.Record{web2}, [][]change{{del(web1), create(web2)}, {del(web1), upsert(web2)}}},
-		"replacement, made":      {lostAnswer, []record.Record{web2}, [][]change{{del(web1), create(web2)}, {del(web1), upsert(web2)}, {upsert(web2)}}},
+		"addition, made": {lostAnswer, []record.Record{web1, web2}, [][]change{{create(web2)}, {upsert(web2)}}},
+		"addition, not made": {
+			lostRequest,
+			[]record.Record{web1, web2},
+			[][]change{{create(web2)}, {upsert(web2)}},
+		},
+		"change, made":      {lostAnswer, []record.Record{heavy}, [][]change{{upsert(heavy)}, {upsert(heavy)}}},
+		"change, not made":  {lostRequest, []record.Record{heavy}, [][]change{{upsert(heavy)}, {upsert(heavy)}}},
+		"removal, made":     {lostAnswer, nil, [][]change{{del(web1)}, {del(web1)}}},
+		"removal, not made": {lostRequest, nil, [][]change{{del(web1)}, {del(web1)}}},
+		"replacement, not made": {
+			lostRequest,
+			[]record.Record{web2},
+			[][]change{{del(web1), create(web2)}, {del(web1), upsert(web2)}},
+		},
+		"replacement, made": {
+			lostAnswer,
+			[]record.Record{web2},
+			[][]change{{del(web1), create(web2)}, {del(web1), upsert(web2)}, {upsert(web2)}},
+		},
 		"nothing known, removal": {lostRequest, nil, [][]change{{del(web1)}, {del(web1)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,8 +189,11 @@ func TestUnsavedGoesOn(t *testing.T) {
 		z := newZone(t)
 		log, _ := logtest.NewNullLogger()
 		w := apply.New(apply.Config{
-			Zone: z, Save: func(k plan.Current) error { _ = z.save(k); return errors.New("disk full") }, Owns: owns,
-			Log: logrus.NewEntry(log), Metrics: apply.NewMetrics(prometheus.NewRegistry()),
+			Zone:    z,
+			Save:    func(k plan.Current) error { _ = z.save(k); return errors.New("disk full") },
+			Owns:    owns,
+			Log:     logrus.NewEntry(log),
+			Metrics: apply.NewMetrics(prometheus.NewRegistry()),
 		})
 		w.SetDesired(wish(srv("web", 1)), time.Time{})
 		require.NoError(t, w.Settle(t.Context()))
@@ -199,7 +214,11 @@ func TestSettle(t *testing.T) {
 		z.denied = func(r record.Record) bool { return strings.HasPrefix(r.Name, "bad") }
 		w.want(srv("web", 2), srv("bad", 1), srv("web", 3))
 		err := w.Settle(t.Context())
-		assert.EqualError(t, err, "change records: 1 changes refused, the first of them CREATE SRV bad.example: is not authorized to perform")
+		assert.EqualError(
+			t,
+			err,
+			"change records: 1 changes refused, the first of them CREATE SRV bad.example: is not authorized to perform",
+		)
 		assert.Equal(t, []record.Record{srv("web", 2), srv("web", 3)}, z.content(), "the others are through")
 	})
 }
@@ -248,7 +267,9 @@ func TestEndDuringACall(t *testing.T) {
 		cancel()
 		assert.NoError(t, <-done)
 		assert.Equal(t, 5*time.Second, time.Since(z.start))
-		assert.Equal(t, []record.Record{srv("web", 1)}, z.content(), "the call in flight was finished, and no other begun")
+		assert.Equal(t, []record.Record{
+			srv("web", 1),
+		}, z.content(), "the call in flight was finished, and no other begun")
 		assert.Equal(t, known(srv("web", 1)), z.saved)
 	})
 }

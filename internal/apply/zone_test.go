@@ -25,21 +25,22 @@ import (
 
 var errLost = errors.New("connection reset by peer")
 
-// zone is a hosted zone as strict as Route 53: batches are atomic, a DELETE repeats the record exactly, a group has one TTL
-// and room for so many.
+// zone is a hosted zone as strict as Route 53: batches are atomic, a DELETE repeats the record exactly, a group has one
+// TTL and room for so many.
 type zone struct {
 	t     *testing.T
 	start time.Time
 
-	mu           sync.Mutex
-	records      map[record.Key]record.Record
-	nameMax      int
-	zoneMax      int
-	denied       func(record.Record) bool // refused, and not said which
-	conflict     func(record.Record) bool // somebody's record that is not weighted has its name
-	paired       bool                     // no SRV record of ours may be written that does not lead to the address of its target's name
-	meddled      time.Time                // when strangers last changed A records of our names
-	stubborn     map[record.Key]bool      // a DELETE of it is refused as if it had other values
+	mu       sync.Mutex
+	records  map[record.Key]record.Record
+	nameMax  int
+	zoneMax  int
+	denied   func(record.Record) bool // refused, and not said which
+	conflict func(record.Record) bool // somebody's record that is not weighted has its name
+	// no SRV record of ours may be written that does not lead to the address of its target's name
+	paired       bool
+	meddled      time.Time           // when strangers last changed A records of our names
+	stubborn     map[record.Key]bool // a DELETE of it is refused as if it had other values
 	latency      time.Duration
 	fault        func() (err error, applied bool) // before a call; nil: none
 	saved        plan.Current
@@ -67,7 +68,11 @@ type reading struct {
 
 func newZone(t *testing.T, records ...record.Record) *zone {
 	z := &zone{
-		t: t, start: time.Now(), records: map[record.Key]record.Record{}, nameMax: 100, zoneMax: 10000,
+		t:        t,
+		start:    time.Now(),
+		records:  map[record.Key]record.Record{},
+		nameMax:  100,
+		zoneMax:  10000,
 		stubborn: map[record.Key]bool{},
 	}
 	z.put(records...)
@@ -161,7 +166,11 @@ func (z *zone) checkCall(changes []plan.Change) {
 			assert.True(z.t, entry.Unconfirmed, "in the journal as if it were written")
 		}
 		if i > 0 {
-			assert.False(z.t, c.Action == plan.Delete && changes[i-1].Action != plan.Delete, "a removal after an addition")
+			assert.False(
+				z.t,
+				c.Action == plan.Delete && changes[i-1].Action != plan.Delete,
+				"a removal after an addition",
+			)
 		}
 	}
 }
@@ -203,7 +212,8 @@ func (z *zone) apply(changes []plan.Change) error {
 	}
 	for _, c := range changes {
 		for key, r := range next {
-			if c.Action != plan.Delete && key.Name == c.Record.Name && key.Type == c.Record.Type && r.TTL != c.Record.TTL {
+			if c.Action != plan.Delete && key.Name == c.Record.Name && key.Type == c.Record.Type &&
+				r.TTL != c.Record.TTL {
 				refuse(c, plan.TTL)
 			}
 		}
@@ -224,8 +234,8 @@ func simple(records map[record.Key]record.Record, key record.Key) bool {
 	return there && key.SetID != ""
 }
 
-// checkPairs holds the writer to what it promises of SRV records: none comes into the zone that leads to another host, or nowhere.
-// The caller holds mu.
+// checkPairs holds the writer to what it promises of SRV records: none comes into the zone that leads to another host,
+// or nowhere. The caller holds mu.
 func (z *zone) checkPairs(next map[record.Key]record.Record) {
 	for key, r := range next {
 		had, there := z.records[key]
@@ -285,7 +295,11 @@ func (z *zone) Group(ctx context.Context, name string, t record.Type) ([]record.
 	return found, nil
 }
 
-func (z *zone) Page(ctx context.Context, name string, t record.Type) ([]record.Record, func(string, record.Type) bool, error) {
+func (z *zone) Page(
+	ctx context.Context,
+	name string,
+	t record.Type,
+) ([]record.Record, func(string, record.Type) bool, error) {
 	z.mu.Lock()
 	latency := z.groupLatency
 	z.groups = append(z.groups, reading{time.Since(z.start), name, t})
@@ -390,8 +404,11 @@ type change = plan.Change
 // srv gives the n-th record of a name that this host might own.
 func srv(name string, n int) record.Record {
 	return record.Record{
-		Name: name + ".example", Type: record.SRV, SetID: fmt.Sprintf("i-1:docker:%064x:80/tcp", n), Weight: 1,
-		Value: fmt.Sprintf("1 1 %d ip-10-0-0-1.example", 30000+n),
+		Name:   name + ".example",
+		Type:   record.SRV,
+		SetID:  fmt.Sprintf("i-1:docker:%064x:80/tcp", n),
+		Weight: 1,
+		Value:  fmt.Sprintf("1 1 %d ip-10-0-0-1.example", 30000+n),
 	}
 }
 
@@ -446,8 +463,15 @@ func newWriter(z *zone, has plan.Current, verifyEvery time.Duration) writer {
 	metrics := apply.NewMetrics(registry)
 	z.saved = has
 	return writer{apply.New(apply.Config{
-		Zone: z, Current: has, Save: z.save, Owns: owns, VerifyEvery: verifyEvery, Log: logrus.NewEntry(log),
-		Metrics: metrics, OnOutcome: z.tell, Proof: z.proof,
+		Zone:        z,
+		Current:     has,
+		Save:        z.save,
+		Owns:        owns,
+		VerifyEvery: verifyEvery,
+		Log:         logrus.NewEntry(log),
+		Metrics:     metrics,
+		OnOutcome:   z.tell,
+		Proof:       z.proof,
 	}), z, hook, registry, metrics}
 }
 
@@ -463,7 +487,12 @@ func (w writer) messages() map[string]int {
 }
 
 // running plays a scene with a Writer that runs, in virtual time.
-func running(t *testing.T, verifyEvery time.Duration, scene func(t *testing.T, z *zone, w writer), has ...record.Record) {
+func running(
+	t *testing.T,
+	verifyEvery time.Duration,
+	scene func(t *testing.T, z *zone, w writer),
+	has ...record.Record,
+) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		z := newZone(t, has...)

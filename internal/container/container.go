@@ -1,5 +1,5 @@
-// Package container describes one container of this host as ecssd sees it: what the Engine said, bounded in size, with no
-// type of the Engine's API. It decides nothing; which containers are announced, and as what, is package endpoint's.
+// Package container describes one container of this host as ecssd sees it: what the Engine said, bounded in size, with
+// no type of the Engine's API. It decides nothing; which containers are announced, and as what, is package endpoint's.
 package container
 
 import (
@@ -118,8 +118,8 @@ type Container struct {
 	Published  []Binding  // ports published on the host
 	Address    netip.Addr // of the task's own network interface (awsvpc), where it is known
 
-	// Unread says why the Engine did not tell of the container when it was last asked; mostly empty. Then all but State is as it
-	// was last told, and only ID, Name, State and Labels are set where it never was.
+	// Unread says why the Engine did not tell of the container when it was last asked; mostly empty. Then all but State
+	// is as it was last told, and only ID, Name, State and Labels are set where it never was.
 	Unread string
 }
 

@@ -59,8 +59,8 @@ func (d *demo) answers(ctx context.Context, url string) func() bool {
 	}
 }
 
-// announced tells whether the zone has, now, a record of a container, whose ID is part of its set identifier; or has none, as
-// wanted.
+// announced tells whether the zone has, now, a record of a container, whose ID is part of its set identifier; or has
+// none, as wanted.
 func (d *demo) announced(ctx context.Context, c *container, wanted bool) func() bool {
 	return func() bool {
 		records, err := d.get(ctx, d.records)

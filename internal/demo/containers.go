@@ -31,8 +31,8 @@ type container struct {
 // url is where a container answers, whatever DNS says.
 func (d *demo) url(c *container) string { return "http://" + net.JoinHostPort(d.address, c.hostPort) }
 
-// run runs a container as the ECS agent would. The end of ctx does not interrupt it: the Engine might make the container all
-// the same, after the demo has cleaned up.
+// run runs a container as the ECS agent would. The end of ctx does not interrupt it: the Engine might make the
+// container all the same, after the demo has cleaned up.
 func (d *demo) run(ctx context.Context, service string, weight int) (*container, error) {
 	ctx = context.WithoutCancel(ctx)
 	created, err := d.engine.ContainerCreate(ctx, &api.Config{
@@ -40,8 +40,11 @@ func (d *demo) run(ctx context.Context, service string, weight int) (*container,
 		Cmd:   []string{"-name", service, "-drain", drain.String()},
 		Env:   []string{"SERVICE_WEIGHT=" + strconv.Itoa(weight)},
 		Labels: map[string]string{
-			"com.amazonaws.ecs.cluster":                 "demo",
-			"com.amazonaws.ecs.task-arn":                fmt.Sprintf("arn:aws:ecs:eu-central-1:123456789012:task/demo/%032x", time.Now().UnixNano()),
+			"com.amazonaws.ecs.cluster": "demo",
+			"com.amazonaws.ecs.task-arn": fmt.Sprintf(
+				"arn:aws:ecs:eu-central-1:123456789012:task/demo/%032x",
+				time.Now().UnixNano(),
+			),
 			"com.amazonaws.ecs.task-definition-family":  service,
 			"com.amazonaws.ecs.task-definition-version": "1",
 			"com.amazonaws.ecs.container-name":          service,
@@ -75,7 +78,10 @@ func (d *demo) removeContainers(ctx context.Context) error {
 	if d.engine == nil {
 		return nil
 	}
-	found, err := d.engine.ContainerList(ctx, api.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", ownerLabel))})
+	found, err := d.engine.ContainerList(ctx, api.ListOptions{
+		All:     true,
+		Filters: filters.NewArgs(filters.Arg("label", ownerLabel)),
+	})
 	if err != nil {
 		return fmt.Errorf("list the containers of demos: %w", err)
 	}

@@ -43,7 +43,13 @@ func newShow(t *testing.T, bin string) *show {
 	s.Cmd = exec.Command(filepath.Join(bin, "demo"), "-prefix", s.prefix)
 	races, err := os.MkdirTemp("", "ecssd-races-") // a name without blanks, for the race detector
 	require.NoError(t, err)
-	s.Env = append(os.Environ(), "TMPDIR="+s.temp, "GORACE=atexit_sleep_ms=0 log_path="+races+"/race", "AWS_ENDPOINT_URL_ROUTE_53=http://127.0.0.1:1", "ECSSD_ZONE=wrong.internal")
+	s.Env = append(
+		os.Environ(),
+		"TMPDIR="+s.temp,
+		"GORACE=atexit_sleep_ms=0 log_path="+races+"/race",
+		"AWS_ENDPOINT_URL_ROUTE_53=http://127.0.0.1:1",
+		"ECSSD_ZONE=wrong.internal",
+	)
 	s.Stdout, s.Stderr = s.printed, s.printed
 	t.Cleanup(func() {
 		reports, err := filepath.Glob(races + "/*")
@@ -64,7 +70,12 @@ func newShow(t *testing.T, bin string) *show {
 // until waits until the demo has printed a text.
 func (s *show) until(t *testing.T, text string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return strings.Contains(s.printed.String(), text) }, time.Minute, 10*time.Millisecond)
+	require.Eventually(
+		t,
+		func() bool { return strings.Contains(s.printed.String(), text) },
+		time.Minute,
+		10*time.Millisecond,
+	)
 }
 
 // containers counts the demo's containers.
@@ -125,7 +136,16 @@ func raceDetector() bool {
 
 func TestDemo(t *testing.T) {
 	bin := t.TempDir()
-	build := exec.Command("go", "build", "-race="+strconv.FormatBool(raceDetector()), "-o", bin+"/", "../../cmd/ecssd", "../../cmd/ecssd-sandbox", ".")
+	build := exec.Command(
+		"go",
+		"build",
+		"-race="+strconv.FormatBool(raceDetector()),
+		"-o",
+		bin+"/",
+		"../../cmd/ecssd",
+		"../../cmd/ecssd-sandbox",
+		".",
+	)
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
@@ -157,7 +177,12 @@ func TestDemo(t *testing.T) {
 		} {
 			assert.Regexp(t, `(?m)`+line+`$`, text)
 		}
-		assert.Equal(t, 3+2+3+2, strings.Count(text, "  serving  "), "lines of ecssd ls: at first, after the stop, with the dead host, without it")
+		assert.Equal(
+			t,
+			3+2+3+2,
+			strings.Count(text, "  serving  "),
+			"lines of ecssd ls: at first, after the stop, with the dead host, without it",
+		)
 		assert.NotContains(t, text, "Ctrl-C")
 		assert.NotContains(t, text, "\033", "colour")
 		s.leftNothing(t)
@@ -183,7 +208,8 @@ func TestDemo(t *testing.T) {
 		require.NoError(t, s.Start())
 		go func() { _, _ = io.Copy(s.printed, keyboard) }() // ends with an error when the terminal does
 		s.until(t, "/readyz")
-		pages := regexp.MustCompile(`(?m)^(the agent|the sandbox)[^:]*: +(http://127\.0\.0\.1:\d+/)\r?$`).FindAllStringSubmatch(s.printed.String(), -1)
+		pages := regexp.MustCompile(`(?m)^(the agent|the sandbox)[^:]*: +(http://127\.0\.0\.1:\d+/)\r?$`).
+			FindAllStringSubmatch(s.printed.String(), -1)
 		require.Len(t, pages, 2)
 		for i, title := range []string{"ecssd i-0123456789abcdef0", "ecssd-sandbox"} {
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, pages[i][2], nil)
@@ -209,7 +235,11 @@ func TestDemo(t *testing.T) {
 		s.Env = append(s.Env, "DOCKER_HOST=unix:///nowhere")
 		require.Error(t, s.Run())
 		assert.Equal(t, 1, s.ProcessState.ExitCode())
-		assert.Contains(t, s.printed.String(), "FAILED: reach the Docker Engine: Cannot connect to the Docker daemon at unix:///nowhere")
+		assert.Contains(
+			t,
+			s.printed.String(),
+			"FAILED: reach the Docker Engine: Cannot connect to the Docker daemon at unix:///nowhere",
+		)
 		assert.Equal(t, 1, strings.Count(s.printed.String(), "FAILED"))
 	})
 }

@@ -1,6 +1,7 @@
-// Command demo shows ecssd at work on one machine: ecssd-sandbox plays AWS, and everything else is real – the agent, the
-// Docker Engine, containers labelled as ECS labels them, DNS, and a consumer that finds and calls them. It knows the programs
-// from outside only, fails when they do not do what they should, and removes all that it made, interrupted or not.
+// Command demo shows ecssd at work on one machine: ecssd-sandbox plays AWS, and everything else is real – the agent,
+// the Docker Engine, containers labelled as ECS labels them, DNS, and a consumer that finds and calls them. It knows
+// the programs from outside only, fails when they do not do what they should, and removes all that it made, interrupted
+// or not.
 //
 // The programs ecssd and ecssd-sandbox must lie beside it, and its working directory must lie within this module.
 package main
@@ -35,7 +36,8 @@ func main() {
 	os.Exit(run(ctx, *prefix))
 }
 
-// run gives the exit status: 0; 1 after a failure; 130, as shells have it, when interrupted before everything was shown.
+// run gives the exit status: 0; 1 after a failure; 130, as shells have it, when interrupted before everything was
+// shown.
 func run(ctx context.Context, prefix string) int {
 	d := demo{prefix: prefix}
 	status, err := 0, d.story(ctx)

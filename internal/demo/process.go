@@ -28,8 +28,8 @@ func (p *process) output() string {
 	return string(printed)
 }
 
-// command gives a program of ours with the sandbox in place of AWS. What the demo's own environment says to AWS SDKs or to
-// ecssd does not reach it.
+// command gives a program of ours with the sandbox in place of AWS. What the demo's own environment says to AWS SDKs or
+// to ecssd does not reach it.
 func (d *demo) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, name), args...)
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
@@ -38,8 +38,8 @@ func (d *demo) command(ctx context.Context, name string, args ...string) *exec.C
 	return cmd
 }
 
-// start runs a program beside the demo. Ctrl-C does not reach it, so that the demo can end it in its turn; yet it dies with
-// the demo, even where that is killed.
+// start runs a program beside the demo. Ctrl-C does not reach it, so that the demo can end it in its turn; yet it dies
+// with the demo, even where that is killed.
 func (d *demo) start(name string, args ...string) (*process, error) {
 	log, err := os.Create(filepath.Join(d.dir, name+".log"))
 	if err != nil {

@@ -102,7 +102,16 @@ func (d *demo) startAgent(ctx context.Context) error {
 	}
 	say("$ ecssd agent")
 	begun := time.Now()
-	d.agent, err = d.start("ecssd", "agent", "--listen", d.listen, "--state-dir", d.dir, "--allow-names", d.prefix+"(time|calc)")
+	d.agent, err = d.start(
+		"ecssd",
+		"agent",
+		"--listen",
+		d.listen,
+		"--state-dir",
+		d.dir,
+		"--allow-names",
+		d.prefix+"(time|calc)",
+	)
 	if err != nil {
 		return err
 	}
@@ -192,7 +201,8 @@ func (d *demo) stopOne(ctx context.Context) error {
 	return d.show(ctx, "ls")
 }
 
-// sweepHost lets the sandbox's EC2 know a host as terminated, puts the records into the zone that its agent has left, and sweeps.
+// sweepHost lets the sandbox's EC2 know a host as terminated, puts the records into the zone that its agent has left,
+// and sweeps.
 func (d *demo) sweepHost(ctx context.Context) error {
 	const id, zone = "i-0fedcba9876543210", ".servicediscovery.internal"
 	if err := d.post(ctx, d.manage+"/fleet", `{"instances": [{"id": "`+id+`", "state": "terminated"}]}`); err != nil {
@@ -220,7 +230,11 @@ func (d *demo) sweepHost(ctx context.Context) error {
 // playOn tells how to go on by hand, and waits for Ctrl-C.
 func (d *demo) playOn(ctx context.Context) {
 	heading("Play on in a browser and in another terminal. Ctrl-C here ends it")
-	fmt.Printf("the agent:                         http://%s/\nthe sandbox, and trouble to make:  %s/\n", d.listen, d.manage)
+	fmt.Printf(
+		"the agent:                         http://%s/\nthe sandbox, and trouble to make:  %s/\n",
+		d.listen,
+		d.manage,
+	)
 	for _, variable := range append(slices.Clone(d.environment), `PATH="`+d.bin+`:$PATH"`) {
 		fmt.Println("export", variable)
 	}

@@ -20,8 +20,9 @@ const (
 	maxSettingsBytes = 256 << 10 // environment and labels as given; beyond it only ECS's own labels are kept
 	maxSettings      = 1100      // labels, and variables, and exposed ports, each
 	maxECSLabel      = 4 << 10   // of ECS's own labels, beyond maxSettingsBytes; an ARN has at most 2,048 characters
-	// maxName bounds the Engine's name of a container, for which the Engine itself knows no limit. The names that the ECS agent
-	// makes have at most some 550 characters: of a family and of a container definition's name, 255 each, and a random part.
+	// maxName bounds the Engine's name of a container, for which the Engine itself knows no limit. The names that the
+	// ECS agent makes have at most some 550 characters: of a family and of a container definition's name, 255 each, and
+	// a random part.
 	maxName = 600
 	// maxImage bounds the name of an image. A reference has at most 255 characters beside its tag and digest.
 	maxImage = 600
@@ -136,9 +137,9 @@ func settings(labels map[string]string, env []string) (keptLabels, keptEnv map[s
 	return keptLabels, keptEnv, size
 }
 
-// mapped lists the ports that were asked to be published: the keys of the port bindings, and with docker run -P all that are
-// exposed. On the host's network the values of the bindings mean nothing: the ECS agent (1.105.1) writes the host port 32768
-// for the container port 18100 of a range.
+// mapped lists the ports that were asked to be published: the keys of the port bindings, and with docker run -P all
+// that are exposed. On the host's network the values of the bindings mean nothing: the ECS agent (1.105.1) writes the
+// host port 32768 for the container port 18100 of a range.
 func mapped(config *api.HostConfig, exposed []container.Port) []container.Port {
 	if !config.PublishAllPorts {
 		return ports(config.PortBindings)

@@ -43,16 +43,24 @@ func TestDecode(t *testing.T) {
 			  "NetworkSettings":{"Ports":{"443/tcp":null,"80/udp":[],
 			    "80/tcp":[{"HostIp":"::","HostPort":"32769"},{"HostIp":"0.0.0.0","HostPort":"32768"},{"HostIp":"","HostPort":"8080"}]}}}`,
 			container.Container{
-				ID: "c0ffee", Name: "ecs-web-1-web-a0", Image: "shop/web:7",
+				ID:            "c0ffee",
+				Name:          "ecs-web-1-web-a0",
+				Image:         "shop/web:7",
 				Labels:        map[string]string{"com.amazonaws.ecs.container-name": "web", "SERVICE_WEIGHT": "2"},
 				Env:           map[string]string{"SERVICE_NAME": "new", "SERVICE_80_NAME": "a=b", "SERVICE_EMPTY": ""},
 				SettingsBytes: 9 + 16 + 16 + 19 + 13 + 32 + 3 + 14 + 1 + 10 + 1,
-				State:         container.Running, Health: container.Healthy,
-				StartedAt:  time.Date(2026, 11, 22, 10, 0, 0, 500_000_000, time.UTC),
-				StopSignal: 3, StopTimeout: 2 * time.Minute,
-				Mode:    container.Bridge,
-				Exposed: []container.Port{{Number: 80, Proto: "tcp"}, {Number: 80, Proto: "udp"}, {Number: 443, Proto: "tcp"}},
-				Mapped:  []container.Port{{Number: 80, Proto: "tcp"}, {Number: 443, Proto: "tcp"}},
+				State:         container.Running,
+				Health:        container.Healthy,
+				StartedAt:     time.Date(2026, 11, 22, 10, 0, 0, 500_000_000, time.UTC),
+				StopSignal:    3,
+				StopTimeout:   2 * time.Minute,
+				Mode:          container.Bridge,
+				Exposed: []container.Port{
+					{Number: 80, Proto: "tcp"},
+					{Number: 80, Proto: "udp"},
+					{Number: 443, Proto: "tcp"},
+				},
+				Mapped: []container.Port{{Number: 80, Proto: "tcp"}, {Number: 443, Proto: "tcp"}},
 				Published: []container.Binding{
 					{Port: container.Port{Number: 80, Proto: "tcp"}, HostIP: netip.IPv4Unspecified(), HostPort: 8080},
 					{Port: container.Port{Number: 80, Proto: "tcp"}, HostIP: netip.IPv4Unspecified(), HostPort: 32768},
@@ -76,14 +84,22 @@ func TestDecode(t *testing.T) {
 			"PortBindings":{"18101/tcp":[{"HostIp":"","HostPort":"32769"}],"18100/tcp":null,"53/udp":[],"0/tcp":[{"HostPort":"1"}],"x":null}}}`,
 			with(func(c *container.Container) {
 				c.ID, c.Mode = "1", container.Host
-				c.Mapped = []container.Port{{Number: 53, Proto: "udp"}, {Number: 18100, Proto: "tcp"}, {Number: 18101, Proto: "tcp"}}
+				c.Mapped = []container.Port{
+					{Number: 53, Proto: "udp"},
+					{Number: 18100, Proto: "tcp"},
+					{Number: 18101, Proto: "tcp"},
+				}
 			})},
 		{"all exposed ports are to be published", `{"Id":"1","HostConfig":{"NetworkMode":"host","PublishAllPorts":true,
 			"PortBindings":{"81/tcp":[{}],"80/tcp":[{}]}},"Config":{"ExposedPorts":{"80/tcp":{},"53/udp":{}}}}`,
 			with(func(c *container.Container) {
 				c.ID, c.Mode, c.Labels, c.Env = "1", container.Host, map[string]string{}, map[string]string{}
 				c.Exposed = []container.Port{{Number: 53, Proto: "udp"}, {Number: 80, Proto: "tcp"}}
-				c.Mapped = []container.Port{{Number: 53, Proto: "udp"}, {Number: 80, Proto: "tcp"}, {Number: 81, Proto: "tcp"}}
+				c.Mapped = []container.Port{
+					{Number: 53, Proto: "udp"},
+					{Number: 80, Proto: "tcp"},
+					{Number: 81, Proto: "tcp"},
+				}
 			})},
 		{"none", `{"Id":"1","HostConfig":{"NetworkMode":"none"}}`,
 			with(func(c *container.Container) { c.ID, c.Mode = "1", container.None })},
@@ -142,22 +158,35 @@ func TestSettingsAreBounded(t *testing.T) {
 		assert.Equal(t, "y", env["SERVICE_0_NAME"])
 	})
 	t.Run("a big variable that is no setting leaves only ECS's own labels", func(t *testing.T) {
-		labels, env, size := settings(with(map[string]string{"SERVICE_NAME": "a"}), []string{"SERVICE_80_NAME=a", "BIG=" + big})
+		labels, env, size := settings(with(map[string]string{
+			"SERVICE_NAME": "a",
+		}), []string{
+			"SERVICE_80_NAME=a",
+			"BIG=" + big,
+		})
 		assert.Equal(t, ecs, labels)
 		assert.Empty(t, env)
 		assert.Greater(t, size, len(big))
 	})
 	t.Run("a big label in ECS's own place is not kept", func(t *testing.T) {
-		labels, _, _ := settings(map[string]string{container.LabelName: "web", container.LabelFamily: big, ecsPrefix + "x": "y"}, nil)
+		labels, _, _ := settings(map[string]string{
+			container.LabelName:   "web",
+			container.LabelFamily: big,
+			ecsPrefix + "x":       "y",
+		}, nil)
 		assert.Equal(t, map[string]string{container.LabelName: "web"}, labels)
 	})
 }
 
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{}`))
-	f.Add([]byte(`{"Id":"1","Name":"/a","State":{"Status":"running","Health":null,"StartedAt":"?"},"HostConfig":{"NetworkMode":"container:"},
+	f.Add(
+		[]byte(
+			`{"Id":"1","Name":"/a","State":{"Status":"running","Health":null,"StartedAt":"?"},"HostConfig":{"NetworkMode":"container:"},
 		"Config":{"Env":["=","","SERVICE_=","SERVICE_80_NAME"],"Labels":{"":"","SERVICE_":""},"ExposedPorts":{"/":{},"80-90/tcp":{}},"StopSignal":"SIGRTMIN+","StopTimeout":-1},
-		"NetworkSettings":{"Ports":{"80/tcp":[{"HostIp":"fe80::1%eth0","HostPort":"1"}]}}}`))
+		"NetworkSettings":{"Ports":{"80/tcp":[{"HostIp":"fe80::1%eth0","HostPort":"1"}]}}}`,
+		),
+	)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var in api.InspectResponse
 		if json.Unmarshal(data, &in) != nil {
@@ -187,12 +216,21 @@ func FuzzDecode(f *testing.F) {
 
 func TestDecodeEvent(t *testing.T) {
 	event := func(action events.Action, attributes map[string]string) events.Message {
-		return events.Message{Type: events.ContainerEventType, Action: action, TimeNano: 1_700_000_000_000_000_001,
-			Actor: events.Actor{ID: "c0ffee", Attributes: attributes}}
+		return events.Message{
+			Type:     events.ContainerEventType,
+			Action:   action,
+			TimeNano: 1_700_000_000_000_000_001,
+			Actor:    events.Actor{ID: "c0ffee", Attributes: attributes},
+		}
 	}
 	hint := func(action container.Action, signal int, service string) container.Hint {
-		return container.Hint{ContainerID: "c0ffee", Action: action, Signal: signal, Service: service,
-			Time: time.Unix(1_700_000_000, 1)}
+		return container.Hint{
+			ContainerID: "c0ffee",
+			Action:      action,
+			Signal:      signal,
+			Service:     service,
+			Time:        time.Unix(1_700_000_000, 1),
+		}
 	}
 	network := func(action events.Action, attributes map[string]string) events.Message {
 		m := event(action, attributes)
@@ -207,21 +245,45 @@ func TestDecodeEvent(t *testing.T) {
 	}{
 		{"start", event("start", nil), hint(container.Start, 0, "")},
 		{"kill", event("kill", map[string]string{"signal": "15"}), hint(container.Kill, 15, "")},
-		{"kill by name, as some Engines say it", event("kill", map[string]string{"signal": "SIGTERM"}), hint(container.Kill, 15, "")},
+		{
+			"kill by name, as some Engines say it",
+			event("kill", map[string]string{"signal": "SIGTERM"}),
+			hint(container.Kill, 15, ""),
+		},
 		{"kill without a signal", event("kill", nil), hint(container.Kill, 0, "")},
 		{"kill by nonsense", event("kill", map[string]string{"signal": "-3"}), hint(container.Kill, 0, "")},
 		{"die", event("die", map[string]string{"exitCode": "1"}),
-			container.Hint{ContainerID: "c0ffee", Action: container.Die, ExitStatus: 1, Time: time.Unix(1_700_000_000, 1)}},
+			container.Hint{
+				ContainerID: "c0ffee",
+				Action:      container.Die,
+				ExitStatus:  1,
+				Time:        time.Unix(1_700_000_000, 1),
+			}},
 		{"die in ECS", event("die", ecs), hint(container.Die, 0, "web")},
-		{"die with a name of its own", event("die", map[string]string{container.LabelName: "web", "SERVICE_NAME": "api"}),
+		{"die with a name of its own", event("die", map[string]string{
+			container.LabelName: "web",
+			"SERVICE_NAME":      "api",
+		}),
 			hint(container.Die, 0, "api")},
-		{"die with too long a name", event("die", map[string]string{"SERVICE_NAME": strings.Repeat("a", 256)}), hint(container.Die, 0, "")},
+		{
+			"die with too long a name",
+			event("die", map[string]string{"SERVICE_NAME": strings.Repeat("a", 256)}),
+			hint(container.Die, 0, ""),
+		},
 		{"service is of die only", event("start", ecs), hint(container.Start, 0, "")},
 		{"health", event("health_status: healthy", nil), hint(container.Other, 0, "")},
 		{"pause", event("pause", nil), hint(container.Other, 0, "")},
-		{"connect", network("connect", map[string]string{"container": "c0ffee", "name": "bridge"}), hint(container.Network, 0, "")},
+		{
+			"connect",
+			network("connect", map[string]string{"container": "c0ffee", "name": "bridge"}),
+			hint(container.Network, 0, ""),
+		},
 		{"disconnect", network("disconnect", map[string]string{"container": "c0ffee"}), hint(container.Network, 0, "")},
-		{"end of a network", network("destroy", nil), container.Hint{Action: container.Network, Time: time.Unix(1_700_000_000, 1)}},
+		{
+			"end of a network",
+			network("destroy", nil),
+			container.Hint{Action: container.Network, Time: time.Unix(1_700_000_000, 1)},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { assert.Equal(t, test.want, decodeEvent(test.event)) })

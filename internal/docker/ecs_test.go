@@ -19,8 +19,8 @@ import (
 	"github.com/ecssd/ecssd/internal/host"
 )
 
-// recorded gives the containers in testdata/ecs-agent/inspect.json, with what the ECS agent told of them at the same moment. It was
-// recorded from Amazon ECS agent 1.105.1, Docker Engine 20.10.24.
+// recorded gives the containers in testdata/ecs-agent/inspect.json, with what the ECS agent told of them at the same
+// moment. It was recorded from Amazon ECS agent 1.105.1, Docker Engine 20.10.24.
 func recorded(t *testing.T) []container.Container {
 	t.Helper()
 	content, err := os.ReadFile("testdata/ecs-agent/inspect.json")
@@ -50,7 +50,12 @@ func recorded(t *testing.T) []container.Container {
 
 // Tasks of every network mode, as the ECS agent runs them: what each container is announced as.
 func TestContainersOfAnECSAgent(t *testing.T) {
-	policy := endpoint.Policy{Zone: "sd.internal", DefaultWeight: 1, MaxWeight: 255, Address: netip.MustParseAddr("10.0.0.1")}
+	policy := endpoint.Policy{
+		Zone:          "sd.internal",
+		DefaultWeight: 1,
+		MaxWeight:     255,
+		Address:       netip.MustParseAddr("10.0.0.1"),
+	}
 	all := recorded(t)
 	endpoints, problems := policy.Map(all)
 	var got []string
@@ -105,7 +110,9 @@ func TestContainersOfAnECSAgent(t *testing.T) {
 		}
 	}
 	assert.Equal(t, map[string][]string{
-		"alone":                          {`container: it has no network of which ports could be announced (mode "none")`},
+		"alone": {
+			`container: it has no network of which ports could be announced (mode "none")`,
+		},
 		"bare":                           {exposedOnly},
 		"c3":                             {"container: SERVICE_IGNORE is set"},
 		"ecs-service-connect-abcd":       {own},
@@ -127,10 +134,20 @@ func TestServiceConnectsProxyThatCannotBeInspected(t *testing.T) {
 		if c.Labels[container.LabelName] != "ecs-service-connect-abcd" {
 			continue
 		}
-		listed := unread(api.Summary{ID: c.ID, Image: c.Image, Labels: c.Labels, State: "running"}, errors.New("timeout"))
+		listed := unread(api.Summary{
+			ID:     c.ID,
+			Image:  c.Image,
+			Labels: c.Labels,
+			State:  "running",
+		}, errors.New("timeout"))
 		_, problems := endpoint.Policy{Zone: "sd.internal"}.Map([]container.Container{listed})
 		assert.Equal(t, []endpoint.Problem{
-			{ContainerID: c.ID, Subject: "container", Reason: "the ECS agent runs it for its own purposes", Chosen: true},
+			{
+				ContainerID: c.ID,
+				Subject:     "container",
+				Reason:      "the ECS agent runs it for its own purposes",
+				Chosen:      true,
+			},
 		}, problems)
 	}
 }

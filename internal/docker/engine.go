@@ -1,7 +1,8 @@
-// Package docker tells what the Docker Engine of this host runs: snapshots, which are the truth, and hints, which say that
-// it is time for another. It is the only package of the product that imports the Engine's client, and no type of the
-// Engine's API leaves it. It starts, stops and changes nothing, never reconnects by itself (its caller decides when to try
-// again), and judges nothing it reads; it only bounds it, since whatever comes from a container is hostile input.
+// Package docker tells what the Docker Engine of this host runs: snapshots, which are the truth, and hints, which say
+// that it is time for another. It is the only package of the product that imports the Engine's client, and no type of
+// the Engine's API leaves it. It starts, stops and changes nothing, never reconnects by itself (its caller decides when
+// to try again), and judges nothing it reads; it only bounds it, since whatever comes from a container is hostile
+// input.
 package docker
 
 import (
@@ -28,8 +29,8 @@ type Engine struct {
 	cache map[string]cached
 }
 
-// New makes an Engine of host, such as unix:///var/run/docker.sock. An empty host means what DOCKER_HOST names or else the
-// default socket. Nothing is connected yet: an error means that host cannot be an Engine's address.
+// New makes an Engine of host, such as unix:///var/run/docker.sock. An empty host means what DOCKER_HOST names or else
+// the default socket. Nothing is connected yet: an error means that host cannot be an Engine's address.
 func New(host string) (*Engine, error) {
 	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
 	if host != "" {
@@ -54,9 +55,9 @@ func New(host string) (*Engine, error) {
 	return e, nil
 }
 
-// renew replaces the client, once the Engine has answered the new one. A client settles the API version once in its life, and an
-// Engine that was upgraded since may refuse that version for ever, so each new event stream begins with a new client. It is not
-// shared before the version is settled, which the client writes down without a lock.
+// renew replaces the client, once the Engine has answered the new one. A client settles the API version once in its
+// life, and an Engine that was upgraded since may refuse that version for ever, so each new event stream begins with a
+// new client. It is not shared before the version is settled, which the client writes down without a lock.
 func (e *Engine) renew(ctx context.Context) (*client.Client, error) {
 	cli, err := client.NewClientWithOpts(e.options...)
 	if err != nil {

@@ -91,11 +91,13 @@ func TestSnapshotOfABridgedContainer(t *testing.T) {
 	labels["maintainer"] = "somebody"
 	started := time.Now()
 	c := enginetest.Run(t, enginetest.Options{
-		Args:    []string{"-tcp", "8080,8081"},
-		Labels:  labels,
-		Env:     []string{"SERVICE_8080_NAME=web", "SECRET=not kept"},
-		Publish: []string{"127.0.0.1::8080", "127.0.0.2::8080", "127.0.0.1::8081"},
-		Expose:  []string{"9000/udp"}, StopSignal: "SIGRTMIN+3", StopTimeout: &stopTimeout,
+		Args:        []string{"-tcp", "8080,8081"},
+		Labels:      labels,
+		Env:         []string{"SERVICE_8080_NAME=web", "SECRET=not kept"},
+		Publish:     []string{"127.0.0.1::8080", "127.0.0.2::8080", "127.0.0.1::8081"},
+		Expose:      []string{"9000/udp"},
+		StopSignal:  "SIGRTMIN+3",
+		StopTimeout: &stopTimeout,
 	})
 	got := snapshotOf(t, newEngine(t, ""), c.ID)
 
@@ -112,14 +114,16 @@ func TestSnapshotOfABridgedContainer(t *testing.T) {
 	assert.NotEmpty(t, got.Image)
 	got.Image = ""
 	assert.Equal(t, container.Container{
-		ID: c.ID, Name: c.Name,
-		Labels:     labels,
-		Env:        map[string]string{"SERVICE_8080_NAME": "web"},
-		State:      container.Running,
-		StopSignal: 37, StopTimeout: 7 * time.Second,
-		Mode:    container.Bridge,
-		Exposed: []container.Port{tcp(8080), tcp(8081), {Number: 9000, Proto: container.UDP}},
-		Mapped:  []container.Port{tcp(8080), tcp(8081)},
+		ID:          c.ID,
+		Name:        c.Name,
+		Labels:      labels,
+		Env:         map[string]string{"SERVICE_8080_NAME": "web"},
+		State:       container.Running,
+		StopSignal:  37,
+		StopTimeout: 7 * time.Second,
+		Mode:        container.Bridge,
+		Exposed:     []container.Port{tcp(8080), tcp(8081), {Number: 9000, Proto: container.UDP}},
+		Mapped:      []container.Port{tcp(8080), tcp(8081)},
 		Published: []container.Binding{
 			{Port: tcp(8080), HostIP: netip.MustParseAddr("127.0.0.1")},
 			{Port: tcp(8080), HostIP: netip.MustParseAddr("127.0.0.2")},
@@ -132,7 +136,12 @@ func TestSnapshotTellsNetworkModes(t *testing.T) {
 	engine := newEngine(t, "")
 	pause := enginetest.Run(t, enginetest.Options{Network: "none"})
 	shared := enginetest.Run(t, enginetest.Options{Network: "container:" + pause.Name, Args: []string{"-tcp", "9090"}})
-	host := enginetest.Run(t, enginetest.Options{Network: "host", Args: []string{"-tcp", freePort(t)}, Publish: []string{"81"}, Expose: []string{"80/tcp"}})
+	host := enginetest.Run(t, enginetest.Options{
+		Network: "host",
+		Args:    []string{"-tcp", freePort(t)},
+		Publish: []string{"81"},
+		Expose:  []string{"80/tcp"},
+	})
 
 	got := snapshotOf(t, engine, pause.ID)
 	assert.Equal(t, container.None, got.Mode)

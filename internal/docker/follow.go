@@ -19,16 +19,16 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 )
 
-// Follow subscribes to the Engine's events of containers and of their networks, calls connected once the Engine has accepted the subscription, then
-// hint for each event, until the stream or ctx ends. It always returns an error; io.EOF is in it where the Engine ended
-// the stream in order. Both callbacks are called from this goroutine and must be quick: for a subscriber that does not
-// read, the Engine drops events without a word.
+// Follow subscribes to the Engine's events of containers and of their networks, calls connected once the Engine has
+// accepted the subscription, then hint for each event, until the stream or ctx ends. It always returns an error; io.EOF
+// is in it where the Engine ended the stream in order. Both callbacks are called from this goroutine and must be quick:
+// for a subscriber that does not read, the Engine drops events without a word.
 //
-// Every stream begins with a replay of what the Engine still remembers (256 events of any kind, lost when it restarts), so
-// hints arrive again, and must do no harm then. This is what makes "subscribe, then list" lossless: the Engine answers a
-// subscription before it enters it, and without the replay the events in between would be lost. Asking for everything, not
-// for what is newer than the last event, keeps clock steps out of it. The Engine stops the replay at the first event
-// older than asked for, so an event stamped before a step back would hide those before it.
+// Every stream begins with a replay of what the Engine still remembers (256 events of any kind, lost when it restarts),
+// so hints arrive again, and must do no harm then. This is what makes "subscribe, then list" lossless: the Engine
+// answers a subscription before it enters it, and without the replay the events in between would be lost. Asking for
+// everything, not for what is newer than the last event, keeps clock steps out of it. The Engine stops the replay at
+// the first event older than asked for, so an event stamped before a step back would hide those before it.
 func (e *Engine) Follow(ctx context.Context, connected func(), hint func(container.Hint)) error {
 	cli, err := e.renew(ctx)
 	if err != nil {
@@ -71,8 +71,8 @@ var followed = filters.NewArgs(
 	filters.Arg("event", string(events.ActionDestroy)),
 	filters.Arg("event", string(events.ActionRename)),
 	filters.Arg("event", string(events.ActionHealthStatus)), // matches "health_status: healthy" and the others
-	// Of networks. A container that is connected to another network, or disconnected from one, may have its ports published at
-	// others of the host.
+	// Of networks. A container that is connected to another network, or disconnected from one, may have its ports
+	// published at others of the host.
 	filters.Arg("event", string(events.ActionConnect)),
 	filters.Arg("event", string(events.ActionDisconnect)),
 )
@@ -117,7 +117,11 @@ const maxService = 255
 
 func decodeEvent(m events.Message) container.Hint {
 	if m.Type == events.NetworkEventType {
-		return container.Hint{ContainerID: m.Actor.Attributes["container"], Action: container.Network, Time: time.Unix(0, m.TimeNano)}
+		return container.Hint{
+			ContainerID: m.Actor.Attributes["container"],
+			Action:      container.Network,
+			Time:        time.Unix(0, m.TimeNano),
+		}
 	}
 	h := container.Hint{ContainerID: m.Actor.ID, Action: container.Other, Time: time.Unix(0, m.TimeNano)}
 	switch m.Action {

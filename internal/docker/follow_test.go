@@ -82,7 +82,12 @@ func TestFollowTellsALife(t *testing.T) {
 	c.Remove()
 
 	hint := func(action container.Action, signal int, service string) container.Hint {
-		return container.Hint{ContainerID: c.ID, Action: action, Signal: signal, Service: service}
+		return container.Hint{
+			ContainerID: c.ID,
+			Action:      action,
+			Signal:      signal,
+			Service:     service,
+		}
 	}
 	want := []container.Hint{
 		hint(container.Start, 0, ""),

@@ -16,11 +16,19 @@ import (
 
 // Of any inspection at all: everything is bounded, and in range.
 func FuzzInspection(f *testing.F) {
-	f.Add([]byte(`{"Id":"c0","Name":"/web","State":{"Status":"running","StartedAt":"2026-01-01T00:00:00.5Z","Health":{"Status":"starting"}},
+	f.Add(
+		[]byte(
+			`{"Id":"c0","Name":"/web","State":{"Status":"running","StartedAt":"2026-01-01T00:00:00.5Z","Health":{"Status":"starting"}},
 		"HostConfig":{"NetworkMode":"default"},"Config":{"Env":["SERVICE_80_NAME=a"],"Labels":{"com.amazonaws.ecs.container-name":"web"},
 		"ExposedPorts":{"80/tcp":{},"53/udp":{},"0/tcp":{},"65536/tcp":{}},"StopSignal":"SIGRTMAX-3","StopTimeout":9223372036854775807},
-		"NetworkSettings":{"Ports":{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"32768"},{"HostIp":"127.0.0.1","HostPort":"80"}],"53/udp":null,"x":[{}]}}}`))
-	f.Add([]byte(`{"HostConfig":{"NetworkMode":"container:abc"},"Config":{"StopSignal":"-15","StopTimeout":-1},"NetworkSettings":{"Ports":{"1/sctp":[{"HostIp":"::1","HostPort":"1"}]}}}`))
+		"NetworkSettings":{"Ports":{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"32768"},{"HostIp":"127.0.0.1","HostPort":"80"}],"53/udp":null,"x":[{}]}}}`,
+		),
+	)
+	f.Add(
+		[]byte(
+			`{"HostConfig":{"NetworkMode":"container:abc"},"Config":{"StopSignal":"-15","StopTimeout":-1},"NetworkSettings":{"Ports":{"1/sctp":[{"HostIp":"::1","HostPort":"1"}]}}}`,
+		),
+	)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var in api.InspectResponse
 		if json.Unmarshal(data, &in) != nil {
@@ -29,7 +37,11 @@ func FuzzInspection(f *testing.F) {
 		c := decode(in)
 		assert.LessOrEqual(t, len(c.Name), maxName)
 		assert.GreaterOrEqual(t, c.StopTimeout, time.Duration(0), "a time to wait")
-		assert.Contains(t, []container.Mode{"", container.Bridge, container.Host, container.None, container.Shared}, c.Mode)
+		assert.Contains(
+			t,
+			[]container.Mode{"", container.Bridge, container.Host, container.None, container.Shared},
+			c.Mode,
+		)
 		assert.True(t, c.Mode == container.Shared || c.SharedWith == "")
 		for i, p := range c.Exposed {
 			again, ok := container.ParsePort(p.String())
@@ -43,15 +55,28 @@ func FuzzInspection(f *testing.F) {
 			assert.Equal(t, in.Config.Labels[key], c.Labels[key])
 		}
 		for key, value := range c.Env {
-			assert.True(t, slices.Contains(in.Config.Env, key+"="+value) || value == "" && slices.Contains(in.Config.Env, key), "%q", key)
+			assert.True(
+				t,
+				slices.Contains(in.Config.Env, key+"="+value) || value == "" && slices.Contains(in.Config.Env, key),
+				"%q",
+				key,
+			)
 		}
 		assert.Equal(t, c, decode(in), "twice the same")
 	})
 }
 
 func FuzzEvent(f *testing.F) {
-	f.Add([]byte(`{"Type":"container","Action":"kill","Actor":{"ID":"c0","Attributes":{"signal":"15"}},"timeNano":1700000000000000001}`))
-	f.Add([]byte(`{"Type":"container","Action":"die","Actor":{"ID":"c0","Attributes":{"SERVICE_NAME":"web","com.amazonaws.ecs.container-name":"x"}}}`))
+	f.Add(
+		[]byte(
+			`{"Type":"container","Action":"kill","Actor":{"ID":"c0","Attributes":{"signal":"15"}},"timeNano":1700000000000000001}`,
+		),
+	)
+	f.Add(
+		[]byte(
+			`{"Type":"container","Action":"die","Actor":{"ID":"c0","Attributes":{"SERVICE_NAME":"web","com.amazonaws.ecs.container-name":"x"}}}`,
+		),
+	)
 	f.Add([]byte(`{"Type":"container","Action":"kill","Actor":{"Attributes":{"signal":"SIGRTMIN+99"}},"timeNano":-1}`))
 	f.Add([]byte(`{"Type":"container","Action":"health_status: healthy"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -70,14 +95,24 @@ func FuzzEvent(f *testing.F) {
 		assert.True(t, h.Signal == 0 || h.Action == container.Kill)
 		assert.LessOrEqual(t, len(h.Service), maxService)
 		assert.True(t, h.Service == "" || h.Action == container.Die)
-		assert.Contains(t, []container.Action{container.Start, container.Kill, container.Die, container.Other}, h.Action)
+		assert.Contains(t, []container.Action{
+			container.Start,
+			container.Kill,
+			container.Die,
+			container.Other,
+		}, h.Action)
 	})
 }
 
-// Two listings that say the same of a container are equal, in whatever order; each of what can change makes them differ.
+// Two listings that say the same of a container are equal, in whatever order; each of what can change makes them
+// differ.
 func FuzzListing(f *testing.F) {
-	f.Add([]byte(`{"Id":"c0","Names":["/b","/a"],"State":"running","Status":"Up 5 minutes (healthy)","Ports":[{"IP":"::","PrivatePort":80,"PublicPort":2,"Type":"tcp"},{"PrivatePort":80,"PublicPort":1,"Type":"tcp"}],
-		"NetworkSettings":{"Networks":{"a":{"EndpointID":"1"},"b":null}}}`))
+	f.Add(
+		[]byte(
+			`{"Id":"c0","Names":["/b","/a"],"State":"running","Status":"Up 5 minutes (healthy)","Ports":[{"IP":"::","PrivatePort":80,"PublicPort":2,"Type":"tcp"},{"PrivatePort":80,"PublicPort":1,"Type":"tcp"}],
+		"NetworkSettings":{"Networks":{"a":{"EndpointID":"1"},"b":null}}}`,
+		),
+	)
 	f.Add([]byte(`{"Status":"Restarting (1) 3 seconds ago"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var one, other, changed api.Summary
@@ -113,7 +148,8 @@ func FuzzStopSignal(f *testing.F) {
 		}
 		lower, ok := signalNumber(strings.ToLower(text))
 		assert.True(t, ok && lower == n, "%q", text)
-		if upper := strings.ToUpper(text); !strings.HasPrefix(upper, "SIG") && strings.Trim(upper, "0123456789+") != "" {
+		if upper := strings.ToUpper(text); !strings.HasPrefix(upper, "SIG") &&
+			strings.Trim(upper, "0123456789+") != "" {
 			long, ok := signalNumber("SIG" + text)
 			assert.True(t, ok && long == n, "%q", text)
 		}

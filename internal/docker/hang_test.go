@@ -80,7 +80,8 @@ func unread(found []container.Container) (n int, last bool) {
 	return n, last
 }
 
-// Eight containers at a time that hang for 3 s each: a look at 320 of them took two minutes, and the host's watchdog no longer.
+// Eight containers at a time that hang for 3 s each: a look at 320 of them took two minutes, and the host's watchdog no
+// longer.
 func TestLookEndsInTimeWhereManyContainersHang(t *testing.T) {
 	_, engine := newHanging(t, 40)
 	for _, look := range []func(context.Context) ([]container.Container, error){

@@ -20,21 +20,22 @@ import (
 )
 
 const (
-	// maxInspections is how many inspections run at a time: an Engine takes a few milliseconds for one, and a host may run
-	// hundreds of containers.
+	// maxInspections is how many inspections run at a time: an Engine takes a few milliseconds for one, and a host may
+	// run hundreds of containers.
 	maxInspections = 8
 	// listTimeout leaves of the time that a look has enough for inspections.
 	listTimeout = 5 * time.Second
-	// inspectTimeout bounds an inspection in a snapshot. The Engine holds a container's lock while it waits for containerd, so
-	// that one container whose shim hangs is not told of for as long (moby, daemon/kill.go), while it lists all. For some seconds
-	// that happens also where a container is paused in the middle of a health check.
+	// inspectTimeout bounds an inspection in a snapshot. The Engine holds a container's lock while it waits for
+	// containerd, so that one container whose shim hangs is not told of for as long (moby, daemon/kill.go), while it
+	// lists all. For some seconds that happens also where a container is paused in the middle of a health check.
 	inspectTimeout = 3 * time.Second
-	// An inspection that takes longer than this no longer counts among maxInspections: it costs the Engine nothing but patience.
+	// An inspection that takes longer than this no longer counts among maxInspections: it costs the Engine nothing but
+	// patience.
 	working = 100 * time.Millisecond
 	// inspectionsEnd is how long before a look has to be over the last inspections are given up.
 	inspectionsEnd = 500 * time.Millisecond
-	// A container that could not be inspected is not asked for again before a wait that doubles, so that it does not hold up the
-	// snapshots of all others; or when there is an event of it.
+	// A container that could not be inspected is not asked for again before a wait that doubles, so that it does not
+	// hold up the snapshots of all others; or when there is an event of it.
 	firstStuck, longestStuck = 3 * time.Second, time.Minute
 )
 
@@ -53,11 +54,11 @@ var live = filters.NewArgs(
 	filters.Arg("status", string(container.Restarting)),
 )
 
-// Snapshot tells which containers are running, paused or restarting, ordered by ID. It lists them, which is one call, and
-// inspects only those that are new, that are in dirty (IDs that hints named since the last look that succeeded), or of
-// which the listing says something else than before; with all, every one. A container that is gone before it can be inspected is
-// left out, and one of which alone the Engine does not tell, before ctx ends at the latest, is marked as unread. Any other failure
-// fails the whole: half a snapshot would look like containers that died.
+// Snapshot tells which containers are running, paused or restarting, ordered by ID. It lists them, which is one call,
+// and inspects only those that are new, that are in dirty (IDs that hints named since the last look that succeeded), or
+// of which the listing says something else than before; with all, every one. A container that is gone before it can be
+// inspected is left out, and one of which alone the Engine does not tell, before ctx ends at the latest, is marked as
+// unread. Any other failure fails the whole: half a snapshot would look like containers that died.
 //
 // What is returned shares its maps and slices with later snapshots and must not be changed.
 func (e *Engine) Snapshot(ctx context.Context, dirty map[string]bool, all bool) ([]container.Container, error) {
@@ -94,9 +95,9 @@ func (e *Engine) Snapshot(ctx context.Context, dirty map[string]bool, all bool) 
 	return e.snapshot(), nil
 }
 
-// Refresh is Snapshot without the listing: it inspects what is in dirty, and what could not be inspected before and is to be tried
-// again now, and of all others says what was last found. So it costs as much on a host with hundreds of containers as on one with a
-// few. It begins with a Snapshot.
+// Refresh is Snapshot without the listing: it inspects what is in dirty, and what could not be inspected before and is
+// to be tried again now, and of all others says what was last found. So it costs as much on a host with hundreds of
+// containers as on one with a few. It begins with a Snapshot.
 func (e *Engine) Refresh(ctx context.Context, dirty map[string]bool) ([]container.Container, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -105,7 +106,10 @@ func (e *Engine) Refresh(ctx context.Context, dirty map[string]bool) ([]containe
 	var stale []api.Summary
 	for id := range dirty {
 		// Of one that was not listed yet it is known that there was an event.
-		stale = append(stale, api.Summary{ID: id, State: cmp.Or(string(e.cache[id].container.State), string(container.Running))})
+		stale = append(stale, api.Summary{
+			ID:    id,
+			State: cmp.Or(string(e.cache[id].container.State), string(container.Running)),
+		})
 	}
 	for id, known := range e.cache {
 		if known.container.Unread != "" && !now.Before(known.again) && !dirty[id] {
@@ -133,7 +137,8 @@ type finding struct {
 	skipped             bool
 }
 
-// note keeps in a cache what was found of a container, if it is one of those to be told; before is what was known of it.
+// note keeps in a cache what was found of a container, if it is one of those to be told; before is what was known of
+// it.
 func (f finding) note(cache map[string]cached, id string, before cached, listing string) {
 	found := f.Container
 	switch {
@@ -240,7 +245,8 @@ func (e *Engine) list(ctx context.Context) ([]api.Summary, error) {
 }
 
 // listing joins what can change in a container's life: name, state, health, published ports, and the IDs of its network
-// endpoints, which are new in each run (the time a run began is not listed). Labels, environment and network mode cannot.
+// endpoints, which are new in each run (the time a run began is not listed). Labels, environment and network mode
+// cannot.
 func listing(s api.Summary) string {
 	slices.Sort(s.Names)
 	slices.SortFunc(s.Ports, func(a, b api.Port) int {
@@ -259,8 +265,8 @@ func listing(s api.Summary) string {
 	return fmt.Sprint(s.State, listedHealth(s.Status), s.Names, s.Ports, endpoints)
 }
 
-// listedHealth finds the health in a listing's status, where alone the Engine shows it: "Up 5 minutes (unhealthy)",
-// "Up 2 seconds (health: starting)". The times in it, as in "Restarting (1) 3 seconds ago", would make every listing new.
+// listedHealth finds the health in a listing's status, where alone the Engine shows it: "Up 5 minutes (unhealthy)", "Up
+// 2 seconds (health: starting)". The times in it, as in "Restarting (1) 3 seconds ago", would make every listing new.
 func listedHealth(status string) string {
 	_, health, _ := strings.Cut(status, "(")
 	health, _, _ = strings.Cut(health, ")")

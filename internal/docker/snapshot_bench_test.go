@@ -10,8 +10,8 @@ import (
 	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
-// BenchmarkEngine is what is asked of a real Engine with so many containers: for an event, once a minute, and at the start. Its
-// answers are decoded, too.
+// BenchmarkEngine is what is asked of a real Engine with so many containers: for an event, once a minute, and at the
+// start. Its answers are decoded, too.
 func BenchmarkEngine(b *testing.B) {
 	for _, containers := range []int{10, 100} {
 		b.Run(fmt.Sprintf("containers=%d", containers), func(b *testing.B) {

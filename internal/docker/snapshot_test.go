@@ -12,8 +12,16 @@ import (
 func TestListing(t *testing.T) {
 	base := func() api.Summary {
 		return api.Summary{
-			ID: "c0ffee", Names: []string{"/a", "/b/a"}, State: "running", Status: "Up 5 seconds (healthy)",
-			Ports: []api.Port{{IP: "0.0.0.0", PrivatePort: 80, PublicPort: 8080, Type: "tcp"}, {PrivatePort: 81, Type: "tcp"}},
+			ID:     "c0ffee",
+			Names:  []string{"/a", "/b/a"},
+			State:  "running",
+			Status: "Up 5 seconds (healthy)",
+			Ports: []api.Port{{
+				IP:          "0.0.0.0",
+				PrivatePort: 80,
+				PublicPort:  8080,
+				Type:        "tcp",
+			}, {PrivatePort: 81, Type: "tcp"}},
 			NetworkSettings: &api.NetworkSettingsSummary{Networks: map[string]*network.EndpointSettings{
 				"x": {EndpointID: "1"}, "y": {EndpointID: "2"}, "z": nil,
 			}},

@@ -24,7 +24,8 @@ func shim(t *testing.T, id string) int {
 	require.NoError(t, err)
 	for _, file := range found {
 		line, err := os.ReadFile(file)
-		if args := strings.Split(string(line), "\x00"); err == nil && strings.Contains(args[0], "containerd-shim") && strings.Contains(string(line), id) {
+		if args := strings.Split(string(line), "\x00"); err == nil && strings.Contains(args[0], "containerd-shim") &&
+			strings.Contains(string(line), id) {
 			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 			require.NoError(t, err)
 			return pid
@@ -34,7 +35,8 @@ func shim(t *testing.T, id string) int {
 	return 0
 }
 
-// The Engine holds a container's lock while it waits for containerd, and one container whose shim hung kept it from telling of any.
+// The Engine holds a container's lock while it waits for containerd, and one container whose shim hung kept it from
+// telling of any.
 func TestSnapshotOfAnEngineThatIsStuckWithOneContainer(t *testing.T) {
 	own := enginetest.NewOwn(t) // agents of other tests would wait for it, too
 	stuck := enginetest.Run(t, enginetest.Options{Labels: enginetest.ECSLabels("stuck"), Engine: own})

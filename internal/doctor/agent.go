@@ -37,7 +37,11 @@ func (d *doctor) lookAtAgent(ctx context.Context) []Finding {
 	}
 	if err != nil {
 		f := bad("agent", Fail, "no agent runs here, or it does not answer at %s: %s", d.Listen, why(err))
-		return []Finding{f.mend("systemctl start ecssd; where it ends again: journalctl -u ecssd; where it listens elsewhere, say so in --listen (ECSSD_LISTEN)")}
+		return []Finding{
+			f.mend(
+				"systemctl start ecssd; where it ends again: journalctl -u ecssd; where it listens elsewhere, say so in --listen (ECSSD_LISTEN)",
+			),
+		}
 	}
 	findings := []Finding{ok("agent", "runs, and answers at %s", d.Listen)}
 	state, known := d.askState(ctx)
@@ -91,7 +95,14 @@ var partChecks = map[string]string{
 // readiness tells what /readyz answered: a line for each thing that keeps the agent from its work.
 func readiness(status int, body []byte, err error) []Finding {
 	if err != nil {
-		return []Finding{bad("ready", Fail, "the agent does not say whether it is ready: %s", why(err)).mend("journalctl -u ecssd; systemctl restart ecssd")}
+		return []Finding{
+			bad(
+				"ready",
+				Fail,
+				"the agent does not say whether it is ready: %s",
+				why(err),
+			).mend("journalctl -u ecssd; systemctl restart ecssd"),
+		}
 	}
 	if status == http.StatusOK {
 		return []Finding{ok("ready", "the agent has all that it needs")}
@@ -122,7 +133,15 @@ func (t told) refused() []Finding {
 	var findings []Finding
 	for i, r := range t.Refused {
 		if i == mostRefused {
-			findings = append(findings, bad("refused", Fail, "and %d more", len(t.Refused)-i).mend("ecssd explain CONTAINER; journalctl -u ecssd"))
+			findings = append(
+				findings,
+				bad(
+					"refused",
+					Fail,
+					"and %d more",
+					len(t.Refused)-i,
+				).mend("ecssd explain CONTAINER; journalctl -u ecssd"),
+			)
 			break
 		}
 		f := bad("refused", Fail, "Route 53 refuses %s %s %s (%s)", r.Action, r.Record.Type, r.Record.Name, r.Reason)

@@ -44,7 +44,8 @@ func (w *wire) count() int {
 }
 
 const (
-	// AWS refuses a signature whose time is more than 5 minutes off ("Troubleshoot Signature Version 4", IAM user guide).
+	// AWS refuses a signature whose time is more than 5 minutes off ("Troubleshoot Signature Version 4", IAM user
+	// guide).
 	refusedSkew = 5 * time.Minute
 	// Clocks that are kept differ by milliseconds.
 	oddSkew = 30 * time.Second
@@ -63,9 +64,21 @@ func (w *wire) clock() Finding {
 	const mend = "chronyc makestep; systemctl enable --now chronyd; AWS's own time is at 169.254.169.123"
 	switch {
 	case off > refusedSkew:
-		return bad("clock", Fail, "this host's clock is %s %s AWS's, which refuses calls signed so", off.Round(time.Second), which).mend(mend)
+		return bad(
+			"clock",
+			Fail,
+			"this host's clock is %s %s AWS's, which refuses calls signed so",
+			off.Round(time.Second),
+			which,
+		).mend(mend)
 	case off > oddSkew:
-		return bad("clock", Warn, "this host's clock is %s %s AWS's, which refuses calls from 5 minutes on", off.Round(time.Second), which).mend(mend)
+		return bad(
+			"clock",
+			Warn,
+			"this host's clock is %s %s AWS's, which refuses calls from 5 minutes on",
+			off.Round(time.Second),
+			which,
+		).mend(mend)
 	}
 	return ok("clock", "this host's clock agrees with AWS's")
 }
@@ -84,19 +97,35 @@ func (d *doctor) credentials(ctx context.Context, w *wire) access {
 	config, err := d.LoadAWS(ctx, region)
 	if err != nil {
 		f := bad("credentials", Fail, "the AWS configuration cannot be read: %v", err)
-		return access{failed: []Finding{f.mend("see AWS_CONFIG_FILE, AWS_PROFILE and the other AWS_… settings in /etc/ecssd/ecssd.conf")}}
+		return access{
+			failed: []Finding{
+				f.mend("see AWS_CONFIG_FILE, AWS_PROFILE and the other AWS_… settings in /etc/ecssd/ecssd.conf"),
+			},
+		}
 	}
 	found, err := config.Credentials.Retrieve(ctx)
 	if err != nil {
 		f := bad("credentials", Fail, "there are no credentials: %s", why(err))
 		switch {
 		case d.Metadata.Off():
-			return access{failed: []Finding{f.mend("AWS_EC2_METADATA_DISABLED=true keeps the instance's role away: take it out of the environment " +
-				"and of /etc/ecssd/ecssd.conf, or give credentials there")}}
+			return access{
+				failed: []Finding{
+					f.mend(
+						"AWS_EC2_METADATA_DISABLED=true keeps the instance's role away: take it out of the environment " +
+							"and of /etc/ecssd/ecssd.conf, or give credentials there",
+					),
+				},
+			}
 		case d.identity().InstanceID == "": // the metadata, of which they come
 			return access{failed: []Finding{f.mend("see metadata")}}
 		}
-		return access{failed: []Finding{f.mend("give the instance a role with the permissions of cloudformation/environment.cform: aws ec2 associate-iam-instance-profile")}}
+		return access{
+			failed: []Finding{
+				f.mend(
+					"give the instance a role with the permissions of cloudformation/environment.cform: aws ec2 associate-iam-instance-profile",
+				),
+			},
+		}
 	}
 	w.next = config.HTTPClient
 	if w.next == nil {
@@ -146,9 +175,18 @@ func (d *doctor) lookAtHops(ctx context.Context) Finding {
 	case err != nil:
 		return optional(check, "ec2:DescribeInstances", err)
 	case !access.Tokens:
-		return bad(check, Warn, "metadata is given without a token: whoever makes a process here fetch an address gets this host's credentials").mend("%s", mend)
+		return bad(
+			check,
+			Warn,
+			"metadata is given without a token: whoever makes a process here fetch an address gets this host's credentials",
+		).mend("%s", mend)
 	case access.HopLimit > 1:
-		return bad(check, Warn, "the metadata hop limit is %d: containers in a bridge can take this host's credentials", access.HopLimit).
+		return bad(
+			check,
+			Warn,
+			"the metadata hop limit is %d: containers in a bridge can take this host's credentials",
+			access.HopLimit,
+		).
 			mend("%s; unless the agent itself runs in one", mend)
 	}
 	return ok(check, "metadata takes a token, and its hop limit is 1")
@@ -170,10 +208,20 @@ func (d *doctor) lookAtVPC(ctx context.Context) Finding {
 	case err != nil:
 		return optional(check, "ec2:DescribeVpcAttribute", err)
 	case !support:
-		return bad(check, Fail, "enableDnsSupport of %s is off, so that private hosted zones do not work in it", id.VPC).
+		return bad(
+			check,
+			Fail,
+			"enableDnsSupport of %s is off, so that private hosted zones do not work in it",
+			id.VPC,
+		).
 			mend("aws ec2 modify-vpc-attribute --vpc-id %s --enable-dns-support", id.VPC)
 	case !hostnames:
-		return bad(check, Fail, "enableDnsHostnames of %s is off, so that private hosted zones do not work in it", id.VPC).
+		return bad(
+			check,
+			Fail,
+			"enableDnsHostnames of %s is off, so that private hosted zones do not work in it",
+			id.VPC,
+		).
 			mend("aws ec2 modify-vpc-attribute --vpc-id %s --enable-dns-hostnames", id.VPC)
 	}
 	return ok(check, "enableDnsSupport and enableDnsHostnames of %s are on", id.VPC)

@@ -11,8 +11,8 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// lookAtDNS asks the resolver of this host for the zone itself, which is there from its beginning, and for one record of this
-// host and its target.
+// lookAtDNS asks the resolver of this host for the zone itself, which is there from its beginning, and for one record
+// of this host and its target.
 func (d *doctor) lookAtDNS(ctx context.Context) []Finding {
 	const check = "dns"
 	lookup, cancel := limited(ctx)
@@ -31,8 +31,10 @@ func (d *doctor) lookAtDNS(ctx context.Context) []Finding {
 		_, err = d.Resolver.LookupNetIP(lookup, "ip4", targets[0].Target)
 	}
 	if err != nil {
-		return []Finding{bad(check, Warn, "the resolver here sees the zone, and not %s: %s", r.Name, d.lookupError(err)).
-			mend("Route 53 needs up to a minute to tell its servers, and resolvers keep what they were told before; see negative, names; ecssd resolve %s", r.Name)}
+		return []Finding{
+			bad(check, Warn, "the resolver here sees the zone, and not %s: %s", r.Name, d.lookupError(err)).
+				mend("Route 53 needs up to a minute to tell its servers, and resolvers keep what they were told before; see negative, names; ecssd resolve %s", r.Name),
+		}
 	}
 	return []Finding{ok(check, "the resolver here answers for %s", r.Name)}
 }
@@ -43,7 +45,12 @@ func (d *doctor) unresolved(check string, err error) Finding {
 	var failed *net.DNSError
 	switch {
 	case errors.As(err, &failed) && failed.IsNotFound:
-		return bad(check, Fail, "the resolver here says that %s does not exist: it does not see the private zone", zone).
+		return bad(
+			check,
+			Fail,
+			"the resolver here says that %s does not exist: it does not see the private zone",
+			zone,
+		).
 			mend("let /etc/resolv.conf name the VPC's resolver, 169.254.169.253, or one that forwards to it; see zone and vpc")
 	case errors.As(err, &failed) && failed.IsTimeout, errors.Is(err, context.DeadlineExceeded):
 		return bad(check, Fail, "the resolver here does not answer: %s", d.lookupError(err)).

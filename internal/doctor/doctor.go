@@ -1,6 +1,7 @@
-// Package doctor looks at all that the agent of a host rests on, and says of each thing how it stands and, where it is not as it
-// should be, what to do about it. It takes nobody's place: the agent may run beside it and is not disturbed, no lock is taken, and
-// nothing is changed, but for the one record of a round trip, which goes again. What cannot be looked at is said, too.
+// Package doctor looks at all that the agent of a host rests on, and says of each thing how it stands and, where it is
+// not as it should be, what to do about it. It takes nobody's place: the agent may run beside it and is not disturbed,
+// no lock is taken, and nothing is changed, but for the one record of a round trip, which goes again. What cannot be
+// looked at is said, too.
 package doctor
 
 import (
@@ -21,7 +22,8 @@ import (
 const (
 	// perCheck bounds each check. What needs longer to answer is no good to the agent either.
 	perCheck = 4 * time.Second
-	// atAll bounds all checks together but for a round trip: three wait for each other at most, and most wait for nothing.
+	// atAll bounds all checks together but for a round trip: three wait for each other at most, and most wait for
+	// nothing.
 	atAll = 14 * time.Second
 )
 
@@ -85,8 +87,8 @@ type doctor struct {
 	zoneFound func() hosted
 }
 
-// Run looks at everything, at most at once what AWS is not asked for, and returns within 15 seconds, or within 3 minutes with a
-// round trip.
+// Run looks at everything, at most at once what AWS is not asked for, and returns within 15 seconds, or within 3
+// minutes with a round trip.
 func Run(ctx context.Context, c Config) Report {
 	d := &doctor{Config: c}
 	outer := ctx
@@ -109,7 +111,16 @@ func Run(ctx context.Context, c Config) Report {
 	records := async(func() []Finding { return d.lookAtRecords(ctx) })
 	dns := async(func() []Finding { return d.lookAtDNS(ctx) })
 
-	findings := slices.Concat(d.engine().findings, agent(), heard(), standby(), ecs(), d.identity().findings, hops(), caller())
+	findings := slices.Concat(
+		d.engine().findings,
+		agent(),
+		heard(),
+		standby(),
+		ecs(),
+		d.identity().findings,
+		hops(),
+		caller(),
+	)
 	zone := slices.Concat(d.zoneFound().findings, vpc(), records(), d.journal().findings, dns())
 	findings = append(append(findings, wire.clock()), zone...)
 	if c.RoundTrip {

@@ -24,15 +24,32 @@ func (d *doctor) lookAtEngine(ctx context.Context) engine {
 	name, api, err := d.Engine.Version(version)
 	if errors.Is(err, fs.ErrPermission) {
 		f := bad("engine", Skip, "not checked: this user may not use the Docker Engine at %s", d.Engine.Host())
-		return engine{findings: []Finding{f.mend("run this as root (sudo ecssd doctor), or as a member of group docker")}}
+		return engine{
+			findings: []Finding{f.mend("run this as root (sudo ecssd doctor), or as a member of group docker")},
+		}
 	}
 	if err != nil {
-		f := bad("engine", Fail, "the Docker Engine does not answer at %s: %s", d.Engine.Host(), why(errors.Unwrap(err)))
-		return engine{findings: []Finding{f.mend("systemctl start docker; where it listens elsewhere, say so in --docker-host (ECSSD_DOCKER_HOST)")}}
+		f := bad(
+			"engine",
+			Fail,
+			"the Docker Engine does not answer at %s: %s",
+			d.Engine.Host(),
+			why(errors.Unwrap(err)),
+		)
+		return engine{
+			findings: []Finding{
+				f.mend(
+					"systemctl start docker; where it listens elsewhere, say so in --docker-host (ECSSD_DOCKER_HOST)",
+				),
+			},
+		}
 	}
 	events := async(func() Finding { return d.lookAtEvents(ctx) })
 	e := d.lookAtContainers(ctx)
-	e.findings = append([]Finding{ok("engine", "Docker %s (API %s) answers at %s", name, api, d.Engine.Host()), events()}, e.findings...)
+	e.findings = append([]Finding{
+		ok("engine", "Docker %s (API %s) answers at %s", name, api, d.Engine.Host()),
+		events(),
+	}, e.findings...)
 	return e
 }
 
@@ -93,11 +110,22 @@ func (d *doctor) lookAtContainers(ctx context.Context) engine {
 		}
 	}
 	if n := len(e.findings); n > mostContainers {
-		e.findings = append(e.findings[:mostContainers], bad("containers", Warn, "and %d more like these", n-mostContainers).
-			mend("ecssd explain CONTAINER"))
+		e.findings = append(
+			e.findings[:mostContainers],
+			bad("containers", Warn, "and %d more like these", n-mostContainers).
+				mend("ecssd explain CONTAINER"),
+		)
 	}
 	if e.findings == nil {
-		e.findings = []Finding{ok("containers", "%s, %d announced, under %s", count(len(all), "container"), len(e.announced), count(len(names), "name"))}
+		e.findings = []Finding{
+			ok(
+				"containers",
+				"%s, %d announced, under %s",
+				count(len(all), "container"),
+				len(e.announced),
+				count(len(names), "name"),
+			),
+		}
 	}
 	return e
 }

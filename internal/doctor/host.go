@@ -30,25 +30,77 @@ func (d *doctor) identify(ctx context.Context) identity {
 	const offEC2 = "off EC2 give --instance-id and --host-ip"
 	switch {
 	case err != nil && d.Metadata.Off():
-		return identity{findings: []Finding{bad("metadata", Fail, "this host does not know who it is: AWS_EC2_METADATA_DISABLED=true switches EC2 metadata off").
-			mend("take AWS_EC2_METADATA_DISABLED out of the environment and of /etc/ecssd/ecssd.conf; " + offEC2)}}
+		return identity{
+			findings: []Finding{
+				bad(
+					"metadata",
+					Fail,
+					"this host does not know who it is: AWS_EC2_METADATA_DISABLED=true switches EC2 metadata off",
+				).
+					mend("take AWS_EC2_METADATA_DISABLED out of the environment and of /etc/ecssd/ecssd.conf; " + offEC2),
+			},
+		}
 	case err != nil:
 		// The SDK's error of a token that it did not get has the reason in its text alone, at the end.
 		reason := why(err)
-		f := bad("metadata", Fail, "this host does not know who it is: %s", strings.TrimSpace(reason[strings.LastIndex(reason, ",")+1:]))
+		f := bad(
+			"metadata",
+			Fail,
+			"this host does not know who it is: %s",
+			strings.TrimSpace(reason[strings.LastIndex(reason, ",")+1:]),
+		)
 		if at := d.Metadata.Endpoint(); at != "" {
-			return identity{findings: []Finding{f.mend("the AWS configuration has EC2 metadata asked at %s: leave AWS_EC2_METADATA_SERVICE_ENDPOINT and "+
-				"…_ENDPOINT_MODE out, and ec2_metadata_service_endpoint and …_endpoint_mode in AWS_CONFIG_FILE; "+offEC2, at)}}
+			return identity{
+				findings: []Finding{
+					f.mend(
+						"the AWS configuration has EC2 metadata asked at %s: leave AWS_EC2_METADATA_SERVICE_ENDPOINT and "+
+							"…_ENDPOINT_MODE out, and ec2_metadata_service_endpoint and …_endpoint_mode in AWS_CONFIG_FILE; "+offEC2,
+						at,
+					),
+				},
+			}
 		}
-		return identity{findings: []Finding{f.mend("switch the instance's metadata on (aws ec2 modify-instance-metadata-options --http-endpoint enabled); " +
-			"in a container use --network host; " + offEC2)}}
+		return identity{
+			findings: []Finding{
+				f.mend(
+					"switch the instance's metadata on (aws ec2 modify-instance-metadata-options --http-endpoint enabled); " +
+						"in a container use --network host; " + offEC2,
+				),
+			},
+		}
 	case !id.EC2:
-		return identity{id, []Finding{ok("metadata", "not asked, since --instance-id and --host-ip say that this is %s at %s", id.InstanceID, id.Address)}}
+		return identity{
+			id,
+			[]Finding{
+				ok(
+					"metadata",
+					"not asked, since --instance-id and --host-ip say that this is %s at %s",
+					id.InstanceID,
+					id.Address,
+				),
+			},
+		}
 	case id.VPC == "":
-		return identity{id, []Finding{bad("metadata", Warn, "EC2 says that this is %s at %s, and not in which VPC", id.InstanceID, id.Address).
-			mend("choose the zone by --zone-id (ECSSD_ZONE_ID)")}}
+		return identity{
+			id,
+			[]Finding{
+				bad(
+					"metadata",
+					Warn,
+					"EC2 says that this is %s at %s, and not in which VPC",
+					id.InstanceID,
+					id.Address,
+				).
+					mend("choose the zone by --zone-id (ECSSD_ZONE_ID)"),
+			},
+		}
 	}
-	return identity{id, []Finding{ok("metadata", "EC2 says that this is %s at %s in %s, %s", id.InstanceID, id.Address, id.VPC, id.Region)}}
+	return identity{
+		id,
+		[]Finding{
+			ok("metadata", "EC2 says that this is %s at %s in %s, %s", id.InstanceID, id.Address, id.VPC, id.Region),
+		},
+	}
 }
 
 func (d *doctor) lookAtECS(ctx context.Context) Finding {
@@ -78,11 +130,26 @@ func (d *doctor) lookAtStandby(ctx context.Context) Finding {
 	since, err := journal.Standby(d.StateDir, instance)
 	switch {
 	case since != "":
-		return bad("standby", Warn, "this host is on standby by hand, %s: all its records have weight 0", since).mend("ecssd standby --off")
+		return bad(
+			"standby",
+			Warn,
+			"this host is on standby by hand, %s: all its records have weight 0",
+			since,
+		).mend("ecssd standby --off")
 	case errors.Is(err, fs.ErrPermission):
-		return bad("standby", Skip, "not checked: this user may not look into %s", d.StateDir).mend("run this as root: sudo ecssd doctor")
+		return bad(
+			"standby",
+			Skip,
+			"not checked: this user may not look into %s",
+			d.StateDir,
+		).mend("run this as root: sudo ecssd doctor")
 	case err != nil:
-		return bad("standby", Warn, "whether this host is on standby by hand cannot be told: %s", why(err)).mend("ecssd standby --off")
+		return bad(
+			"standby",
+			Warn,
+			"whether this host is on standby by hand cannot be told: %s",
+			why(err),
+		).mend("ecssd standby --off")
 	}
 	if d.identity().EC2 {
 		ctx, cancel := limited(ctx)
@@ -90,7 +157,12 @@ func (d *doctor) lookAtStandby(ctx context.Context) Finding {
 		leaving, err := d.Metadata.Leaving(ctx)
 		switch {
 		case err != nil:
-			return bad("standby", Warn, "whether this host is about to go cannot be told: %s", why(err)).mend("see metadata")
+			return bad(
+				"standby",
+				Warn,
+				"whether this host is about to go cannot be told: %s",
+				why(err),
+			).mend("see metadata")
 		case leaving != "":
 			return bad("standby", Warn, "this host is on standby, since it is about to go: %s", leaving)
 		}
@@ -120,11 +192,27 @@ func (d *doctor) lookAtState() written {
 		return one(bad(check, Warn, "there is no state directory %s: no agent has run here with it", d.StateDir).
 			mend("systemctl start ecssd; where it is elsewhere, say so in --state-dir (ECSSD_STATE_DIR)"))
 	case errors.Is(err, fs.ErrPermission):
-		return one(bad(check, Skip, "not checked: this user may not look into %s", d.StateDir).mend("run this as root: sudo ecssd doctor"))
+		return one(
+			bad(
+				check,
+				Skip,
+				"not checked: this user may not look into %s",
+				d.StateDir,
+			).mend("run this as root: sudo ecssd doctor"),
+		)
 	case err != nil:
-		return one(bad(check, Fail, "the state directory cannot be used: %v", err).mend("give another in --state-dir (ECSSD_STATE_DIR)"))
+		return one(
+			bad(
+				check,
+				Fail,
+				"the state directory cannot be used: %v",
+				err,
+			).mend("give another in --state-dir (ECSSD_STATE_DIR)"),
+		)
 	case !info.IsDir():
-		return one(bad(check, Fail, "%s is no directory", d.StateDir).mend("give another in --state-dir (ECSSD_STATE_DIR)"))
+		return one(
+			bad(check, Fail, "%s is no directory", d.StateDir).mend("give another in --state-dir (ECSSD_STATE_DIR)"),
+		)
 	}
 	owner := info.Sys().(*syscall.Stat_t).Uid
 	findings := directory(d.StateDir, info.Mode().Perm(), disk)
@@ -135,10 +223,29 @@ func (d *doctor) lookAtState() written {
 	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return written{findings: append(findings, bad(check, Skip, "the journal is not checked: this user may not read it").mend("run this as root: sudo ecssd doctor"))}
+		return written{
+			findings: append(
+				findings,
+				bad(
+					check,
+					Skip,
+					"the journal is not checked: this user may not read it",
+				).mend("run this as root: sudo ecssd doctor"),
+			),
+		}
 	case errors.Is(err, fs.ErrNotExist):
-		return written{findings: append(findings, bad(check, Warn, "there is no journal in %s: no agent has run here with it, or it cannot write there", d.StateDir).
-			mend("systemctl restart ecssd; journalctl -u ecssd"))}
+		return written{
+			findings: append(
+				findings,
+				bad(
+					check,
+					Warn,
+					"there is no journal in %s: no agent has run here with it, or it cannot write there",
+					d.StateDir,
+				).
+					mend("systemctl restart ecssd; journalctl -u ecssd"),
+			),
+		}
 	case err != nil:
 		return written{findings: append(findings, bad(check, Fail, "the journal cannot be used: %v", err).
 			mend("systemctl restart ecssd: it sets the journal aside and reads the zone once"))}
@@ -148,11 +255,16 @@ func (d *doctor) lookAtState() written {
 			mend("systemctl restart ecssd: it sets the journal aside; and remove %s from machine images", d.StateDir))
 	}
 	if age, err := journal.Age(d.StateDir); err == nil && findings == nil && (age > oldJournal || age < -oldJournal) {
-		findings = append(findings, bad(check, Warn, "no agent has written the journal for %s, so that it may lack records", span(age)).
-			mend("systemctl restart ecssd: it reads the zone once; where an agent runs: journalctl -u ecssd"))
+		findings = append(
+			findings,
+			bad(check, Warn, "no agent has written the journal for %s, so that it may lack records", span(age)).
+				mend("systemctl restart ecssd: it reads the zone once; where an agent runs: journalctl -u ecssd"),
+		)
 	}
 	if findings == nil {
-		findings = []Finding{ok(check, "%s of user %d holds the journal, of %s", d.StateDir, owner, count(total, "record"))}
+		findings = []Finding{
+			ok(check, "%s of user %d holds the journal, of %s", d.StateDir, owner, count(total, "record")),
+		}
 	}
 	return written{findings, zones}
 }
@@ -176,13 +288,31 @@ func directory(path string, mode fs.FileMode, disk unix.Statfs_t) []Finding {
 	free := disk.Bavail * uint64(disk.Bsize)
 	switch {
 	case disk.Flags&unix.ST_RDONLY != 0:
-		return []Finding{bad("state", Fail, "%s cannot be written: its file system is read-only", path).mend("mount -o remount,rw; see dmesg")}
+		return []Finding{
+			bad(
+				"state",
+				Fail,
+				"%s cannot be written: its file system is read-only",
+				path,
+			).mend("mount -o remount,rw; see dmesg"),
+		}
 	case free < leastFree || disk.Files > 0 && disk.Ffree == 0:
-		return []Finding{bad("state", Fail, "%s cannot be written: its file system is full", path).mend("df -h %s; df -i %s; make room", path, path)}
+		return []Finding{
+			bad(
+				"state",
+				Fail,
+				"%s cannot be written: its file system is full",
+				path,
+			).mend("df -h %s; df -i %s; make room", path, path),
+		}
 	case mode&0o300 != 0o300:
-		return []Finding{bad("state", Fail, "%s cannot be written by its owner (%s)", path, mode).mend("chmod 700 %s", path)}
+		return []Finding{
+			bad("state", Fail, "%s cannot be written by its owner (%s)", path, mode).mend("chmod 700 %s", path),
+		}
 	case mode&0o022 != 0:
-		return []Finding{bad("state", Warn, "others than its owner may write to %s (%s)", path, mode).mend("chmod go-w %s", path)}
+		return []Finding{
+			bad("state", Warn, "others than its owner may write to %s (%s)", path, mode).mend("chmod go-w %s", path),
+		}
 	}
 	return nil
 }

@@ -15,7 +15,10 @@ import (
 
 // here makes a doctor of a host with a state directory.
 func here(dir string) *doctor {
-	return &doctor{Config: Config{StateDir: dir}, identity: func() identity { return identity{Identity: host.Identity{InstanceID: "i-1"}} }}
+	return &doctor{
+		Config:   Config{StateDir: dir},
+		identity: func() identity { return identity{Identity: host.Identity{InstanceID: "i-1"}} },
+	}
 }
 
 // A journal that came back with a snapshot of the disk said nothing of its age.
@@ -24,14 +27,25 @@ func TestOldJournalIsTold(t *testing.T) {
 		asOf time.Time
 		want string // empty: it is well
 	}{
-		"of now":         {time.Now(), ""},
-		"of last night":  {time.Now().Add(-9*time.Hour - time.Second), "no agent has written the journal for 9h0m0s, so that it may lack records"},
-		"of tomorrow":    {time.Now().Add(24 * time.Hour), "no agent has written the journal for a time that is not known, since it has one of the future, so that it may lack records"},
-		"of nobody says": {time.Time{}, "no agent has written the journal for a time that is not known, so that it may lack records"},
+		"of now": {time.Now(), ""},
+		"of last night": {
+			time.Now().Add(-9*time.Hour - time.Second),
+			"no agent has written the journal for 9h0m0s, so that it may lack records",
+		},
+		"of tomorrow": {
+			time.Now().Add(24 * time.Hour),
+			"no agent has written the journal for a time that is not known, since it has one of the future, so that it may lack records",
+		},
+		"of nobody says": {
+			time.Time{},
+			"no agent has written the journal for a time that is not known, so that it may lack records",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			text := `{"Version":1,"Instance":"i-1","Boot":"b","AsOf":"` + test.asOf.Format(time.RFC3339) + `","Records":[]}`
+			text := `{"Version":1,"Instance":"i-1","Boot":"b","AsOf":"` + test.asOf.Format(
+				time.RFC3339,
+			) + `","Records":[]}`
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "records.json"), []byte(text), 0o640))
 			found := here(dir).lookAtState().findings
 			require.Len(t, found, 1)
@@ -57,5 +71,10 @@ func TestStandbyOfAnotherHostIsNotThisOnes(t *testing.T) {
 	j, err := journal.Open(dir, "i-1", "b")
 	require.NoError(t, err)
 	require.NoError(t, j.Close())
-	assert.Equal(t, Warn, unknown.lookAtStandby(t.Context()).State, "EC2 metadata does not answer, and the journal says which host this is")
+	assert.Equal(
+		t,
+		Warn,
+		unknown.lookAtStandby(t.Context()).State,
+		"EC2 metadata does not answer, and the journal says which host this is",
+	)
 }

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// mostWeighted is how many weighted records of one name and type Route 53 holds ("Quotas", Route 53 developer guide).
+	// mostWeighted is how many weighted records of one name and type Route 53 holds ("Quotas", Route 53 developer
+	// guide).
 	mostWeighted = 100
 	// mostNames is how many names are read, at one call each.
 	mostNames = 5
@@ -34,7 +35,13 @@ func (d *doctor) lookAtNames(ctx context.Context, zone *route53.Zone) ([]Finding
 	const check = "names"
 	engine, journal, host := d.engine(), d.journal(), d.identity()
 	if !engine.seen && journal.zones == nil || host.InstanceID == "" {
-		return []Finding{bad(check, Skip, "not checked: neither the containers nor the journal could be read").mend("run this as root: sudo ecssd doctor")}, nil
+		return []Finding{
+			bad(
+				check,
+				Skip,
+				"not checked: neither the containers nor the journal could be read",
+			).mend("run this as root: sudo ecssd doctor"),
+		}, nil
 	}
 	names := ownNames(d.Zone, host.InstanceID, engine.endpoints, journal.zones[zone.ID])
 	if len(names) == 0 {
@@ -45,17 +52,39 @@ func (d *doctor) lookAtNames(ctx context.Context, zone *route53.Zone) ([]Finding
 	for _, n := range names[:min(len(names), mostNames)] {
 		group, err := zone.Group(ctx, n.name, record.SRV)
 		if err != nil {
-			return append(findings, required(check, "read the zone", "route53:ListResourceRecordSets on hosted zone "+zone.ID, err)), err
+			return append(
+				findings,
+				required(check, "read the zone", "route53:ListResourceRecordSets on hosted zone "+zone.ID, err),
+			), err
 		}
 		read = append(read, fmt.Sprintf("%s %d", strings.TrimSuffix(n.name, "."+d.Zone), len(group)))
 		findings = append(findings, n.judge(group)...)
 		if len(group) > 0 && group[0].SetID != "" && group[0].TTL != d.TTL {
-			ttls = append(ttls, bad("ttl", Warn, "%s has the TTL %d, which its records share, and --ttl is %d", n.name, group[0].TTL, d.TTL).
-				mend("let the sweeper rewrite every name at once, TTL=%d (parameter Ttl of sweeper.cform), or use --ttl %d (ECSSD_TTL) on all hosts", d.TTL, group[0].TTL))
+			ttls = append(
+				ttls,
+				bad(
+					"ttl",
+					Warn,
+					"%s has the TTL %d, which its records share, and --ttl is %d",
+					n.name,
+					group[0].TTL,
+					d.TTL,
+				).
+					mend("let the sweeper rewrite every name at once, TTL=%d (parameter Ttl of sweeper.cform), or use --ttl %d (ECSSD_TTL) on all hosts", d.TTL, group[0].TTL),
+			)
 		}
 	}
 	if findings == nil {
-		findings = []Finding{ok(check, "%d of %s read, with so many of %d records: %s", len(read), count(len(names), "name"), mostWeighted, strings.Join(read, ", "))}
+		findings = []Finding{
+			ok(
+				check,
+				"%d of %s read, with so many of %d records: %s",
+				len(read),
+				count(len(names), "name"),
+				mostWeighted,
+				strings.Join(read, ", "),
+			),
+		}
 	}
 	if ttls == nil {
 		ttls = []Finding{ok("ttl", "the names that were read have the TTL %d", d.TTL)}
@@ -85,7 +114,13 @@ func ownNames(zone, instance string, endpoints []endpoint.Endpoint, known plan.C
 		if e.ECS {
 			kind = record.ECS
 		}
-		id := record.SetID{Kind: kind, Instance: instance, Container: e.ContainerID, Port: e.Port.Number, Proto: string(e.Port.Proto)}.String()
+		id := record.SetID{
+			Kind:      kind,
+			Instance:  instance,
+			Container: e.ContainerID,
+			Port:      e.Port.Number,
+			Proto:     string(e.Port.Proto),
+		}.String()
 		n := at(e.Name + "." + zone)
 		n.wanted = append(n.wanted, id)
 		if _, there := n.known[id]; !there {
@@ -97,15 +132,22 @@ func ownNames(zone, instance string, endpoints []endpoint.Endpoint, known plan.C
 	})
 }
 
-// judge compares a name with what the zone holds of it. That a record is wanted and not there yet is no fault: the agent may be
-// writing it, or its container be stopping.
+// judge compares a name with what the zone holds of it. That a record is wanted and not there yet is no fault: the
+// agent may be writing it, or its container be stopping.
 func (n *ownName) judge(group []record.Record) []Finding {
 	const check = "names"
 	present := map[string]record.Record{}
 	for _, r := range group {
 		if r.SetID == "" {
-			return []Finding{bad(check, Fail, "%s has a record set that is not weighted and not ecssd's, so that none can be added", n.name).
-				mend("remove that record set, or rename the service")}
+			return []Finding{
+				bad(
+					check,
+					Fail,
+					"%s has a record set that is not weighted and not ecssd's, so that none can be added",
+					n.name,
+				).
+					mend("remove that record set, or rename the service"),
+			}
 		}
 		present[r.SetID] = r
 	}
@@ -125,14 +167,37 @@ func (n *ownName) judge(group []record.Record) []Finding {
 	var findings []Finding
 	switch {
 	case len(group) >= mostWeighted && absent > 0:
-		findings = append(findings, bad(check, Fail, "%s is full: it has the %d records that Route 53 holds of a name, and %s of this host %s not among them",
-			n.name, mostWeighted, count(absent, "container port"), are(absent)).mend(split))
+		findings = append(
+			findings,
+			bad(
+				check,
+				Fail,
+				"%s is full: it has the %d records that Route 53 holds of a name, and %s of this host %s not among them",
+				n.name,
+				mostWeighted,
+				count(absent, "container port"),
+				are(absent),
+			).mend(split),
+		)
 	case float64(len(group)) >= nearlyFull*mostWeighted:
-		findings = append(findings, bad(check, Warn, "%s is nearly full: it has %d of the %d records that Route 53 holds of a name", n.name, len(group), mostWeighted).mend(split))
+		findings = append(
+			findings,
+			bad(
+				check,
+				Warn,
+				"%s is nearly full: it has %d of the %d records that Route 53 holds of a name",
+				n.name,
+				len(group),
+				mostWeighted,
+			).mend(split),
+		)
 	}
 	if lost > 0 {
-		findings = append(findings, bad(check, Warn, "%s lacks %s of this host that %s written", n.name, count(lost, "record"), was(lost)).
-			mend("find who removes records (CloudTrail, ChangeResourceRecordSets); a running agent reads a page of the zone back every 15 minutes, and writes again what is missing"))
+		findings = append(
+			findings,
+			bad(check, Warn, "%s lacks %s of this host that %s written", n.name, count(lost, "record"), was(lost)).
+				mend("find who removes records (CloudTrail, ChangeResourceRecordSets); a running agent reads a page of the zone back every 15 minutes, and writes again what is missing"),
+		)
 	}
 	return findings
 }

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// longestTrip is how long a record may take to be resolvable: Route 53 generally needs less than 60 s to tell its servers
-	// (Route 53 API reference, ChangeResourceRecordSets).
+	// longestTrip is how long a record may take to be resolvable: Route 53 generally needs less than 60 s to tell its
+	// servers (Route 53 API reference, ChangeResourceRecordSets).
 	longestTrip = 90 * time.Second
 	lookEvery   = time.Second
 	tellEvery   = 10 * time.Second
@@ -25,8 +25,8 @@ const (
 	brokenOff = "broken off; no record is left"
 )
 
-// roundTrip writes a record, waits until it can be resolved here, and removes it. The record is a wildcard, and every look is for
-// another name below it: resolvers keep the answer that a name does not exist.
+// roundTrip writes a record, waits until it can be resolved here, and removes it. The record is a wildcard, and every
+// look is for another name below it: resolvers keep the answer that a name does not exist.
 func (d *doctor) roundTrip(ctx context.Context) Finding {
 	const check = "round-trip"
 	h := d.zoneFound()
@@ -37,7 +37,11 @@ func (d *doctor) roundTrip(ctx context.Context) Finding {
 	probe := d.probe("*." + below)
 	began := time.Now()
 	writing, cancel := limited(ctx)
-	err := patiently(writing, func() error { return zone.Change(writing, []plan.Change{{Action: plan.Upsert, Record: probe}}) })
+	err := patiently(writing, func() error {
+		return zone.Change(writing, []plan.Change{
+			{Action: plan.Upsert, Record: probe},
+		})
+	})
 	cancel()
 	if err != nil {
 		var refusal *plan.Refusal
@@ -49,7 +53,12 @@ func (d *doctor) roundTrip(ctx context.Context) Finding {
 		if ctx.Err() != nil {
 			return bad(check, Skip, brokenOff)
 		}
-		return required(check, "write a record", "route53:ChangeResourceRecordSets for SRV records below "+d.Zone+" on hosted zone "+h.id, err)
+		return required(
+			check,
+			"write a record",
+			"route53:ChangeResourceRecordSets for SRV records below "+d.Zone+" on hosted zone "+h.id,
+			err,
+		)
 	}
 	seen, last := d.await(ctx, below, began)
 	if f, left := d.remove(ctx, zone, probe); left {
@@ -59,10 +68,20 @@ func (d *doctor) roundTrip(ctx context.Context) Finding {
 	case ctx.Err() != nil:
 		return bad(check, Skip, brokenOff)
 	case !seen:
-		return bad(check, Fail, "a record was written, and not resolvable here within %s: %s", longestTrip, d.lookupError(last)).
+		return bad(
+			check,
+			Fail,
+			"a record was written, and not resolvable here within %s: %s",
+			longestTrip,
+			d.lookupError(last),
+		).
 			mend("see dns, zone and vpc; https://health.aws.amazon.com")
 	}
-	return ok(check, "a record was written, resolvable here after %s, and removed", time.Since(began).Round(100*time.Millisecond))
+	return ok(
+		check,
+		"a record was written, resolvable here after %s, and removed",
+		time.Since(began).Round(100*time.Millisecond),
+	)
 }
 
 // await waits until a name is resolvable.
@@ -80,7 +99,12 @@ func (d *doctor) await(ctx context.Context, below string, began time.Time) (seen
 		last = err
 		if time.Since(told) >= tellEvery {
 			told = time.Now()
-			d.Progress(fmt.Sprintf("waiting for the record to be resolvable, for %s so far", time.Since(began).Round(time.Second)))
+			d.Progress(
+				fmt.Sprintf(
+					"waiting for the record to be resolvable, for %s so far",
+					time.Since(began).Round(time.Second),
+				),
+			)
 		}
 		select {
 		case <-ctx.Done():
@@ -105,8 +129,15 @@ func (d *doctor) remove(ctx context.Context, zone *route53.Zone, r record.Record
 		d.Progress("removing the record again: " + why(err))
 		select {
 		case <-ctx.Done():
-			return bad("round-trip", Fail, "the record %s is left over: %s", strings.TrimPrefix(r.Name, "*."), why(err)).
-				mend("run this again; the sweeper removes it when this host is gone, or delete in the console %s SRV with the identifier %s", record.Escape(r.Name), r.SetID), true
+			return bad(
+					"round-trip",
+					Fail,
+					"the record %s is left over: %s",
+					strings.TrimPrefix(r.Name, "*."),
+					why(err),
+				).
+					mend("run this again; the sweeper removes it when this host is gone, or delete in the console %s SRV with the identifier %s", record.Escape(r.Name), r.SetID),
+				true
 		case <-time.After(removeEvery):
 		}
 	}

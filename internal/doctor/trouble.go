@@ -15,7 +15,12 @@ import (
 
 // Error codes of AWS's services, of which each has words of its own for the same.
 var (
-	deniedCodes      = []string{"AccessDenied", "AccessDeniedException", "NotAuthorizedException", "UnauthorizedOperation"}
+	deniedCodes = []string{
+		"AccessDenied",
+		"AccessDeniedException",
+		"NotAuthorizedException",
+		"UnauthorizedOperation",
+	}
 	throttledCodes   = []string{"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"}
 	credentialsCodes = []string{
 		"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure",
@@ -79,7 +84,8 @@ func why(err error) string {
 	case errors.As(err, &answer):
 		return answer.ErrorCode() + ": " + answer.ErrorMessage()
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &sending) && sending.Timeout(),
-		strings.HasSuffix(err.Error(), "net/http: timeout awaiting response headers"): // the SDK's metadata client hides the error itself
+		// the SDK's metadata client hides the error itself
+		strings.HasSuffix(err.Error(), "net/http: timeout awaiting response headers"):
 		return "no answer in time"
 	case errors.As(err, &connection):
 		return connection.Error()

@@ -19,8 +19,8 @@ type hosted struct {
 	findings []Finding
 	client   *route53.Client
 	id       string // empty where there is none that will do
-	// stop is why Route 53 is asked for nothing more: a throttled account is left alone, and what cannot be reached or does not
-	// believe the credentials once will not do so a moment later. It is empty where it may be asked.
+	// stop is why Route 53 is asked for nothing more: a throttled account is left alone, and what cannot be reached or
+	// does not believe the credentials once will not do so a moment later. It is empty where it may be asked.
 	stop string
 }
 
@@ -48,8 +48,15 @@ func (d *doctor) findZone(ctx context.Context) hosted {
 	zone, err := h.client.Describe(ctx, h.id)
 	switch {
 	case troubleOf(err) == denied:
-		h.findings = []Finding{bad(check, Skip, "%s; whether it is private and of this VPC is not checked: these credentials lack the permission route53:GetHostedZone", h.id).
-			mend("allow route53:GetHostedZone to the role of this host; the agent does without")}
+		h.findings = []Finding{
+			bad(
+				check,
+				Skip,
+				"%s; whether it is private and of this VPC is not checked: these credentials lack the permission route53:GetHostedZone",
+				h.id,
+			).
+				mend("allow route53:GetHostedZone to the role of this host; the agent does without"),
+		}
 		return h
 	case errors.Is(err, plan.ErrNoSuchZone):
 		return not(noSuchZone(check, h.id))
@@ -61,14 +68,27 @@ func (d *doctor) findZone(ctx context.Context) hosted {
 	case zone.Name != d.Zone:
 		return not(bad(check, Fail, "%s is the zone %s, and not %s", h.id, zone.Name, d.Zone).mend(otherZone))
 	case !zone.Private:
-		h.findings = []Finding{bad(check, Fail, "%s is %s, and public: addresses of this network are told to everybody", zone.Name, h.id).
-			mend("make a private zone of this name: cloudformation/privatedns.cform")}
+		h.findings = []Finding{
+			bad(check, Fail, "%s is %s, and public: addresses of this network are told to everybody", zone.Name, h.id).
+				mend("make a private zone of this name: cloudformation/privatedns.cform"),
+		}
 	case host.VPC != "" && !slices.Contains(zone.VPCs, host.VPC):
-		h.findings = []Finding{bad(check, Fail, "%s is %s, associated with %s and not with %s, where this host is: nothing here can look it up",
-			zone.Name, h.id, strings.Join(zone.VPCs, " "), host.VPC).
-			mend("aws route53 associate-vpc-with-hosted-zone --hosted-zone-id %s --vpc VPCRegion=%s,VPCId=%s", h.id, host.Region, host.VPC)}
+		h.findings = []Finding{
+			bad(
+				check,
+				Fail,
+				"%s is %s, associated with %s and not with %s, where this host is: nothing here can look it up",
+				zone.Name,
+				h.id,
+				strings.Join(zone.VPCs, " "),
+				host.VPC,
+			).
+				mend("aws route53 associate-vpc-with-hosted-zone --hosted-zone-id %s --vpc VPCRegion=%s,VPCId=%s", h.id, host.Region, host.VPC),
+		}
 	case host.VPC == "":
-		h.findings = []Finding{ok(check, "%s is %s, private, associated with %s", zone.Name, h.id, strings.Join(zone.VPCs, " "))}
+		h.findings = []Finding{
+			ok(check, "%s is %s, private, associated with %s", zone.Name, h.id, strings.Join(zone.VPCs, " ")),
+		}
 	default:
 		h.findings = []Finding{ok(check, "%s is %s, private, in this VPC", zone.Name, h.id)}
 	}
@@ -110,11 +130,22 @@ func required(check, what, permission string, err error) Finding {
 	case throttled:
 		return bad(check, Warn, "not checked: Route 53 throttles this account (%s)", throttling(err)).mend(throttleMend)
 	case unauthentic:
-		return bad(check, Fail, "Route 53 does not believe the credentials: %s", why(err)).mend("see credentials and clock")
+		return bad(
+			check,
+			Fail,
+			"Route 53 does not believe the credentials: %s",
+			why(err),
+		).mend("see credentials and clock")
 	case unreachable:
 		return bad(check, Fail, "Route 53 cannot be reached: %s", why(err)).mend(wayMend)
 	}
-	return bad(check, Fail, "Route 53 does not let this host %s: %s", what, why(err)).mend("see https://health.aws.amazon.com, and journalctl -u ecssd")
+	return bad(
+		check,
+		Fail,
+		"Route 53 does not let this host %s: %s",
+		what,
+		why(err),
+	).mend("see https://health.aws.amazon.com, and journalctl -u ecssd")
 }
 
 // because gives the end of a denial, which says whose policy denies or does not allow.
@@ -179,7 +210,8 @@ func (d *doctor) lookAtRecords(ctx context.Context) []Finding {
 	return findings
 }
 
-// longNegative is how long a negative answer may be kept without a consumer that was started first noticing much, in seconds.
+// longNegative is how long a negative answer may be kept without a consumer that was started first noticing much, in
+// seconds.
 const longNegative = 60
 
 func (d *doctor) lookAtSOA(ctx context.Context, zone *route53.Zone) ([]Finding, error) {
@@ -190,12 +222,22 @@ func (d *doctor) lookAtSOA(ctx context.Context, zone *route53.Zone) ([]Finding, 
 	case errors.Is(err, route53.ErrOtherZone):
 		return []Finding{bad("read", Fail, "%v", err).mend(otherZone)}, err
 	case err != nil:
-		return []Finding{required("read", "read the zone", "route53:ListResourceRecordSets on hosted zone "+zone.ID, err)}, err
+		return []Finding{
+			required("read", "read the zone", "route53:ListResourceRecordSets on hosted zone "+zone.ID, err),
+		}, err
 	}
 	findings := []Finding{ok("read", "these credentials may read the zone's records")}
 	if ttl > longNegative {
-		return append(findings, bad("negative", Warn, "that a name does not exist is kept by resolvers for %d s: so long a consumer that asks too early does not find it", ttl).
-			mend("give the sweeper NEGATIVE_TTL=60 (parameter NegativeTtl of sweeper.cform)")), nil
+		return append(
+			findings,
+			bad(
+				"negative",
+				Warn,
+				"that a name does not exist is kept by resolvers for %d s: so long a consumer that asks too early does not find it",
+				ttl,
+			).
+				mend("give the sweeper NEGATIVE_TTL=60 (parameter NegativeTtl of sweeper.cform)"),
+		), nil
 	}
 	return append(findings, ok("negative", "that a name does not exist is kept by resolvers for %d s", ttl)), nil
 }
@@ -203,26 +245,49 @@ func (d *doctor) lookAtSOA(ctx context.Context, zone *route53.Zone) ([]Finding, 
 // againAfter is how long a zone that is busy is left alone.
 const againAfter = time.Second
 
-// lookAtWriting sends a change that may be made and cannot be: the removal of records that do not exist. Route 53 looks at the
-// permission first and says AccessDenied, or InvalidChangeBatch and "not found", where it would have made another change. The names
-// and types are such that the condition keys of the agent's policy take them
+// lookAtWriting sends a change that may be made and cannot be: the removal of records that do not exist. Route 53 looks
+// at the permission first and says AccessDenied, or InvalidChangeBatch and "not found", where it would have made
+// another change. The names and types are such that the condition keys of the agent's policy take them
 // (route53:ChangeResourceRecordSetsNormalizedRecordNames and …RecordTypes).
 func (d *doctor) lookAtWriting(ctx context.Context, zone *route53.Zone) ([]Finding, error) {
 	const check = "write"
 	name := "ecssd-doctor-" + random(8) + "." + d.Zone
 	srv := d.probe(name)
-	a := record.Record{Name: name, Type: record.A, SetID: srv.SetID, TTL: d.TTL, Weight: 1, Value: "127.0.0.1"}
+	a := record.Record{
+		Name:   name,
+		Type:   record.A,
+		SetID:  srv.SetID,
+		TTL:    d.TTL,
+		Weight: 1,
+		Value:  "127.0.0.1",
+	}
 	err := patiently(ctx, func() error {
 		return zone.Change(ctx, []plan.Change{{Action: plan.Delete, Record: a}, {Action: plan.Delete, Record: srv}})
 	})
 	var refusal *plan.Refusal
 	switch {
 	case errors.As(err, &refusal) && absent(refusal):
-		return []Finding{ok(check, "these credentials may change SRV and A records (tried with one that does not exist)")}, nil
+		return []Finding{
+			ok(check, "these credentials may change SRV and A records (tried with one that does not exist)"),
+		}, nil
 	case errors.As(err, &refusal) && refusal.Reason != plan.Denied:
-		return []Finding{bad(check, Fail, "Route 53 refuses any change: %s", refusal.Message).mend("check that --zone (ECSSD_ZONE) is the name of the zone")}, nil
+		return []Finding{
+			bad(
+				check,
+				Fail,
+				"Route 53 refuses any change: %s",
+				refusal.Message,
+			).mend("check that --zone (ECSSD_ZONE) is the name of the zone"),
+		}, nil
 	case err != nil:
-		return []Finding{required(check, "change the zone", "route53:ChangeResourceRecordSets for SRV and A records below "+d.Zone+" on hosted zone "+zone.ID, err)}, err
+		return []Finding{
+			required(
+				check,
+				"change the zone",
+				"route53:ChangeResourceRecordSets for SRV and A records below "+d.Zone+" on hosted zone "+zone.ID,
+				err,
+			),
+		}, err
 	}
 	return []Finding{ok(check, "these credentials may change SRV and A records")}, nil
 }
@@ -252,13 +317,29 @@ func absent(r *plan.Refusal) bool {
 	return len(r.Named) > 0 || r.Reason == plan.NotFound
 }
 
-// probe gives a record of this host that no container has: with a set identifier that the agent takes for one of its own, should
-// it ever list the zone, and the sweeper for that of a container on this host, so that what is left over goes with the host.
+// probe gives a record of this host that no container has: with a set identifier that the agent takes for one of its
+// own, should it ever list the zone, and the sweeper for that of a container on this host, so that what is left over
+// goes with the host.
 func (d *doctor) probe(name string) record.Record {
-	id := record.SetID{Kind: record.Docker, Instance: d.identity().InstanceID, Container: random(32), Port: 9, Proto: "tcp"}
+	id := record.SetID{
+		Kind:      record.Docker,
+		Instance:  d.identity().InstanceID,
+		Container: random(32),
+		Port:      9,
+		Proto:     "tcp",
+	}
 	return record.Record{
-		Name: name, Type: record.SRV, SetID: id.String(), TTL: d.TTL, Weight: 1,
-		Value: record.Target{Priority: 1, Weight: 1, Port: 9, Host: d.Zone}.String(),
+		Name:   name,
+		Type:   record.SRV,
+		SetID:  id.String(),
+		TTL:    d.TTL,
+		Weight: 1,
+		Value: record.Target{
+			Priority: 1,
+			Weight:   1,
+			Port:     9,
+			Host:     d.Zone,
+		}.String(),
 	}
 }
 
@@ -284,9 +365,13 @@ func (d *doctor) lookAtQuota(ctx context.Context, zone *route53.Zone) ([]Finding
 	const mend = "ask AWS for a higher quota of records in a hosted zone (Service Quotas, Route 53), or remove what nobody needs"
 	switch {
 	case quota.Records >= quota.Limit:
-		return []Finding{bad(check, Fail, "the zone is full: %d of %d records", quota.Records, quota.Limit).mend(mend)}, nil
+		return []Finding{
+			bad(check, Fail, "the zone is full: %d of %d records", quota.Records, quota.Limit).mend(mend),
+		}, nil
 	case float64(quota.Records) >= nearlyFull*float64(quota.Limit):
-		return []Finding{bad(check, Warn, "the zone is nearly full: %d of %d records", quota.Records, quota.Limit).mend(mend)}, nil
+		return []Finding{
+			bad(check, Warn, "the zone is nearly full: %d of %d records", quota.Records, quota.Limit).mend(mend),
+		}, nil
 	}
 	return []Finding{ok(check, "%d of %d that the zone may hold", quota.Records, quota.Limit)}, nil
 }

@@ -58,8 +58,8 @@ func (m *mapping) unpublished(ports []reachable, port container.Port) string {
 	return fmt.Sprintf("container port %s is not published; published are: %s", port, list(published))
 }
 
-// implicit announces every port that is not ignored: one as the service; of several each as service-port, and the lowest TCP
-// port as the service too. Names of UDP ports end in -udp, and no UDP port has the service's own name:
+// implicit announces every port that is not ignored: one as the service; of several each as service-port, and the
+// lowest TCP port as the service too. Names of UDP ports end in -udp, and no UDP port has the service's own name:
 //
 //	80/tcp           web
 //	53/udp           dns-udp
@@ -101,7 +101,10 @@ func (m *mapping) implicit(ports []reachable) {
 // another reports whether the container may ask for one name more.
 func (m *mapping) another() bool {
 	if m.names++; m.names > maxNames {
-		m.problem("container", fmt.Sprintf("it asks for more than %d names, and the first %d are looked at", maxNames, maxNames))
+		m.problem(
+			"container",
+			fmt.Sprintf("it asks for more than %d names, and the first %d are looked at", maxNames, maxNames),
+		)
 		return false
 	}
 	return true
@@ -131,16 +134,24 @@ func (m *mapping) announce(service string, r reachable, source string) {
 		}
 	}
 	if same >= maxPortsOfName {
-		m.problem("name "+name, fmt.Sprintf("more than %d ports of this container ask for it, and the first %d get it: "+
-			"Route 53 takes 100 records of a name, from all containers", maxPortsOfName, maxPortsOfName))
+		m.problem(
+			"name "+name,
+			fmt.Sprintf("more than %d ports of this container ask for it, and the first %d get it: "+
+				"Route 53 takes 100 records of a name, from all containers", maxPortsOfName, maxPortsOfName),
+		)
 		return
 	}
 	c := m.container
 	m.endpoints = append(m.endpoints, Endpoint{
 		// A label, because nothing else tells: the agent sets it, whatever a task definition says.
-		Name: name, ContainerID: c.ID, ECS: c.Labels[container.LabelTaskARN] != "",
-		Port: r.port, HostPort: r.hostPort, Address: r.address, Weight: m.weight(r.port.Number),
-		Standby: c.State == container.Paused || c.Health == container.Starting || c.Health == container.Unhealthy,
+		Name:        name,
+		ContainerID: c.ID,
+		ECS:         c.Labels[container.LabelTaskARN] != "",
+		Port:        r.port,
+		HostPort:    r.hostPort,
+		Address:     r.address,
+		Weight:      m.weight(r.port.Number),
+		Standby:     c.State == container.Paused || c.Health == container.Starting || c.Health == container.Unhealthy,
 	})
 }
 

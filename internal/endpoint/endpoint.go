@@ -1,6 +1,6 @@
 // Package endpoint maps containers to what is announced of them: names, ports and weights, and, for everything that is
-// not announced, the reason in words. Everything read from a container is hostile input: sizes are bounded and names are
-// checked against DNS before they leave this package. It reads no clock and asks nobody.
+// not announced, the reason in words. Everything read from a container is hostile input: sizes are bounded and names
+// are checked against DNS before they leave this package. It reads no clock and asks nobody.
 package endpoint
 
 import (
@@ -25,7 +25,8 @@ type Endpoint struct {
 type Problem struct {
 	ContainerID   string
 	ContainerName string // the Engine's name
-	Subject       string // what the reason is about: "port 80/tcp", "SERVICE_80_NAME", "container"; safe to print, as Reason is
-	Reason        string // a sentence fragment in lower case, with what to do where there is something to do
-	Chosen        bool   // by a setting, or ECS's own container: told when asked (explain), never logged
+	// what the reason is about: "port 80/tcp", "SERVICE_80_NAME", "container"; safe to print, as Reason is
+	Subject string
+	Reason  string // a sentence fragment in lower case, with what to do where there is something to do
+	Chosen  bool   // by a setting, or ECS's own container: told when asked (explain), never logged
 }

@@ -51,7 +51,10 @@ type with = func(*container.Container)
 // web is a container of ECS that is called web in its task definition and publishes 80/tcp, but for what is different.
 func web(different ...with) container.Container {
 	c := container.Container{
-		ID: webID, Name: "ecs-shop-3-web", State: container.Running, Mode: container.Bridge,
+		ID:    webID,
+		Name:  "ecs-shop-3-web",
+		State: container.Running,
+		Mode:  container.Bridge,
 		Labels: map[string]string{
 			container.LabelName: "web", container.LabelTaskARN: taskARN, container.LabelFamily: "shop",
 			container.LabelRevision: "3", container.LabelCluster: "blue",
@@ -84,7 +87,8 @@ func mode(m container.Mode) with {
 }
 func withoutECS(c *container.Container) { c.Labels = map[string]string{} }
 
-// lines gives endpoints and problems one to a line: "web 80/tcp at 10080", "? port 80/tcp: reason", "- container: chosen reason".
+// lines gives endpoints and problems one to a line: "web 80/tcp at 10080", "? port 80/tcp: reason", "- container:
+// chosen reason".
 func lines(endpoints []endpoint.Endpoint, problems []endpoint.Problem) []string {
 	lines := []string{}
 	for _, e := range endpoints {
@@ -119,12 +123,28 @@ func TestWholeValues(t *testing.T) {
 	})
 	endpoints, problems := policy.Map([]container.Container{paused, manual})
 	assert.Equal(t, []endpoint.Endpoint{
-		{Name: "time", ContainerID: pauseID, Port: tcp(80), HostPort: 10080, Weight: 1},
-		{Name: "web", ContainerID: webID, ECS: true, Port: tcp(80), HostPort: 10080, Weight: 7, Standby: true},
+		{
+			Name:        "time",
+			ContainerID: pauseID,
+			Port:        tcp(80),
+			HostPort:    10080,
+			Weight:      1,
+		},
+		{
+			Name:        "web",
+			ContainerID: webID,
+			ECS:         true,
+			Port:        tcp(80),
+			HostPort:    10080,
+			Weight:      7,
+			Standby:     true,
+		},
 	}, endpoints)
 	assert.Equal(t, []endpoint.Problem{{
-		ContainerID: pauseID, ContainerName: "by-hand", Subject: "SERVICE_80_NAME",
-		Reason: `name "b~d" has a character other than letters, digits, '-', '_' and '.'`,
+		ContainerID:   pauseID,
+		ContainerName: "by-hand",
+		Subject:       "SERVICE_80_NAME",
+		Reason:        `name "b~d" has a character other than letters, digits, '-', '_' and '.'`,
 	}}, problems)
 }
 
@@ -138,28 +158,43 @@ func TestWhichContainers(t *testing.T) {
 		container container.Container
 		want      []string
 	}{
-		"of ECS":                           {web(), []string{"web 80/tcp at 10080"}},
-		"by hand":                          {web(withoutECS), []string{neither}},
-		"by hand, named by a label":        {web(withoutECS, label("SERVICE_NAME", "www")), []string{"www 80/tcp at 10080"}},
-		"by hand, named by a variable":     {web(withoutECS, env("SERVICE_NAME", "www")), []string{"www 80/tcp at 10080"}},
-		"by hand, a port named":            {web(withoutECS, env("SERVICE_80_NAME", "www")), []string{"www 80/tcp at 10080"}},
+		"of ECS":  {web(), []string{"web 80/tcp at 10080"}},
+		"by hand": {web(withoutECS), []string{neither}},
+		"by hand, named by a label": {
+			web(withoutECS, label("SERVICE_NAME", "www")),
+			[]string{"www 80/tcp at 10080"},
+		},
+		"by hand, named by a variable": {
+			web(withoutECS, env("SERVICE_NAME", "www")),
+			[]string{"www 80/tcp at 10080"},
+		},
+		"by hand, a port named": {
+			web(withoutECS, env("SERVICE_80_NAME", "www")),
+			[]string{"www 80/tcp at 10080"},
+		},
 		"by hand, only weighted":           {web(withoutECS, env("SERVICE_WEIGHT", "3")), []string{neither}},
 		"by hand, variable of another use": {web(withoutECS, env("SERVICE_URL", "http://x")), []string{neither}},
-		"by hand, named emptily":           {web(withoutECS, env("SERVICE_80_NAME", ""), env("SERVICE_NAME", " ")), []string{neither}},
+		"by hand, named emptily": {
+			web(withoutECS, env("SERVICE_80_NAME", ""), env("SERVICE_NAME", " ")),
+			[]string{neither},
+		},
 		"by hand, what is named is no port": {
 			web(withoutECS, env("SERVICE_ACCOUNT_NAME", "default")),
 			[]string{neither},
 		},
-		"paused":             {web(state(container.Paused)), []string{"web 80/tcp at 10080 standby"}},
-		"restarting":         {web(state(container.Restarting)), []string{notLive("restarting")}},
-		"exited":             {web(state("exited")), []string{notLive("exited")}},
-		"state unknown":      {web(state("")), []string{notLive("")}},
-		"pause of awsvpc":    {web(label(container.LabelName, "~internal~ecs~pause")), []string{own}},
-		"pause of a bridge":  {web(label(container.LabelName, "~internal~ecs~pause-web")), []string{own}},
-		"empty volume":       {web(label(container.LabelName, "~internal~ecs-emptyvolume-source")), []string{own}},
-		"relay":              {web(label(container.LabelTaskARN, "arn:::::/service-connect-relay-1")), []string{own}},
-		"managed daemon":     {web(label(container.LabelTaskARN, "arn:::::/ebs-csi-driver-1")), []string{own}},
-		"ECS's own, renamed": {web(label(container.LabelName, "~internal~ecs~pause"), label("SERVICE_NAME", "x")), []string{own}},
+		"paused":            {web(state(container.Paused)), []string{"web 80/tcp at 10080 standby"}},
+		"restarting":        {web(state(container.Restarting)), []string{notLive("restarting")}},
+		"exited":            {web(state("exited")), []string{notLive("exited")}},
+		"state unknown":     {web(state("")), []string{notLive("")}},
+		"pause of awsvpc":   {web(label(container.LabelName, "~internal~ecs~pause")), []string{own}},
+		"pause of a bridge": {web(label(container.LabelName, "~internal~ecs~pause-web")), []string{own}},
+		"empty volume":      {web(label(container.LabelName, "~internal~ecs-emptyvolume-source")), []string{own}},
+		"relay":             {web(label(container.LabelTaskARN, "arn:::::/service-connect-relay-1")), []string{own}},
+		"managed daemon":    {web(label(container.LabelTaskARN, "arn:::::/ebs-csi-driver-1")), []string{own}},
+		"ECS's own, renamed": {
+			web(label(container.LabelName, "~internal~ecs~pause"), label("SERVICE_NAME", "x")),
+			[]string{own},
+		},
 		"relay, by its name alone": {
 			web(label(container.LabelName, "instance-service-connect-relay"), mode(container.Host)), []string{own},
 		},
@@ -167,7 +202,9 @@ func TestWhichContainers(t *testing.T) {
 			web(label(container.LabelName, "ecs-managed-ebs-csi-driver"), mode(container.Host)), []string{own},
 		},
 		"Service Connect's proxy": {
-			web(image("ecs-service-connect-agent:interface-v1"), label(container.LabelName, "ecs-service-connect-a1b2c3")), []string{own},
+			web(image("ecs-service-connect-agent:interface-v1"), label(container.LabelName, "ecs-service-connect-a1b2c3")), []string{
+				own,
+			},
 		},
 		"Service Connect's proxy, with a name of ours": {
 			web(image("ecs-service-connect-agent:interface-v1"), label("SERVICE_15000_NAME", "x")), []string{own},
@@ -180,7 +217,9 @@ func TestWhichContainers(t *testing.T) {
 			web(image("registry.example/ecs-service-connect-agent:1")), []string{"web 80/tcp at 10080"},
 		},
 		"the proxy's image, run by hand": {
-			web(withoutECS, image("ecs-service-connect-agent:interface-v1"), env("SERVICE_NAME", "proxy")), []string{"proxy 80/tcp at 10080"},
+			web(withoutECS, image("ecs-service-connect-agent:interface-v1"), env("SERVICE_NAME", "proxy")), []string{
+				"proxy 80/tcp at 10080",
+			},
 		},
 		"a user's own, named like a daemon": {
 			web(label(container.LabelName, "ecs-managed-orders")), []string{"ecs-managed-orders 80/tcp at 10080"},
@@ -271,7 +310,9 @@ func TestImplicitNames(t *testing.T) {
 		},
 		"a bad name is told once for all ports": {
 			web(publishes(published(tcp(80), tcp(81))), label(container.LabelName, "my web")),
-			[]string{`? com.amazonaws.ecs.container-name: name "my web-80" has a character other than letters, digits, '-', '_' and '.'`},
+			[]string{
+				`? com.amazonaws.ecs.container-name: name "my web-80" has a character other than letters, digits, '-', '_' and '.'`,
+			},
 		},
 		"a suffix makes one name too long": {
 			web(publishes(published(tcp(80), tcp(8080))), env("SERVICE_NAME", strings.Repeat("a", 60))),
@@ -291,10 +332,15 @@ func TestExplicitNames(t *testing.T) {
 		want      []string
 	}{
 		"only named ports": {
-			web(publishes(published(tcp(80), tcp(9000))), env("SERVICE_80_NAME", "time")), []string{"time 80/tcp at 10080"},
+			web(publishes(published(tcp(80), tcp(9000))), env("SERVICE_80_NAME", "time")), []string{
+				"time 80/tcp at 10080",
+			},
 		},
 		"several names": {
-			web(env("SERVICE_80_NAME", "_Calc._tcp, time,time")), []string{"_calc._tcp 80/tcp at 10080", "time 80/tcp at 10080"},
+			web(env("SERVICE_80_NAME", "_Calc._tcp, time,time")), []string{
+				"_calc._tcp 80/tcp at 10080",
+				"time 80/tcp at 10080",
+			},
 		},
 		"80 is not 8080": {
 			web(publishes(published(tcp(8080))), env("SERVICE_80_NAME", "time")),
@@ -329,7 +375,10 @@ func TestExplicitNames(t *testing.T) {
 			web(env("SERVICE_80_NAME", "a b")),
 			[]string{`? SERVICE_80_NAME: name "a b" has a character other than letters, digits, '-', '_' and '.'`},
 		},
-		"a list of nothing": {web(env("SERVICE_80_NAME", ",")), []string{"? SERVICE_80_NAME: one of its names is empty"}},
+		"a list of nothing": {
+			web(env("SERVICE_80_NAME", ",")),
+			[]string{"? SERVICE_80_NAME: one of its names is empty"},
+		},
 		"a number of the host": {
 			web(env("SERVICE_10080_NAME", "time")),
 			[]string{"? SERVICE_10080_NAME: container port 10080/tcp is not published; published are: 80/tcp"},
@@ -403,18 +452,44 @@ func TestNamesWrittenWithTheirZone(t *testing.T) {
 		"service":            {"", web(env("SERVICE_NAME", "web.sd.internal")), []string{"web 80/tcp at 10080"}},
 		"final dot":          {"", web(env("SERVICE_NAME", "web.sd.internal.")), []string{"web 80/tcp at 10080"}},
 		"final dot, no zone": {"", web(env("SERVICE_NAME", "web.")), []string{"web 80/tcp at 10080"}},
-		"two final dots":     {"", web(env("SERVICE_NAME", "web..")), []string{`? SERVICE_NAME: name "web." has an empty part between dots, or is empty`}},
-		"capitals":           {"", web(label("SERVICE_NAME", "Web.SD.Internal")), []string{"web 80/tcp at 10080"}},
-		"of several labels":  {"", web(env("SERVICE_NAME", "_web._tcp.sd.internal")), []string{"_web._tcp 80/tcp at 10080"}},
-		"of ECS, by hand":    {"", web(label(container.LabelName, "web.sd.internal")), []string{"web 80/tcp at 10080"}},
-		"only like the zone": {"", web(env("SERVICE_NAME", "web-sd.internal")), []string{"web-sd.internal 80/tcp at 10080"}},
-		"half of the zone":   {"", web(env("SERVICE_NAME", "web.sd")), []string{"web.sd 80/tcp at 10080"}},
-		"the zone itself":    {"", web(env("SERVICE_NAME", "SD.internal.")), []string{`? SERVICE_NAME: name "SD.internal" ` + itself}},
-		"nothing but a dot":  {"", web(env("SERVICE_NAME", ".")), []string{"? SERVICE_NAME: one of its names is empty"}},
-		"a dot and the zone": {"", web(env("SERVICE_NAME", ".sd.internal")), []string{"? SERVICE_NAME: one of its names is empty"}},
+		"two final dots": {
+			"",
+			web(env("SERVICE_NAME", "web..")),
+			[]string{`? SERVICE_NAME: name "web." has an empty part between dots, or is empty`},
+		},
+		"capitals": {"", web(label("SERVICE_NAME", "Web.SD.Internal")), []string{"web 80/tcp at 10080"}},
+		"of several labels": {
+			"",
+			web(env("SERVICE_NAME", "_web._tcp.sd.internal")),
+			[]string{"_web._tcp 80/tcp at 10080"},
+		},
+		"of ECS, by hand": {"", web(label(container.LabelName, "web.sd.internal")), []string{"web 80/tcp at 10080"}},
+		"only like the zone": {
+			"",
+			web(env("SERVICE_NAME", "web-sd.internal")),
+			[]string{"web-sd.internal 80/tcp at 10080"},
+		},
+		"half of the zone": {"", web(env("SERVICE_NAME", "web.sd")), []string{"web.sd 80/tcp at 10080"}},
+		"the zone itself": {
+			"",
+			web(env("SERVICE_NAME", "SD.internal.")),
+			[]string{`? SERVICE_NAME: name "SD.internal" ` + itself},
+		},
+		"nothing but a dot": {
+			"",
+			web(env("SERVICE_NAME", ".")),
+			[]string{"? SERVICE_NAME: one of its names is empty"},
+		},
+		"a dot and the zone": {
+			"",
+			web(env("SERVICE_NAME", ".sd.internal")),
+			[]string{"? SERVICE_NAME: one of its names is empty"},
+		},
 		"letters that only look so": {
 			"", web(env("SERVICE_NAME", "web.\u017fd.internal")),
-			[]string{`? SERVICE_NAME: name "web.ſd.internal" has a character other than letters, digits, '-', '_' and '.'`},
+			[]string{
+				`? SERVICE_NAME: name "web.ſd.internal" has a character other than letters, digits, '-', '_' and '.'`,
+			},
 		},
 		"several ports": {
 			"", web(publishes(published(tcp(80), udp(53))), env("SERVICE_NAME", "web.sd.internal")),
@@ -429,13 +504,27 @@ func TestNamesWrittenWithTheirZone(t *testing.T) {
 			[]string{"a 80/tcp at 10080", "b 80/tcp at 10080", "c 80/tcp at 10080", `? SERVICE_80_NAME: name "sd.internal" ` + itself},
 		},
 		"named UDP port": {
-			"", web(publishes(published(udp(53))), env("SERVICE_53_UDP_NAME", "dns.sd.internal")), []string{"dns 53/udp at 10053"},
+			"", web(publishes(published(udp(53))), env("SERVICE_53_UDP_NAME", "dns.sd.internal")), []string{
+				"dns 53/udp at 10053",
+			},
 		},
-		"before a template":          {"{{.Service}}.{{.Cluster}}", web(env("SERVICE_NAME", "web.sd.internal")), []string{"web.blue 80/tcp at 10080"}},
+		"before a template": {
+			"{{.Service}}.{{.Cluster}}",
+			web(env("SERVICE_NAME", "web.sd.internal")),
+			[]string{"web.blue 80/tcp at 10080"},
+		},
 		"by a template":              {"{{.Service}}.sd.internal", web(), []string{"web 80/tcp at 10080"}},
 		"by a template, in capitals": {"{{.Service}}.SD.Internal", web(), []string{"web 80/tcp at 10080"}},
-		"before and by a template":   {"{{.Service}}.sd.internal", web(env("SERVICE_80_NAME", "web.sd.internal.")), []string{"web 80/tcp at 10080"}},
-		"the zone by a template":     {"sd.internal", web(), []string{`? com.amazonaws.ecs.container-name: name "sd.internal" ` + itself}},
+		"before and by a template": {
+			"{{.Service}}.sd.internal",
+			web(env("SERVICE_80_NAME", "web.sd.internal.")),
+			[]string{"web 80/tcp at 10080"},
+		},
+		"the zone by a template": {
+			"sd.internal",
+			web(),
+			[]string{`? com.amazonaws.ecs.container-name: name "sd.internal" ` + itself},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := policy
@@ -447,7 +536,11 @@ func TestNamesWrittenWithTheirZone(t *testing.T) {
 	}
 	p := policy
 	p.Allow = regexp.MustCompile(`^(?:web)$`)
-	assert.Equal(t, []string{"web 80/tcp at 10080"}, lines(p.Map([]container.Container{web(env("SERVICE_NAME", "web.sd.internal"))})), "what is allowed stands without the zone")
+	assert.Equal(t, []string{
+		"web 80/tcp at 10080",
+	}, lines(p.Map([]container.Container{
+		web(env("SERVICE_NAME", "web.sd.internal")),
+	})), "what is allowed stands without the zone")
 }
 
 func TestSeveralServiceNames(t *testing.T) {
@@ -463,16 +556,40 @@ func TestSeveralServiceNames(t *testing.T) {
 				"b 80/tcp at 10080", "b-80 80/tcp at 10080", "b-81 81/tcp at 10081",
 			},
 		},
-		"two, UDP":                 {web(publishes(published(udp(53))), env("SERVICE_NAME", "a,b")), []string{"a-udp 53/udp at 10053", "b-udp 53/udp at 10053"}},
-		"by hand":                  {web(withoutECS, label("SERVICE_NAME", "a,b")), []string{"a 80/tcp at 10080", "b 80/tcp at 10080"}},
-		"one that is bad":          {web(env("SERVICE_NAME", "a,b~d,c")), []string{"a 80/tcp at 10080", "c 80/tcp at 10080", `? SERVICE_NAME: name "b~d" has a character other than letters, digits, '-', '_' and '.'`}},
-		"one that is empty":        {web(env("SERVICE_NAME", "a,,b")), []string{"a 80/tcp at 10080", "b 80/tcp at 10080", "? SERVICE_NAME: one of its names is empty"}},
-		"none":                     {web(env("SERVICE_NAME", ",")), []string{"? SERVICE_NAME: one of its names is empty"}},
-		"twice the same":           {web(env("SERVICE_NAME", "a,A")), []string{"a 80/tcp at 10080"}},
-		"a named port goes before": {web(env("SERVICE_NAME", "a,b"), env("SERVICE_80_NAME", "c")), []string{"c 80/tcp at 10080"}},
+		"two, UDP": {
+			web(publishes(published(udp(53))), env("SERVICE_NAME", "a,b")),
+			[]string{"a-udp 53/udp at 10053", "b-udp 53/udp at 10053"},
+		},
+		"by hand": {
+			web(withoutECS, label("SERVICE_NAME", "a,b")),
+			[]string{"a 80/tcp at 10080", "b 80/tcp at 10080"},
+		},
+		"one that is bad": {
+			web(env("SERVICE_NAME", "a,b~d,c")),
+			[]string{
+				"a 80/tcp at 10080",
+				"c 80/tcp at 10080",
+				`? SERVICE_NAME: name "b~d" has a character other than letters, digits, '-', '_' and '.'`,
+			},
+		},
+		"one that is empty": {
+			web(env("SERVICE_NAME", "a,,b")),
+			[]string{"a 80/tcp at 10080", "b 80/tcp at 10080", "? SERVICE_NAME: one of its names is empty"},
+		},
+		"none": {
+			web(env("SERVICE_NAME", ",")),
+			[]string{"? SERVICE_NAME: one of its names is empty"},
+		},
+		"twice the same": {web(env("SERVICE_NAME", "a,A")), []string{"a 80/tcp at 10080"}},
+		"a named port goes before": {
+			web(env("SERVICE_NAME", "a,b"), env("SERVICE_80_NAME", "c")),
+			[]string{"c 80/tcp at 10080"},
+		},
 		"ECS's name is one": {
 			web(label(container.LabelName, "a,b")),
-			[]string{`? com.amazonaws.ecs.container-name: name "a,b" has a character other than letters, digits, '-', '_' and '.'`},
+			[]string{
+				`? com.amazonaws.ecs.container-name: name "a,b" has a character other than letters, digits, '-', '_' and '.'`,
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, mapped(tt.container)) })

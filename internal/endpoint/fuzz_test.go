@@ -49,8 +49,12 @@ func FuzzTemplate(f *testing.F) {
 		p := policy
 		p.Template = parsed
 		hold(t, p, []container.Container{
-			web(label(container.LabelName, service), label(container.LabelCluster, cluster), label(container.LabelFamily, family),
-				publishes(published(tcp(80), tcp(81), udp(53)))),
+			web(
+				label(container.LabelName, service),
+				label(container.LabelCluster, cluster),
+				label(container.LabelFamily, family),
+				publishes(published(tcp(80), tcp(81), udp(53))),
+			),
 		})
 	})
 }
@@ -64,7 +68,13 @@ func FuzzSettingsTogether(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key1, value1, key2, value2, key3, value3 string) {
 		for _, m := range []container.Mode{container.Bridge, container.Host, container.None} {
 			hold(t, policy, []container.Container{
-				web(label(key1, value1), env(key2, value2), env(key3, value3), mode(m), publishes(published(tcp(80), tcp(81), udp(80)))),
+				web(
+					label(key1, value1),
+					env(key2, value2),
+					env(key3, value3),
+					mode(m),
+					publishes(published(tcp(80), tcp(81), udp(80))),
+				),
 			})
 		}
 	})

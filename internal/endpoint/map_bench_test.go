@@ -15,10 +15,19 @@ func BenchmarkMap(b *testing.B) {
 		var containers []container.Container
 		for i := range n {
 			containers = append(containers, container.Container{
-				ID: fmt.Sprintf("%064x", i), Name: fmt.Sprintf("ecs-web-%d", i), State: container.Running, Mode: container.Bridge,
-				Labels: map[string]string{container.LabelName: fmt.Sprintf("service-%d", i%20), container.LabelTaskARN: "arn:aws:ecs:eu-west-1:123456789012:task/main/1"},
+				ID:    fmt.Sprintf("%064x", i),
+				Name:  fmt.Sprintf("ecs-web-%d", i),
+				State: container.Running,
+				Mode:  container.Bridge,
+				Labels: map[string]string{
+					container.LabelName:    fmt.Sprintf("service-%d", i%20),
+					container.LabelTaskARN: "arn:aws:ecs:eu-west-1:123456789012:task/main/1",
+				},
 				Published: []container.Binding{{
-					Port: container.Port{Number: 80, Proto: container.TCP}, HostIP: netip.IPv4Unspecified(), HostPort: 32768 + uint16(i),
+					Port: container.Port{
+						Number: 80,
+						Proto:  container.TCP,
+					}, HostIP: netip.IPv4Unspecified(), HostPort: 32768 + uint16(i),
 				}},
 			})
 		}

@@ -11,9 +11,10 @@ const (
 	maxName  = 253 // characters in all: 255 bytes as sent, which count the length of the first label and the root
 )
 
-// CheckName returns what keeps name from being a name below zone (or, where that is empty, a domain name). Letters in lower case,
-// digits, hyphens and underscores may stand between dots, so that _time._tcp works. Route 53 takes a hyphen at the beginning
-// or end of a label, too, but Go's resolver does not look such a name up (isDomainName in package net).
+// CheckName returns what keeps name from being a name below zone (or, where that is empty, a domain name). Letters in
+// lower case, digits, hyphens and underscores may stand between dots, so that _time._tcp works. Route 53 takes a hyphen
+// at the beginning or end of a label, too, but Go's resolver does not look such a name up (isDomainName in package
+// net).
 func CheckName(name, zone string) error {
 	whole := name
 	if zone != "" {
@@ -30,9 +31,17 @@ func CheckName(name, zone string) error {
 		case label == "":
 			return fmt.Errorf("name %.80q has an empty part between dots, or is empty", name)
 		case len(label) > maxLabel:
-			return fmt.Errorf("name %.80q has a part of %d characters, and DNS allows %d between dots", name, len(label), maxLabel)
+			return fmt.Errorf(
+				"name %.80q has a part of %d characters, and DNS allows %d between dots",
+				name,
+				len(label),
+				maxLabel,
+			)
 		case strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-"):
-			return fmt.Errorf("name %.80q has a part that begins or ends with '-', which not every resolver looks up", name)
+			return fmt.Errorf(
+				"name %.80q has a part that begins or ends with '-', which not every resolver looks up",
+				name,
+			)
 		}
 		for i := range len(label) {
 			b := label[i]

@@ -17,9 +17,10 @@ const (
 	maxSettingsBytes = 256 << 10 // environment and labels
 	maxSettings      = 1000      // labels and variables that look like settings
 	maxValueBytes    = 4 << 10   // of a setting that names
-	maxNames         = 100       // beside a service's own name where each port has a name, so that a range of 100 ports has them all
-	// maxPortsOfName bounds the ports of one container under one name. Route 53 takes 100 weighted records of a name, so five
-	// containers with as many ports fit, or two that a deployment replaces.
+	// beside a service's own name where each port has a name, so that a range of 100 ports has them all
+	maxNames = 100
+	// maxPortsOfName bounds the ports of one container under one name. Route 53 takes 100 weighted records of a name,
+	// so five containers with as many ports fit, or two that a deployment replaces.
 	maxPortsOfName = 20
 	maxProblems    = 20
 )
@@ -28,8 +29,8 @@ const (
 type Policy struct {
 	Zone     string             // names have to fit below it; lower case, no final dot
 	Template *template.Template // from ParseTemplate; nil: {{.Service}}
-	// Allow has to match a name, as it stands without the zone; nil: every name is allowed. It is used as it is, so it has
-	// to be anchored, ^(?:…)$, where it is meant to match whole names.
+	// Allow has to match a name, as it stands without the zone; nil: every name is allowed. It is used as it is, so it
+	// has to be anchored, ^(?:…)$, where it is meant to match whole names.
 	Allow         *regexp.Regexp
 	DefaultWeight int // of containers that ask for none
 	MaxWeight     int // what a container asks for above it counts as this
@@ -37,8 +38,9 @@ type Policy struct {
 	Address netip.Addr
 }
 
-// Map gives what is announced of the containers, and why other things are not. It has to be given all containers of a host,
-// since a container may use the network of another. Both results are in an order that does not depend on the containers'.
+// Map gives what is announced of the containers, and why other things are not. It has to be given all containers of a
+// host, since a container may use the network of another. Both results are in an order that does not depend on the
+// containers'.
 func (p Policy) Map(containers []container.Container) ([]Endpoint, []Problem) {
 	all := slices.Clone(containers)
 	slices.SortFunc(all, func(a, b container.Container) int { return cmp.Compare(a.ID, b.ID) })
@@ -51,7 +53,11 @@ func (p Policy) Map(containers []container.Container) ([]Endpoint, []Problem) {
 		problems = append(problems, m.few()...)
 	}
 	slices.SortFunc(endpoints, func(a, b Endpoint) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ContainerID, b.ContainerID), comparePorts(a.Port, b.Port))
+		return cmp.Or(
+			cmp.Compare(a.Name, b.Name),
+			cmp.Compare(a.ContainerID, b.ContainerID),
+			comparePorts(a.Port, b.Port),
+		)
 	})
 	slices.SortStableFunc(problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.ContainerName, b.ContainerName), cmp.Compare(a.ContainerID, b.ContainerID))
@@ -78,7 +84,10 @@ func (m *mapping) run(all []container.Container) {
 	c := m.container
 	switch {
 	case !c.Live():
-		m.chosen("container", fmt.Sprintf("its state is %.20q, and only running and paused containers are announced", c.State))
+		m.chosen(
+			"container",
+			fmt.Sprintf("its state is %.20q, and only running and paused containers are announced", c.State),
+		)
 		return
 	case ofECSItself(c):
 		m.chosen("container", "the ECS agent runs it for its own purposes")
@@ -91,8 +100,11 @@ func (m *mapping) run(all []container.Container) {
 			c.SettingsBytes, maxSettingsBytes))
 		return
 	case len(c.Labels)+len(c.Env) > maxSettings:
-		m.problem("container", fmt.Sprintf("more than %d of its labels and variables look like settings, and none is read",
-			maxSettings))
+		m.problem(
+			"container",
+			fmt.Sprintf("more than %d of its labels and variables look like settings, and none is read",
+				maxSettings),
+		)
 		return
 	}
 	if c.Unread != "" {
@@ -109,7 +121,10 @@ func (m *mapping) run(all []container.Container) {
 	case len(setting(c, "SERVICE_NAME")) > maxValueBytes:
 		return // told already; the task definition's name is not what was asked for
 	case Service(c) == "":
-		m.chosen("container", "it has neither the label "+container.LabelName+" nor a SERVICE_NAME or SERVICE_<port>_NAME setting")
+		m.chosen(
+			"container",
+			"it has neither the label "+container.LabelName+" nor a SERVICE_NAME or SERVICE_<port>_NAME setting",
+		)
 		return
 	}
 	ports, ok := m.reachable(all)
@@ -122,12 +137,12 @@ func (m *mapping) run(all []container.Container) {
 	}
 }
 
-// ofECSItself says whether the ECS agent started the container for its own purposes. In a task those are pause containers and
-// volume helpers, whose names begin with a character that a task definition's names cannot have. The Service Connect relay
-// and managed daemons are tasks that only the agent knows, with ARNs that have no partition, region and account
-// (arn:::::/service-connect-relay-…), and share the host's network. There their names are reserved, whatever the ARN. Service
-// Connect's proxy is a container of its task like any other, but for the image, which the ECS agent brings along and loads under this
-// name.
+// ofECSItself says whether the ECS agent started the container for its own purposes. In a task those are pause
+// containers and volume helpers, whose names begin with a character that a task definition's names cannot have. The
+// Service Connect relay and managed daemons are tasks that only the agent knows, with ARNs that have no partition,
+// region and account (arn:::::/service-connect-relay-…), and share the host's network. There their names are reserved,
+// whatever the ARN. Service Connect's proxy is a container of its task like any other, but for the image, which the ECS
+// agent brings along and loads under this name.
 func ofECSItself(c container.Container) bool {
 	name := c.Labels[container.LabelName]
 	reserved := name == "instance-service-connect-relay" || strings.HasPrefix(name, "ecs-managed-")

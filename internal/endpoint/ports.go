@@ -29,21 +29,22 @@ type reachable struct {
 	chosen   bool       // the reason is told only when asked
 }
 
-// OwnInterface says whether c is part of a task with a network interface of its own (awsvpc), owner being the container whose
-// network namespace it uses. The Engine knows no address of such a container.
+// OwnInterface says whether c is part of a task with a network interface of its own (awsvpc), owner being the container
+// whose network namespace it uses. The Engine knows no address of such a container.
 func OwnInterface(c, owner container.Container) bool {
 	return c.Mode == container.Shared && owner.Mode == container.None &&
 		strings.HasPrefix(owner.Labels[container.LabelName], pauseName)
 }
 
-// Pending says whether it is not known yet what is announced of c: its address, or what it is. owner is the container whose network
-// namespace it uses.
+// Pending says whether it is not known yet what is announced of c: its address, or what it is. owner is the container
+// whose network namespace it uses.
 func Pending(c, owner container.Container) bool {
-	return c.Unknown() || c.Mode == container.Shared && owner.Unknown() || OwnInterface(c, owner) && !c.Address.IsValid()
+	return c.Unknown() || c.Mode == container.Shared && owner.Unknown() ||
+		OwnInterface(c, owner) && !c.Address.IsValid()
 }
 
-// networkOf gives the container whose network namespace c uses, and whether c still has it: a namespace lasts for one run of its
-// owner, and whoever used it keeps what is left of it.
+// networkOf gives the container whose network namespace c uses, and whether c still has it: a namespace lasts for one
+// run of its owner, and whoever used it keeps what is left of it.
 func networkOf(c container.Container, all []container.Container) (owner container.Container, found, present bool) {
 	joined := c.StartedAt // when the namespace was joined, as far as is known
 	for range maxHops {
@@ -63,8 +64,8 @@ func networkOf(c container.Container, all []container.Container) (owner containe
 	return container.Container{}, false, false
 }
 
-// referred gives the container whose network another says it uses. The Engine names it by ID; by name or the beginning of the ID
-// where there was none yet when the other was created.
+// referred gives the container whose network another says it uses. The Engine names it by ID; by name or the beginning
+// of the ID where there was none yet when the other was created.
 func referred(ref string, all []container.Container) (container.Container, bool) {
 	i := slices.IndexFunc(all, func(o container.Container) bool { return o.ID == ref })
 	if i < 0 {
@@ -102,9 +103,22 @@ func (m *mapping) shared(all []container.Container) ([]reachable, bool) {
 	case !found || !owner.Live():
 		m.problem("container", fmt.Sprintf("it uses the network of container %.12q, which does not run", c.SharedWith))
 	case owner.Unknown():
-		m.problem("container", fmt.Sprintf("it uses the network of container %.80q, of which the Engine does not tell: %s", owner.Name, owner.Unread))
+		m.problem(
+			"container",
+			fmt.Sprintf(
+				"it uses the network of container %.80q, of which the Engine does not tell: %s",
+				owner.Name,
+				owner.Unread,
+			),
+		)
 	case !present && owner.Mode != container.Host: // the host's network outlives whoever uses it
-		m.problem("container", fmt.Sprintf("container %.80q, whose network it uses, has started again since, with a new network: restart this one", owner.Name))
+		m.problem(
+			"container",
+			fmt.Sprintf(
+				"container %.80q, whose network it uses, has started again since, with a new network: restart this one",
+				owner.Name,
+			),
+		)
 	case owner.Mode == container.Bridge:
 		return m.published(owner), true
 	case owner.Mode == container.Host:
@@ -121,9 +135,9 @@ func (m *mapping) shared(all []container.Container) ([]reachable, bool) {
 	return nil, false
 }
 
-// onHost gives the ports of a container on the host's network: those that are mapped, and those that a setting names. What an image
-// exposes is not what the container listens on there: two of a kind would fight for the port. It counts where nothing is mapped and a
-// setting gives the container a name.
+// onHost gives the ports of a container on the host's network: those that are mapped, and those that a setting names.
+// What an image exposes is not what the container listens on there: two of a kind would fight for the port. It counts
+// where nothing is mapped and a setting gives the container a name.
 func (m *mapping) onHost() []reachable {
 	ports, exposed := m.container.Mapped, m.container.Exposed
 	m.without = "it has no port: add a port mapping, or name the port with SERVICE_<port>_NAME"
@@ -145,22 +159,25 @@ func (m *mapping) notMapped() {
 	}
 	for _, port := range slices.SortedFunc(slices.Values(m.container.Exposed), comparePorts) {
 		if !slices.Contains(m.container.Mapped, port) {
-			m.chosen("port "+port.String(), "no port mapping names it, and what the image exposes does not count beside one on the host's network")
+			m.chosen(
+				"port "+port.String(),
+				"no port mapping names it, and what the image exposes does not count beside one on the host's network",
+			)
 		}
 	}
 }
 
-// onInterface gives the ports of a container whose task has a network interface of its own: those that the image exposes, and
-// those that a setting names. The ECS agent (1.105.1) shows a port mapping nowhere: neither in the container's port bindings nor in
-// its introspection.
+// onInterface gives the ports of a container whose task has a network interface of its own: those that the image
+// exposes, and those that a setting names. The ECS agent (1.105.1) shows a port mapping nowhere: neither in the
+// container's port bindings nor in its introspection.
 func (m *mapping) onInterface(address netip.Addr) []reachable {
 	m.without = "no port of it is known: with awsvpc the host is not told of port mappings; " +
 		"let the image EXPOSE the port, or name it with SERVICE_<port>_NAME"
 	return m.declared(address, m.container.Exposed, nil)
 }
 
-// declared gives ports that are reached under their own number, and those that a setting names, which may be UDP as one of ports
-// is or, failing that, of exposed.
+// declared gives ports that are reached under their own number, and those that a setting names, which may be UDP as one
+// of ports is or, failing that, of exposed.
 func (m *mapping) declared(address netip.Addr, ports, exposed []container.Port) []reachable {
 	in := func(ports []container.Port) func(container.Port) bool {
 		return func(p container.Port) bool { return slices.Contains(ports, p) }
@@ -195,9 +212,16 @@ func (m *mapping) published(owner container.Container) []reachable {
 	switch {
 	case len(owner.Mapped) > 0:
 		m.mapped = owner.Mapped
-		m.without = fmt.Sprintf("Docker publishes none of its mapped ports (%s) at present: %s", list(portNames(owner.Mapped)), connect)
+		m.without = fmt.Sprintf(
+			"Docker publishes none of its mapped ports (%s) at present: %s",
+			list(portNames(owner.Mapped)),
+			connect,
+		)
 	case owner.ID != m.container.ID:
-		m.without = fmt.Sprintf("it has no port: add a port mapping to container %.80q, whose network it uses", owner.Name)
+		m.without = fmt.Sprintf(
+			"it has no port: add a port mapping to container %.80q, whose network it uses",
+			owner.Name,
+		)
 	default:
 		m.without = "it has no port: add a port mapping"
 	}
@@ -213,12 +237,15 @@ func (m *mapping) published(owner container.Container) []reachable {
 	return found
 }
 
-// choose takes the one binding of a port that is announced, the lowest host port at which consumers reach it: they are sent to the
-// host's address over IPv4, which is bound to by itself or among all.
+// choose takes the one binding of a port that is announced, the lowest host port at which consumers reach it: they are
+// sent to the host's address over IPv4, which is bound to by itself or among all.
 func (m *mapping) choose(port container.Port, bindings []container.Binding) reachable {
 	known := slices.DeleteFunc(bindings, func(b container.Binding) bool { return b.HostPort == 0 })
 	slices.SortFunc(known, compareBindings)
-	outside := slices.DeleteFunc(slices.Clone(known), func(b container.Binding) bool { return b.HostIP.Unmap().IsLoopback() })
+	outside := slices.DeleteFunc(
+		slices.Clone(known),
+		func(b container.Binding) bool { return b.HostIP.Unmap().IsLoopback() },
+	)
 	v4 := slices.DeleteFunc(slices.Clone(outside), func(b container.Binding) bool { return !b.HostIP.Unmap().Is4() })
 	here := slices.DeleteFunc(slices.Clone(v4), func(b container.Binding) bool {
 		return !b.HostIP.Unmap().IsUnspecified() && b.HostIP.Unmap() != m.Address
@@ -236,15 +263,21 @@ func (m *mapping) choose(port container.Port, bindings []container.Binding) reac
 	case len(v4) == 0:
 		return reachable{port: port, reason: "it is published on IPv6 only, and IPv4 is what is announced"}
 	case len(here) == 0:
-		return reachable{port: port, reason: fmt.Sprintf("it is published at %s only, and consumers are sent to %s: publish it there or on all addresses",
-			list(addresses(v4)), m.Address)}
+		return reachable{
+			port: port,
+			reason: fmt.Sprintf(
+				"it is published at %s only, and consumers are sent to %s: publish it there or on all addresses",
+				list(addresses(v4)),
+				m.Address,
+			),
+		}
 	}
 	used := here[0]
 	r := reachable{port: port, hostPort: used.HostPort, chosen: true}
 	var rest []container.Binding
 	for _, b := range known {
-		// The Engine publishes each port on 0.0.0.0 and :: both, and gives :: another host port only where it chooses the
-		// port itself (seen with Engine 20.10): nobody has asked for that one.
+		// The Engine publishes each port on 0.0.0.0 and :: both, and gives :: another host port only where it chooses
+		// the port itself (seen with Engine 20.10): nobody has asked for that one.
 		twin := b.HostIP == netip.IPv6Unspecified() && used.HostIP == netip.IPv4Unspecified()
 		if b == used || twin && b.HostPort == used.HostPort {
 			continue
@@ -253,8 +286,11 @@ func (m *mapping) choose(port container.Port, bindings []container.Binding) reac
 		r.chosen = r.chosen && twin
 	}
 	if len(rest) > 0 {
-		r.reason = fmt.Sprintf("it is announced at host port %d only, the lowest that consumers reach over IPv4, and not at %s",
-			used.HostPort, list(addresses(rest)))
+		r.reason = fmt.Sprintf(
+			"it is announced at host port %d only, the lowest that consumers reach over IPv4, and not at %s",
+			used.HostPort,
+			list(addresses(rest)),
+		)
 	}
 	return r
 }
@@ -284,7 +320,13 @@ func spoken(proto container.Proto) bool { return proto == container.TCP || proto
 
 // meant gives the port that SERVICE_<number>_NAME is about: TCP, or UDP where only UDP is there.
 func meant(number uint16, there func(container.Port) bool) container.Port {
-	tcp, udp := container.Port{Number: number, Proto: container.TCP}, container.Port{Number: number, Proto: container.UDP}
+	tcp, udp := container.Port{
+		Number: number,
+		Proto:  container.TCP,
+	}, container.Port{
+		Number: number,
+		Proto:  container.UDP,
+	}
 	if !there(tcp) && there(udp) {
 		return udp
 	}

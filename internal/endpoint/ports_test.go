@@ -21,7 +21,13 @@ func TestWhichBinding(t *testing.T) {
 		"one":                   {[]string{"0.0.0.0:32768"}, []string{"web 80/tcp at 32768"}},
 		"the same port on IPv6": {[]string{"[::]:32768", "0.0.0.0:32768"}, []string{"web 80/tcp at 32768"}},
 		"another port on IPv6, as Engine 20.10 chooses": {
-			[]string{"[::]:32760", "0.0.0.0:32768"}, []string{"web 80/tcp at 32768", "- port 80/tcp: " + only + "[::]:32760"},
+			[]string{
+				"[::]:32760",
+				"0.0.0.0:32768",
+			}, []string{
+				"web 80/tcp at 32768",
+				"- port 80/tcp: " + only + "[::]:32760",
+			},
 		},
 		"one address of the host": {[]string{"10.0.0.1:32768"}, []string{"web 80/tcp at 32768"}},
 		"the lowest": {
@@ -29,13 +35,31 @@ func TestWhichBinding(t *testing.T) {
 			[]string{"web 80/tcp at 32768", "? port 80/tcp: " + only + "0.0.0.0:32769, 0.0.0.0:40000"},
 		},
 		"not loopback, though lower": {
-			[]string{"127.0.0.1:80", "0.0.0.0:32768"}, []string{"web 80/tcp at 32768", "? port 80/tcp: " + only + "127.0.0.1:80"},
+			[]string{
+				"127.0.0.1:80",
+				"0.0.0.0:32768",
+			}, []string{
+				"web 80/tcp at 32768",
+				"? port 80/tcp: " + only + "127.0.0.1:80",
+			},
 		},
 		"not IPv6, though lower": {
-			[]string{"[fd00::1]:80", "10.0.0.1:32768"}, []string{"web 80/tcp at 32768", "? port 80/tcp: " + only + "[fd00::1]:80"},
+			[]string{
+				"[fd00::1]:80",
+				"10.0.0.1:32768",
+			}, []string{
+				"web 80/tcp at 32768",
+				"? port 80/tcp: " + only + "[fd00::1]:80",
+			},
 		},
 		"the same port of two addresses": {
-			[]string{"10.0.0.2:32768", "10.0.0.1:32768"}, []string{"web 80/tcp at 32768", "? port 80/tcp: " + only + "10.0.0.2:32768"},
+			[]string{
+				"10.0.0.2:32768",
+				"10.0.0.1:32768",
+			}, []string{
+				"web 80/tcp at 32768",
+				"? port 80/tcp: " + only + "10.0.0.2:32768",
+			},
 		},
 		"loopback only": {
 			[]string{"127.0.0.2:80", "[::1]:80", "[::ffff:127.0.0.1]:81"},
@@ -45,7 +69,10 @@ func TestWhichBinding(t *testing.T) {
 			[]string{"[::]:32768", "127.0.0.1:80"},
 			[]string{"? port 80/tcp: it is published on IPv6 only, and IPv4 is what is announced"},
 		},
-		"no host port":           {[]string{"0.0.0.0:0"}, []string{"? port 80/tcp: the Engine names no host port of it"}},
+		"no host port": {
+			[]string{"0.0.0.0:0"},
+			[]string{"? port 80/tcp: the Engine names no host port of it"},
+		},
 		"a host port after all":  {[]string{"0.0.0.0:0", "0.0.0.0:32768"}, []string{"web 80/tcp at 32768"}},
 		"the same binding twice": {[]string{"0.0.0.0:32768", "0.0.0.0:32768"}, []string{"web 80/tcp at 32768"}},
 		"more than anybody reads": {
@@ -79,16 +106,23 @@ func TestBindingThatConsumersReach(t *testing.T) {
 		at   []string
 		want []string
 	}{
-		"all addresses":                          {[]string{"0.0.0.0:21001"}, []string{"web 80/tcp at 21001"}},
-		"the host's address":                     {[]string{"10.0.0.1:21000"}, []string{"web 80/tcp at 21000"}},
-		"the host's address in the form of IPv6": {[]string{"[::ffff:10.0.0.1]:21000"}, []string{"web 80/tcp at 21000"}},
+		"all addresses":      {[]string{"0.0.0.0:21001"}, []string{"web 80/tcp at 21001"}},
+		"the host's address": {[]string{"10.0.0.1:21000"}, []string{"web 80/tcp at 21000"}},
+		"the host's address in the form of IPv6": {
+			[]string{"[::ffff:10.0.0.1]:21000"},
+			[]string{"web 80/tcp at 21000"},
+		},
 		"Docker's own bridge": {
 			[]string{"172.17.0.1:21000"},
-			[]string{"? port 80/tcp: it is published at 172.17.0.1:21000 only, and consumers are sent to 10.0.0.1: publish it there or on all addresses"},
+			[]string{
+				"? port 80/tcp: it is published at 172.17.0.1:21000 only, and consumers are sent to 10.0.0.1: publish it there or on all addresses",
+			},
 		},
 		"two other addresses of the host": {
 			[]string{"10.0.0.3:21001", "10.0.0.2:21000", "127.0.0.1:80"},
-			[]string{"? port 80/tcp: it is published at 10.0.0.2:21000, 10.0.0.3:21001 only, and consumers are sent to 10.0.0.1: publish it there or on all addresses"},
+			[]string{
+				"? port 80/tcp: it is published at 10.0.0.2:21000, 10.0.0.3:21001 only, and consumers are sent to 10.0.0.1: publish it there or on all addresses",
+			},
 		},
 		"another address, though lower, beside all": {
 			[]string{"172.17.0.1:21000", "0.0.0.0:21001"},
@@ -104,7 +138,9 @@ func TestBindingThatConsumersReach(t *testing.T) {
 		},
 		"another address beside IPv6": {
 			[]string{"172.17.0.1:21000", "[::]:21001"},
-			[]string{"? port 80/tcp: it is published at 172.17.0.1:21000 only, and consumers are sent to 10.0.0.1: publish it there or on all addresses"},
+			[]string{
+				"? port 80/tcp: it is published at 172.17.0.1:21000 only, and consumers are sent to 10.0.0.1: publish it there or on all addresses",
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,20 +152,32 @@ func TestBindingThatConsumersReach(t *testing.T) {
 			assert.Subset(t, lines(host.Map([]container.Container{c, pause})), tt.want, "by the network of another")
 		})
 	}
-	assert.Equal(t, []string{"web 80/tcp at 21001", fmt.Sprintf(other, "21001", "172.17.0.1:21000")},
-		mapped(web(publishes(bind(tcp(80), "172.17.0.1:21000", "0.0.0.0:21001")))), "where the host's address is not known")
+	assert.Equal(
+		t,
+		[]string{"web 80/tcp at 21001", fmt.Sprintf(other, "21001", "172.17.0.1:21000")},
+		mapped(
+			web(publishes(bind(tcp(80), "172.17.0.1:21000", "0.0.0.0:21001"))),
+		),
+		"where the host's address is not known",
+	)
 }
 
 // A container that is taken out of its last network keeps its port mappings, and none of them is published.
 func TestMappedPortsThatDockerDoesNotPublish(t *testing.T) {
 	const connect = "connect it to a network that publishes ports (docker network connect)"
-	assert.Equal(t, []string{"- container: Docker publishes none of its mapped ports (80/tcp, 81/tcp) at present: " + connect},
+	assert.Equal(t, []string{
+		"- container: Docker publishes none of its mapped ports (80/tcp, 81/tcp) at present: " + connect,
+	},
 		mapped(web(publishes(), maps(tcp(80), tcp(81)))))
-	assert.Equal(t, []string{"? SERVICE_80_NAME: container port 80/tcp is mapped, and Docker does not publish it at present: " + connect},
+	assert.Equal(t, []string{
+		"? SERVICE_80_NAME: container port 80/tcp is mapped, and Docker does not publish it at present: " + connect,
+	},
 		mapped(web(publishes(), maps(tcp(80)), env("SERVICE_80_NAME", "time"))))
 	assert.Equal(t, []string{"? SERVICE_82_NAME: container port 82/tcp is not published; published are: none"},
 		mapped(web(publishes(), maps(tcp(80)), env("SERVICE_82_NAME", "time"))))
-	assert.Equal(t, []string{"- container: it has no port: add a port mapping"}, mapped(web(publishes(), exposes(tcp(80)))))
+	assert.Equal(t, []string{
+		"- container: it has no port: add a port mapping",
+	}, mapped(web(publishes(), exposes(tcp(80)))))
 }
 
 func TestHostMode(t *testing.T) {
@@ -143,23 +191,47 @@ func TestHostMode(t *testing.T) {
 		container container.Container
 		want      []string
 	}{
-		"mapped":       {web(mode(container.Host), maps(tcp(8080)), exposes(tcp(8080))), []string{"web 8080/tcp at 8080"}},
+		"mapped": {
+			web(mode(container.Host), maps(tcp(8080)), exposes(tcp(8080))),
+			[]string{"web 8080/tcp at 8080"},
+		},
 		"mapped twice": {web(mode(container.Host), maps(tcp(8080), tcp(8080))), []string{"web 8080/tcp at 8080"}},
 		"mapped, of an image that exposes another port": {
-			web(mode(container.Host), maps(tcp(18080)), exposes(tcp(80), tcp(18080))), []string{"web 18080/tcp at 18080", beside},
+			web(mode(container.Host), maps(tcp(18080)), exposes(tcp(80), tcp(18080))), []string{
+				"web 18080/tcp at 18080",
+				beside,
+			},
 		},
 		"a mapped range": {
 			web(mode(container.Host), maps(tcp(18100), tcp(18101)), exposes(tcp(18100), tcp(18101))),
 			[]string{"web 18100/tcp at 18100", "web-18100 18100/tcp at 18100", "web-18101 18101/tcp at 18101"},
 		},
-		"mapped as UDP":                {web(mode(container.Host), maps(udp(53)), exposes(udp(53))), []string{"web-udp 53/udp at 53"}},
-		"exposed only":                 {web(mode(container.Host), exposes(tcp(80))), []string{exposedOnly}},
-		"neither mapped nor exposed":   {web(mode(container.Host)), []string{none}},
-		"exposed only, with a name":    {web(mode(container.Host), exposes(tcp(80)), env("SERVICE_NAME", "time")), []string{"time 80/tcp at 80"}},
-		"exposed only, with a weight":  {web(mode(container.Host), exposes(tcp(80)), env("SERVICE_WEIGHT", "3")), []string{exposedOnly}},
-		"exposed only, an empty name":  {web(mode(container.Host), exposes(tcp(80)), env("SERVICE_NAME", " ")), []string{exposedOnly}},
-		"exposed only, a hidden name":  {web(mode(container.Host), exposes(tcp(80)), env("SERVICE_NAME", "x"), label("SERVICE_NAME", "")), []string{exposedOnly}},
-		"exposed only, a port ignored": {web(mode(container.Host), exposes(tcp(80)), env("SERVICE_80_IGNORE", "1")), []string{exposedOnly}},
+		"mapped as UDP": {
+			web(mode(container.Host), maps(udp(53)), exposes(udp(53))),
+			[]string{"web-udp 53/udp at 53"},
+		},
+		"exposed only":               {web(mode(container.Host), exposes(tcp(80))), []string{exposedOnly}},
+		"neither mapped nor exposed": {web(mode(container.Host)), []string{none}},
+		"exposed only, with a name": {
+			web(mode(container.Host), exposes(tcp(80)), env("SERVICE_NAME", "time")),
+			[]string{"time 80/tcp at 80"},
+		},
+		"exposed only, with a weight": {
+			web(mode(container.Host), exposes(tcp(80)), env("SERVICE_WEIGHT", "3")),
+			[]string{exposedOnly},
+		},
+		"exposed only, an empty name": {
+			web(mode(container.Host), exposes(tcp(80)), env("SERVICE_NAME", " ")),
+			[]string{exposedOnly},
+		},
+		"exposed only, a hidden name": {
+			web(mode(container.Host), exposes(tcp(80)), env("SERVICE_NAME", "x"), label("SERVICE_NAME", "")),
+			[]string{exposedOnly},
+		},
+		"exposed only, a port ignored": {
+			web(mode(container.Host), exposes(tcp(80)), env("SERVICE_80_IGNORE", "1")),
+			[]string{exposedOnly},
+		},
 		"mapped, with a name, and exposed": {
 			web(mode(container.Host), maps(tcp(18080)), exposes(tcp(80), tcp(18080)), env("SERVICE_NAME", "time")),
 			[]string{"time 18080/tcp at 18080", beside},
@@ -173,20 +245,30 @@ func TestHostMode(t *testing.T) {
 			web(mode(container.Host), exposes(udp(53)), env("SERVICE_53_NAME", "dns")), []string{"dns 53/udp at 53"},
 		},
 		"named, exposed as UDP beside a mapping": {
-			web(mode(container.Host), maps(tcp(80)), exposes(tcp(80), udp(53)), env("SERVICE_53_NAME", "dns")), []string{"dns 53/udp at 53"},
+			web(mode(container.Host), maps(tcp(80)), exposes(tcp(80), udp(53)), env("SERVICE_53_NAME", "dns")), []string{
+				"dns 53/udp at 53",
+			},
 		},
 		"named, mapped as UDP, though TCP is exposed": {
-			web(mode(container.Host), maps(udp(53)), exposes(tcp(53), udp(53)), env("SERVICE_53_NAME", "dns")), []string{"dns 53/udp at 53"},
+			web(mode(container.Host), maps(udp(53)), exposes(tcp(53), udp(53)), env("SERVICE_53_NAME", "dns")), []string{
+				"dns 53/udp at 53",
+			},
 		},
 		"named as UDP": {web(mode(container.Host), env("SERVICE_53_UDP_NAME", "dns")), []string{"dns 53/udp at 53"}},
 		"SCTP": {
 			web(mode(container.Host), maps(container.Port{Number: 7, Proto: container.SCTP})),
 			[]string{"? port 7/sctp: only tcp and udp are announced"},
 		},
-		"only weighted, so neither mapped nor named": {web(mode(container.Host), env("SERVICE_9000_WEIGHT", "3")), []string{none}},
+		"only weighted, so neither mapped nor named": {
+			web(mode(container.Host), env("SERVICE_9000_WEIGHT", "3")),
+			[]string{none},
+		},
 		"run by hand": {hand(exposes(tcp(80)), env("SERVICE_NAME", "time")), []string{"time 80/tcp at 80"}},
 		"run by hand, mapped": {
-			hand(maps(tcp(8080)), exposes(tcp(80), tcp(8080)), env("SERVICE_NAME", "time")), []string{"time 8080/tcp at 8080", beside},
+			hand(maps(tcp(8080)), exposes(tcp(80), tcp(8080)), env("SERVICE_NAME", "time")), []string{
+				"time 8080/tcp at 8080",
+				beside,
+			},
 		},
 		"run by hand, without a port": {
 			hand(env("SERVICE_NAME", "time")),
@@ -209,7 +291,9 @@ func TestNoNetwork(t *testing.T) {
 		mapped(web(mode(container.None))))
 	assert.Equal(t, []string{`? container: it has no network of which ports could be announced (mode "none")`},
 		mapped(web(mode(container.None), env("SERVICE_80_NAME", "time"))))
-	assert.Equal(t, []string{`- container: it has no network of which ports could be announced (mode "")`}, mapped(web(mode(""))))
+	assert.Equal(t, []string{
+		`- container: it has no network of which ports could be announced (mode "")`,
+	}, mapped(web(mode(""))))
 }
 
 func TestSharedNetwork(t *testing.T) {
@@ -252,7 +336,11 @@ func TestSharedNetwork(t *testing.T) {
 			web(shares(pauseID), exposes(tcp(8080)), address("::ffff:10.0.7.7")), []container.Container{awsvpc},
 			[]string{"web 8080/tcp at 10.0.7.7:8080", own},
 		},
-		"awsvpc, no port": {web(shares(pauseID), address("10.0.7.7")), []container.Container{awsvpc}, []string{awsvpcNoPort, own}},
+		"awsvpc, no port": {
+			web(shares(pauseID), address("10.0.7.7")),
+			[]container.Container{awsvpc},
+			[]string{awsvpcNoPort, own},
+		},
 		"awsvpc, two containers of a task": {
 			web(shares(pauseID), exposes(tcp(8080)), address("10.0.7.7")),
 			[]container.Container{awsvpc, web(shares(pauseID), label(container.LabelName, "envoy"), exposes(tcp(9901)), address("10.0.7.7"),
@@ -265,11 +353,17 @@ func TestSharedNetwork(t *testing.T) {
 		},
 		"awsvpc, address not known": {
 			web(shares(pauseID), exposes(tcp(8080))), []container.Container{awsvpc},
-			[]string{own, "? container: the address of its task's network interface is not known yet from ECS introspection"},
+			[]string{
+				own,
+				"? container: the address of its task's network interface is not known yet from ECS introspection",
+			},
 		},
 		"awsvpc, IPv6 only": {
 			web(shares(pauseID), exposes(tcp(8080)), address("fd00::7")), []container.Container{awsvpc},
-			[]string{own, "? container: its task's network interface has only an IPv6 address, and IPv4 is what is announced"},
+			[]string{
+				own,
+				"? container: its task's network interface has only an IPv6 address, and IPv4 is what is announced",
+			},
 		},
 		"Service Connect in bridge mode": {
 			web(shares(pauseID), exposes(tcp(80), tcp(9000))),
@@ -293,7 +387,10 @@ func TestSharedNetwork(t *testing.T) {
 		},
 		"plain, of a container without a port": {
 			web(shares(pauseID), exposes(tcp(9000))), []container.Container{plain(publishes())},
-			[]string{neither, `- container: it has no port: add a port mapping to container "ecs-shop-3-internalecspause", whose network it uses`},
+			[]string{
+				neither,
+				`- container: it has no port: add a port mapping to container "ecs-shop-3-internalecspause", whose network it uses`,
+			},
 		},
 		"plain, of a container in no network": {
 			web(shares(pauseID), exposes(tcp(9000))), []container.Container{plain(publishes(), maps(tcp(80)))},
@@ -302,10 +399,18 @@ func TestSharedNetwork(t *testing.T) {
 		},
 		"plain, of a container without network": {
 			web(shares(pauseID), exposes(tcp(9000))), []container.Container{plain(mode(container.None))},
-			[]string{neither, `? container: it uses the network of container "ecs-shop-3-internalecspause", which has none`},
+			[]string{
+				neither,
+				`? container: it uses the network of container "ecs-shop-3-internalecspause", which has none`,
+			},
 		},
 		"owner named by name": {
-			web(shares("ecs-shop-3-internalecspause")), []container.Container{plain()}, []string{"web 80/tcp at 10080", neither},
+			web(shares("ecs-shop-3-internalecspause")), []container.Container{
+				plain(),
+			}, []string{
+				"web 80/tcp at 10080",
+				neither,
+			},
 		},
 		"owner named by the beginning of its ID": {
 			web(shares(pauseID[:12])), []container.Container{plain()}, []string{"web 80/tcp at 10080", neither},
@@ -321,14 +426,21 @@ func TestSharedNetwork(t *testing.T) {
 		},
 		"owner uses another's": {
 			web(shares(pauseID)),
-			[]container.Container{plain(shares("third")), plain(func(c *container.Container) { c.ID, c.Name = "c", "third" })},
+			[]container.Container{
+				plain(shares("third")),
+				plain(func(c *container.Container) { c.ID, c.Name = "c", "third" }),
+			},
 			[]string{"web 80/tcp at 10080", neither, neither},
 		},
 		"owners in a circle": {
 			web(shares(pauseID)), []container.Container{plain(shares(webID))},
 			[]string{neither, gone},
 		},
-		"owner is itself": {web(shares(webID)), nil, []string{`? container: it uses the network of container "aaaaaaaaaaaa", which does not run`}},
+		"owner is itself": {
+			web(shares(webID)),
+			nil,
+			[]string{`? container: it uses the network of container "aaaaaaaaaaaa", which does not run`},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.ElementsMatch(t, tt.want, mapped(append(tt.others, tt.container)...))
@@ -336,8 +448,8 @@ func TestSharedNetwork(t *testing.T) {
 	}
 }
 
-// A network namespace lasts for one run of its owner. Whoever used it when the owner started again has what is left of it, in which
-// nobody is reached.
+// A network namespace lasts for one run of its owner. Whoever used it when the owner started again has what is left of
+// it, in which nobody is reached.
 func TestOwnerThatHasStartedAgain(t *testing.T) {
 	at := func(seconds int) with {
 		return func(c *container.Container) { c.StartedAt = time.Unix(1_800_000_000+int64(seconds), 0) }
@@ -352,7 +464,10 @@ func TestOwnerThatHasStartedAgain(t *testing.T) {
 	}
 	const reached = "web 80/tcp at 10080"
 	stale := func(name string) string {
-		return fmt.Sprintf("? container: container %q, whose network it uses, has started again since, with a new network: restart this one", name)
+		return fmt.Sprintf(
+			"? container: container %q, whose network it uses, has started again since, with a new network: restart this one",
+			name,
+		)
 	}
 	for name, tt := range map[string]struct {
 		all  []container.Container // the first of which is meant
@@ -364,19 +479,33 @@ func TestOwnerThatHasStartedAgain(t *testing.T) {
 		"both again":      {[]container.Container{web(shares("x"), at(4)), owner("x", at(3))}, reached},
 		"times not known": {[]container.Container{web(shares("x")), owner("x", at(3))}, reached},
 		"owner later, on the host's network": {
-			[]container.Container{web(shares("x"), at(1), env("SERVICE_80_NAME", "web")), owner("x", mode(container.Host), at(2))}, "web 80/tcp at 80",
+			[]container.Container{
+				web(shares("x"), at(1), env("SERVICE_80_NAME", "web")),
+				owner("x", mode(container.Host), at(2)),
+			}, "web 80/tcp at 80",
 		},
 		"pause container of Service Connect later": {
-			[]container.Container{web(shares("x"), at(1)), owner("x", label(container.LabelName, "~internal~ecs~pause-web"), at(2))}, stale("x"),
+			[]container.Container{
+				web(shares("x"), at(1)),
+				owner("x", label(container.LabelName, "~internal~ecs~pause-web"), at(2)),
+			}, stale("x"),
 		},
 		"in a row": {
 			[]container.Container{web(shares("x"), at(3)), owner("x", shares("y"), at(2)), owner("y", at(1))}, reached,
 		},
 		"in a row, the last later": {
-			[]container.Container{web(shares("x"), at(3)), owner("x", shares("y"), at(2)), owner("y", at(4))}, stale("y"),
+			[]container.Container{
+				web(shares("x"), at(3)),
+				owner("x", shares("y"), at(2)),
+				owner("y", at(4)),
+			}, stale("y"),
 		},
 		"in a row, the last later than the middle only": {
-			[]container.Container{web(shares("x"), at(4)), owner("x", shares("y"), at(2)), owner("y", at(3))}, stale("y"),
+			[]container.Container{
+				web(shares("x"), at(4)),
+				owner("x", shares("y"), at(2)),
+				owner("y", at(3)),
+			}, stale("y"),
 		},
 		"in a row, the middle again: both have the network of the last": {
 			[]container.Container{web(shares("x"), at(2)), owner("x", shares("y"), at(3)), owner("y", at(1))}, reached,
@@ -404,7 +533,11 @@ func TestOwnInterface(t *testing.T) {
 		return container.Container{Mode: mode, Labels: map[string]string{container.LabelName: name}}
 	}
 	assert.True(t, endpoint.OwnInterface(shared, named("~internal~ecs~pause", container.None)))
-	assert.False(t, endpoint.OwnInterface(shared, named("~internal~ecs~pause-web", container.Bridge)), "Service Connect")
+	assert.False(
+		t,
+		endpoint.OwnInterface(shared, named("~internal~ecs~pause-web", container.Bridge)),
+		"Service Connect",
+	)
 	assert.False(t, endpoint.OwnInterface(shared, named("web", container.None)), "a user's own")
 	assert.False(t, endpoint.OwnInterface(shared, container.Container{}), "an owner that is gone")
 	assert.False(t, endpoint.OwnInterface(named("web", container.Bridge), named("~internal~ecs~pause", container.None)))

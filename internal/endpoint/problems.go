@@ -11,8 +11,8 @@ func (m *mapping) problem(subject, reason string) { m.add(subject, reason, false
 // chosen notes what somebody has decided, and nobody needs to be told of unasked.
 func (m *mapping) chosen(subject, reason string) { m.add(subject, reason, true) }
 
-// unasked notes why the container is announced under no name: a fault where a setting gives it one, and else, for all that is
-// known, what its container definition means it to be.
+// unasked notes why the container is announced under no name: a fault where a setting gives it one, and else, for all
+// that is known, what its container definition means it to be.
 func (m *mapping) unasked(reason string) {
 	m.add("container", reason, !m.asked())
 }
@@ -44,6 +44,10 @@ func (m *mapping) few() []Problem {
 
 func (m *mapping) about(subject, reason string, chosen bool) Problem {
 	return Problem{
-		ContainerID: m.container.ID, ContainerName: m.container.Name, Subject: subject, Reason: reason, Chosen: chosen,
+		ContainerID:   m.container.ID,
+		ContainerName: m.container.Name,
+		Subject:       subject,
+		Reason:        reason,
+		Chosen:        chosen,
 	}
 }

@@ -28,9 +28,11 @@ type portSettings struct {
 	ignore   bool
 }
 
-// portSetting is a setting of one port, or one that is meant so: a number, perhaps with a protocol. Without a number it is the
-// application's own, as SERVICE_ACCOUNT_NAME is. CHECK_HTTP is read by the sweeper, from the task definition.
-var portSetting = regexp.MustCompile(`^SERVICE_([+-]?[0-9]+(?:_(?:TCP|UDP))??)_(UDP_NAME|NAME|WEIGHT|IGNORE|CHECK_HTTP)$`)
+// portSetting is a setting of one port, or one that is meant so: a number, perhaps with a protocol. Without a number it
+// is the application's own, as SERVICE_ACCOUNT_NAME is. CHECK_HTTP is read by the sweeper, from the task definition.
+var portSetting = regexp.MustCompile(
+	`^SERVICE_([+-]?[0-9]+(?:_(?:TCP|UDP))??)_(UDP_NAME|NAME|WEIGHT|IGNORE|CHECK_HTTP)$`,
+)
 
 // readSettings reads the settings of a container and tells problem what is wrong with them. Other keys that begin with
 // SERVICE_ are the application's own. An empty value is as good as none, except that an empty label hides a variable.
@@ -102,8 +104,8 @@ func isTrue(value string) bool {
 	return value != ""
 }
 
-// services returns the names that the ports of the container go by when none is named, and the setting or label that they
-// come from.
+// services returns the names that the ports of the container go by when none is named, and the setting or label that
+// they come from.
 func (m *mapping) services() (names []string, source string) {
 	if list := setting(m.container, "SERVICE_NAME"); strings.TrimSpace(list) != "" {
 		return m.listed(list, "SERVICE_NAME"), "SERVICE_NAME"
@@ -129,8 +131,8 @@ func (m *mapping) listed(list, setting string) []string {
 	return names
 }
 
-// Service returns what a container's service is called when no port is named: the SERVICE_NAME setting, which may list several
-// names, or the name in the task definition; empty where it has neither.
+// Service returns what a container's service is called when no port is named: the SERVICE_NAME setting, which may list
+// several names, or the name in the task definition; empty where it has neither.
 func Service(c container.Container) string {
 	name := setting(c, "SERVICE_NAME")
 	if len(name) > maxValueBytes {

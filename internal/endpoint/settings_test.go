@@ -20,22 +20,57 @@ func TestSettings(t *testing.T) {
 		want      []string
 	}{
 		"a label wins": {
-			web(label("SERVICE_80_NAME", "label"), env("SERVICE_80_NAME", "variable")), []string{"label 80/tcp at 10080"},
+			web(label("SERVICE_80_NAME", "label"), env("SERVICE_80_NAME", "variable")), []string{
+				"label 80/tcp at 10080",
+			},
 		},
-		"an empty label hides a variable": {web(label("SERVICE_IGNORE", ""), env("SERVICE_IGNORE", "1")), []string{standard}},
-		"the same for the name":           {web(label("SERVICE_NAME", ""), env("SERVICE_NAME", "www")), []string{standard}},
-		"ignored":                         {web(env("SERVICE_IGNORE", "true")), []string{"- container: SERVICE_IGNORE is set"}},
+		"an empty label hides a variable": {
+			web(label("SERVICE_IGNORE", ""), env("SERVICE_IGNORE", "1")),
+			[]string{standard},
+		},
+		"the same for the name": {
+			web(label("SERVICE_NAME", ""), env("SERVICE_NAME", "www")),
+			[]string{standard},
+		},
+		"ignored": {
+			web(env("SERVICE_IGNORE", "true")),
+			[]string{"- container: SERVICE_IGNORE is set"},
+		},
 		"ignored, and with it what is wrong": {
 			web(env("SERVICE_IGNORE", "1"), env("SERVICE_0_NAME", "a")), []string{"- container: SERVICE_IGNORE is set"},
 		},
-		"HTTP check":                   {web(env("SERVICE_80_CHECK_HTTP", strings.Repeat("/", 5000))), []string{standard}},
-		"other people's variables":     {web(env("SERVICE_FOO", strings.Repeat("x", 5000)), env("SERVICE_NAMES", "x")), []string{standard}},
-		"port too high":                {web(env("SERVICE_65536_NAME", "a")), []string{standard, notPort("SERVICE_65536_NAME", "65536")}},
-		"port 0":                       {web(env("SERVICE_0_IGNORE", "a")), []string{standard, notPort("SERVICE_0_IGNORE", "0")}},
-		"port with a zero before":      {web(env("SERVICE_080_NAME", "a")), []string{standard, notPort("SERVICE_080_NAME", "080")}},
-		"port with a sign":             {web(env("SERVICE_+80_NAME", "a")), []string{standard, notPort("SERVICE_+80_NAME", "+80")}},
-		"TCP needs no word for it":     {web(env("SERVICE_80_TCP_NAME", "a")), []string{standard, notPort("SERVICE_80_TCP_NAME", "80_TCP")}},
-		"UDP has no weight of its own": {web(env("SERVICE_80_UDP_WEIGHT", "2")), []string{standard, notPort("SERVICE_80_UDP_WEIGHT", "80_UDP")}},
+		"HTTP check": {
+			web(env("SERVICE_80_CHECK_HTTP", strings.Repeat("/", 5000))),
+			[]string{standard},
+		},
+		"other people's variables": {
+			web(env("SERVICE_FOO", strings.Repeat("x", 5000)), env("SERVICE_NAMES", "x")),
+			[]string{standard},
+		},
+		"port too high": {
+			web(env("SERVICE_65536_NAME", "a")),
+			[]string{standard, notPort("SERVICE_65536_NAME", "65536")},
+		},
+		"port 0": {
+			web(env("SERVICE_0_IGNORE", "a")),
+			[]string{standard, notPort("SERVICE_0_IGNORE", "0")},
+		},
+		"port with a zero before": {
+			web(env("SERVICE_080_NAME", "a")),
+			[]string{standard, notPort("SERVICE_080_NAME", "080")},
+		},
+		"port with a sign": {
+			web(env("SERVICE_+80_NAME", "a")),
+			[]string{standard, notPort("SERVICE_+80_NAME", "+80")},
+		},
+		"TCP needs no word for it": {
+			web(env("SERVICE_80_TCP_NAME", "a")),
+			[]string{standard, notPort("SERVICE_80_TCP_NAME", "80_TCP")},
+		},
+		"UDP has no weight of its own": {
+			web(env("SERVICE_80_UDP_WEIGHT", "2")),
+			[]string{standard, notPort("SERVICE_80_UDP_WEIGHT", "80_UDP")},
+		},
 		"highest port": {
 			web(mode(container.Host), env("SERVICE_65535_NAME", "a")), []string{"a 65535/tcp at 65535"},
 		},
@@ -62,15 +97,33 @@ func TestSettings(t *testing.T) {
 			web(env("SERVICE_NAME", strings.Repeat("x", 4097)), env("SERVICE_80_NAME", "a")),
 			[]string{"a 80/tcp at 10080", "? SERVICE_NAME: its value has 4097 bytes, and at most 4096 are read"},
 		},
-		"weight":            {web(env("SERVICE_WEIGHT", " 5 ")), []string{standard + " weight 5"}},
-		"weight 0":          {web(env("SERVICE_WEIGHT", "0")), []string{standard + " weight 0"}},
-		"weight of a port":  {web(env("SERVICE_WEIGHT", "5"), label("SERVICE_80_WEIGHT", "255")), []string{standard + " weight 255"}},
-		"of another port":   {web(env("SERVICE_8_WEIGHT", "5")), []string{standard}},
-		"bad weight":        {web(env("SERVICE_WEIGHT", "lots")), []string{standard, `? SERVICE_WEIGHT: "lots" is not a weight of 0 to 255; 1 is used`}},
-		"weight too high":   {web(env("SERVICE_80_WEIGHT", "256")), []string{standard, `? SERVICE_80_WEIGHT: "256" is not a weight of 0 to 255; 1 is used`}},
-		"weight with sign":  {web(env("SERVICE_WEIGHT", "+5")), []string{standard, `? SERVICE_WEIGHT: "+5" is not a weight of 0 to 255; 1 is used`}},
-		"empty weight":      {web(env("SERVICE_80_WEIGHT", ""), env("SERVICE_WEIGHT", "5")), []string{standard + " weight 5"}},
-		"weight below zero": {web(env("SERVICE_WEIGHT", "-1")), []string{standard, `? SERVICE_WEIGHT: "-1" is not a weight of 0 to 255; 1 is used`}},
+		"weight":   {web(env("SERVICE_WEIGHT", " 5 ")), []string{standard + " weight 5"}},
+		"weight 0": {web(env("SERVICE_WEIGHT", "0")), []string{standard + " weight 0"}},
+		"weight of a port": {
+			web(env("SERVICE_WEIGHT", "5"), label("SERVICE_80_WEIGHT", "255")),
+			[]string{standard + " weight 255"},
+		},
+		"of another port": {web(env("SERVICE_8_WEIGHT", "5")), []string{standard}},
+		"bad weight": {
+			web(env("SERVICE_WEIGHT", "lots")),
+			[]string{standard, `? SERVICE_WEIGHT: "lots" is not a weight of 0 to 255; 1 is used`},
+		},
+		"weight too high": {
+			web(env("SERVICE_80_WEIGHT", "256")),
+			[]string{standard, `? SERVICE_80_WEIGHT: "256" is not a weight of 0 to 255; 1 is used`},
+		},
+		"weight with sign": {
+			web(env("SERVICE_WEIGHT", "+5")),
+			[]string{standard, `? SERVICE_WEIGHT: "+5" is not a weight of 0 to 255; 1 is used`},
+		},
+		"empty weight": {
+			web(env("SERVICE_80_WEIGHT", ""), env("SERVICE_WEIGHT", "5")),
+			[]string{standard + " weight 5"},
+		},
+		"weight below zero": {
+			web(env("SERVICE_WEIGHT", "-1")),
+			[]string{standard, `? SERVICE_WEIGHT: "-1" is not a weight of 0 to 255; 1 is used`},
+		},
 		"bad weight of several ports is told once": {
 			web(publishes(published(tcp(80), tcp(81))), env("SERVICE_WEIGHT", "x")),
 			[]string{
@@ -107,40 +160,61 @@ func TestValuesOfIgnore(t *testing.T) {
 		t.Run(fmt.Sprintf("%q", value), func(t *testing.T) {
 			whole, port := []string{"web 80/tcp at 10080"}, []string{"web 80/tcp at 10080"}
 			if ignored {
-				whole, port = []string{"- container: SERVICE_IGNORE is set"}, []string{"- port 80/tcp: SERVICE_80_IGNORE is set"}
+				whole, port = []string{
+					"- container: SERVICE_IGNORE is set",
+				}, []string{
+					"- port 80/tcp: SERVICE_80_IGNORE is set",
+				}
 			}
 			for _, as := range []func(string, string) with{env, label} {
 				assert.Equal(t, whole, mapped(web(as("SERVICE_IGNORE", value))))
 				assert.Equal(t, port, mapped(web(as("SERVICE_80_IGNORE", value))))
-				assert.Equal(t, port, mapped(web(as("SERVICE_80_NAME", "web"), as("SERVICE_80_IGNORE", value))), "a port that is named")
+				assert.Equal(
+					t,
+					port,
+					mapped(web(as("SERVICE_80_NAME", "web"), as("SERVICE_80_IGNORE", value))),
+					"a port that is named",
+				)
 			}
 		})
 	}
-	assert.Equal(t, []string{"web 80/tcp at 10080"}, mapped(web(label("SERVICE_IGNORE", "false"), env("SERVICE_IGNORE", "1"))), "a label wins")
+	assert.Equal(t, []string{
+		"web 80/tcp at 10080",
+	}, mapped(web(label("SERVICE_IGNORE", "false"), env("SERVICE_IGNORE", "1"))), "a label wins")
 }
 
-// A task that someone runs once, by hand, has the labels and the ports of its service. An override adds a variable, and can
-// neither change nor add a label.
+// A task that someone runs once, by hand, has the labels and the ports of its service. An override adds a variable, and
+// can neither change nor add a label.
 func TestRunTaskOverrideKeepsAOneOffTaskOutOfItsService(t *testing.T) {
 	serving := web()
 	oneOff := web(func(c *container.Container) { c.ID, c.Name = pauseID, "ecs-shop-3-web-once" })
-	assert.Equal(t, []string{"web 80/tcp at 10080", "web 80/tcp at 10080"}, mapped(serving, oneOff), "without the override it takes traffic")
+	assert.Equal(t, []string{
+		"web 80/tcp at 10080",
+		"web 80/tcp at 10080",
+	}, mapped(serving, oneOff), "without the override it takes traffic")
 	oneOff.Env["SERVICE_IGNORE"] = "true"
 	assert.Equal(t, []string{"web 80/tcp at 10080", "- container: SERVICE_IGNORE is set"}, mapped(serving, oneOff))
 	// The definition may name ports, in variables or labels.
 	for _, as := range []func(string, string) with{env, label} {
 		as("SERVICE_80_NAME", "shop,www")(&serving)
 		as("SERVICE_80_NAME", "shop,www")(&oneOff)
-		assert.Equal(t, []string{"shop 80/tcp at 10080", "www 80/tcp at 10080", "- container: SERVICE_IGNORE is set"}, mapped(serving, oneOff))
+		assert.Equal(t, []string{
+			"shop 80/tcp at 10080",
+			"www 80/tcp at 10080",
+			"- container: SERVICE_IGNORE is set",
+		}, mapped(serving, oneOff))
 	}
 }
 
 func TestWeightsThatTheOperatorChooses(t *testing.T) {
 	p := endpoint.Policy{Zone: "sd.internal", DefaultWeight: 3, MaxWeight: 10}
 	for value, want := range map[string][]string{
-		"":    {"web 80/tcp at 10080 weight 3"},
-		"10":  {"web 80/tcp at 10080 weight 10"},
-		"11":  {"web 80/tcp at 10080 weight 10", "? SERVICE_WEIGHT: 11 is above the highest weight allowed on this host (--max-weight); 10 is used"},
+		"":   {"web 80/tcp at 10080 weight 3"},
+		"10": {"web 80/tcp at 10080 weight 10"},
+		"11": {
+			"web 80/tcp at 10080 weight 10",
+			"? SERVICE_WEIGHT: 11 is above the highest weight allowed on this host (--max-weight); 10 is used",
+		},
 		"256": {"web 80/tcp at 10080 weight 3", `? SERVICE_WEIGHT: "256" is not a weight of 0 to 255; 3 is used`},
 	} {
 		t.Run("asked for "+value, func(t *testing.T) {
@@ -169,7 +243,9 @@ func TestService(t *testing.T) {
 func TestOneContainerCannotClaimWithoutEnd(t *testing.T) {
 	t.Run("settings in bytes", func(t *testing.T) {
 		c := web(func(c *container.Container) { c.SettingsBytes = 256<<10 + 1 })
-		assert.Equal(t, []string{"? container: its environment and labels have 262145 bytes, and at most 262144 are read"}, mapped(c))
+		assert.Equal(t, []string{
+			"? container: its environment and labels have 262145 bytes, and at most 262144 are read",
+		}, mapped(c))
 		c.SettingsBytes--
 		assert.Equal(t, []string{"web 80/tcp at 10080"}, mapped(c))
 	})
@@ -181,7 +257,9 @@ func TestOneContainerCannotClaimWithoutEnd(t *testing.T) {
 		})
 		assert.Equal(t, []string{"web 80/tcp at 10080"}, mapped(c))
 		c.Env["SERVICE_1000_WEIGHT"] = "1"
-		assert.Equal(t, []string{"? container: more than 1000 of its labels and variables look like settings, and none is read"}, mapped(c))
+		assert.Equal(t, []string{
+			"? container: more than 1000 of its labels and variables look like settings, and none is read",
+		}, mapped(c))
 	})
 	t.Run("names", func(t *testing.T) {
 		var names []string
@@ -191,9 +269,13 @@ func TestOneContainerCannotClaimWithoutEnd(t *testing.T) {
 		endpoints, problems := policy.Map([]container.Container{web(env("SERVICE_80_NAME", strings.Join(names, ",")))})
 		require.Len(t, endpoints, 100)
 		assert.Equal(t, "n099", endpoints[99].Name)
-		assert.Equal(t, []string{"? container: it asks for more than 100 names, and the first 100 are looked at"}, lines(nil, problems))
+		assert.Equal(t, []string{
+			"? container: it asks for more than 100 names, and the first 100 are looked at",
+		}, lines(nil, problems))
 
-		endpoints, problems = policy.Map([]container.Container{web(env("SERVICE_80_NAME", strings.Join(names[:100], ",")))})
+		endpoints, problems = policy.Map([]container.Container{
+			web(env("SERVICE_80_NAME", strings.Join(names[:100], ","))),
+		})
 		assert.Len(t, endpoints, 100)
 		assert.Empty(t, problems)
 	})
@@ -225,7 +307,12 @@ func TestOneContainerCannotClaimWithoutEnd(t *testing.T) {
 		assert.Contains(t, got, "b 8000/tcp at 18000")
 		assert.Equal(t, more, got[101])
 
-		assert.Len(t, of(2, env("SERVICE_NAME", strings.Repeat("a.a,", 1000))), 5, "names that are the same, and problems")
+		assert.Len(
+			t,
+			of(2, env("SERVICE_NAME", strings.Repeat("a.a,", 1000))),
+			5,
+			"names that are the same, and problems",
+		)
 		assert.LessOrEqual(t, len(of(2, env("SERVICE_NAME", strings.Join(many("n", 1000), ",")))), 102)
 	})
 	t.Run("ports of one name", func(t *testing.T) {

@@ -12,7 +12,8 @@ import (
 // maxExpansion bounds, in bytes, what a name template may make of hostile labels before it is checked as a name.
 const maxExpansion = 1024
 
-// NameFields are what a name template can use. Cluster, Family and Revision are empty for containers that ECS did not start.
+// NameFields are what a name template can use. Cluster, Family and Revision are empty for containers that ECS did not
+// start.
 type NameFields struct {
 	Service  string // the name so far: "web", "web-8080", "dns-udp"
 	Cluster  string // its short name
@@ -22,9 +23,9 @@ type NameFields struct {
 	Proto    string // tcp or udp
 }
 
-// ParseTemplate reads a template of names: text/template over NameFields. It tries the template on a container of ECS and on
-// another one, so that a field that does not exist is found before a container needs it; of the former it has to make a name.
-// Empty text means {{.Service}}.
+// ParseTemplate reads a template of names: text/template over NameFields. It tries the template on a container of ECS
+// and on another one, so that a field that does not exist is found before a container needs it; of the former it has to
+// make a name. Empty text means {{.Service}}.
 func ParseTemplate(text string) (*template.Template, error) {
 	if text == "" {
 		text = "{{.Service}}"
@@ -35,7 +36,14 @@ func ParseTemplate(text string) (*template.Template, error) {
 	}
 	for _, fields := range []NameFields{
 		{Service: "web", Port: 80, Proto: "udp"},
-		{Service: "web", Cluster: "default", Family: "web", Revision: "1", Port: 80, Proto: "tcp"},
+		{
+			Service:  "web",
+			Cluster:  "default",
+			Family:   "web",
+			Revision: "1",
+			Port:     80,
+			Proto:    "tcp",
+		},
 	} {
 		name, err := expand(parsed, fields)
 		if err != nil {
@@ -56,9 +64,12 @@ func (m *mapping) name(service string, port container.Port) (string, error) {
 	labels := m.container.Labels
 	cluster := labels[container.LabelCluster] // a name, or an ARN that ends in /name
 	name, err := expand(m.Template, NameFields{
-		Service: service, Cluster: cluster[strings.LastIndexByte(cluster, '/')+1:],
-		Family: labels[container.LabelFamily], Revision: labels[container.LabelRevision],
-		Port: port.Number, Proto: string(port.Proto),
+		Service:  service,
+		Cluster:  cluster[strings.LastIndexByte(cluster, '/')+1:],
+		Family:   labels[container.LabelFamily],
+		Revision: labels[container.LabelRevision],
+		Port:     port.Number,
+		Proto:    string(port.Proto),
 	})
 	return strings.ToLower(withoutZone(name, m.Zone)), err
 }

@@ -1,5 +1,5 @@
-// Package eventbridge tells an EventBridge bus what becomes of this host's endpoints. It is never in the way of DNS: events
-// wait in a queue of bounded length, and what cannot be told is dropped and counted.
+// Package eventbridge tells an EventBridge bus what becomes of this host's endpoints. It is never in the way of DNS:
+// events wait in a queue of bounded length, and what cannot be told is dropped and counted.
 package eventbridge
 
 import (
@@ -79,7 +79,10 @@ type Bus struct {
 // New gives the bus of a name or ARN.
 func New(config aws.Config, name string, registry prometheus.Registerer, log *logrus.Entry) *Bus {
 	b := &Bus{
-		name: name, put: sdk.NewFromConfig(config).PutEvents, queue: make(chan Event, queueLength), log: log.WithField("event_bus", name),
+		name:  name,
+		put:   sdk.NewFromConfig(config).PutEvents,
+		queue: make(chan Event, queueLength),
+		log:   log.WithField("event_bus", name),
 		told: promauto.With(registry).NewCounterVec(prometheus.CounterOpts{
 			Name: "ecssd_bus_events_total", Help: "Events for the EventBridge bus by outcome: sent, dropped.",
 		}, []string{"outcome"}),
@@ -175,8 +178,11 @@ func (b *Bus) call(ctx context.Context, batch []Event) (left []Event, err error)
 			return batch, err
 		}
 		entries[i] = types.PutEventsRequestEntry{
-			EventBusName: &b.name, Source: aws.String(source), DetailType: aws.String(detailTypes[e.Kind]), Detail: aws.String(string(detail)),
-			Time: &e.At,
+			EventBusName: &b.name,
+			Source:       aws.String(source),
+			DetailType:   aws.String(detailTypes[e.Kind]),
+			Detail:       aws.String(string(detail)),
+			Time:         &e.At,
 		}
 		if e.Detail.TaskARN != "" {
 			entries[i].Resources = []string{e.Detail.TaskARN}

@@ -34,8 +34,12 @@ func newSite(t *testing.T) *site {
 	s, err := sandbox.Start(sandbox.Config{Seed: 1})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
-	loaded, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("eu-central-1"), config.WithBaseEndpoint(s.URL()),
-		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("k", "s", "")))
+	loaded, err := config.LoadDefaultConfig(
+		t.Context(),
+		config.WithRegion("eu-central-1"),
+		config.WithBaseEndpoint(s.URL()),
+		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("k", "s", "")),
+	)
 	require.NoError(t, err)
 	log, hook := logtest.NewNullLogger()
 	made := &site{Server: s, registry: prometheus.NewRegistry(), log: hook}
@@ -73,9 +77,17 @@ func (s *site) counted(t *testing.T, sent, dropped int) {
 func event(n int) eventbridge.Event {
 	return eventbridge.Event{
 		Kind: "registered", At: time.Date(2026, 11, 23, 3, 0, n, 0, time.UTC), Detail: eventbridge.Detail{
-			Name: fmt.Sprintf("web%d.sd.internal", n), ZoneID: "Z1", InstanceID: "i-1", Target: "ip-10-0-0-1.sd.internal", Port: 32768, Weight: 5,
-			ContainerID: "2f3c", ContainerName: "ecs-web-1", ContainerDefinition: "web", TaskARN: "arn:aws:ecs:eu-central-1:123456789012:task/a/b",
-			Cluster: "a",
+			Name:                fmt.Sprintf("web%d.sd.internal", n),
+			ZoneID:              "Z1",
+			InstanceID:          "i-1",
+			Target:              "ip-10-0-0-1.sd.internal",
+			Port:                32768,
+			Weight:              5,
+			ContainerID:         "2f3c",
+			ContainerName:       "ecs-web-1",
+			ContainerDefinition: "web",
+			TaskARN:             "arn:aws:ecs:eu-central-1:123456789012:task/a/b",
+			Cluster:             "a",
 		},
 	}
 }
@@ -135,11 +147,21 @@ func TestWhatWaitsIsSentAtTheEnd(t *testing.T) {
 
 func TestEventsThatCannotBeSentAreDroppedAndCounted(t *testing.T) {
 	s := newSite(t)
-	require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDeniedException", Status: 400, Operation: "events:PutEvents"}))
+	require.NoError(t, s.SetFaults(sandbox.Fault{
+		Kind:      sandbox.Fail,
+		Code:      "AccessDeniedException",
+		Status:    400,
+		Operation: "events:PutEvents",
+	}))
 	s.bus.Send(event(1))
 	s.bus.Send(event(2))
 	s.run(t)
-	require.Eventually(t, func() bool { return testutil.CollectAndCount(s.registry) == 2 && len(s.log.AllEntries()) == 1 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(
+		t,
+		func() bool { return testutil.CollectAndCount(s.registry) == 2 && len(s.log.AllEntries()) == 1 },
+		10*time.Second,
+		10*time.Millisecond,
+	)
 	s.counted(t, 0, 2)
 	assert.Contains(t, s.log.LastEntry().Data["error"].(error).Error(), "AccessDenied")
 

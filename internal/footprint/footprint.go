@@ -1,9 +1,10 @@
-// Package footprint keeps the process small. Every container instance gives the agent's memory away from its containers. Most of the
-// program is needed only at the start, or never, and what was allocated for a burst would stay for minutes.
+// Package footprint keeps the process small. Every container instance gives the agent's memory away from its
+// containers. Most of the program is needed only at the start, or never, and what was allocated for a burst would stay
+// for minutes.
 //
-// Of an idle agent that had 33 MiB resident it leaves 17: 6 of them were free memory of Go's heap, 10 pages of the program's own file,
-// which the kernel could have taken by itself. It takes some milliseconds each minute. A limit for the collector in place of it
-// (GOMEMLIMIT) took four times the processor while containers come and go.
+// Of an idle agent that had 33 MiB resident it leaves 17: 6 of them were free memory of Go's heap, 10 pages of the
+// program's own file, which the kernel could have taken by itself. It takes some milliseconds each minute. A limit for
+// the collector in place of it (GOMEMLIMIT) took four times the processor while containers come and go.
 package footprint
 
 import (
@@ -31,8 +32,8 @@ func Keep(ctx context.Context) {
 	}
 }
 
-// Release gives free memory back, and unmaps the pages of the program's own file. What of them is used again is mapped again, mostly
-// from the page cache. Where this is not possible the process is larger, and no more.
+// Release gives free memory back, and unmaps the pages of the program's own file. What of them is used again is mapped
+// again, mostly from the page cache. Where this is not possible the process is larger, and no more.
 func Release() {
 	debug.FreeOSMemory()
 	program, err := os.Readlink("/proc/self/exe")
@@ -52,9 +53,10 @@ func Release() {
 // mapping is a part of the address space.
 type mapping struct{ start, end uintptr }
 
-// clean returns the mappings of a file from which nothing is lost when its pages are dropped: those that the program may not write to,
-// and of which no page is its own copy (Anonymous in proc_pid_smaps(5)). Such copies are what the dynamic linker has relocated before it
-// protected it, in a position-independent program, and where a debugger has put a breakpoint.
+// clean returns the mappings of a file from which nothing is lost when its pages are dropped: those that the program
+// may not write to, and of which no page is its own copy (Anonymous in proc_pid_smaps(5)). Such copies are what the
+// dynamic linker has relocated before it protected it, in a position-independent program, and where a debugger has put
+// a breakpoint.
 func clean(smaps io.Reader, program string) []mapping {
 	var found []mapping
 	var candidate *mapping

@@ -13,15 +13,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Distributions build programs so that they can be loaded anywhere. What the linker has written into such a program is not in its
-// file: a page of it that was dropped came back without it, and the agent died 10 seconds after its start.
+// Distributions build programs so that they can be loaded anywhere. What the linker has written into such a program is
+// not in its file: a page of it that was dropped came back without it, and the agent died 10 seconds after its start.
 func TestReleaseInEveryBuildMode(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"exe", "pie"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			program := filepath.Join(t.TempDir(), "program")
-			out, err := exec.Command("go", "build", "-buildmode="+mode, "-o", program, "./testdata/program").CombinedOutput()
+			out, err := exec.Command("go", "build", "-buildmode="+mode, "-o", program, "./testdata/program").
+				CombinedOutput()
 			require.NoError(t, err, "%s", out)
 			out, err = exec.Command(program).CombinedOutput()
 			require.NoError(t, err, "%s", out)
@@ -54,7 +55,10 @@ Anonymous:             0 kB
 0040a000-0040b000 r--p 00000000 08:01 1                          /usr/bin/ecssd
 Rss:                   4 kB
 `
-	assert.Equal(t, []mapping{{0x400000, 0x401000}, {0x401000, 0x403000}}, clean(strings.NewReader(smaps), "/usr/bin/ecssd"))
+	assert.Equal(t, []mapping{
+		{0x400000, 0x401000},
+		{0x401000, 0x403000},
+	}, clean(strings.NewReader(smaps), "/usr/bin/ecssd"))
 	assert.Empty(t, clean(strings.NewReader(""), "/usr/bin/ecssd"))
 }
 

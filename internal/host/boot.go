@@ -18,9 +18,9 @@ func BootID() (string, error) {
 	return strings.TrimSpace(string(id)), nil
 }
 
-// Suspended gives how long the host has slept since it booted, as an EC2 hibernation makes it do. Of two clocks of Linux one
-// goes on meanwhile and one does not (clock_gettime(2)); they are read one after the other, so that the difference of two
-// results is off by some microseconds.
+// Suspended gives how long the host has slept since it booted, as an EC2 hibernation makes it do. Of two clocks of
+// Linux one goes on meanwhile and one does not (clock_gettime(2)); they are read one after the other, so that the
+// difference of two results is off by some microseconds.
 func Suspended() (time.Duration, error) {
 	var awake, boot unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &awake); err != nil {

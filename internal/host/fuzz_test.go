@@ -41,13 +41,28 @@ func (a *answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Whatever EC2 metadata says, a host is what its records can be made of, and found by again, or it is not known at all.
 func FuzzIdentify(f *testing.F) {
-	f.Add(`{"instanceId":"i-1","privateIp":"10.0.0.1","region":"eu-central-1","accountId":"123456789012"}`, "ip-10-0-0-1.Corp.example. ip-10-0-0-1.lab.example", "vpc-1", "web-1")
+	f.Add(
+		`{"instanceId":"i-1","privateIp":"10.0.0.1","region":"eu-central-1","accountId":"123456789012"}`,
+		"ip-10-0-0-1.Corp.example. ip-10-0-0-1.lab.example",
+		"vpc-1",
+		"web-1",
+	)
 	f.Add(`{"instanceId":"i-1:2","privateIp":"10.0.0.1"}`, "a\tb", "", "")
-	f.Add(`{"instanceId":"i-1","privateIp":"::ffff:10.0.0.1","region":"../x","accountId":"1"}`, "ip\x1b[31m", "\n", "i-2")
+	f.Add(
+		`{"instanceId":"i-1","privateIp":"::ffff:10.0.0.1","region":"../x","accountId":"1"}`,
+		"ip\x1b[31m",
+		"\n",
+		"i-2",
+	)
 	f.Add(`{"instanceId":"i-1","privateIp":"10.0.0.1","region":"eu:west"}`, strings.Repeat("a.", 200), "v", "i")
 	f.Add(`{"instanceId":"i-1","privateIp":"10.0.0.1%eth0"}`, "..", "v", "i")
 	for _, name := range []string{"ip\x1b[31m", "..", "a\tb", strings.Repeat("a.", 200) + "a", "-a_.b."} {
-		f.Add(`{"instanceId":"i-1","privateIp":"10.0.0.1","region":"eu-central-1","accountId":"0123456789"}`, name, "vpc-1", "")
+		f.Add(
+			`{"instanceId":"i-1","privateIp":"10.0.0.1","region":"eu-central-1","accountId":"0123456789"}`,
+			name,
+			"vpc-1",
+			"",
+		)
 	}
 	f.Add(`null`, "", "", "")
 	f.Add(`[`, "", "", "")
@@ -86,9 +101,21 @@ func FuzzIdentify(f *testing.F) {
 
 // Whatever is on the ECS agent's port, the tasks are what it said: as many, in order, and no address that is none.
 func FuzzTasks(f *testing.F) {
-	f.Add([]byte(`{"Tasks":[{"Arn":"a","DesiredStatus":"STOPPED","Containers":[{"DockerId":"x","RestartCount":0,"Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0.1"],"IPv6Addresses":["2001:db8::4"]}]}]}]}`))
-	f.Add([]byte(`{"Tasks":[{"Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["", "10.0.0", "10.0.0.1"]},{"NetworkMode":"bridge","IPv4Addresses":["172.17.0.2"]}]}]}]}`))
-	f.Add([]byte(`{"Tasks":[{"Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"bridge","IPv4Addresses":["172.17.0.2"]},{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0.1"]}]}]}]}`))
+	f.Add(
+		[]byte(
+			`{"Tasks":[{"Arn":"a","DesiredStatus":"STOPPED","Containers":[{"DockerId":"x","RestartCount":0,"Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0.1"],"IPv6Addresses":["2001:db8::4"]}]}]}]}`,
+		),
+	)
+	f.Add(
+		[]byte(
+			`{"Tasks":[{"Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["", "10.0.0", "10.0.0.1"]},{"NetworkMode":"bridge","IPv4Addresses":["172.17.0.2"]}]}]}]}`,
+		),
+	)
+	f.Add(
+		[]byte(
+			`{"Tasks":[{"Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"bridge","IPv4Addresses":["172.17.0.2"]},{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0.1"]}]}]}]}`,
+		),
+	)
 	f.Add([]byte(`{"tasks":[{"containers":[{"dockerid":"x","ports":[{"containerport":65536}]}]}]}`))
 	f.Add([]byte(`{"Tasks":[null,{"Containers":[null]}]}{"Tasks":[]}`))
 	var mu sync.Mutex
@@ -122,7 +149,8 @@ func FuzzTasks(f *testing.F) {
 				}
 			}
 		}
-		if !assert.NoError(t, json.NewDecoder(strings.NewReader(string(answer))).Decode(&said)) || !assert.Len(t, tasks, len(said.Tasks)) {
+		if !assert.NoError(t, json.NewDecoder(strings.NewReader(string(answer))).Decode(&said)) ||
+			!assert.Len(t, tasks, len(said.Tasks)) {
 			return
 		}
 		for i, task := range tasks {

@@ -1,6 +1,6 @@
-// Package host finds out who this host is: its instance ID and address, from EC2 metadata or as given by hand, and what only
-// the host itself can tell: its present boot, how long it has slept, and what its ECS agent knows of the tasks it runs. It
-// asks the instance metadata service in version 2 only, calls no AWS API, and keeps nothing.
+// Package host finds out who this host is: its instance ID and address, from EC2 metadata or as given by hand, and what
+// only the host itself can tell: its present boot, how long it has slept, and what its ECS agent knows of the tasks it
+// runs. It asks the instance metadata service in version 2 only, calls no AWS API, and keeps nothing.
 package host
 
 import (

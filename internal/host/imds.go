@@ -28,16 +28,17 @@ const (
 const metadataAdvice = "in a container: use --network host, or raise the instance's metadata hop limit; " +
 	"off EC2: give --instance-id and --host-ip"
 
-// Metadata is the EC2 instance metadata service. One client asks it for all: who this host is, whether it is about to go, and, for
-// the SDK, the credentials of its role.
+// Metadata is the EC2 instance metadata service. One client asks it for all: who this host is, whether it is about to
+// go, and, for the SDK, the credentials of its role.
 type Metadata struct {
 	client   *imds.Client
 	off      bool
 	endpoint string // that the configuration names in place of the usual one; mostly empty
 }
 
-// NewMetadata returns a client that has not asked anything yet. The configuration may name the service's endpoint or mode, or
-// switch it off: AWS_EC2_METADATA_SERVICE_ENDPOINT, …_ENDPOINT_MODE, AWS_EC2_METADATA_DISABLED, and the first two in its file.
+// NewMetadata returns a client that has not asked anything yet. The configuration may name the service's endpoint or
+// mode, or switch it off: AWS_EC2_METADATA_SERVICE_ENDPOINT, …_ENDPOINT_MODE, AWS_EC2_METADATA_DISABLED, and the first
+// two in its file.
 func NewMetadata(config aws.Config) *Metadata {
 	m := &Metadata{}
 	m.client = imds.NewFromConfig(config, func(o *imds.Options) {
@@ -52,9 +53,9 @@ func NewMetadata(config aws.Config) *Metadata {
 	return m
 }
 
-// Direct returns an HTTP client that goes through no proxy, whatever the environment says. Who answers for this host's metadata and
-// hands out credentials has an address that is this host's alone: a proxy on another machine would answer for that one. And EC2
-// refuses a forwarded request for a token.
+// Direct returns an HTTP client that goes through no proxy, whatever the environment says. Who answers for this host's
+// metadata and hands out credentials has an address that is this host's alone: a proxy on another machine would answer
+// for that one. And EC2 refuses a forwarded request for a token.
 func Direct() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.Proxy = nil })
 }
@@ -99,7 +100,10 @@ func (m *Metadata) describe(ctx context.Context, id *Identity) error {
 	}
 	if !id.Address.IsValid() {
 		if id.Address, err = netip.ParseAddr(document.PrivateIP); err != nil {
-			return fmt.Errorf("read the private IPv4 address from EC2 metadata (where there is none, give --host-ip): %w", err)
+			return fmt.Errorf(
+				"read the private IPv4 address from EC2 metadata (where there is none, give --host-ip): %w",
+				err,
+			)
 		}
 	}
 	if id.Region = document.Region; id.Region != "" && !regionName.MatchString(id.Region) {
@@ -123,8 +127,8 @@ func (m *Metadata) describe(ctx context.Context, id *Identity) error {
 	return err
 }
 
-// hostName gives the first name of local-hostname, of which a DHCP option set with several domains makes several; empty where it
-// is no name in DNS.
+// hostName gives the first name of local-hostname, of which a DHCP option set with several domains makes several; empty
+// where it is no name in DNS.
 func hostName(names string) string {
 	first, _, _ := strings.Cut(names, " ")
 	name := strings.ToLower(strings.TrimSuffix(first, "."))
@@ -152,8 +156,8 @@ func (m *Metadata) advice() string {
 	return metadataAdvice
 }
 
-// identityDocument gives the instance identity document, or what of it stands elsewhere in the metadata where a service that
-// plays EC2's has no such document: all but the account.
+// identityDocument gives the instance identity document, or what of it stands elsewhere in the metadata where a service
+// that plays EC2's has no such document: all but the account.
 func (m *Metadata) identityDocument(ctx context.Context) (imds.InstanceIdentityDocument, error) {
 	found, err := m.client.GetInstanceIdentityDocument(ctx, nil)
 	if err == nil {

@@ -46,8 +46,13 @@ func identify(t *testing.T, given host.Given) (host.Identity, error) {
 }
 
 var onEC2 = host.Identity{
-	InstanceID: "i-0123456789abcdef0", Address: netip.MustParseAddr("10.0.0.1"), Account: "123456789012",
-	Region: "eu-central-1", VPC: "vpc-sandbox", PrivateDNSName: "ip-10-0-0-1.eu-central-1.compute.internal", EC2: true,
+	InstanceID:     "i-0123456789abcdef0",
+	Address:        netip.MustParseAddr("10.0.0.1"),
+	Account:        "123456789012",
+	Region:         "eu-central-1",
+	VPC:            "vpc-sandbox",
+	PrivateDNSName: "ip-10-0-0-1.eu-central-1.compute.internal",
+	EC2:            true,
 }
 
 func TestIdentify(t *testing.T) {
@@ -64,9 +69,22 @@ func TestIdentify(t *testing.T) {
 	}{
 		"nothing given": {want: onEC2},
 		"another instance": {
-			instance: sandbox.Instance{ID: "i-2", PrivateIP: "10.0.9.9", Region: "us-west-2", Account: "210987654321", VPC: "vpc-2"},
-			want: host.Identity{InstanceID: "i-2", Address: netip.MustParseAddr("10.0.9.9"), Account: "210987654321",
-				Region: "us-west-2", VPC: "vpc-2", PrivateDNSName: "ip-10-0-9-9.us-west-2.compute.internal", EC2: true},
+			instance: sandbox.Instance{
+				ID:        "i-2",
+				PrivateIP: "10.0.9.9",
+				Region:    "us-west-2",
+				Account:   "210987654321",
+				VPC:       "vpc-2",
+			},
+			want: host.Identity{
+				InstanceID:     "i-2",
+				Address:        netip.MustParseAddr("10.0.9.9"),
+				Account:        "210987654321",
+				Region:         "us-west-2",
+				VPC:            "vpc-2",
+				PrivateDNSName: "ip-10-0-9-9.us-west-2.compute.internal",
+				EC2:            true,
+			},
 		},
 		"several names of a DHCP option set": {
 			instance: sandbox.Instance{Hostname: "ip-10-0-0-1.Corp.example. ip-10-0-0-1.lab.example"},
@@ -103,7 +121,9 @@ func TestIdentifyDoesNotFallBackToVersion1(t *testing.T) {
 			w.WriteHeader(http.StatusNotFound) // what makes the SDK fall back where it may
 			return
 		}
-		_, _ = w.Write([]byte(`{"instanceId":"i-1","privateIp":"10.0.0.1","region":"eu-central-1","accountId":"123456789012"}`))
+		_, _ = w.Write(
+			[]byte(`{"instanceId":"i-1","privateIp":"10.0.0.1","region":"eu-central-1","accountId":"123456789012"}`),
+		)
 	}))
 	defer server.Close()
 	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.URL)
@@ -140,15 +160,24 @@ func TestIdentifySaysWhatToDo(t *testing.T) {
 		given host.Given
 		want  []string
 	}{
-		"unreachable":        {mode: imds.Unreachable, want: []string{"--network host", "hop limit", "--instance-id and --host-ip"}},
-		"failing":            {mode: imds.Failing, want: []string{"--instance-id and --host-ip"}},
-		"silent":             {mode: imds.Silent, want: []string{"--instance-id and --host-ip"}},
-		"bad instance ID":    {given: host.Given{InstanceID: "a:b"}, want: []string{`instance ID "a:b" is not`}},
-		"IPv6 address given": {given: host.Given{InstanceID: "a", Address: netip.MustParseAddr("::1")}, want: []string{"host address ::1 is not IPv4"}},
+		"unreachable": {
+			mode: imds.Unreachable,
+			want: []string{"--network host", "hop limit", "--instance-id and --host-ip"},
+		},
+		"failing":         {mode: imds.Failing, want: []string{"--instance-id and --host-ip"}},
+		"silent":          {mode: imds.Silent, want: []string{"--instance-id and --host-ip"}},
+		"bad instance ID": {given: host.Given{InstanceID: "a:b"}, want: []string{`instance ID "a:b" is not`}},
+		"IPv6 address given": {
+			given: host.Given{InstanceID: "a", Address: netip.MustParseAddr("::1")},
+			want:  []string{"host address ::1 is not IPv4"},
+		},
 		"no IPv4 in metadata": {setup: func(s *sandbox.Server) {
 			s.Metadata().Set("dynamic/instance-identity/document", `{"instanceId":"i-1"}`)
 		}, want: []string{"give --host-ip"}},
-		"no document at all": {setup: func(s *sandbox.Server) { s.Metadata().Set("dynamic/instance-identity/document", `<html>`) }, want: []string{"who this host is"}},
+		"no document at all": {
+			setup: func(s *sandbox.Server) { s.Metadata().Set("dynamic/instance-identity/document", `<html>`) },
+			want:  []string{"who this host is"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := metadata(t, sandbox.Instance{})
@@ -194,7 +223,8 @@ func TestBootIDAndSuspendedStayWhileTheHostIsUp(t *testing.T) {
 	assert.InDelta(t, slept.Seconds(), later.Seconds(), 1)
 }
 
-// proxy stands for a proxy on another machine, which environment variables name. It keeps the URLs that it is asked for.
+// proxy stands for a proxy on another machine, which environment variables name. It keeps the URLs that it is asked
+// for.
 type proxy struct {
 	mu    sync.Mutex
 	asked []string
@@ -216,8 +246,8 @@ func (p *proxy) take() []string {
 
 var proxied proxy
 
-// TestMain names a proxy to the whole process, since package net/http reads the environment once. It uses none for a loopback
-// address, and so not for what other tests ask.
+// TestMain names a proxy to the whole process, since package net/http reads the environment once. It uses none for a
+// loopback address, and so not for what other tests ask.
 func TestMain(m *testing.M) {
 	server := httptest.NewServer(&proxied)
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"} {
@@ -238,14 +268,17 @@ func TestNothingOfThisHostIsAskedThroughAProxy(t *testing.T) {
 	response, err := http.Get(anywhere(s.URL()))
 	require.NoError(t, err)
 	response.Body.Close()
-	require.Equal(t, []string{anywhere(s.URL()) + "/"}, proxied.take(), "what else is asked goes through the proxy, so that this test can fail")
+	require.Equal(t, []string{
+		anywhere(s.URL()) + "/",
+	}, proxied.take(), "what else is asked goes through the proxy, so that this test can fail")
 
 	got, err := identify(t, host.Given{})
 	require.NoError(t, err)
 	assert.Equal(t, onEC2, got)
 	_, err = asked(t).Leaving(t.Context())
 	require.NoError(t, err)
-	credentials, err := ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = asked(t).Client() }).Retrieve(t.Context())
+	credentials, err := ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = asked(t).Client() }).
+		Retrieve(t.Context())
 	require.NoError(t, err)
 	assert.NotEmpty(t, credentials.AccessKeyID)
 	_, err = host.NewIntrospection(anywhere(s.URL())).Agent(t.Context())

@@ -19,10 +19,11 @@ type Task struct {
 // TaskContainer is one container of a task. ECS's own containers are not among them.
 type TaskContainer struct {
 	DockerID string // empty while the container does not exist yet
-	// Address is the IPv4 address of the task's own network interface (awsvpc), or the IPv6 address where it has no other; the
-	// zero Addr in every other network mode, and before ECS knows it.
+	// Address is the IPv4 address of the task's own network interface (awsvpc), or the IPv6 address where it has no
+	// other; the zero Addr in every other network mode, and before ECS knows it.
 	Address netip.Addr
-	// Restarts says whether the container definition has a restart policy. The ECS agent carries it out, and Docker is told of none.
+	// Restarts says whether the container definition has a restart policy. The ECS agent carries it out, and Docker is
+	// told of none.
 	Restarts bool
 }
 
@@ -43,7 +44,8 @@ const (
 
 // NewIntrospection gives the API at url: IntrospectionURL, but in tests.
 func NewIntrospection(url string) *Introspection {
-	return &Introspection{url: url, client: &http.Client{Timeout: introspectionTimeout, Transport: &http.Transport{}}} // without a proxy
+	// without a proxy
+	return &Introspection{url: url, client: &http.Client{Timeout: introspectionTimeout, Transport: &http.Transport{}}}
 }
 
 // Tasks gives all tasks that the ECS agent knows.
@@ -99,9 +101,10 @@ func (i *Introspection) get(ctx context.Context, path string) (io.ReadCloser, er
 	return response.Body, nil
 }
 
-// decodeTasks reads the answer to /v1/tasks. Only awsvpc tasks have Networks; an address that cannot be read counts as none. Only
-// containers with a restart policy have a RestartCount, from 0 on. Ports are not read: Docker tells more of them (amazon-ecs-agent 1.105.1 writes each binding twice, nothing of a mapping with
-// awsvpc, and of a range of ports on the host's network the protocol alone).
+// decodeTasks reads the answer to /v1/tasks. Only awsvpc tasks have Networks; an address that cannot be read counts as
+// none. Only containers with a restart policy have a RestartCount, from 0 on. Ports are not read: Docker tells more of
+// them (amazon-ecs-agent 1.105.1 writes each binding twice, nothing of a mapping with awsvpc, and of a range of ports
+// on the host's network the protocol alone).
 func decodeTasks(body io.Reader) ([]Task, error) {
 	var answer struct {
 		Tasks []struct {

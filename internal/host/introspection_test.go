@@ -31,16 +31,32 @@ func ask(t *testing.T, tasks ...introspectiontest.Task) (*Introspection, *intros
 }
 
 func container(id string, networks ...introspectiontest.Network) introspectiontest.Container {
-	return introspectiontest.Container{DockerID: id, DockerName: "ecs-web-1", Name: "web", Networks: networks}
+	return introspectiontest.Container{
+		DockerID:   id,
+		DockerName: "ecs-web-1",
+		Name:       "web",
+		Networks:   networks,
+	}
 }
 
 var (
-	stopping = introspectiontest.Task{Arn: "arn:1", DesiredStatus: "STOPPED", KnownStatus: "RUNNING", Family: "web", Version: "3",
+	stopping = introspectiontest.Task{
+		Arn:           "arn:1",
+		DesiredStatus: "STOPPED",
+		KnownStatus:   "RUNNING",
+		Family:        "web",
+		Version:       "3",
 		Containers: []introspectiontest.Container{container(webID, introspectiontest.Network{NetworkMode: "awsvpc",
-			IPv4Addresses: []string{"10.0.3.4"}, IPv6Addresses: []string{"2001:db8::4"}})}}
-	bridged = introspectiontest.Task{Arn: "arn:2", KnownStatus: "RUNNING", Family: "api", Version: "1",
+			IPv4Addresses: []string{"10.0.3.4"}, IPv6Addresses: []string{"2001:db8::4"}})},
+	}
+	bridged = introspectiontest.Task{
+		Arn:         "arn:2",
+		KnownStatus: "RUNNING",
+		Family:      "api",
+		Version:     "1",
 		Containers: []introspectiontest.Container{container(bridgeID), container(newID,
-			introspectiontest.Network{NetworkMode: "bridge", IPv4Addresses: []string{"172.17.0.2"}})}}
+			introspectiontest.Network{NetworkMode: "bridge", IPv4Addresses: []string{"172.17.0.2"}})},
+	}
 	starting = introspectiontest.Task{Arn: "arn:3", KnownStatus: "NONE"}
 )
 
@@ -49,7 +65,10 @@ func TestTasks(t *testing.T) {
 	got, err := client.Tasks(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, []Task{
-		{DesiredStatus: "STOPPED", Containers: []TaskContainer{{DockerID: webID, Address: netip.MustParseAddr("10.0.3.4")}}},
+		{
+			DesiredStatus: "STOPPED",
+			Containers:    []TaskContainer{{DockerID: webID, Address: netip.MustParseAddr("10.0.3.4")}},
+		},
 		{Containers: []TaskContainer{{DockerID: bridgeID}, {DockerID: newID}}},
 		{},
 	}, got)
@@ -65,7 +84,11 @@ func TestECSAgent(t *testing.T) {
 	client, server := ask(t)
 	got, err := client.Agent(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, ECSAgent{Version: "Amazon ECS Agent - v1.106.1", Cluster: "default", ContainerInstanceArn: introspectiontest.Instance}, got)
+	assert.Equal(t, ECSAgent{
+		Version:              "Amazon ECS Agent - v1.106.1",
+		Cluster:              "default",
+		ContainerInstanceArn: introspectiontest.Instance,
+	}, got)
 	server.Close()
 	_, err = client.Agent(t.Context())
 	assert.ErrorContains(t, err, "ask the ECS agent for its version")
@@ -77,8 +100,14 @@ func TestIntrospectionFailures(t *testing.T) {
 		want   string
 	}{
 		"an error of its own": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "it answers 500"},
-		"not JSON":            {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, "read the ECS agent's tasks"},
-		"broken off":          {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"Tasks":[`)) }, "read the ECS agent's tasks"},
+		"not JSON": {
+			func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+			"read the ECS agent's tasks",
+		},
+		"broken off": {
+			func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"Tasks":[`)) },
+			"read the ECS agent's tasks",
+		},
 		"longer than read": {func(w http.ResponseWriter, r *http.Request) {
 			chunk := []byte(strings.Repeat(" ", 1<<20))
 			for range 16 {
@@ -109,18 +138,38 @@ func TestDecodeTasks(t *testing.T) {
 		"no list":         {`{"Tasks":null}`, []Task{}},
 		"null task":       {`{"Tasks":[null]}`, []Task{{}}},
 		"null containers": {`{"Tasks":[{"Arn":"a","Containers":null}]}`, []Task{{}}},
-		"null networks":   {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Networks":null,"Ports":null}]}]}`, []Task{{Containers: []TaskContainer{{DockerID: "x"}}}}},
-		"null addresses":  {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":null}]}]}]}`, []Task{{Containers: []TaskContainer{{DockerID: "x"}}}}},
+		"null networks": {
+			`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Networks":null,"Ports":null}]}]}`,
+			[]Task{{Containers: []TaskContainer{{DockerID: "x"}}}},
+		},
+		"null addresses": {
+			`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":null}]}]}]}`,
+			[]Task{{Containers: []TaskContainer{{DockerID: "x"}}}},
+		},
 		"ports, which matter to nobody": {
 			`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","Ports":[{"ContainerPort":70000,"Protocol":"tcp"},{"Protocol":"udp"}]}]}]}`,
 			[]Task{{Containers: []TaskContainer{{DockerID: "x"}}}},
 		},
 		"a restart policy": {
 			`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"x","RestartCount":0},{"DockerId":"y","RestartCount":7},{"DockerId":"z","RestartCount":null}]}]}`,
-			[]Task{{Containers: []TaskContainer{{DockerID: "x", Restarts: true}, {DockerID: "y", Restarts: true}, {DockerID: "z"}}}},
+			[]Task{
+				{
+					Containers: []TaskContainer{
+						{DockerID: "x", Restarts: true},
+						{DockerID: "y", Restarts: true},
+						{DockerID: "z"},
+					},
+				},
+			},
 		},
-		"IPv6 only":        {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"` + webID + `","Networks":[{"NetworkMode":"awsvpc","IPv6Addresses":["2001:db8::4"]}]}]}]}`, []Task{v6}},
-		"a broken address": {`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"` + webID + `","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0"],"IPv6Addresses":["2001:db8::4"]}]}]}]}`, []Task{v6}},
+		"IPv6 only": {
+			`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"` + webID + `","Networks":[{"NetworkMode":"awsvpc","IPv6Addresses":["2001:db8::4"]}]}]}]}`,
+			[]Task{v6},
+		},
+		"a broken address": {
+			`{"Tasks":[{"Arn":"a","Containers":[{"DockerId":"` + webID + `","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0"],"IPv6Addresses":["2001:db8::4"]}]}]}]}`,
+			[]Task{v6},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := decodeTasks(strings.NewReader(c.body))
@@ -158,7 +207,11 @@ func TestDecodeTasksOfAnECSAgent(t *testing.T) {
 }
 
 func FuzzDecodeTasks(f *testing.F) {
-	f.Add([]byte(`{"Tasks":[{"Arn":"a","DesiredStatus":"STOPPED","Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0.1"]}]}]}]}`))
+	f.Add(
+		[]byte(
+			`{"Tasks":[{"Arn":"a","DesiredStatus":"STOPPED","Containers":[{"DockerId":"x","Networks":[{"NetworkMode":"awsvpc","IPv4Addresses":["10.0.0.1"]}]}]}]}`,
+		),
+	)
 	f.Add([]byte(`{"Tasks":[null,{"Arn":1}]}`))
 	f.Add([]byte(`{"Arn":"","Containers":null}`))
 	f.Fuzz(func(t *testing.T, body []byte) {

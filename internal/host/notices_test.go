@@ -19,16 +19,28 @@ func TestLeaving(t *testing.T) {
 		path, value string
 		want        string // "": it stays
 	}{
-		"nothing":                        {},
-		"spot termination":               {spot, `{"action": "terminate", "time": "2026-11-23T08:22:00Z"}`, `"terminate" at "2026-11-23T08:22:00Z"`},
-		"spot hibernation":               {spot, `{"action": "hibernate", "time": "2026-11-23T08:22:00Z"}`, `"hibernate"`},
-		"a spot notice of another form":  {spot, "soon", "spot instance will be interrupted"},
-		"scaled in":                      {group, "Terminated", `"Terminated"`},
-		"into the warm pool":             {group, "Warmed:Stopped", `"Warmed:Stopped"`},
-		"in service":                     {group, "InService", ""},
-		"standby in the group":           {group, "Standby", ""},
-		"detached from the group":        {group, "Detached", ""},
-		"a rebalance recommendation too": {"meta-data/events/recommendations/rebalance", `{"noticeTime":"2026-11-23T08:22:00Z"}`, ""},
+		"nothing": {},
+		"spot termination": {
+			spot,
+			`{"action": "terminate", "time": "2026-11-23T08:22:00Z"}`,
+			`"terminate" at "2026-11-23T08:22:00Z"`,
+		},
+		"spot hibernation": {
+			spot,
+			`{"action": "hibernate", "time": "2026-11-23T08:22:00Z"}`,
+			`"hibernate"`,
+		},
+		"a spot notice of another form": {spot, "soon", "spot instance will be interrupted"},
+		"scaled in":                     {group, "Terminated", `"Terminated"`},
+		"into the warm pool":            {group, "Warmed:Stopped", `"Warmed:Stopped"`},
+		"in service":                    {group, "InService", ""},
+		"standby in the group":          {group, "Standby", ""},
+		"detached from the group":       {group, "Detached", ""},
+		"a rebalance recommendation too": {
+			"meta-data/events/recommendations/rebalance",
+			`{"noticeTime":"2026-11-23T08:22:00Z"}`,
+			"",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := metadata(t, sandbox.Instance{})

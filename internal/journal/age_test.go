@@ -22,8 +22,8 @@ func written(t *testing.T, dir string) {
 	require.NoError(t, j.Close())
 }
 
-// A journal that had come back with a snapshot of a disk, or that could not be written for a day, was believed to the letter: what
-// the host had written since stayed in DNS for good, and what was gone since was not written again.
+// A journal that had come back with a snapshot of a disk, or that could not be written for a day, was believed to the
+// letter: what the host had written since stayed in DNS for good, and what was gone since was not written again.
 func TestOldJournalIsBelievedForRemovalsAlone(t *testing.T) {
 	confirmed := plan.Current{srv("a").Key(): {Record: srv("a"), Run: "run 1"}}
 	inDoubt := plan.Current{srv("a").Key(): {Record: srv("a"), Unconfirmed: true}}
@@ -69,7 +69,10 @@ func TestOldJournalIsBelievedForRemovalsAlone(t *testing.T) {
 // A journal of an earlier version does not say when it was right.
 func TestJournalWithoutATimeIsOld(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(path(dir), []byte(`{"Version":1,"Instance":"i-1","Boot":"boot-1","Records":[]}`), 0o640))
+	require.NoError(
+		t,
+		os.WriteFile(path(dir), []byte(`{"Version":1,"Instance":"i-1","Boot":"boot-1","Records":[]}`), 0o640),
+	)
 	j := open(t, dir)
 	defer j.Close()
 	assert.True(t, j.ListingDue())

@@ -1,6 +1,6 @@
 // Package journal keeps on disk what this host has written to Route 53, or is about to write, so that after a crash
-// between any two lines nothing has to be listed and nothing is forgotten. It holds one small file, replaced whole, and a
-// lock that one process has at a time. It decides nothing about the records, and deletes none.
+// between any two lines nothing has to be listed and nothing is forgotten. It holds one small file, replaced whole, and
+// a lock that one process has at a time. It decides nothing about the records, and deletes none.
 package journal
 
 import (
@@ -31,9 +31,10 @@ const (
 	// maxBytes bounds what is read: 10,000 records, more than a zone takes by default, are about 4 MB.
 	maxBytes = 64 << 20
 
-	// A journal of which an agent has the use says at least every stampEvery when it was last right. One that is older than
-	// oldAfter may have come back with a snapshot of a disk or a machine image, or have been out of reach for writing: it may lack
-	// records, and what it has may be gone. So may one whose time is to come by more than clocks are commonly set back.
+	// A journal of which an agent has the use says at least every stampEvery when it was last right. One that is older
+	// than oldAfter may have come back with a snapshot of a disk or a machine image, or have been out of reach for
+	// writing: it may lack records, and what it has may be gone. So may one whose time is to come by more than clocks
+	// are commonly set back.
 	stampEvery = 10 * time.Minute
 	oldAfter   = 15 * time.Minute
 	setBack    = time.Minute
@@ -55,7 +56,8 @@ type Stop struct {
 	ContainerID string
 	Run         time.Time // when the run began that was to end, by the Engine's clock
 	At          time.Time // when the signal was sent, by the Engine's clock
-	// Over: the container has outlived it, and the same signal, which the Engine may tell of once more, does not count again.
+	// Over: the container has outlived it, and the same signal, which the Engine may tell of once more, does not count
+	// again.
 	Over bool `json:",omitempty"`
 }
 
@@ -79,8 +81,8 @@ type Journal struct {
 	notices  []string
 	now      func() time.Time
 
-	// writing is held while the file is written, and taken before mu. mu is never held over a system call: who asks the journal
-	// something, or tells it what need not be on disk at once, does not wait for a slow disk.
+	// writing is held while the file is written, and taken before mu. mu is never held over a system call: who asks the
+	// journal something, or tells it what need not be on disk at once, does not wait for a slow disk.
 	writing sync.Mutex
 	mu      sync.Mutex
 	state   state
@@ -90,11 +92,12 @@ type Journal struct {
 	began   time.Time // when the present attempt began; zero: there is none
 }
 
-// Open locks the state directory, made if it is not there, and reads the journal of the instance. A journal that belongs to
-// another instance, as in a clone of a machine image, or that can't be read is set aside under another name beside it, and
-// the zone is due to be listed; Notice tells. So is a standby by hand of another instance. The records of an old journal are all
-// in doubt, and the zone is due to be listed; it is due, too, where the host has started anew since. A directory that can't be written is no error either: Err says so until it can.
-// The error wraps ErrLocked where another process has the directory.
+// Open locks the state directory, made if it is not there, and reads the journal of the instance. A journal that
+// belongs to another instance, as in a clone of a machine image, or that can't be read is set aside under another name
+// beside it, and the zone is due to be listed; Notice tells. So is a standby by hand of another instance. The records
+// of an old journal are all in doubt, and the zone is due to be listed; it is due, too, where the host has started anew
+// since. A directory that can't be written is no error either: Err says so until it can. The error wraps ErrLocked
+// where another process has the directory.
 func Open(dir, instance, boot string) (*Journal, error) {
 	_ = os.MkdirAll(dir, 0o750) // where this fails, so does the first write, and Err tells
 	lock, err := lockDir(dir)
@@ -113,7 +116,11 @@ func Open(dir, instance, boot string) (*Journal, error) {
 		j.setAside(fileName, "unreadable", err.Error())
 		found = fresh
 	case found.Instance != instance:
-		j.setAside(fileName, found.Instance, fmt.Sprintf("it belongs to instance %q, and this is %q", found.Instance, instance))
+		j.setAside(
+			fileName,
+			found.Instance,
+			fmt.Sprintf("it belongs to instance %q, and this is %q", found.Instance, instance),
+		)
 		found = fresh
 	case found.old(j.now()):
 		found.ListingDue = true
@@ -123,7 +130,8 @@ func Open(dir, instance, boot string) (*Journal, error) {
 		}
 	}
 	if j.rebooted = found.Boot != boot && found.Boot != ""; j.rebooted {
-		// A host whose disk turned read-only is often booted anew, and then the file lacks what was written to the zone since.
+		// A host whose disk turned read-only is often booted anew, and then the file lacks what was written to the zone
+		// since.
 		found.ListingDue = true
 	}
 	found.Boot = boot
@@ -137,8 +145,8 @@ func Open(dir, instance, boot string) (*Journal, error) {
 	return j, nil
 }
 
-// age returns how long ago the journal was last right, by a clock that may have been set since. Of a journal that does not say it
-// is longer than any.
+// age returns how long ago the journal was last right, by a clock that may have been set since. Of a journal that does
+// not say it is longer than any.
 func (s state) age(now time.Time) time.Duration { return now.Round(0).Sub(s.AsOf) }
 
 func (s state) old(now time.Time) bool {
@@ -158,8 +166,8 @@ func Instance(dir string) (string, error) {
 	return found.Instance, err
 }
 
-// lockDir locks the directory itself: a lock file can be deleted under its holder, belong to another user after a run by
-// root, and not be made on a full or read-only disk; each would let a second process in.
+// lockDir locks the directory itself: a lock file can be deleted under its holder, belong to another user after a run
+// by root, and not be made on a full or read-only disk; each would let a second process in.
 func lockDir(dir string) (*os.File, error) {
 	lock, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -214,7 +222,12 @@ func (j *Journal) read() (state, error) {
 		return state{}, fmt.Errorf("read journal %s: %w", j.path(), err)
 	}
 	if found.Version != version {
-		return state{}, fmt.Errorf("read journal %s: version %d, and this ecssd knows version %d", j.path(), found.Version, version)
+		return state{}, fmt.Errorf(
+			"read journal %s: version %d, and this ecssd knows version %d",
+			j.path(),
+			found.Version,
+			version,
+		)
 	}
 	for _, e := range found.Records {
 		if e.Zone == "" || e.Record.Name == "" || e.Record.SetID == "" {
@@ -240,15 +253,18 @@ func (j *Journal) check(file *os.File) error {
 	case mode.Perm()&0o022 != 0:
 		return fmt.Errorf("others than its owner may write to it (%s)", mode.Perm())
 	case !trusted(owner, ownerOf(dir), os.Geteuid()):
-		return fmt.Errorf("it belongs to user %d, who is neither root, nor the state directory's owner, nor who runs ecssd", owner)
+		return fmt.Errorf(
+			"it belongs to user %d, who is neither root, nor the state directory's owner, nor who runs ecssd",
+			owner,
+		)
 	}
 	return nil
 }
 
 func ownerOf(info fs.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
 
-// trusted says whether a journal may be the work of ecssd: of the service's user, who has the directory, or of root, who runs
-// other commands over it.
+// trusted says whether a journal may be the work of ecssd: of the service's user, who has the directory, or of root,
+// who runs other commands over it.
 func trusted(owner, dirOwner, self int) bool { return owner == 0 || owner == dirOwner || owner == self }
 
 // removeHalves removes what a crash in the middle of a write has left.
@@ -351,8 +367,8 @@ func (j *Journal) Stops() []Stop {
 	return slices.Clone(j.state.Stops)
 }
 
-// SetStops replaces the containers that were asked to stop. They reach the disk with the next write: one that follows at
-// once, of the records that go with them, or Flush.
+// SetStops replaces the containers that were asked to stop. They reach the disk with the next write: one that follows
+// at once, of the records that go with them, or Flush.
 func (j *Journal) SetStops(stops []Stop) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -374,8 +390,8 @@ func (j *Journal) Listed() error {
 	return j.write()
 }
 
-// Flush writes what is not on disk yet, and tries again where the last write failed. Where there is nothing to write it writes
-// every ten minutes that the journal is right.
+// Flush writes what is not on disk yet, and tries again where the last write failed. Where there is nothing to write it
+// writes every ten minutes that the journal is right.
 func (j *Journal) Flush() error {
 	j.writing.Lock()
 	defer j.writing.Unlock()
@@ -389,7 +405,8 @@ func (j *Journal) Flush() error {
 	return j.writeAlone()
 }
 
-// longestWrite is how long a write may take before the journal is called behind: a sync takes some seconds on a busy disk.
+// longestWrite is how long a write may take before the journal is called behind: a sync takes some seconds on a busy
+// disk.
 const longestWrite = 30 * time.Second
 
 // Err is why the journal is behind what it was told; nil when it is not.
@@ -418,8 +435,8 @@ func (j *Journal) writeAlone() error {
 	j.mu.Unlock()
 	err := j.replace(out, records)
 	if err != nil {
-		// A journal that is behind is worse than none: with none, the next start lists the zone. (On a full disk removal
-		// still works; on one that is read-only nothing does, and the next start sees that for itself.)
+		// A journal that is behind is worse than none: with none, the next start lists the zone. (On a full disk
+		// removal still works; on one that is read-only nothing does, and the next start sees that for itself.)
 		_ = os.Remove(j.path())
 	}
 	j.mu.Lock()
@@ -432,7 +449,12 @@ func (j *Journal) replace(out state, records map[string]plan.Current) error {
 	out.Records = []entry{}
 	for zone, known := range records {
 		for _, e := range known {
-			out.Records = append(out.Records, entry{Zone: zone, Record: e.Record, Unconfirmed: e.Unconfirmed, Run: e.Run})
+			out.Records = append(out.Records, entry{
+				Zone:        zone,
+				Record:      e.Record,
+				Unconfirmed: e.Unconfirmed,
+				Run:         e.Run,
+			})
 		}
 	}
 	content, err := json.Marshal(out)

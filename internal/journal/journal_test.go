@@ -27,7 +27,12 @@ import (
 
 func srv(id string) record.Record {
 	return record.Record{
-		Name: "web.example", Type: record.SRV, SetID: "i-1:ecs:" + id + ":80/tcp", TTL: 5, Weight: 1, Value: "1 1 80 h.example",
+		Name:   "web.example",
+		Type:   record.SRV,
+		SetID:  "i-1:ecs:" + id + ":80/tcp",
+		TTL:    5,
+		Weight: 1,
+		Value:  "1 1 80 h.example",
 	}
 }
 
@@ -100,7 +105,9 @@ func TestEverythingComesBack(t *testing.T) {
 	assert.Equal(t, []string{"Z1"}, j.ZonesWithRecords())
 	assert.Equal(t, "", j.ZoneID("example"))
 	require.NoError(t, j.Close())
-	assert.Equal(t, []string{"records.json"}, slices.Collect(maps.Keys(kept(t, dir))), "nothing else is left in the directory")
+	assert.Equal(t, []string{
+		"records.json",
+	}, slices.Collect(maps.Keys(kept(t, dir))), "nothing else is left in the directory")
 }
 
 // What SetRecords has accepted is on disk at once: no Close comes when the power fails.
@@ -212,23 +219,51 @@ func TestNotUsedButKept(t *testing.T) {
 	for name, test := range map[string]struct {
 		content, aside, notice string
 	}{
-		"another instance": {`{"Version":1,"Instance":"i-2","Records":[` + record + `]}`, "records.json.i-2", `belongs to instance "i-2"`},
+		"another instance": {
+			`{"Version":1,"Instance":"i-2","Records":[` + record + `]}`,
+			"records.json.i-2",
+			`belongs to instance "i-2"`,
+		},
 		"an instance ID that is a path": {
 			`{"Version":1,"Instance":"../../etc/x","Records":[` + record + `]}`, "records.json..._.._etc_x", "belongs to instance",
 		},
-		"no instance":        {`{"Version":1,"Records":[` + record + `]}`, "records.json.", "belongs to instance"},
-		"not JSON":           {"\x00\x00\x00", "records.json.unreadable", "invalid character"},
-		"empty":              {"", "records.json.unreadable", "unexpected end"},
-		"cut off":            {`{"Version":1,"Instance":"i-1","Records":[` + record, "records.json.unreadable", "unexpected end"},
-		"two states":         {`{"Version":1,"Instance":"i-1"}{"Version":1}`, "records.json.unreadable", "after top-level value"},
-		"another shape":      {`[1]`, "records.json.unreadable", "cannot unmarshal"},
-		"null":               {`null`, "records.json.unreadable", "version 0"},
-		"a later version":    {`{"Version":2,"Instance":"i-1"}`, "records.json.unreadable", "version 2"},
-		"no version":         {`{"Instance":"i-1"}`, "records.json.unreadable", "version 0"},
-		"record, no zone":    {`{"Version":1,"Instance":"i-1","Records":[{"Record":{"Name":"a","SetID":"b"}}]}`, "records.json.unreadable", "without zone"},
-		"record, no name":    {`{"Version":1,"Instance":"i-1","Records":[{"Zone":"Z1","Record":{"SetID":"b"}}]}`, "records.json.unreadable", "without zone"},
-		"record, no set ID":  {`{"Version":1,"Instance":"i-1","Records":[{"Zone":"Z1","Record":{"Name":"a"}}]}`, "records.json.unreadable", "without zone"},
-		"number out of size": {`{"Version":1,"Instance":"i-1","Records":[{"Zone":"Z1","Record":{"TTL":1e99}}]}`, "records.json.unreadable", "cannot unmarshal"},
+		"no instance": {`{"Version":1,"Records":[` + record + `]}`, "records.json.", "belongs to instance"},
+		"not JSON":    {"\x00\x00\x00", "records.json.unreadable", "invalid character"},
+		"empty":       {"", "records.json.unreadable", "unexpected end"},
+		"cut off": {
+			`{"Version":1,"Instance":"i-1","Records":[` + record,
+			"records.json.unreadable",
+			"unexpected end",
+		},
+		"two states": {
+			`{"Version":1,"Instance":"i-1"}{"Version":1}`,
+			"records.json.unreadable",
+			"after top-level value",
+		},
+		"another shape":   {`[1]`, "records.json.unreadable", "cannot unmarshal"},
+		"null":            {`null`, "records.json.unreadable", "version 0"},
+		"a later version": {`{"Version":2,"Instance":"i-1"}`, "records.json.unreadable", "version 2"},
+		"no version":      {`{"Instance":"i-1"}`, "records.json.unreadable", "version 0"},
+		"record, no zone": {
+			`{"Version":1,"Instance":"i-1","Records":[{"Record":{"Name":"a","SetID":"b"}}]}`,
+			"records.json.unreadable",
+			"without zone",
+		},
+		"record, no name": {
+			`{"Version":1,"Instance":"i-1","Records":[{"Zone":"Z1","Record":{"SetID":"b"}}]}`,
+			"records.json.unreadable",
+			"without zone",
+		},
+		"record, no set ID": {
+			`{"Version":1,"Instance":"i-1","Records":[{"Zone":"Z1","Record":{"Name":"a"}}]}`,
+			"records.json.unreadable",
+			"without zone",
+		},
+		"number out of size": {
+			`{"Version":1,"Instance":"i-1","Records":[{"Zone":"Z1","Record":{"TTL":1e99}}]}`,
+			"records.json.unreadable",
+			"cannot unmarshal",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -403,8 +438,8 @@ func fillDisk(t *testing.T) (empty func()) {
 	return func() { require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &before)) }
 }
 
-// Where the file cannot be replaced it is removed: the next start would believe it, and leave for good the records that it
-// lacks.
+// Where the file cannot be replaced it is removed: the next start would believe it, and leave for good the records that
+// it lacks.
 func TestNoFileIsBetterThanAnOldOne(t *testing.T) {
 	dir := t.TempDir()
 	j := open(t, dir)

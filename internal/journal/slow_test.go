@@ -10,7 +10,8 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 )
 
-// While the disk was at a write, whoever asked the journal anything waited for it: the agent's loop, /readyz, and the metrics.
+// While the disk was at a write, whoever asked the journal anything waited for it: the agent's loop, /readyz, and the
+// metrics.
 func TestNobodyWaitsForADiskThatIsBusy(t *testing.T) {
 	j, err := Open(t.TempDir(), "i-1", "boot-1")
 	require.NoError(t, err)

@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The file that says that an operator has taken the host out of traffic. It stands beside the journal, not in it, since the
-// agent that runs has the journal to itself; and like the journal it outlives the agent and the host's boots. It names the host:
-// a machine image made of a host on standby must not keep all its clones out of traffic.
+// The file that says that an operator has taken the host out of traffic. It stands beside the journal, not in it, since
+// the agent that runs has the journal to itself; and like the journal it outlives the agent and the host's boots. It
+// names the host: a machine image made of a host on standby must not keep all its clones out of traffic.
 const (
 	standbyName = "standby"
 	maxStandby  = 256 // bytes
@@ -55,7 +55,8 @@ func EndStandby(dir string) (was bool, err error) {
 	return true, nil
 }
 
-// Standby returns since when the instance is out of traffic by hand; empty where it is not, or where another instance was.
+// Standby returns since when the instance is out of traffic by hand; empty where it is not, or where another instance
+// was.
 func Standby(dir, instance string) (since string, err error) {
 	s, err := readStandby(dir)
 	if err != nil || s.instance != "" && s.instance != instance {
@@ -90,8 +91,9 @@ func readStandby(dir string) (standby, error) {
 	return s, nil
 }
 
-// claimStandby sets the file of another instance aside. One of an earlier version, which names none, belongs to the instance that
-// the journal beside it belongs to (empty: to nobody known), and is made to say so where that is this one.
+// claimStandby sets the file of another instance aside. One of an earlier version, which names none, belongs to the
+// instance that the journal beside it belongs to (empty: to nobody known), and is made to say so where that is this
+// one.
 func (j *Journal) claimStandby(instance, journalOf string) {
 	s, err := readStandby(j.dir)
 	switch {

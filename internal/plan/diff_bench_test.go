@@ -13,8 +13,11 @@ func BenchmarkDiff(b *testing.B) {
 	for _, n := range []int{10, 100, 500} {
 		of := func(i int) record.Record {
 			return record.Record{
-				Name: fmt.Sprintf("service-%d.servicediscovery.internal", i%20), Type: record.SRV, SetID: fmt.Sprintf("i-0123456789abcdef0:ecs:%064x:80/tcp", i),
-				Weight: 1, Value: fmt.Sprintf("1 1 %d ip-10-0-0-1.servicediscovery.internal", 32768+i),
+				Name:   fmt.Sprintf("service-%d.servicediscovery.internal", i%20),
+				Type:   record.SRV,
+				SetID:  fmt.Sprintf("i-0123456789abcdef0:ecs:%064x:80/tcp", i),
+				Weight: 1,
+				Value:  fmt.Sprintf("1 1 %d ip-10-0-0-1.servicediscovery.internal", 32768+i),
 			}
 		}
 		have := plan.Current{}

@@ -13,7 +13,13 @@ import (
 )
 
 func srv(name, id string, weight int64) record.Record {
-	return record.Record{Name: name, Type: record.SRV, SetID: id, Weight: weight, Value: "1 1 80 host.example"}
+	return record.Record{
+		Name:   name,
+		Type:   record.SRV,
+		SetID:  id,
+		Weight: weight,
+		Value:  "1 1 80 host.example",
+	}
 }
 
 func known(records ...record.Record) plan.Current {
@@ -26,8 +32,20 @@ func known(records ...record.Record) plan.Current {
 
 func TestDiff(t *testing.T) {
 	web1, web2, api := srv("web", "i-1:a", 1), srv("web", "i-1:b", 1), srv("api", "i-1:c", 1)
-	host := record.Record{Name: "host", Type: record.A, SetID: "i-1:host:-", Weight: 1, Value: "10.0.0.1"}
-	gone := record.Record{Name: "alas", Type: record.A, SetID: "i-1:eni:e", Weight: 1, Value: "10.0.0.2"}
+	host := record.Record{
+		Name:   "host",
+		Type:   record.A,
+		SetID:  "i-1:host:-",
+		Weight: 1,
+		Value:  "10.0.0.1",
+	}
+	gone := record.Record{
+		Name:   "alas",
+		Type:   record.A,
+		SetID:  "i-1:eni:e",
+		Weight: 1,
+		Value:  "10.0.0.2",
+	}
 	heavy := web1
 	heavy.Weight = 5
 	rewritten := web1
@@ -40,13 +58,33 @@ func TestDiff(t *testing.T) {
 		desired []record.Record
 		want    []plan.Change
 	}{
-		"nothing":                            {nil, nil, nil},
-		"in step":                            {known(web1, api), []record.Record{api, web1}, nil},
-		"add to nothing":                     {nil, []record.Record{web1}, []plan.Change{{Action: plan.Create, Record: web1}}},
-		"add":                                {known(web1), []record.Record{web1, web2}, []plan.Change{{Action: plan.Create, Record: web2}}},
-		"remove":                             {known(web1, web2), []record.Record{web1}, []plan.Change{{Action: plan.Delete, Record: web2}}},
-		"change":                             {known(web1), []record.Record{heavy}, []plan.Change{{Action: plan.Upsert, Record: heavy}}},
-		"change of the port":                 {known(web1), []record.Record{moved}, []plan.Change{{Action: plan.Upsert, Record: moved}}},
+		"nothing": {nil, nil, nil},
+		"in step": {known(web1, api), []record.Record{api, web1}, nil},
+		"add to nothing": {
+			nil,
+			[]record.Record{web1},
+			[]plan.Change{{Action: plan.Create, Record: web1}},
+		},
+		"add": {
+			known(web1),
+			[]record.Record{web1, web2},
+			[]plan.Change{{Action: plan.Create, Record: web2}},
+		},
+		"remove": {
+			known(web1, web2),
+			[]record.Record{web1},
+			[]plan.Change{{Action: plan.Delete, Record: web2}},
+		},
+		"change": {
+			known(web1),
+			[]record.Record{heavy},
+			[]plan.Change{{Action: plan.Upsert, Record: heavy}},
+		},
+		"change of the port": {
+			known(web1),
+			[]record.Record{moved},
+			[]plan.Change{{Action: plan.Upsert, Record: moved}},
+		},
 		"rewritten by Route 53 is no change": {known(rewritten), []record.Record{web1}, nil},
 		"a removal repeats the record as it is known": {
 			known(rewritten), nil, []plan.Change{{Action: plan.Delete, Record: rewritten}},
@@ -59,7 +97,13 @@ func TestDiff(t *testing.T) {
 		"wanted twice": {nil, []record.Record{web1, heavy}, []plan.Change{{Action: plan.Create, Record: web1}}},
 		"removals first, an address before what points to it and gone after it, then by name and identifier": {
 			plan.Current{
-				web2.Key(): {Record: web2}, srv("zzz", "i-1:z", 1).Key(): {Record: srv("zzz", "i-1:z", 1)}, gone.Key(): {Record: gone},
+				web2.Key(): {
+					Record: web2,
+				}, srv("zzz", "i-1:z", 1).Key(): {
+					Record: srv("zzz", "i-1:z", 1),
+				}, gone.Key(): {
+					Record: gone,
+				},
 				srv("host", "i-1:x", 1).Key(): {Record: srv("host", "i-1:x", 1), Unconfirmed: true},
 			},
 			[]record.Record{web1, host, api, srv("host", "i-1:x", 1)},
@@ -92,8 +136,8 @@ func anyRecord() *rapid.Generator[record.Record] {
 	})
 }
 
-// The changes, made one after the other to what is known, give what is desired; each record is changed once at most, since
-// Route 53 refuses a batch that changes one twice; and the order does not depend on chance.
+// The changes, made one after the other to what is known, give what is desired; each record is changed once at most,
+// since Route 53 refuses a batch that changes one twice; and the order does not depend on chance.
 func TestDiffLeadsToDesired(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		have := plan.Current{}
@@ -121,7 +165,12 @@ func TestDiffLeadsToDesired(t *testing.T) {
 			switch c.Action {
 			case plan.Create, plan.Upsert:
 				_, there := have[c.Record.Key()]
-				assert.Equal(t, there, c.Action == plan.Upsert, "CREATE is for what was never written, and for nothing else")
+				assert.Equal(
+					t,
+					there,
+					c.Action == plan.Upsert,
+					"CREATE is for what was never written, and for nothing else",
+				)
 				upserts = true
 				zone[c.Record.Key()] = c.Record
 			case plan.Delete:

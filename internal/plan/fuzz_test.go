@@ -15,8 +15,11 @@ import (
 func draw(bytes []byte) (records []record.Record) {
 	for _, b := range bytes {
 		r := record.Record{
-			Name: fmt.Sprintf("n%d.example", b&3), Type: record.SRV, SetID: fmt.Sprintf("i-1:%d", b>>2&3), Weight: int64(b >> 4 & 3),
-			Value: fmt.Sprintf("1 1 %d h", b>>6+1),
+			Name:   fmt.Sprintf("n%d.example", b&3),
+			Type:   record.SRV,
+			SetID:  fmt.Sprintf("i-1:%d", b>>2&3),
+			Weight: int64(b >> 4 & 3),
+			Value:  fmt.Sprintf("1 1 %d h", b>>6+1),
 		}
 		if b>>6 == 3 {
 			r.Value = "1 1 04 H." // as Route 53 might write the same
@@ -80,12 +83,19 @@ func FuzzBatch(f *testing.F) {
 	f.Add([]byte("D"), 40000, 2000)
 	f.Add([]byte("CCUD"), 10000, 0)
 	f.Fuzz(func(t *testing.T, actions []byte, length, lines int) {
-		if length < 0 || length > 50000 || lines < 0 || lines > 3000 || len(actions) > 3000 || len(actions)*(length+lines) > 1<<22 {
+		if length < 0 || length > 50000 || lines < 0 || lines > 3000 || len(actions) > 3000 ||
+			len(actions)*(length+lines) > 1<<22 {
 			return
 		}
 		var changes []plan.Change
 		for i, b := range actions {
-			c := plan.Change{Action: plan.Upsert, Record: record.Record{Name: fmt.Sprint(i), Value: strings.Repeat("v", length) + strings.Repeat("\nv", lines)}}
+			c := plan.Change{
+				Action: plan.Upsert,
+				Record: record.Record{
+					Name:  fmt.Sprint(i),
+					Value: strings.Repeat("v", length) + strings.Repeat("\nv", lines),
+				},
+			}
 			switch b {
 			case 'C':
 				c.Action = plan.Create
@@ -109,7 +119,13 @@ func FuzzBatch(f *testing.F) {
 				return elements, characters
 			}
 			elements, characters := weigh(changes[:n])
-			assert.True(t, n == 1 || elements <= 1000 && characters <= 32000, "%d elements, %d characters", elements, characters)
+			assert.True(
+				t,
+				n == 1 || elements <= 1000 && characters <= 32000,
+				"%d elements, %d characters",
+				elements,
+				characters,
+			)
 			if n < len(changes) {
 				elements, characters = weigh(changes[:n+1])
 				assert.True(t, elements > 1000 || characters > 32000, "one more would have had room")

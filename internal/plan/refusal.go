@@ -47,7 +47,8 @@ func (r *Refusal) Denied() bool { return r.reason() == Denied }
 // ErrNoSuchZone says that the hosted zone does not exist, or no longer.
 var ErrNoSuchZone = errors.New("no such hosted zone")
 
-// ErrThrottled says that Route 53 is too busy for this account or this zone just now (Throttling, PriorRequestNotComplete).
+// ErrThrottled says that Route 53 is too busy for this account or this zone just now (Throttling,
+// PriorRequestNotComplete).
 var ErrThrottled = errors.New("throttled by Route 53")
 
 // ErrZoneBusy is the ErrThrottled that passes soonest: another change of the zone is being processed

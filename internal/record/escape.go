@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Unescape turns a domain name as Route 53 lists it into a plain one. Route 53 lists every character but a-z, 0-9, hyphen,
-// underscore and the dots between labels as a backslash and three octal digits (Route 53 developer guide,
+// Unescape turns a domain name as Route 53 lists it into a plain one. Route 53 lists every character but a-z, 0-9,
+// hyphen, underscore and the dots between labels as a backslash and three octal digits (Route 53 developer guide,
 // DomainNameFormat): \052 is *. A dot or a backslash within a label stays escaped, so that Escape finds the way back.
 func Unescape(name string) string {
 	if !strings.Contains(name, `\`) {

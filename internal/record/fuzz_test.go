@@ -37,7 +37,13 @@ func FuzzParseTarget(f *testing.F) {
 		f.Add(s, int64(1))
 	}
 	f.Fuzz(func(t *testing.T, value string, weight int64) {
-		r := record.Record{Name: "web.example", Type: record.SRV, SetID: "i-1:ecs:" + container + ":80/tcp", Weight: weight, Value: value}
+		r := record.Record{
+			Name:   "web.example",
+			Type:   record.SRV,
+			SetID:  "i-1:ecs:" + container + ":80/tcp",
+			Weight: weight,
+			Value:  value,
+		}
 		assert.True(t, r.Same(r))
 		target, ok := record.ParseTarget(value)
 		if !ok {
@@ -48,7 +54,13 @@ func FuzzParseTarget(f *testing.F) {
 		}
 		for i, n := range []int{target.Priority, target.Weight, int(target.Port)} {
 			digits := strings.TrimLeft(strings.Fields(value)[i], "0")
-			assert.True(t, n == 0 && digits == "" || n > 0 && n <= 65535 && strconv.Itoa(n) == digits, "%d for %q", n, digits)
+			assert.True(
+				t,
+				n == 0 && digits == "" || n > 0 && n <= 65535 && strconv.Itoa(n) == digits,
+				"%d for %q",
+				n,
+				digits,
+			)
 		}
 		again, ok := record.ParseTarget(target.String())
 		if strings.HasSuffix(target.Host, ".") || target.Host == "" {
@@ -76,18 +88,43 @@ var (
 	anyValue = regexp.MustCompile(`^1 (?:[0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5]) [1-9][0-9]{0,4} [a-z0-9._-]+$`)
 )
 
-// Whatever containers say of themselves, the records made of it are ones that Route 53 takes, no two have one key, and each is
-// found again to be this host's and its container's.
+// Whatever containers say of themselves, the records made of it are ones that Route 53 takes, no two have one key, and
+// each is found again to be this host's and its container's.
 func FuzzDesired(f *testing.F) {
 	f.Add("SERVICE_80_NAME", "time,clock", "SERVICE_WEIGHT", "5", "web", "{{.Service}}", byte(0))
 	f.Add("SERVICE_80_NAME", "web", "SERVICE_WEIGHT", "255", "web", "", byte(0))
-	f.Add("SERVICE_53_UDP_NAME", "_dns._udp", "SERVICE_53_NAME", "_DNS._tcp", "dns", "{{.Service}}.{{.Cluster}}", byte(1))
-	f.Add("SERVICE_NAME", " Web ", "SERVICE_80_WEIGHT", "256", "~internal~", "{{.Family}}-{{.Port}}-{{.Proto}}", byte(2))
+	f.Add(
+		"SERVICE_53_UDP_NAME",
+		"_dns._udp",
+		"SERVICE_53_NAME",
+		"_DNS._tcp",
+		"dns",
+		"{{.Service}}.{{.Cluster}}",
+		byte(1),
+	)
+	f.Add(
+		"SERVICE_NAME",
+		" Web ",
+		"SERVICE_80_WEIGHT",
+		"256",
+		"~internal~",
+		"{{.Family}}-{{.Port}}-{{.Proto}}",
+		byte(2),
+	)
 	f.Add("SERVICE_80_NAME", "a,a,A, a", "SERVICE_53_NAME", "a", "", "{{if .Cluster}}x{{end}}{{.Service}}", byte(3))
-	f.Add("SERVICE_080_NAME", "a", "SERVICE_80_IGNORE", "", strings.Repeat("long.", 60), "{{slice .Service 0 3}}", byte(0))
+	f.Add(
+		"SERVICE_080_NAME",
+		"a",
+		"SERVICE_80_IGNORE",
+		"",
+		strings.Repeat("long.", 60),
+		"{{slice .Service 0 3}}",
+		byte(0),
+	)
 	f.Add("SERVICE_\xff_NAME", "\x00", "SERVICE_NAME", "\u212a", "a\x1b[31m", "", byte(1))
 	f.Fuzz(func(t *testing.T, key1, value1, key2, value2, name, template string, kind byte) {
-		if len(template) > 200 || strings.Contains(template, "range") || strings.Contains(template, "printf") || strings.Contains(template, "define") {
+		if len(template) > 200 || strings.Contains(template, "range") || strings.Contains(template, "printf") ||
+			strings.Contains(template, "define") {
 			return // the operator's own doing
 		}
 		parsed, err := endpoint.ParseTemplate(template)
@@ -95,19 +132,45 @@ func FuzzDesired(f *testing.F) {
 			return
 		}
 		one := containers.Container{
-			ID: container, Name: "a", State: containers.Running, Mode: []containers.Mode{containers.Bridge, containers.Host}[kind&1],
-			Labels:  map[string]string{containers.LabelName: name, containers.LabelTaskARN: "arn:aws:ecs:x", containers.LabelFamily: value1, key1: value1},
-			Env:     map[string]string{key2: value2},
-			Exposed: []containers.Port{{Number: 80, Proto: containers.TCP}, {Number: 53, Proto: containers.UDP}, {Number: 53, Proto: containers.TCP}},
+			ID:    container,
+			Name:  "a",
+			State: containers.Running,
+			Mode:  []containers.Mode{containers.Bridge, containers.Host}[kind&1],
+			Labels: map[string]string{
+				containers.LabelName:    name,
+				containers.LabelTaskARN: "arn:aws:ecs:x",
+				containers.LabelFamily:  value1,
+				key1:                    value1,
+			},
+			Env: map[string]string{key2: value2},
+			Exposed: []containers.Port{
+				{Number: 80, Proto: containers.TCP},
+				{Number: 53, Proto: containers.UDP},
+				{Number: 53, Proto: containers.TCP},
+			},
 		}
 		for _, p := range one.Exposed {
-			one.Published = append(one.Published, containers.Binding{Port: p, HostIP: netip.IPv4Unspecified(), HostPort: 30000 + p.Number})
+			one.Published = append(one.Published, containers.Binding{
+				Port:     p,
+				HostIP:   netip.IPv4Unspecified(),
+				HostPort: 30000 + p.Number,
+			})
 		}
 		two := one
 		two.ID, two.State = strings.Repeat("b", 64), containers.Paused
-		policy := endpoint.Policy{Zone: "sd.internal", Template: parsed, DefaultWeight: 1, MaxWeight: 200}
+		policy := endpoint.Policy{
+			Zone:          "sd.internal",
+			Template:      parsed,
+			DefaultWeight: 1,
+			MaxWeight:     200,
+		}
 		endpoints, _ := policy.Map([]containers.Container{one, two})
-		owner := record.Owner{InstanceID: "i-0123456789abcdef0", Address: netip.MustParseAddr("10.0.0.1"), Account: "123456789012", Region: "eu-central-1"}
+		owner := record.Owner{
+			InstanceID: "i-0123456789abcdef0",
+			Address:    netip.MustParseAddr("10.0.0.1"),
+			Account:    "123456789012",
+			Region:     "eu-central-1",
+		}
 		if kind&2 != 0 {
 			owner.DNSName = "ip-10-0-0-1.eu-central-1.compute.internal"
 		}

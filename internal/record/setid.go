@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// MaxSetID is the longest set identifier Route 53 takes, in characters. The longest that ecssd writes is 127: an instance
-// ID of 45, ":docker:", a container ID of 64, ":65535/tcp".
+// MaxSetID is the longest set identifier Route 53 takes, in characters. The longest that ecssd writes is 127: an
+// instance ID of 45, ":docker:", a container ID of 64, ":65535/tcp".
 const MaxSetID = 128
 
 // Kind is what a set identifier says the record is for.
@@ -66,8 +66,9 @@ var (
 	hostName    = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 )
 
-// ParseSetID takes a set identifier apart. It answers false for every identifier that neither ecssd nor the original agent
-// would have written: a record of somebody else. What it accepts has no character but letters, digits and ". _ - : /".
+// ParseSetID takes a set identifier apart. It answers false for every identifier that neither ecssd nor the original
+// agent would have written: a record of somebody else. What it accepts has no character but letters, digits and ". _ -
+// : /".
 func ParseSetID(id string) (SetID, bool) {
 	if len(id) > MaxSetID {
 		return SetID{}, false

@@ -22,13 +22,36 @@ func TestSetIDs(t *testing.T) {
 		id   record.SetID
 	}{
 		"container of ECS": {"i-0abc:ecs:" + container + ":80/tcp",
-			record.SetID{Kind: record.ECS, Instance: "i-0abc", Container: container, Port: 80, Proto: "tcp"}},
+			record.SetID{
+				Kind:      record.ECS,
+				Instance:  "i-0abc",
+				Container: container,
+				Port:      80,
+				Proto:     "tcp",
+			}},
 		"other container": {"i-0abc:docker:" + container + ":65535/udp",
-			record.SetID{Kind: record.Docker, Instance: "i-0abc", Container: container, Port: 65535, Proto: "udp"}},
+			record.SetID{
+				Kind:      record.Docker,
+				Instance:  "i-0abc",
+				Container: container,
+				Port:      65535,
+				Proto:     "udp",
+			}},
 		"longest": {longest + ":docker:" + container + ":65535/tcp",
-			record.SetID{Kind: record.Docker, Instance: longest, Container: container, Port: 65535, Proto: "tcp"}},
+			record.SetID{
+				Kind:      record.Docker,
+				Instance:  longest,
+				Container: container,
+				Port:      65535,
+				Proto:     "tcp",
+			}},
 		"host": {"i-0abc:host:123456789012/ap-southeast-2",
-			record.SetID{Kind: record.Host, Instance: "i-0abc", Account: "123456789012", Region: "ap-southeast-2"}},
+			record.SetID{
+				Kind:     record.Host,
+				Instance: "i-0abc",
+				Account:  "123456789012",
+				Region:   "ap-southeast-2",
+			}},
 		"host off EC2": {"my.host_1:host:-", record.SetID{Kind: record.Host, Instance: "my.host_1"}},
 		"interface of a task": {"i-0abc:eni:" + container,
 			record.SetID{Kind: record.ENI, Instance: "i-0abc", Container: container}},
@@ -133,7 +156,13 @@ func TestOwned(t *testing.T) {
 func anySetID() *rapid.Generator[record.SetID] {
 	return rapid.Custom(func(t *rapid.T) record.SetID {
 		id := record.SetID{
-			Kind:      rapid.SampledFrom([]record.Kind{record.ECS, record.Docker, record.Host, record.ENI, record.Legacy}).Draw(t, "kind"),
+			Kind: rapid.SampledFrom([]record.Kind{
+				record.ECS,
+				record.Docker,
+				record.Host,
+				record.ENI,
+				record.Legacy,
+			}).Draw(t, "kind"),
 			Instance:  rapid.StringMatching(`[A-Za-z0-9._-]{1,45}`).Draw(t, "instance"),
 			Container: rapid.StringMatching(`[0-9a-f]{64}`).Draw(t, "container"),
 		}

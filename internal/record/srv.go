@@ -40,13 +40,15 @@ func ParseTarget(value string) (Target, bool) {
 		numbers[i] = n
 	}
 	return Target{
-		Priority: int(numbers[0]), Weight: int(numbers[1]), Port: uint16(numbers[2]),
-		Host: strings.ToLower(strings.TrimSuffix(fields[3], ".")),
+		Priority: int(numbers[0]),
+		Weight:   int(numbers[1]),
+		Port:     uint16(numbers[2]),
+		Host:     strings.ToLower(strings.TrimSuffix(fields[3], ".")),
 	}, true
 }
 
-// Marked says whether the sweeper has put the record on standby: weight 0 and priority 2. The sweeper restores only what
-// it has marked, and the agent leaves a mark alone until the container's run or health changes.
+// Marked says whether the sweeper has put the record on standby: weight 0 and priority 2. The sweeper restores only
+// what it has marked, and the agent leaves a mark alone until the container's run or health changes.
 func (r Record) Marked() bool {
 	target, ok := ParseTarget(r.Value)
 	return ok && r.Type == SRV && r.Weight == 0 && target.Priority == markedPriority

@@ -10,19 +10,29 @@ import (
 )
 
 func TestParseTarget(t *testing.T) {
-	want := record.Target{Priority: 1, Weight: 10, Port: 32768, Host: "ip-10-0-0-1.servicediscovery.internal"}
+	want := record.Target{
+		Priority: 1,
+		Weight:   10,
+		Port:     32768,
+		Host:     "ip-10-0-0-1.servicediscovery.internal",
+	}
 	assert.Equal(t, "1 10 32768 ip-10-0-0-1.servicediscovery.internal", want.String())
 	for name, test := range map[string]struct {
 		value string
 		want  record.Target
 		ok    bool
 	}{
-		"as written":       {"1 10 32768 ip-10-0-0-1.servicediscovery.internal", want, true},
-		"final dot":        {"1 10 32768 ip-10-0-0-1.servicediscovery.internal.", want, true},
-		"upper case":       {"1 10 32768 IP-10-0-0-1.ServiceDiscovery.internal", want, true},
-		"leading zeros":    {"01 0010 032768 ip-10-0-0-1.servicediscovery.internal", want, true},
-		"more space":       {" 1  10\t32768 ip-10-0-0-1.servicediscovery.internal ", want, true},
-		"largest":          {"65535 65535 65535 h", record.Target{Priority: 65535, Weight: 65535, Port: 65535, Host: "h"}, true},
+		"as written":    {"1 10 32768 ip-10-0-0-1.servicediscovery.internal", want, true},
+		"final dot":     {"1 10 32768 ip-10-0-0-1.servicediscovery.internal.", want, true},
+		"upper case":    {"1 10 32768 IP-10-0-0-1.ServiceDiscovery.internal", want, true},
+		"leading zeros": {"01 0010 032768 ip-10-0-0-1.servicediscovery.internal", want, true},
+		"more space":    {" 1  10\t32768 ip-10-0-0-1.servicediscovery.internal ", want, true},
+		"largest": {"65535 65535 65535 h", record.Target{
+			Priority: 65535,
+			Weight:   65535,
+			Port:     65535,
+			Host:     "h",
+		}, true},
 		"empty":            {"", record.Target{}, false},
 		"three fields":     {"1 10 32768", record.Target{}, false},
 		"five fields":      {"1 10 32768 host x", record.Target{}, false},
@@ -45,8 +55,10 @@ func TestParseTarget(t *testing.T) {
 func TestTargetRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := record.Target{
-			Priority: rapid.IntRange(0, 65535).Draw(t, "priority"), Weight: rapid.IntRange(0, 65535).Draw(t, "weight"),
-			Port: rapid.Uint16().Draw(t, "port"), Host: rapid.StringMatching(`[a-z0-9-]{1,20}(\.[a-z0-9-]{1,20}){0,3}`).Draw(t, "host"),
+			Priority: rapid.IntRange(0, 65535).Draw(t, "priority"),
+			Weight:   rapid.IntRange(0, 65535).Draw(t, "weight"),
+			Port:     rapid.Uint16().Draw(t, "port"),
+			Host:     rapid.StringMatching(`[a-z0-9-]{1,20}(\.[a-z0-9-]{1,20}){0,3}`).Draw(t, "host"),
 		}
 		got, ok := record.ParseTarget(want.String())
 		assert.True(t, ok)
@@ -56,7 +68,12 @@ func TestTargetRoundTrip(t *testing.T) {
 
 func TestSame(t *testing.T) {
 	base := record.Record{
-		Name: "web.example", Type: record.SRV, SetID: "i-1:ecs:x", TTL: 60, Weight: 5, Value: "1 5 8080 ip-10-0-0-1.example",
+		Name:   "web.example",
+		Type:   record.SRV,
+		SetID:  "i-1:ecs:x",
+		TTL:    60,
+		Weight: 5,
+		Value:  "1 5 8080 ip-10-0-0-1.example",
 	}
 	with := func(change func(*record.Record)) record.Record {
 		r := base
@@ -89,7 +106,12 @@ func TestSame(t *testing.T) {
 			assert.Equal(t, test.want, test.other.Same(base))
 		})
 	}
-	a := record.Record{Name: "h.example", Type: record.A, SetID: "i-1:host:-", Value: "10.0.0.1"}
+	a := record.Record{
+		Name:  "h.example",
+		Type:  record.A,
+		SetID: "i-1:host:-",
+		Value: "10.0.0.1",
+	}
 	b := a
 	b.Value = "10.0.0.2"
 	assert.True(t, a.Same(a))
@@ -109,7 +131,10 @@ func TestMarked(t *testing.T) {
 		"another priority":             {record.Record{Type: record.SRV, Weight: 0, Value: "3 5 80 h.example"}, false},
 		"other type":                   {record.Record{Type: record.A, Weight: 0, Value: "2 5 80 h.example"}, false},
 		"address":                      {record.Record{Type: record.A, Weight: 0, Value: "10.0.0.1"}, false},
-		"several values":               {record.Record{Type: record.SRV, Weight: 0, Value: "2 5 80 h\n2 5 81 h"}, false},
+		"several values": {
+			record.Record{Type: record.SRV, Weight: 0, Value: "2 5 80 h\n2 5 81 h"},
+			false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, test.want, test.record.Marked()) })
 	}

@@ -62,9 +62,11 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// errForeign says that an answer lacks what every answer of Route 53 has: something between has answered in its place. The SDK
-// takes any document for an answer with nothing in it, and an empty one too.
-var errForeign = errors.New("the answer is not one of Route 53: does a proxy, or the endpoint that is configured, answer in its place?")
+// errForeign says that an answer lacks what every answer of Route 53 has: something between has answered in its place.
+// The SDK takes any document for an answer with nothing in it, and an empty one too.
+var errForeign = errors.New(
+	"the answer is not one of Route 53: does a proxy, or the endpoint that is configured, answer in its place?",
+)
 
 // trail is the places from which pages of a listing were asked for.
 type trail map[string]bool

@@ -1,7 +1,7 @@
-// Package route53 reads and changes one hosted zone of Route 53: it finds the zone, lists and changes its weighted SRV and A
-// records, and says of every error what a caller may do about it. A change is one call and never repeated here, since what is
-// to be tried again is the newest state wanted and not the call; only a listing of the whole zone repeats what fails. How
-// often it is called is the caller's to decide.
+// Package route53 reads and changes one hosted zone of Route 53: it finds the zone, lists and changes its weighted SRV
+// and A records, and says of every error what a caller may do about it. A change is one call and never repeated here,
+// since what is to be tried again is the newest state wanted and not the call; only a listing of the whole zone repeats
+// what fails. How often it is called is the caller's to decide.
 package route53
 
 import (
@@ -17,10 +17,10 @@ import (
 const (
 	// callTimeout bounds a call where the context does not do so earlier.
 	callTimeout = 8 * time.Second
-	// idleTimeout is how long an unused connection is kept. Route 53 answers from one region: from another, a TCP and TLS
-	// handshake costs several times what the call itself does. When AWS closes the connection first, it is dropped at once.
-	// Only a change that is sent in that very moment fails (net/http repeats no POST of which something was written); its
-	// outcome is unknown, as after every connection lost, and a change can be made twice.
+	// idleTimeout is how long an unused connection is kept. Route 53 answers from one region: from another, a TCP and
+	// TLS handshake costs several times what the call itself does. When AWS closes the connection first, it is dropped
+	// at once. Only a change that is sent in that very moment fails (net/http repeats no POST of which something was
+	// written); its outcome is unknown, as after every connection lost, and a change can be made twice.
 	idleTimeout = 5 * time.Minute
 )
 
@@ -29,9 +29,9 @@ type Client struct {
 	api api
 }
 
-// api is the calls that are made, and not the SDK's client: in a program that looks methods up by name, as text/template does,
-// the linker keeps all methods of a type that is reached through an interface, and the client's other 66 calls are a tenth of
-// the program, on disk and in memory.
+// api is the calls that are made, and not the SDK's client: in a program that looks methods up by name, as
+// text/template does, the linker keeps all methods of a type that is reached through an interface, and the client's
+// other 66 calls are a tenth of the program, on disk and in memory.
 type api struct {
 	change    func(context.Context, *sdk.ChangeResourceRecordSetsInput, ...func(*sdk.Options)) (*sdk.ChangeResourceRecordSetsOutput, error)
 	list      func(context.Context, *sdk.ListResourceRecordSetsInput, ...func(*sdk.Options)) (*sdk.ListResourceRecordSetsOutput, error)
@@ -52,8 +52,11 @@ func New(config aws.Config) *Client {
 		o.HTTPClient = bounded{o.HTTPClient}
 	})
 	return &Client{api{
-		change: client.ChangeResourceRecordSets, list: client.ListResourceRecordSets,
-		listZones: client.ListHostedZonesByName, getZone: client.GetHostedZone, getLimit: client.GetHostedZoneLimit,
+		change:    client.ChangeResourceRecordSets,
+		list:      client.ListResourceRecordSets,
+		listZones: client.ListHostedZonesByName,
+		getZone:   client.GetHostedZone,
+		getLimit:  client.GetHostedZoneLimit,
 	}}
 }
 

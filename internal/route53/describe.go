@@ -14,11 +14,12 @@ type Hosted struct {
 	Name    string // lower case, no final dot
 	Private bool
 	VPCs    []string // with which a private zone is associated
-	Owner   string   // the service that alone may change it, such as servicediscovery.amazonaws.com (Cloud Map); else empty
+	// the service that alone may change it, such as servicediscovery.amazonaws.com (Cloud Map); else empty
+	Owner string
 }
 
-// Describe asks for one hosted zone; it takes the permission route53:GetHostedZone. Its error wraps plan.ErrNoSuchZone where
-// there is none.
+// Describe asks for one hosted zone; it takes the permission route53:GetHostedZone. Its error wraps plan.ErrNoSuchZone
+// where there is none.
 func (c *Client) Describe(ctx context.Context, id string) (Hosted, error) {
 	answer, err := c.api.getZone(ctx, &sdk.GetHostedZoneInput{Id: &id})
 	if err != nil {
@@ -28,7 +29,11 @@ func (c *Client) Describe(ctx context.Context, id string) (Hosted, error) {
 		return Hosted{}, fmt.Errorf("describe hosted zone %s: %w", id, errForeign)
 	}
 	zone := *answer.HostedZone
-	found := Hosted{ID: zoneID(zone), Name: plain(aws.ToString(zone.Name)), Private: zone.Config != nil && zone.Config.PrivateZone}
+	found := Hosted{
+		ID:      zoneID(zone),
+		Name:    plain(aws.ToString(zone.Name)),
+		Private: zone.Config != nil && zone.Config.PrivateZone,
+	}
 	for _, v := range answer.VPCs {
 		found.VPCs = append(found.VPCs, aws.ToString(v.VPCId))
 	}

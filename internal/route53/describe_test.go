@@ -13,14 +13,29 @@ import (
 
 func TestDescribe(t *testing.T) {
 	s, client := start(t)
-	for id, options := range map[string][]option{"ZA": {in("vpc-1"), in("vpc-2")}, "ZP": nil, "ZC": {in("vpc-3"), sandbox.CloudMap()}} {
+	for id, options := range map[string][]option{
+		"ZA": {in("vpc-1"), in("vpc-2")},
+		"ZP": nil,
+		"ZC": {in("vpc-3"), sandbox.CloudMap()},
+	} {
 		_, err := s.CreateZone(zoneName, append(options, sandbox.WithID(id))...)
 		require.NoError(t, err)
 	}
 	for _, want := range []route53.Hosted{
-		{ID: "ZA", Name: zoneName, Private: true, VPCs: []string{"vpc-1", "vpc-2"}},
+		{
+			ID:      "ZA",
+			Name:    zoneName,
+			Private: true,
+			VPCs:    []string{"vpc-1", "vpc-2"},
+		},
 		{ID: "ZP", Name: zoneName},
-		{ID: "ZC", Name: zoneName, Private: true, VPCs: []string{"vpc-3"}, Owner: "servicediscovery.amazonaws.com"},
+		{
+			ID:      "ZC",
+			Name:    zoneName,
+			Private: true,
+			VPCs:    []string{"vpc-3"},
+			Owner:   "servicediscovery.amazonaws.com",
+		},
 	} {
 		got, err := client.Describe(t.Context(), want.ID)
 		require.NoError(t, err)

@@ -75,7 +75,11 @@ func classifyChange(err error, changes []plan.Change) error {
 
 // refusal reads the messages of InvalidChangeBatch, which has no codes of its own: which changes they name, and why.
 func refusal(messages []string, changes []plan.Change) *plan.Refusal {
-	r := &plan.Refusal{Reason: plan.Invalid, Message: words(strings.Join(messages, ", ")), Named: map[plan.Change]plan.Reason{}}
+	r := &plan.Refusal{
+		Reason:  plan.Invalid,
+		Message: words(strings.Join(messages, ", ")),
+		Named:   map[plan.Change]plan.Reason{},
+	}
 	for _, whole := range messages {
 		for _, message := range split(whole) {
 			reason := reasonOf(message)

@@ -19,14 +19,21 @@ import (
 )
 
 func srv(name, setID string) record.Record {
-	return record.Record{Name: name, Type: record.SRV, SetID: setID, Weight: 1, Value: "1 1 32769 ip-10-0-0-1.example.internal"}
+	return record.Record{
+		Name:   name,
+		Type:   record.SRV,
+		SetID:  setID,
+		Weight: 1,
+		Value:  "1 1 32769 ip-10-0-0-1.example.internal",
+	}
 }
 
 func deleting(r record.Record) plan.Change  { return plan.Change{Action: plan.Delete, Record: r} }
 func upserting(r record.Record) plan.Change { return plan.Change{Action: plan.Upsert, Record: r} }
 func creating(r record.Record) plan.Change  { return plan.Change{Action: plan.Create, Record: r} }
 
-// The batch that the messages below are about: 0 and 1 differ in the last character of the set identifier, 2 in the name.
+// The batch that the messages below are about: 0 and 1 differ in the last character of the set identifier, 2 in the
+// name.
 var batch = []plan.Change{
 	deleting(srv("web.example.internal", "i-1:ecs:c1:80/tcp")),
 	deleting(srv("web.example.internal", "i-1:ecs:c1:80/tcp2")),
@@ -34,8 +41,19 @@ var batch = []plan.Change{
 	upserting(srv("web.example.internal", "i-1:ecs:c2:80/tcp")),
 	upserting(srv("web.example.internal", "i-1:ecs:c3:80/tcp")),
 	upserting(srv("*.example.internal", "i-1:ecs:c4:80/tcp")),
-	upserting(record.Record{Name: "web.example.internal", Type: record.A, SetID: "i-1:host:-", Weight: 1, Value: "10.0.0.1"}),
-	upserting(record.Record{Name: "bad.example.internal", Type: record.SRV, SetID: "i-1:ecs:c5:80/tcp", Value: "1 1 32769 ip-10-0-6-110.testapi. eu-central-1"}),
+	upserting(record.Record{
+		Name:   "web.example.internal",
+		Type:   record.A,
+		SetID:  "i-1:host:-",
+		Weight: 1,
+		Value:  "10.0.0.1",
+	}),
+	upserting(record.Record{
+		Name:  "bad.example.internal",
+		Type:  record.SRV,
+		SetID: "i-1:ecs:c5:80/tcp",
+		Value: "1 1 32769 ip-10-0-6-110.testapi. eu-central-1",
+	}),
 	creating(srv("new.example.internal", "i-1:ecs:c6:80/tcp")),
 	creating(srv("new.example.internal", "i-1:ecs:c7:80/tcp")),
 }
@@ -221,7 +239,11 @@ func TestRefusalByTheDocumentOfOld(t *testing.T) {
 
 // call wraps an error as the SDK does.
 func call(err error) error {
-	return &smithy.OperationError{ServiceID: "Route 53", OperationName: "ChangeResourceRecordSets", Err: fmt.Errorf("https response error: %w", err)}
+	return &smithy.OperationError{
+		ServiceID:     "Route 53",
+		OperationName: "ChangeResourceRecordSets",
+		Err:           fmt.Errorf("https response error: %w", err),
+	}
 }
 
 func answered(code string) error { return call(&smithy.GenericAPIError{Code: code, Message: "words"}) }
@@ -269,7 +291,9 @@ func TestWhatMayPassIsNeitherRefusedNorThrottled(t *testing.T) {
 }
 
 func FuzzRefusal(f *testing.F) {
-	f.Add(`[Tried to delete resource record set [name='web.example.internal.', type='SRV', set-identifier='i-1:ecs:c1:80/tcp] but it was not found, RRSet with DNS name web.example.internal., type SRV, SetIdentifier i-1:ecs:c3:80/tcp cannot be created as weighted sets must contain the same TTL.]`)
+	f.Add(
+		`[Tried to delete resource record set [name='web.example.internal.', type='SRV', set-identifier='i-1:ecs:c1:80/tcp] but it was not found, RRSet with DNS name web.example.internal., type SRV, SetIdentifier i-1:ecs:c3:80/tcp cannot be created as weighted sets must contain the same TTL.]`,
+	)
 	f.Add(`[Exceeded limit on number of weighted RRSets for web.example.internal., type SRV in this zone.]`)
 	f.Add(`, ,Tried to [[name='\052.example.internal', set-identifier='`)
 	f.Add(`FATAL problem encountered with '`)

@@ -16,14 +16,15 @@ import (
 // zonePage is the most hosted zones that Route 53 lists at once.
 const zonePage = 100
 
-// ZoneError is the error of FindZone where there are zones of the name, and a person has to do something before one of them will do.
+// ZoneError is the error of FindZone where there are zones of the name, and a person has to do something before one of
+// them will do.
 type ZoneError struct{ Why, Mend string }
 
 func (u ZoneError) Error() string { return u.Why + ": " + u.Mend }
 
-// FindZone finds the private hosted zone of a name (no final dot); where several have it, the one associated with the VPC.
-// Its error wraps plan.ErrNoSuchZone where no private zone has the name, which time may mend; of the others those that call
-// for a person say what to do.
+// FindZone finds the private hosted zone of a name (no final dot); where several have it, the one associated with the
+// VPC. Its error wraps plan.ErrNoSuchZone where no private zone has the name, which time may mend; of the others those
+// that call for a person say what to do.
 func (c *Client) FindZone(ctx context.Context, name, vpc string) (Zone, error) {
 	zone, err := c.findZone(ctx, name, vpc)
 	if err != nil {
@@ -52,10 +53,16 @@ func (c *Client) findZone(ctx context.Context, name, vpc string) (types.HostedZo
 	case len(private) > 1:
 		return c.associated(ctx, private, vpc)
 	case len(named) > 0:
-		return types.HostedZone{}, fmt.Errorf("%w: the hosted zone of this name is public (%s), a private one is needed",
-			plan.ErrNoSuchZone, zoneID(named[0]))
+		return types.HostedZone{}, fmt.Errorf(
+			"%w: the hosted zone of this name is public (%s), a private one is needed",
+			plan.ErrNoSuchZone,
+			zoneID(named[0]),
+		)
 	}
-	return types.HostedZone{}, fmt.Errorf("%w: this account has no private hosted zone of this name", plan.ErrNoSuchZone)
+	return types.HostedZone{}, fmt.Errorf(
+		"%w: this account has no private hosted zone of this name",
+		plan.ErrNoSuchZone,
+	)
 }
 
 // zonesNamed gives all hosted zones of a name. Route 53 lists zones from a name on, and not the zones of that name.
@@ -96,8 +103,12 @@ func (c *Client) associated(ctx context.Context, zones []types.HostedZone, vpc s
 	for _, zone := range zones {
 		detail, err := c.api.getZone(ctx, &sdk.GetHostedZoneInput{Id: zone.Id})
 		if code(err) == accessDenied {
-			return types.HostedZone{}, fmt.Errorf("%d private zones have this name: allow route53:GetHostedZone to tell them apart, "+
-				"or give the zone by --zone-id: %w", len(zones), err)
+			return types.HostedZone{}, fmt.Errorf(
+				"%d private zones have this name: allow route53:GetHostedZone to tell them apart, "+
+					"or give the zone by --zone-id: %w",
+				len(zones),
+				err,
+			)
 		} else if err != nil {
 			return types.HostedZone{}, classify(err)
 		}

@@ -23,8 +23,16 @@ func TestFindZone(t *testing.T) {
 	}
 	one := func(name, id string, options ...option) zone { return zone{name, append(options, sandbox.WithID(id))} }
 	around := []zone{ // stand before, after and below the name in Route 53's order
-		one("internal", "Z1", in("vpc-1")), one("a.internal", "Z2", in("vpc-1")), one("example-a.internal", "Z3", in("vpc-1")),
-		one("web.example.internal", "Z4", in("vpc-1")), one("examplf.internal", "Z5", in("vpc-1")), one("z.internal", "Z6", in("vpc-1")),
+		one(
+			"internal",
+			"Z1",
+			in("vpc-1"),
+		), one("a.internal", "Z2", in("vpc-1")), one("example-a.internal", "Z3", in("vpc-1")),
+		one(
+			"web.example.internal",
+			"Z4",
+			in("vpc-1"),
+		), one("examplf.internal", "Z5", in("vpc-1")), one("z.internal", "Z6", in("vpc-1")),
 	}
 	for name, c := range map[string]struct {
 		zones   []zone
@@ -34,18 +42,72 @@ func TestFindZone(t *testing.T) {
 		says    []string
 		missing bool // time may mend it
 	}{
-		"the only one":             {zones: []zone{one(zoneName, "ZA", in("vpc-1"))}, vpc: "vpc-1", want: "ZA", calls: 1},
-		"among its neighbours":     {zones: append(around, one(zoneName, "ZA", in("vpc-1"))), vpc: "vpc-1", want: "ZA", calls: 1},
-		"the only one, other VPC":  {zones: []zone{one(zoneName, "ZA", in("vpc-1"))}, vpc: "vpc-2", want: "ZA", calls: 1},
-		"beside a public one":      {zones: []zone{one(zoneName, "ZP"), one(zoneName, "ZA", in("vpc-1"))}, vpc: "vpc-1", want: "ZA", calls: 1},
-		"of two the VPC's":         {zones: []zone{one(zoneName, "ZA", in("vpc-1")), one(zoneName, "ZB", in("vpc-2"), in("vpc-3"))}, vpc: "vpc-3", want: "ZB", calls: 3},
-		"of two the VPC's, not CM": {zones: []zone{one(zoneName, "ZA", in("vpc-1"), sandbox.CloudMap()), one(zoneName, "ZB", in("vpc-2"))}, vpc: "vpc-2", want: "ZB", calls: 3},
-		"none":                     {zones: around, says: []string{"find hosted zone example.internal", "no private hosted zone of this name"}, missing: true, calls: 1},
-		"no zones at all":          {says: []string{"no private hosted zone of this name"}, missing: true, calls: 1},
-		"only a public one":        {zones: []zone{one(zoneName, "ZP")}, says: []string{"is public (ZP)"}, missing: true, calls: 1},
-		"of two, neither":          {zones: []zone{one(zoneName, "ZA", in("vpc-1")), one(zoneName, "ZB", in("vpc-2"))}, vpc: "vpc-3", says: []string{"--zone-id", "ZA in vpc-1", "ZB in vpc-2", "associated with vpc-3"}, calls: 3},
-		"of two, VPC not known":    {zones: []zone{one(zoneName, "ZA", in("vpc-1")), one(zoneName, "ZB", in("vpc-2"))}, says: []string{"--zone-id", "the VPC of this host is not known"}, calls: 3},
-		"Cloud Map's":              {zones: []zone{one(zoneName, "ZA", in("vpc-1"), sandbox.CloudMap())}, vpc: "vpc-1", says: []string{"ZA belongs to servicediscovery.amazonaws.com"}, calls: 1},
+		"the only one": {
+			zones: []zone{one(zoneName, "ZA", in("vpc-1"))},
+			vpc:   "vpc-1",
+			want:  "ZA",
+			calls: 1,
+		},
+		"among its neighbours": {
+			zones: append(around, one(zoneName, "ZA", in("vpc-1"))),
+			vpc:   "vpc-1",
+			want:  "ZA",
+			calls: 1,
+		},
+		"the only one, other VPC": {
+			zones: []zone{one(zoneName, "ZA", in("vpc-1"))},
+			vpc:   "vpc-2",
+			want:  "ZA",
+			calls: 1,
+		},
+		"beside a public one": {
+			zones: []zone{one(zoneName, "ZP"), one(zoneName, "ZA", in("vpc-1"))},
+			vpc:   "vpc-1",
+			want:  "ZA",
+			calls: 1,
+		},
+		"of two the VPC's": {
+			zones: []zone{one(zoneName, "ZA", in("vpc-1")), one(zoneName, "ZB", in("vpc-2"), in("vpc-3"))},
+			vpc:   "vpc-3",
+			want:  "ZB",
+			calls: 3,
+		},
+		"of two the VPC's, not CM": {
+			zones: []zone{one(zoneName, "ZA", in("vpc-1"), sandbox.CloudMap()), one(zoneName, "ZB", in("vpc-2"))},
+			vpc:   "vpc-2",
+			want:  "ZB",
+			calls: 3,
+		},
+		"none": {
+			zones:   around,
+			says:    []string{"find hosted zone example.internal", "no private hosted zone of this name"},
+			missing: true,
+			calls:   1,
+		},
+		"no zones at all": {says: []string{"no private hosted zone of this name"}, missing: true, calls: 1},
+		"only a public one": {
+			zones:   []zone{one(zoneName, "ZP")},
+			says:    []string{"is public (ZP)"},
+			missing: true,
+			calls:   1,
+		},
+		"of two, neither": {
+			zones: []zone{one(zoneName, "ZA", in("vpc-1")), one(zoneName, "ZB", in("vpc-2"))},
+			vpc:   "vpc-3",
+			says:  []string{"--zone-id", "ZA in vpc-1", "ZB in vpc-2", "associated with vpc-3"},
+			calls: 3,
+		},
+		"of two, VPC not known": {
+			zones: []zone{one(zoneName, "ZA", in("vpc-1")), one(zoneName, "ZB", in("vpc-2"))},
+			says:  []string{"--zone-id", "the VPC of this host is not known"},
+			calls: 3,
+		},
+		"Cloud Map's": {
+			zones: []zone{one(zoneName, "ZA", in("vpc-1"), sandbox.CloudMap())},
+			vpc:   "vpc-1",
+			says:  []string{"ZA belongs to servicediscovery.amazonaws.com"},
+			calls: 1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, client := start(t)

@@ -27,19 +27,40 @@ func (c *canned) Do(r *http.Request) (*http.Response, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return &http.Response{
-		StatusCode: c.status, Header: http.Header{}, Request: r, Body: io.NopCloser(strings.NewReader(c.body)),
-		ContentLength: int64(len(c.body)), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		StatusCode:    c.status,
+		Header:        http.Header{},
+		Request:       r,
+		Body:          io.NopCloser(strings.NewReader(c.body)),
+		ContentLength: int64(len(c.body)),
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
 	}, nil
 }
 
-// Whatever answers in Route 53's place, what is taken for records are ones that Route 53 could hold, a name's group is that
-// name's alone, and there is an end to it.
+// Whatever answers in Route 53's place, what is taken for records are ones that Route 53 could hold, a name's group is
+// that name's alone, and there is an end to it.
 func FuzzAnswer(f *testing.F) {
 	one := listed("web.example.", "i-1:ecs:x", "1", "0", "1 1 80 h")
 	f.Add(200, head+one+tail)
 	f.Add(200, head+listed(`\052.WEB.example`, "a&lt;b", "255", "2147483647", "1\n2")+one+one+tail)
-	f.Add(200, head+strings.ReplaceAll(one, "SRV", "A")+"<ResourceRecordSet><Name>x</Name><Type>A</Type><AliasTarget><DNSName>y</DNSName></AliasTarget></ResourceRecordSet>"+tail)
-	f.Add(200, strings.Replace(head+one+tail, "<IsTruncated>false", "<NextRecordName>web.example.</NextRecordName><IsTruncated>true", 1))
+	f.Add(
+		200,
+		head+strings.ReplaceAll(
+			one,
+			"SRV",
+			"A",
+		)+"<ResourceRecordSet><Name>x</Name><Type>A</Type><AliasTarget><DNSName>y</DNSName></AliasTarget></ResourceRecordSet>"+tail,
+	)
+	f.Add(
+		200,
+		strings.Replace(
+			head+one+tail,
+			"<IsTruncated>false",
+			"<NextRecordName>web.example.</NextRecordName><IsTruncated>true",
+			1,
+		),
+	)
 	f.Add(200, "")
 	f.Add(200, head+one)
 	f.Add(400, "<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>")

@@ -67,8 +67,8 @@ func everything(t *testing.T, c *route53.Client) ([]record.Record, error) {
 	return found, err
 }
 
-// An answer that is not Route 53's must not pass for one with nothing in it: a host would take its records for written, or for
-// gone, and a listing for done.
+// An answer that is not Route 53's must not pass for one with nothing in it: a host would take its records for written,
+// or for gone, and a listing for done.
 func TestAnswersOfAnImpostor(t *testing.T) {
 	page := listed("web.example.", "i-1:ecs:x", "1", "0", "1 1 80 h")
 	for name, c := range map[string]struct {
@@ -76,27 +76,83 @@ func TestAnswersOfAnImpostor(t *testing.T) {
 		error   string // of a listing
 		changed bool   // whether a change passes for made
 	}{
-		"nothing at all":              {"", "not one of Route 53", false},
-		"a login page":                {"<html><body>Sign in</body></html>", "not one of Route 53", false},
-		"words":                       {"OK", "not one of Route 53", false},
-		"JSON":                        {`{"ResourceRecordSets":[]}`, "not one of Route 53", false},
-		"another answer of Route 53":  {"<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status><SubmittedAt>2026-01-01T00:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>", "not one of Route 53", true},
-		"a change without an ID":      {"<ChangeResourceRecordSetsResponse><ChangeInfo></ChangeInfo></ChangeResourceRecordSetsResponse>", "not one of Route 53", false},
-		"cut off after a record":      {head + page, "unexpected EOF", false},
-		"cut off within a record":     {head + page[:40], "unexpected EOF", false},
-		"cut off within a name":       {head + "<ResourceRecordSet><Name>we", "unexpected EOF", false},
-		"elements crossed":            {head + "<ResourceRecordSet><Name>web</ResourceRecordSet></Name>" + tail, "closed by", false},
-		"bytes that are no text":      {head + listed("\xff\xfe", "i-1:ecs:x", "1", "0", "1") + tail, "invalid UTF-8", false},
-		"a control character":         {head + listed("&#27;[31m", "i-1:ecs:x", "1", "0", "1") + tail, "illegal character code", false},
-		"an entity of its own":        {`<!DOCTYPE x [<!ENTITY a "aaaa">]>` + head + listed("&a;", "i-1:ecs:x", "1", "0", "1") + tail, "invalid character entity", false},
-		"a weight that is no number":  {head + listed("web.example.", "i-1:ecs:x", "many", "0", "1") + tail, "many", false},
-		"a weight of 256":             {head + listed("web.example.", "i-1:ecs:x", "256", "0", "1") + tail, "has the weight 256", false},
-		"a negative weight":           {head + listed("web.example.", "i-1:ecs:x", "-1", "0", "1") + tail, "has the weight -1", false},
-		"a negative TTL":              {head + listed("web.example.", "i-1:ecs:x", "1", "-1", "1") + tail, "the TTL -1", false},
-		"a TTL of 2^31":               {head + listed("web.example.", "i-1:ecs:x", "1", "2147483648", "1") + tail, "the TTL 2147483648", false},
-		"a TTL beyond 64 bits":        {head + listed("web.example.", "i-1:ecs:x", "1", "9999999999999999999", "1") + tail, "out of range", false},
-		"a name of a megabyte":        {head + listed(strings.Repeat("a", 1<<20), "i-1:ecs:x", "1", "0", "1") + tail, "a name of 1048576 characters", false},
-		"an identifier of a megabyte": {head + listed("web.example.", strings.Repeat("a", 1<<20), "1", "0", "1") + tail, "identifier of 1048576 bytes", false},
+		"nothing at all": {"", "not one of Route 53", false},
+		"a login page":   {"<html><body>Sign in</body></html>", "not one of Route 53", false},
+		"words":          {"OK", "not one of Route 53", false},
+		"JSON":           {`{"ResourceRecordSets":[]}`, "not one of Route 53", false},
+		"another answer of Route 53": {
+			"<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status><SubmittedAt>2026-01-01T00:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>",
+			"not one of Route 53",
+			true,
+		},
+		"a change without an ID": {
+			"<ChangeResourceRecordSetsResponse><ChangeInfo></ChangeInfo></ChangeResourceRecordSetsResponse>",
+			"not one of Route 53",
+			false,
+		},
+		"cut off after a record":  {head + page, "unexpected EOF", false},
+		"cut off within a record": {head + page[:40], "unexpected EOF", false},
+		"cut off within a name":   {head + "<ResourceRecordSet><Name>we", "unexpected EOF", false},
+		"elements crossed": {
+			head + "<ResourceRecordSet><Name>web</ResourceRecordSet></Name>" + tail,
+			"closed by",
+			false,
+		},
+		"bytes that are no text": {
+			head + listed("\xff\xfe", "i-1:ecs:x", "1", "0", "1") + tail,
+			"invalid UTF-8",
+			false,
+		},
+		"a control character": {
+			head + listed("&#27;[31m", "i-1:ecs:x", "1", "0", "1") + tail,
+			"illegal character code",
+			false,
+		},
+		"an entity of its own": {
+			`<!DOCTYPE x [<!ENTITY a "aaaa">]>` + head + listed("&a;", "i-1:ecs:x", "1", "0", "1") + tail,
+			"invalid character entity",
+			false,
+		},
+		"a weight that is no number": {
+			head + listed("web.example.", "i-1:ecs:x", "many", "0", "1") + tail,
+			"many",
+			false,
+		},
+		"a weight of 256": {
+			head + listed("web.example.", "i-1:ecs:x", "256", "0", "1") + tail,
+			"has the weight 256",
+			false,
+		},
+		"a negative weight": {
+			head + listed("web.example.", "i-1:ecs:x", "-1", "0", "1") + tail,
+			"has the weight -1",
+			false,
+		},
+		"a negative TTL": {
+			head + listed("web.example.", "i-1:ecs:x", "1", "-1", "1") + tail,
+			"the TTL -1",
+			false,
+		},
+		"a TTL of 2^31": {
+			head + listed("web.example.", "i-1:ecs:x", "1", "2147483648", "1") + tail,
+			"the TTL 2147483648",
+			false,
+		},
+		"a TTL beyond 64 bits": {
+			head + listed("web.example.", "i-1:ecs:x", "1", "9999999999999999999", "1") + tail,
+			"out of range",
+			false,
+		},
+		"a name of a megabyte": {
+			head + listed(strings.Repeat("a", 1<<20), "i-1:ecs:x", "1", "0", "1") + tail,
+			"a name of 1048576 characters",
+			false,
+		},
+		"an identifier of a megabyte": {
+			head + listed("web.example.", strings.Repeat("a", 1<<20), "1", "0", "1") + tail,
+			"identifier of 1048576 bytes",
+			false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -123,8 +179,8 @@ func TestAnswersOfAnImpostor(t *testing.T) {
 	}
 }
 
-// What Route 53 may hold is listed, whoever wrote it: a stranger's longest identifier must not keep a zone from being read. One
-// more of anything is no record of Route 53's.
+// What Route 53 may hold is listed, whoever wrote it: a stranger's longest identifier must not keep a zone from being
+// read. One more of anything is no record of Route 53's.
 func TestRecordsAtTheLimits(t *testing.T) {
 	name := func(n int) string { return strings.Repeat("a", n) }
 	for what, c := range map[string]struct {
@@ -144,7 +200,12 @@ func TestRecordsAtTheLimits(t *testing.T) {
 		"the next weight, the highest TTL": {weight: "256", ttl: "2147483647", error: "the weight 256"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			want := record.Record{Name: cmp.Or(c.name, "web.example"), Type: record.SRV, SetID: cmp.Or(c.id, "primary"), Value: "1 1 80 h"}
+			want := record.Record{
+				Name:  cmp.Or(c.name, "web.example"),
+				Type:  record.SRV,
+				SetID: cmp.Or(c.id, "primary"),
+				Value: "1 1 80 h",
+			}
 			weight, ttl := cmp.Or(c.weight, "1"), cmp.Or(c.ttl, "60")
 			want.Weight, _ = strconv.ParseInt(weight, 10, 64)
 			want.TTL, _ = strconv.ParseInt(ttl, 10, 64)
@@ -183,11 +244,15 @@ func TestEndlessAnswers(t *testing.T) {
 		status       int
 		head, filler string
 	}{
-		"records":            {200, head, strings.Repeat(one, 100)},
-		"one name":           {200, head + "<ResourceRecordSet><Name>", strings.Repeat("a", 1<<16)},
-		"a comment":          {200, "<!--", strings.Repeat("a", 1<<16)},
-		"an error's message": {400, "<ErrorResponse><Error><Code>InvalidInput</Code><Message>", strings.Repeat("a", 1<<16)},
-		"a server's error":   {501, "", strings.Repeat("a", 1<<16)},
+		"records":   {200, head, strings.Repeat(one, 100)},
+		"one name":  {200, head + "<ResourceRecordSet><Name>", strings.Repeat("a", 1<<16)},
+		"a comment": {200, "<!--", strings.Repeat("a", 1<<16)},
+		"an error's message": {
+			400,
+			"<ErrorResponse><Error><Code>InvalidInput</Code><Message>",
+			strings.Repeat("a", 1<<16),
+		},
+		"a server's error": {501, "", strings.Repeat("a", 1<<16)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sent atomic.Int64
@@ -207,13 +272,16 @@ func TestEndlessAnswers(t *testing.T) {
 	}
 }
 
-// The texts here are short enough to come in one piece with the header: the SDK's client closes a connection whose answer begins
-// before its own request has quite ended, as an answer may that comes from the same machine.
+// The texts here are short enough to come in one piece with the header: the SDK's client closes a connection whose
+// answer begins before its own request has quite ended, as an answer may that comes from the same machine.
 func TestLongWordsAreCutShort(t *testing.T) {
 	for _, code := range []string{"InvalidInput", "InvalidChangeBatch", "Throttling", "AccessDenied", "LimitsExceeded", "NoSuchHostedZone", "Whatever"} {
 		t.Run(code, func(t *testing.T) {
-			client := impostor(t, says(http.StatusBadRequest, "<ErrorResponse><Error><Type>Sender</Type><Code>"+code+"</Code><Message>"+
-				strings.Repeat("é", 1500)+"</Message></Error></ErrorResponse>"))
+			client := impostor(
+				t,
+				says(http.StatusBadRequest, "<ErrorResponse><Error><Type>Sender</Type><Code>"+code+"</Code><Message>"+
+					strings.Repeat("é", 1500)+"</Message></Error></ErrorResponse>"),
+			)
 			err := client.Zone("Z1").Change(t.Context(), upsert(web(1)))
 			require.ErrorContains(t, err, "…")
 			assert.Less(t, len(err.Error()), 2300)
@@ -230,8 +298,13 @@ func TestLongWordsAreCutShort(t *testing.T) {
 func pages(calls *atomic.Int64, next func(n int64) string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		n := calls.Add(1)
-		_, _ = fmt.Fprintf(w, `%s%s</ResourceRecordSets><IsTruncated>true</IsTruncated><MaxItems>300</MaxItems>%s</ListResourceRecordSetsResponse>`,
-			head, listed("web.example.", fmt.Sprintf("i-1:ecs:%d", n), "1", "0", "1 1 80 h"), next(n))
+		_, _ = fmt.Fprintf(
+			w,
+			`%s%s</ResourceRecordSets><IsTruncated>true</IsTruncated><MaxItems>300</MaxItems>%s</ListResourceRecordSetsResponse>`,
+			head,
+			listed("web.example.", fmt.Sprintf("i-1:ecs:%d", n), "1", "0", "1 1 80 h"),
+			next(n),
+		)
 	}
 }
 
@@ -245,11 +318,27 @@ func TestListingThatNeverEnds(t *testing.T) {
 		most  int64 // calls
 		error string
 	}{
-		"each page is the next":       {func(int64) string { return marker("web.example.", "i-1:ecs:1") }, 2, "in a circle"},
-		"two pages by turns":          {func(n int64) string { return marker("web.example.", fmt.Sprint("i-1:ecs:", n%2)) }, 3, "in a circle"},
+		"each page is the next": {
+			func(int64) string { return marker("web.example.", "i-1:ecs:1") },
+			2,
+			"in a circle",
+		},
+		"two pages by turns": {
+			func(n int64) string { return marker("web.example.", fmt.Sprint("i-1:ecs:", n%2)) },
+			3,
+			"in a circle",
+		},
 		"truncated, but no next page": {func(int64) string { return "" }, 2, "in a circle"},
-		"only the name differs":       {func(n int64) string { return marker(fmt.Sprintf("web%d.example.", n%3), "i-1:ecs:1") }, 4, "in a circle"},
-		"always another one":          {func(n int64) string { return marker("web.example.", fmt.Sprint("i-1:ecs:", n)) }, 1001, "more than 1000 pages"},
+		"only the name differs": {
+			func(n int64) string { return marker(fmt.Sprintf("web%d.example.", n%3), "i-1:ecs:1") },
+			4,
+			"in a circle",
+		},
+		"always another one": {
+			func(n int64) string { return marker("web.example.", fmt.Sprint("i-1:ecs:", n)) },
+			1001,
+			"more than 1000 pages",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -265,8 +354,11 @@ func TestZonesThatNeverEnd(t *testing.T) {
 	var calls atomic.Int64
 	_, err := impostor(t, func(w http.ResponseWriter, _ *http.Request) {
 		calls.Add(1)
-		_, _ = io.WriteString(w, `<ListHostedZonesByNameResponse><HostedZones><HostedZone><Id>/hostedzone/Z1</Id><Name>example.</Name></HostedZone>`+
-			`</HostedZones><IsTruncated>true</IsTruncated><NextDNSName>example.</NextDNSName><NextHostedZoneId>Z1</NextHostedZoneId><MaxItems>100</MaxItems></ListHostedZonesByNameResponse>`)
+		_, _ = io.WriteString(
+			w,
+			`<ListHostedZonesByNameResponse><HostedZones><HostedZone><Id>/hostedzone/Z1</Id><Name>example.</Name></HostedZone>`+
+				`</HostedZones><IsTruncated>true</IsTruncated><NextDNSName>example.</NextDNSName><NextHostedZoneId>Z1</NextHostedZoneId><MaxItems>100</MaxItems></ListHostedZonesByNameResponse>`,
+		)
 	}).FindZone(t.Context(), "example", "")
 	require.ErrorContains(t, err, "in a circle")
 	assert.EqualValues(t, 2, calls.Load())

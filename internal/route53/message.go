@@ -8,8 +8,8 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 )
 
-// boundary finds where one message ends and the next begins: they stand in one pair of brackets with commas between, and
-// have commas within. A message begins with a capital letter; what begins so within one is SetIdentifier.
+// boundary finds where one message ends and the next begins: they stand in one pair of brackets with commas between,
+// and have commas within. A message begins with a capital letter; what begins so within one is SetIdentifier.
 var boundary = regexp.MustCompile(`, ?(?:[A-Z]|(?i:tried to |rrset |exceeded |invalid ))`)
 
 // split takes the messages of a change batch apart. Where it goes wrong a message names no change.
@@ -25,8 +25,8 @@ func split(text string) []string {
 	return append(messages, text[start:])
 }
 
-// phrases tell why a batch was refused. Each has a space, which no name has as Route 53 writes it, so that no service can be
-// named like a phrase. The first reason of which a message holds every word of one line is the one.
+// phrases tell why a batch was refused. Each has a space, which no name has as Route 53 writes it, so that no service
+// can be named like a phrase. The first reason of which a message holds every word of one line is the one.
 var phrases = []struct {
 	reason plan.Reason
 	words  []string

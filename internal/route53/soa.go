@@ -17,9 +17,9 @@ import (
 // ErrOtherZone says that a zone is perhaps not the one that it is taken for.
 var ErrOtherZone = errors.New("is it a zone of another name?")
 
-// LowerNegativeTTL lowers for how long resolvers keep the answer that a name does not exist: the lesser of the SOA record's TTL
-// and its last field (RFC 2308), 900 s as Route 53 makes a zone. Both become seconds, where they are more. It says whether one is,
-// and in a dry run does no more.
+// LowerNegativeTTL lowers for how long resolvers keep the answer that a name does not exist: the lesser of the SOA
+// record's TTL and its last field (RFC 2308), 900 s as Route 53 makes a zone. Both become seconds, where they are more.
+// It says whether one is, and in a dry run does no more.
 func (z *Zone) LowerNegativeTTL(ctx context.Context, name string, seconds int64, dryRun bool) (lower bool, err error) {
 	soa, fields, minimum, err := z.soa(ctx, name)
 	if err != nil {
@@ -41,22 +41,35 @@ func (z *Zone) LowerNegativeTTL(ctx context.Context, name string, seconds int64,
 	return true, nil
 }
 
-// NegativeTTL gives for how long resolvers keep the answer that a name does not exist, in seconds, as LowerNegativeTTL has it.
+// NegativeTTL gives for how long resolvers keep the answer that a name does not exist, in seconds, as LowerNegativeTTL
+// has it.
 func (z *Zone) NegativeTTL(ctx context.Context, name string) (int64, error) {
 	soa, _, minimum, err := z.soa(ctx, name)
 	return min(minimum, aws.ToInt64(soa.TTL)), err
 }
 
 // soa reads the zone's SOA record: the record set, the fields of its value, and the last of them as a number.
-func (z *Zone) soa(ctx context.Context, name string) (soa types.ResourceRecordSet, fields []string, minimum int64, err error) {
+func (z *Zone) soa(
+	ctx context.Context,
+	name string,
+) (soa types.ResourceRecordSet, fields []string, minimum int64, err error) {
 	page, err := z.page(ctx, &sdk.ListResourceRecordSetsInput{
-		HostedZoneId: &z.ID, MaxItems: aws.Int32(1), StartRecordName: aws.String(record.Escape(name)), StartRecordType: types.RRTypeSoa,
+		HostedZoneId:    &z.ID,
+		MaxItems:        aws.Int32(1),
+		StartRecordName: aws.String(record.Escape(name)),
+		StartRecordType: types.RRTypeSoa,
 	})
 	if err != nil {
 		return soa, nil, 0, fmt.Errorf("read the SOA record of %s: %w", name, err)
 	}
-	if len(page.ResourceRecordSets) != 1 || page.ResourceRecordSets[0].Type != types.RRTypeSoa || plain(aws.ToString(page.ResourceRecordSets[0].Name)) != name {
-		return soa, nil, 0, fmt.Errorf("read the SOA record of %s: zone %s has none of this name: %w", name, z.ID, ErrOtherZone)
+	if len(page.ResourceRecordSets) != 1 || page.ResourceRecordSets[0].Type != types.RRTypeSoa ||
+		plain(aws.ToString(page.ResourceRecordSets[0].Name)) != name {
+		return soa, nil, 0, fmt.Errorf(
+			"read the SOA record of %s: zone %s has none of this name: %w",
+			name,
+			z.ID,
+			ErrOtherZone,
+		)
 	}
 	soa = page.ResourceRecordSets[0]
 	if len(soa.ResourceRecords) == 1 {

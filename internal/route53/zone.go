@@ -24,8 +24,8 @@ type Zone struct {
 }
 
 // Change makes all changes or none, in one call; plan.Batch says how many it may carry. Its error is a *plan.Refusal,
-// plan.ErrThrottled or plan.ErrNoSuchZone, wrapped, where nothing was changed and that is known; after any other error the
-// changes may or may not have been made.
+// plan.ErrThrottled or plan.ErrNoSuchZone, wrapped, where nothing was changed and that is known; after any other error
+// the changes may or may not have been made.
 func (z *Zone) Change(ctx context.Context, changes []plan.Change) error {
 	batch := &types.ChangeBatch{Changes: make([]types.Change, 0, len(changes))}
 	for _, c := range changes {
@@ -43,12 +43,14 @@ func (z *Zone) Change(ctx context.Context, changes []plan.Change) error {
 	return nil
 }
 
-// Group gives all records of one name and type, in one call: at most 100 weighted ones, or a few of another routing policy.
-// What is not a weighted record with values of its own comes with an empty SetID, so that it is nobody's.
+// Group gives all records of one name and type, in one call: at most 100 weighted ones, or a few of another routing
+// policy. What is not a weighted record with values of its own comes with an empty SetID, so that it is nobody's.
 func (z *Zone) Group(ctx context.Context, name string, t record.Type) ([]record.Record, error) {
 	page, err := z.page(ctx, &sdk.ListResourceRecordSetsInput{
-		HostedZoneId: &z.ID, MaxItems: aws.Int32(recordPage),
-		StartRecordName: aws.String(record.Escape(name)), StartRecordType: types.RRType(t),
+		HostedZoneId:    &z.ID,
+		MaxItems:        aws.Int32(recordPage),
+		StartRecordName: aws.String(record.Escape(name)),
+		StartRecordType: types.RRType(t),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list %s records of %s in zone %s: %w", t, name, z.ID, err)
@@ -67,12 +69,18 @@ func (z *Zone) Group(ctx context.Context, name string, t record.Type) ([]record.
 	return group, nil
 }
 
-// Page returns the weighted SRV and A records from one name and type on, as far as one call lists them, and a function that reports
-// of a name and type whether all its records are on the page, or that it has none.
-func (z *Zone) Page(ctx context.Context, name string, t record.Type) ([]record.Record, func(string, record.Type) bool, error) {
+// Page returns the weighted SRV and A records from one name and type on, as far as one call lists them, and a function
+// that reports of a name and type whether all its records are on the page, or that it has none.
+func (z *Zone) Page(
+	ctx context.Context,
+	name string,
+	t record.Type,
+) ([]record.Record, func(string, record.Type) bool, error) {
 	page, err := z.page(ctx, &sdk.ListResourceRecordSetsInput{
-		HostedZoneId: &z.ID, MaxItems: aws.Int32(recordPage),
-		StartRecordName: aws.String(record.Escape(name)), StartRecordType: types.RRType(t),
+		HostedZoneId:    &z.ID,
+		MaxItems:        aws.Int32(recordPage),
+		StartRecordName: aws.String(record.Escape(name)),
+		StartRecordType: types.RRType(t),
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("list records from %s on in zone %s: %w", name, z.ID, err)
@@ -108,15 +116,15 @@ func weighted(sets []types.ResourceRecordSet) (records []record.Record, err erro
 	return records, nil
 }
 
-// patiently has a call repeated while the account is throttled or the connection fails. A listing that is given up after some
-// pages has to begin again.
+// patiently has a call repeated while the account is throttled or the connection fails. A listing that is given up
+// after some pages has to begin again.
 func patiently(o *sdk.Options) {
 	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = 8 })
 }
 
-// Each passes on the weighted SRV and A records of the whole zone, page by page: one call each, repeated where it fails for
-// reasons that pass, the next only when visit has returned. listed is how many record sets of any kind the page had. An error of visit ends the listing and is returned.
-// What changes meanwhile may be listed or not.
+// Each passes on the weighted SRV and A records of the whole zone, page by page: one call each, repeated where it fails
+// for reasons that pass, the next only when visit has returned. listed is how many record sets of any kind the page
+// had. An error of visit ends the listing and is returned. What changes meanwhile may be listed or not.
 func (z *Zone) Each(ctx context.Context, visit func(page []record.Record, listed int) error) error {
 	input := &sdk.ListResourceRecordSetsInput{HostedZoneId: &z.ID, MaxItems: aws.Int32(recordPage)}
 	visited := trail{}
@@ -145,7 +153,11 @@ func (z *Zone) Each(ctx context.Context, visit func(page []record.Record, listed
 }
 
 // page gives one page of a listing.
-func (z *Zone) page(ctx context.Context, input *sdk.ListResourceRecordSetsInput, options ...func(*sdk.Options)) (*sdk.ListResourceRecordSetsOutput, error) {
+func (z *Zone) page(
+	ctx context.Context,
+	input *sdk.ListResourceRecordSetsInput,
+	options ...func(*sdk.Options),
+) (*sdk.ListResourceRecordSetsOutput, error) {
 	page, err := z.api.list(ctx, input, options...)
 	switch {
 	case err != nil:
@@ -158,7 +170,11 @@ func (z *Zone) page(ctx context.Context, input *sdk.ListResourceRecordSetsInput,
 
 func encode(r record.Record) *types.ResourceRecordSet {
 	set := &types.ResourceRecordSet{
-		Name: aws.String(record.Escape(r.Name)), Type: types.RRType(r.Type), TTL: &r.TTL, Weight: &r.Weight, SetIdentifier: &r.SetID,
+		Name:          aws.String(record.Escape(r.Name)),
+		Type:          types.RRType(r.Type),
+		TTL:           &r.TTL,
+		Weight:        &r.Weight,
+		SetIdentifier: &r.SetID,
 	}
 	for value := range strings.SplitSeq(r.Value, "\n") {
 		set.ResourceRecords = append(set.ResourceRecords, types.ResourceRecord{Value: aws.String(value)})
@@ -168,7 +184,10 @@ func encode(r record.Record) *types.ResourceRecordSet {
 
 func decode(set types.ResourceRecordSet) record.Record {
 	r := record.Record{
-		Name: plain(aws.ToString(set.Name)), Type: record.Type(set.Type), TTL: aws.ToInt64(set.TTL), Weight: aws.ToInt64(set.Weight),
+		Name:   plain(aws.ToString(set.Name)),
+		Type:   record.Type(set.Type),
+		TTL:    aws.ToInt64(set.TTL),
+		Weight: aws.ToInt64(set.Weight),
 	}
 	if set.Weight != nil && set.AliasTarget == nil {
 		r.SetID = aws.ToString(set.SetIdentifier)

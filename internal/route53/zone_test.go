@@ -53,18 +53,35 @@ func open(t *testing.T) (*sandbox.Server, *route53.Zone) {
 }
 
 func web(n int) record.Record {
-	return record.Record{Name: "web." + zoneName, Type: record.SRV, SetID: fmt.Sprintf("i-1:ecs:%d:80/tcp", n), Weight: 1,
-		Value: fmt.Sprintf("1 1 %d ip-10-0-0-1.%s", 30000+n, zoneName)}
+	return record.Record{
+		Name:   "web." + zoneName,
+		Type:   record.SRV,
+		SetID:  fmt.Sprintf("i-1:ecs:%d:80/tcp", n),
+		Weight: 1,
+		Value:  fmt.Sprintf("1 1 %d ip-10-0-0-1.%s", 30000+n, zoneName),
+	}
 }
 
 func address() record.Record {
-	return record.Record{Name: "ip-10-0-0-1." + zoneName, Type: record.A, SetID: "i-1:host:-", Weight: 1, Value: "10.0.0.1"}
+	return record.Record{
+		Name:   "ip-10-0-0-1." + zoneName,
+		Type:   record.A,
+		SetID:  "i-1:host:-",
+		Weight: 1,
+		Value:  "10.0.0.1",
+	}
 }
 
 // set is a record as the sandbox is given it.
 func set(r record.Record) sandbox.Set {
-	return sandbox.Set{Name: r.Name, Type: string(r.Type), SetIdentifier: r.SetID, Weight: &r.Weight, TTL: r.TTL,
-		Values: strings.Split(r.Value, "\n")}
+	return sandbox.Set{
+		Name:          r.Name,
+		Type:          string(r.Type),
+		SetIdentifier: r.SetID,
+		Weight:        &r.Weight,
+		TTL:           r.TTL,
+		Values:        strings.Split(r.Value, "\n"),
+	}
 }
 
 func upsert(records ...record.Record) (changes []plan.Change) {
@@ -111,7 +128,13 @@ func TestCreate(t *testing.T) {
 
 func TestChangeAndReadBack(t *testing.T) {
 	_, zone := open(t)
-	odd := record.Record{Name: "*." + zoneName, Type: record.A, SetID: "someone's", TTL: 60, Value: "10.0.0.2\n10.0.0.3"}
+	odd := record.Record{
+		Name:  "*." + zoneName,
+		Type:  record.A,
+		SetID: "someone's",
+		TTL:   60,
+		Value: "10.0.0.2\n10.0.0.3",
+	}
 	standby := web(2)
 	standby.Weight = 0
 	want := []record.Record{odd, address(), web(1), standby} // as Route 53 orders them
@@ -151,7 +174,12 @@ func TestRefusalsOfRoute53(t *testing.T) {
 	outside.Name = "web.elsewhere.internal"
 	broken := web(2)
 	broken.Value = "1 1 80 a b"
-	simple := sandbox.Set{Name: "db." + zoneName, Type: "SRV", TTL: 0, Values: []string{"1 1 80 a"}}
+	simple := sandbox.Set{
+		Name:   "db." + zoneName,
+		Type:   "SRV",
+		TTL:    0,
+		Values: []string{"1 1 80 a"},
+	}
 	besides := web(2)
 	besides.Name = simple.Name
 	limited := func(s *sandbox.Server) { s.Configure(func(c *sandbox.Settings) { c.MaxWeighted = 1 }) }
@@ -167,19 +195,35 @@ func TestRefusalsOfRoute53(t *testing.T) {
 		named   map[plan.Change]plan.Reason
 		reason  plan.Reason // where none is named
 	}{
-		"nothing to delete": {changes: append(remove(web(2)), upsert(web(3))...), named: map[plan.Change]plan.Reason{remove(web(2))[0]: plan.NotFound}},
+		"nothing to delete": {
+			changes: append(remove(web(2)), upsert(web(3))...),
+			named:   map[plan.Change]plan.Reason{remove(web(2))[0]: plan.NotFound},
+		},
 		"nothing to delete, quote left open": {setup: unclosed, changes: remove(web(2), web(1)),
 			named: map[plan.Change]plan.Reason{remove(web(2))[0]: plan.NotFound}},
 		"nothing to delete, document of old": {setup: legacy, changes: remove(web(2), web(21)),
 			named: map[plan.Change]plan.Reason{remove(web(2))[0]: plan.NotFound, remove(web(21))[0]: plan.NotFound}},
 		"other values": {changes: remove(dotted), named: map[plan.Change]plan.Reason{remove(dotted)[0]: plan.Mismatch}},
-		"another TTL":  {changes: upsert(slow, address()), named: map[plan.Change]plan.Reason{upsert(slow)[0]: plan.TTL}},
-		"a full name":  {setup: limited, changes: upsert(web(2), address()), named: map[plan.Change]plan.Reason{upsert(web(2))[0]: plan.NameFull}},
-		"a full zone":  {setup: full, changes: upsert(web(2), address()), reason: plan.ZoneFull},
+		"another TTL": {
+			changes: upsert(slow, address()),
+			named:   map[plan.Change]plan.Reason{upsert(slow)[0]: plan.TTL},
+		},
+		"a full name": {
+			setup:   limited,
+			changes: upsert(web(2), address()),
+			named:   map[plan.Change]plan.Reason{upsert(web(2))[0]: plan.NameFull},
+		},
+		"a full zone": {setup: full, changes: upsert(web(2), address()), reason: plan.ZoneFull},
 		"a simple record of the name": {setup: func(s *sandbox.Server) { require.NoError(t, s.Seed(s.Zones()[0].ID, simple)) },
 			changes: upsert(besides, web(2)), named: map[plan.Change]plan.Reason{upsert(besides)[0]: plan.Conflict}},
-		"outside the zone": {changes: upsert(outside, web(3)), named: map[plan.Change]plan.Reason{upsert(outside)[0]: plan.Invalid}},
-		"a broken value":   {changes: upsert(broken, web(3)), named: map[plan.Change]plan.Reason{upsert(broken)[0]: plan.Invalid}},
+		"outside the zone": {
+			changes: upsert(outside, web(3)),
+			named:   map[plan.Change]plan.Reason{upsert(outside)[0]: plan.Invalid},
+		},
+		"a broken value": {
+			changes: upsert(broken, web(3)),
+			named:   map[plan.Change]plan.Reason{upsert(broken)[0]: plan.Invalid},
+		},
 		"several at once": {changes: append(remove(web(5), dotted), upsert(slow)...), named: map[plan.Change]plan.Reason{
 			remove(web(5))[0]: plan.NotFound, remove(dotted)[0]: plan.Mismatch, upsert(slow)[0]: plan.TTL}},
 		"not permitted": {setup: denied, changes: upsert(web(2)), reason: plan.Denied},
@@ -289,8 +333,9 @@ func relay(t *testing.T, to string) (address string, connections *atomic.Int32) 
 	return listener.Addr().String(), connections
 }
 
-// A handshake costs more than the call: answers of every kind must leave the connection to the next call. They are delayed,
-// since an answer that overtakes the end of its request, as only loopback is fast enough for, costs the connection.
+// A handshake costs more than the call: answers of every kind must leave the connection to the next call. They are
+// delayed, since an answer that overtakes the end of its request, as only loopback is fast enough for, costs the
+// connection.
 func TestCallsShareAConnection(t *testing.T) {
 	s, zone := open(t)
 	address, connections := relay(t, strings.TrimPrefix(s.URL(), "http://"))
@@ -313,11 +358,26 @@ func TestGroupCostsOneCallInALargeZone(t *testing.T) {
 	var sets []sandbox.Set
 	for i := range 5000 {
 		for _, prefix := range []string{"a", "x"} { // before and after web
-			sets = append(sets, sandbox.Set{Name: prefix + strconv.Itoa(i) + "." + zoneName, Type: "TXT", TTL: 60, Values: []string{`"x"`}})
+			sets = append(sets, sandbox.Set{
+				Name:   prefix + strconv.Itoa(i) + "." + zoneName,
+				Type:   "TXT",
+				TTL:    60,
+				Values: []string{`"x"`},
+			})
 		}
 	}
-	sets = append(sets, sandbox.Set{Name: "web." + zoneName, Type: "TXT", TTL: 60, Values: []string{`"x"`}},
-		sandbox.Set{Name: "web." + zoneName, Type: "A", TTL: 60, Values: []string{"10.0.0.9"}})
+	sets = append(sets, sandbox.Set{
+		Name:   "web." + zoneName,
+		Type:   "TXT",
+		TTL:    60,
+		Values: []string{`"x"`},
+	},
+		sandbox.Set{
+			Name:   "web." + zoneName,
+			Type:   "A",
+			TTL:    60,
+			Values: []string{"10.0.0.9"},
+		})
 	var want []record.Record
 	for i := range 100 {
 		want = append(want, web(100+i))
@@ -331,8 +391,13 @@ func TestGroupCostsOneCallInALargeZone(t *testing.T) {
 		typ  record.Type
 		want []record.Record
 	}{
-		"weighted":     {"web." + zoneName, record.SRV, want},
-		"simple":       {"web." + zoneName, record.A, []record.Record{{Name: "web." + zoneName, Type: record.A, TTL: 60, Value: "10.0.0.9"}}},
+		"weighted": {"web." + zoneName, record.SRV, want},
+		"simple": {"web." + zoneName, record.A, []record.Record{{
+			Name:  "web." + zoneName,
+			Type:  record.A,
+			TTL:   60,
+			Value: "10.0.0.9",
+		}}},
 		"no such name": {"wea." + zoneName, record.SRV, nil},
 		"no such type": {"a1." + zoneName, record.SRV, nil},
 		"past the end": {"zzz." + zoneName, record.SRV, nil},
@@ -352,9 +417,20 @@ func TestGroupOfOtherRoutingPolicies(t *testing.T) {
 	one := int64(1)
 	name := "lb." + zoneName
 	require.NoError(t, s.Seed(zone.ID,
-		sandbox.Set{Name: name, Type: "A", SetIdentifier: "i-1:host:-", Weight: &one,
-			Alias: &zone53.Alias{HostedZoneID: zone.ID, DNSName: "web." + zoneName}},
-		sandbox.Set{Name: "geo." + zoneName, Type: "A", SetIdentifier: "i-1:host:-", Region: "eu-central-1", Values: []string{"10.0.0.1"}}))
+		sandbox.Set{
+			Name:          name,
+			Type:          "A",
+			SetIdentifier: "i-1:host:-",
+			Weight:        &one,
+			Alias:         &zone53.Alias{HostedZoneID: zone.ID, DNSName: "web." + zoneName},
+		},
+		sandbox.Set{
+			Name:          "geo." + zoneName,
+			Type:          "A",
+			SetIdentifier: "i-1:host:-",
+			Region:        "eu-central-1",
+			Values:        []string{"10.0.0.1"},
+		}))
 	for _, name := range []string{name, "geo." + zoneName} {
 		got, err := zone.Group(t.Context(), name, record.A)
 		require.NoError(t, err)
@@ -377,7 +453,13 @@ func TestEachPagesWithinOneName(t *testing.T) {
 		}
 	}
 	one := int64(1)
-	sets = append(sets, sandbox.Set{Name: "s3." + zoneName, Type: "TXT", SetIdentifier: "x", Weight: &one, Values: []string{`"x"`}})
+	sets = append(sets, sandbox.Set{
+		Name:          "s3." + zoneName,
+		Type:          "TXT",
+		SetIdentifier: "x",
+		Weight:        &one,
+		Values:        []string{`"x"`},
+	})
 	require.NoError(t, s.Seed(zone.ID, sets...))
 	s.ClearCalls()
 	var got []record.Record
@@ -412,16 +494,32 @@ func TestPageKnowsWhatItCovers(t *testing.T) {
 	one := int64(1)
 	var names []string
 	for i := range 400 {
-		name := []string{"a", "a-b", "a1", "a_b", "b.a", "c-1.a", "ip-10-0-0", "web", "_tcp.web", "z"}[i%10] + fmt.Sprintf("%d.x%d", i/10, i%3)
+		name := []string{"a", "a-b", "a1", "a_b", "b.a", "c-1.a", "ip-10-0-0", "web", "_tcp.web", "z"}[i%10] + fmt.Sprintf(
+			"%d.x%d",
+			i/10,
+			i%3,
+		)
 		names = append(names, name+"."+zoneName)
 	}
 	names = append(names, "*."+zoneName, "web-."+zoneName)
 	for i, name := range names {
 		if i%4 > 0 {
-			require.NoError(t, s.Seed(z.ID, sandbox.Set{Name: record.Escape(name), Type: "A", SetIdentifier: "i-1:host:-", Weight: &one, Values: []string{"10.0.0.1"}}))
+			require.NoError(t, s.Seed(z.ID, sandbox.Set{
+				Name:          record.Escape(name),
+				Type:          "A",
+				SetIdentifier: "i-1:host:-",
+				Weight:        &one,
+				Values:        []string{"10.0.0.1"},
+			}))
 		}
 		if i%5 > 0 {
-			require.NoError(t, s.Seed(z.ID, sandbox.Set{Name: record.Escape(name), Type: "SRV", SetIdentifier: "i-1", Weight: &one, Values: []string{"1 1 1 a.b"}}))
+			require.NoError(t, s.Seed(z.ID, sandbox.Set{
+				Name:          record.Escape(name),
+				Type:          "SRV",
+				SetIdentifier: "i-1",
+				Weight:        &one,
+				Values:        []string{"1 1 1 a.b"},
+			}))
 		}
 	}
 	present := map[record.Key]bool{}

@@ -23,8 +23,10 @@ import (
 
 func ec2Client(s *sandbox.Server) *ec2.Client {
 	return ec2.New(ec2.Options{
-		BaseEndpoint: aws.String(s.URL()), Region: "eu-central-1", RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
+		BaseEndpoint:     aws.String(s.URL()),
+		Region:           "eu-central-1",
+		RetryMaxAttempts: 1,
+		Credentials:      credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
 	})
 }
 
@@ -38,8 +40,12 @@ func by(name string, values ...string) types.Filter {
 func states() fleet.State {
 	var s fleet.State
 	for n, state := range []string{"pending", "running", "shutting-down", "terminated", "stopping", "stopped"} {
-		s.Instances = append(s.Instances, fleet.Instance{ID: ec2ID(n), State: state, PrivateIP: fmt.Sprintf("10.0.0.%d", n+1),
-			Launched: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
+		s.Instances = append(s.Instances, fleet.Instance{
+			ID:        ec2ID(n),
+			State:     state,
+			PrivateIP: fmt.Sprintf("10.0.0.%d", n+1),
+			Launched:  time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		})
 	}
 	return s
 }
@@ -68,8 +74,25 @@ func TestDescribeInstances(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, own.Reservations, 1, "the instance of the metadata")
 	i := own.Reservations[0].Instances[0]
-	assert.Equal(t, []string{"i-0123456789abcdef0", "10.0.0.1", "ip-10-0-0-1.eu-central-1.compute.internal", "vpc-sandbox", "eu-central-1a", "running"},
-		[]string{*i.InstanceId, *i.PrivateIpAddress, *i.PrivateDnsName, *i.VpcId, *i.Placement.AvailabilityZone, string(i.State.Name)})
+	assert.Equal(
+		t,
+		[]string{
+			"i-0123456789abcdef0",
+			"10.0.0.1",
+			"ip-10-0-0-1.eu-central-1.compute.internal",
+			"vpc-sandbox",
+			"eu-central-1a",
+			"running",
+		},
+		[]string{
+			*i.InstanceId,
+			*i.PrivateIpAddress,
+			*i.PrivateDnsName,
+			*i.VpcId,
+			*i.Placement.AvailabilityZone,
+			string(i.State.Name),
+		},
+	)
 
 	require.NoError(t, s.Fleet().Replace(states()))
 	out, err := ec2Client(s).DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{})
@@ -78,8 +101,11 @@ func TestDescribeInstances(t *testing.T) {
 	for _, r := range out.Reservations {
 		assert.Equal(t, "123456789012", *r.OwnerId)
 		for _, i := range r.Instances {
-			got = append(got, []any{*i.InstanceId, *i.State.Code, string(i.State.Name), aws.ToString(i.PrivateIpAddress),
-				aws.ToString(i.PrivateDnsName), aws.ToString(i.VpcId)})
+			got = append(
+				got,
+				[]any{*i.InstanceId, *i.State.Code, string(i.State.Name), aws.ToString(i.PrivateIpAddress),
+					aws.ToString(i.PrivateDnsName), aws.ToString(i.VpcId)},
+			)
 			assert.Equal(t, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), *i.LaunchTime)
 		}
 	}
@@ -108,19 +134,51 @@ func TestDescribeInstancesBy(t *testing.T) {
 		in   ec2.DescribeInstancesInput
 		want []int
 	}{
-		{"ID, unknown ones among them", ec2.DescribeInstancesInput{Filters: []types.Filter{by("instance-id", many...)}}, []int{1}},
+		{
+			"ID, unknown ones among them",
+			ec2.DescribeInstancesInput{Filters: []types.Filter{by("instance-id", many...)}},
+			[]int{1},
+		},
 		{"ID of nobody", ec2.DescribeInstancesInput{Filters: []types.Filter{by("instance-id", "i-ffffffff")}}, nil},
 		{"IDs", ec2.DescribeInstancesInput{InstanceIds: []string{ec2ID(3), ec2ID(1), ec2ID(3)}}, []int{1, 3}},
 		{"IDs and a filter", ec2.DescribeInstancesInput{InstanceIds: []string{ec2ID(3), ec2ID(1)},
 			Filters: []types.Filter{by("instance-state-name", "running")}}, []int{1}},
-		{"name", ec2.DescribeInstancesInput{Filters: []types.Filter{by("private-dns-name", "ip-10-0-0-2.eu-central-1.compute.internal")}}, []int{1}},
+		{
+			"name",
+			ec2.DescribeInstancesInput{
+				Filters: []types.Filter{by("private-dns-name", "ip-10-0-0-2.eu-central-1.compute.internal")},
+			},
+			[]int{1},
+		},
 		{"a name that is not there yet, or no more", ec2.DescribeInstancesInput{Filters: []types.Filter{
 			by("private-dns-name", "ip-10-0-0-1.eu-central-1.compute.internal", "ip-10-0-0-4.eu-central-1.compute.internal")}}, nil},
-		{"address", ec2.DescribeInstancesInput{Filters: []types.Filter{by("private-ip-address", "10.0.0.6", "10.0.0.4")}}, []int{5}},
-		{"states", ec2.DescribeInstancesInput{Filters: []types.Filter{by("instance-state-name", "stopped", "pending")}}, []int{0, 5}},
-		{"wildcards", ec2.DescribeInstancesInput{Filters: []types.Filter{by("instance-state-name", "stop*", "?ending")}}, []int{0, 4, 5}},
-		{"a dot is no wildcard", ec2.DescribeInstancesInput{Filters: []types.Filter{by("private-ip-address", "10?0?0?2", "10.0.0.?x")}}, []int{1}},
-		{"all of several", ec2.DescribeInstancesInput{Filters: []types.Filter{by("vpc-id", "vpc-9"), by("instance-state-name", "running")}}, nil},
+		{
+			"address",
+			ec2.DescribeInstancesInput{Filters: []types.Filter{by("private-ip-address", "10.0.0.6", "10.0.0.4")}},
+			[]int{5},
+		},
+		{
+			"states",
+			ec2.DescribeInstancesInput{Filters: []types.Filter{by("instance-state-name", "stopped", "pending")}},
+			[]int{0, 5},
+		},
+		{
+			"wildcards",
+			ec2.DescribeInstancesInput{Filters: []types.Filter{by("instance-state-name", "stop*", "?ending")}},
+			[]int{0, 4, 5},
+		},
+		{
+			"a dot is no wildcard",
+			ec2.DescribeInstancesInput{Filters: []types.Filter{by("private-ip-address", "10?0?0?2", "10.0.0.?x")}},
+			[]int{1},
+		},
+		{
+			"all of several",
+			ec2.DescribeInstancesInput{
+				Filters: []types.Filter{by("vpc-id", "vpc-9"), by("instance-state-name", "running")},
+			},
+			nil,
+		},
 		{"VPC", ec2.DescribeInstancesInput{Filters: []types.Filter{by("vpc-id", "vpc-9")}}, []int{5}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -176,7 +234,13 @@ func TestDescribeInstanceStatus(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{})
 	state := states()
 	state.Instances = append(state.Instances,
-		fleet.Instance{ID: ec2ID(6), InstanceStatus: "impaired"}, fleet.Instance{ID: ec2ID(7), SystemStatus: "impaired"},
+		fleet.Instance{
+			ID:             ec2ID(6),
+			InstanceStatus: "impaired",
+		}, fleet.Instance{
+			ID:           ec2ID(7),
+			SystemStatus: "impaired",
+		},
 		fleet.Instance{ID: ec2ID(8), InstanceStatus: "initializing", SystemStatus: "insufficient-data"})
 	require.NoError(t, s.Fleet().Replace(state))
 	c := ec2Client(s)
@@ -187,7 +251,11 @@ func TestDescribeInstanceStatus(t *testing.T) {
 			page, err := p.NextPage(t.Context())
 			require.NoError(t, err)
 			for _, i := range page.InstanceStatuses {
-				result[*i.InstanceId] = []string{string(i.InstanceState.Name), string(i.InstanceStatus.Status), string(i.SystemStatus.Status)}
+				result[*i.InstanceId] = []string{
+					string(i.InstanceState.Name),
+					string(i.InstanceStatus.Status),
+					string(i.SystemStatus.Status),
+				}
 				for _, d := range i.InstanceStatus.Details {
 					result[*i.InstanceId] = append(result[*i.InstanceId], string(d.Name)+" "+string(d.Status))
 				}
@@ -196,12 +264,19 @@ func TestDescribeInstanceStatus(t *testing.T) {
 		return result
 	}
 	running := map[string][]string{
-		ec2ID(1): {"running", "ok", "ok", "reachability passed"}, ec2ID(6): {"running", "impaired", "ok", "reachability failed"},
+		ec2ID(1): {
+			"running",
+			"ok",
+			"ok",
+			"reachability passed",
+		}, ec2ID(6): {"running", "impaired", "ok", "reachability failed"},
 		ec2ID(7): {"running", "ok", "impaired", "reachability passed"},
 		ec2ID(8): {"running", "initializing", "insufficient-data", "reachability initializing"},
 	}
 	assert.Equal(t, running, status(&ec2.DescribeInstanceStatusInput{}))
-	assert.Equal(t, running, status(&ec2.DescribeInstanceStatusInput{InstanceIds: []string{ec2ID(1), ec2ID(3), ec2ID(6), ec2ID(7), ec2ID(8)}}),
+	assert.Equal(t, running, status(&ec2.DescribeInstanceStatusInput{
+		InstanceIds: []string{ec2ID(1), ec2ID(3), ec2ID(6), ec2ID(7), ec2ID(8)},
+	}),
 		"one that does not run is passed over, though it was named")
 	all := status(&ec2.DescribeInstanceStatusInput{IncludeAllInstances: aws.Bool(true), MaxResults: aws.Int32(5)})
 	assert.Len(t, all, 9)
@@ -235,26 +310,70 @@ func TestEC2Refuses(t *testing.T) {
 	}{
 		"one unknown ID spoils all": {instances(ec2.DescribeInstancesInput{InstanceIds: []string{ec2ID(1), ec2ID(99)}}),
 			"InvalidInstanceID.NotFound", "The instance ID 'i-00000000000000063' does not exist"},
-		"two unknown IDs": {instances(ec2.DescribeInstancesInput{InstanceIds: []string{ec2ID(99), ec2ID(1), ec2ID(98)}}),
+		"two unknown IDs": {instances(ec2.DescribeInstancesInput{
+			InstanceIds: []string{ec2ID(99), ec2ID(1), ec2ID(98)},
+		}),
 			"InvalidInstanceID.NotFound", "The instance IDs 'i-00000000000000063, i-00000000000000062' do not exist"},
-		"no instance ID": {instances(ec2.DescribeInstancesInput{InstanceIds: []string{"mi-1"}}), "InvalidInstanceID.Malformed", `Invalid id: "mi-1"`},
+		"no instance ID": {
+			instances(ec2.DescribeInstancesInput{InstanceIds: []string{"mi-1"}}),
+			"InvalidInstanceID.Malformed",
+			`Invalid id: "mi-1"`,
+		},
 		"IDs by pages": {instances(ec2.DescribeInstancesInput{InstanceIds: many(1), MaxResults: aws.Int32(5)}),
 			"InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults"},
 		"page of 4": {instances(ec2.DescribeInstancesInput{MaxResults: aws.Int32(4)}),
 			"InvalidParameterValue", "Value ( 4 ) for parameter maxResults is invalid. Expecting a value greater than 5."},
-		"page of 1001": {instances(ec2.DescribeInstancesInput{MaxResults: aws.Int32(1001)}), "InvalidParameterValue", "less than 1000."},
-		"201 values in one filter": {instances(ec2.DescribeInstancesInput{Filters: []types.Filter{by("instance-id", many(201)...)}}),
+		"page of 1001": {
+			instances(ec2.DescribeInstancesInput{MaxResults: aws.Int32(1001)}),
+			"InvalidParameterValue",
+			"less than 1000.",
+		},
+		"201 values in one filter": {instances(ec2.DescribeInstancesInput{
+			Filters: []types.Filter{by("instance-id", many(201)...)},
+		}),
 			"FilterLimitExceeded", "The maximum number of filter values specified on a single call is 200"},
 		"201 values in two filters": {instances(ec2.DescribeInstancesInput{Filters: []types.Filter{by("instance-id", many(200)...),
 			by("instance-state-name", "running")}}), "FilterLimitExceeded", "is 200"},
-		"unknown filter":           {instances(ec2.DescribeInstancesInput{Filters: []types.Filter{by("color", "red")}}), "InvalidParameterValue", "The filter 'color' is invalid"},
-		"filter without a value":   {instances(ec2.DescribeInstancesInput{Filters: []types.Filter{by("instance-id")}}), "InvalidParameterValue", "no value"},
-		"dry run":                  {instances(ec2.DescribeInstancesInput{DryRun: aws.Bool(true)}), "DryRunOperation", "Request would have succeeded"},
-		"status by the ID filter":  {status(ec2.DescribeInstanceStatusInput{Filters: []types.Filter{by("instance-id", ec2ID(1))}}), "InvalidParameterValue", "The filter 'instance-id' is invalid"},
-		"status of an unknown ID":  {status(ec2.DescribeInstanceStatusInput{InstanceIds: []string{ec2ID(1), ec2ID(99)}}), "InvalidInstanceID.NotFound", "does not exist"},
-		"status of 101 instances":  {status(ec2.DescribeInstanceStatusInput{InstanceIds: many(101)}), "InvalidRequest", "101 exceeds the maximum number of instance IDs"},
-		"status of IDs by pages":   {status(ec2.DescribeInstanceStatusInput{InstanceIds: many(1), MaxResults: aws.Int32(9)}), "InvalidParameterCombination", "maxResults"},
-		"another operation of EC2": {func() error { _, err := c.DescribeVpcs(t.Context(), &ec2.DescribeVpcsInput{}); return err }(), "InvalidAction", "does not imitate ec2:DescribeVpcs"},
+		"unknown filter": {
+			instances(ec2.DescribeInstancesInput{Filters: []types.Filter{by("color", "red")}}),
+			"InvalidParameterValue",
+			"The filter 'color' is invalid",
+		},
+		"filter without a value": {
+			instances(ec2.DescribeInstancesInput{Filters: []types.Filter{by("instance-id")}}),
+			"InvalidParameterValue",
+			"no value",
+		},
+		"dry run": {
+			instances(ec2.DescribeInstancesInput{DryRun: aws.Bool(true)}),
+			"DryRunOperation",
+			"Request would have succeeded",
+		},
+		"status by the ID filter": {
+			status(ec2.DescribeInstanceStatusInput{Filters: []types.Filter{by("instance-id", ec2ID(1))}}),
+			"InvalidParameterValue",
+			"The filter 'instance-id' is invalid",
+		},
+		"status of an unknown ID": {
+			status(ec2.DescribeInstanceStatusInput{InstanceIds: []string{ec2ID(1), ec2ID(99)}}),
+			"InvalidInstanceID.NotFound",
+			"does not exist",
+		},
+		"status of 101 instances": {
+			status(ec2.DescribeInstanceStatusInput{InstanceIds: many(101)}),
+			"InvalidRequest",
+			"101 exceeds the maximum number of instance IDs",
+		},
+		"status of IDs by pages": {
+			status(ec2.DescribeInstanceStatusInput{InstanceIds: many(1), MaxResults: aws.Int32(9)}),
+			"InvalidParameterCombination",
+			"maxResults",
+		},
+		"another operation of EC2": {
+			func() error { _, err := c.DescribeVpcs(t.Context(), &ec2.DescribeVpcsInput{}); return err }(),
+			"InvalidAction",
+			"does not imitate ec2:DescribeVpcs",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, message := codeOf(t, test.err)
@@ -268,7 +387,10 @@ func TestDescribeVPCAttribute(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{})
 	require.NoError(t, s.Fleet().Put(fleet.State{VPCs: []fleet.VPC{{ID: "vpc-1", NoDNSHostnames: true}}}))
 	ask := func(vpc string, attribute types.VpcAttributeName) (*ec2.DescribeVpcAttributeOutput, error) {
-		return ec2Client(s).DescribeVpcAttribute(t.Context(), &ec2.DescribeVpcAttributeInput{VpcId: &vpc, Attribute: attribute})
+		return ec2Client(s).DescribeVpcAttribute(t.Context(), &ec2.DescribeVpcAttributeInput{
+			VpcId:     &vpc,
+			Attribute: attribute,
+		})
 	}
 	for vpc, hostnames := range map[string]bool{sandbox.DefaultVPC: true, "vpc-1": false} {
 		out, err := ask(vpc, types.VpcAttributeNameEnableDnsSupport)
@@ -289,19 +411,34 @@ func TestEC2Faults(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{})
 	c := ec2Client(s)
 	require.NoError(t, s.Fleet().Replace(hosts("main", 12, 0)))
-	require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "RequestLimitExceeded", Operation: "ec2:DescribeInstances", After: 1}))
+	require.NoError(t, s.SetFaults(sandbox.Fault{
+		Kind:      sandbox.Fail,
+		Code:      "RequestLimitExceeded",
+		Operation: "ec2:DescribeInstances",
+		After:     1,
+	}))
 	p := ec2.NewDescribeInstancesPaginator(c, &ec2.DescribeInstancesInput{MaxResults: aws.Int32(10)})
 	_, err := p.NextPage(t.Context())
 	require.NoError(t, err)
 	_, err = p.NextPage(t.Context())
 	code, message := codeOf(t, err)
-	assert.Equal(t, []string{"RequestLimitExceeded", "Request limit exceeded."}, []string{code, message}, "page 2 fails")
+	assert.Equal(t, []string{
+		"RequestLimitExceeded",
+		"Request limit exceeded.",
+	}, []string{
+		code,
+		message,
+	}, "page 2 fails")
 	calls := s.Calls("ec2:DescribeInstances")
 	require.Len(t, calls, 2)
 	assert.Equal(t, []any{200, 503, "fail"}, []any{calls[0].Status, calls[1].Status, calls[1].Fault})
 	assert.Equal(t, "10", calls[0].Query["MaxResults"])
 
-	require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "UnauthorizedOperation", Operation: "ec2:DescribeInstanceStatus"}))
+	require.NoError(t, s.SetFaults(sandbox.Fault{
+		Kind:      sandbox.Fail,
+		Code:      "UnauthorizedOperation",
+		Operation: "ec2:DescribeInstanceStatus",
+	}))
 	_, err = c.DescribeInstanceStatus(t.Context(), &ec2.DescribeInstanceStatusInput{})
 	code, message = codeOf(t, err)
 	assert.Equal(t, "UnauthorizedOperation", code)
@@ -322,7 +459,11 @@ func TestEC2Faults(t *testing.T) {
 	})
 	var codes []string
 	for range 2 {
-		for _, in := range []*ec2.DescribeInstancesInput{{}, {MaxResults: aws.Int32(5)}, {Filters: []types.Filter{by("vpc-id", "x")}}} {
+		for _, in := range []*ec2.DescribeInstancesInput{
+			{},
+			{MaxResults: aws.Int32(5)},
+			{Filters: []types.Filter{by("vpc-id", "x")}},
+		} {
 			_, err := c.DescribeInstances(t.Context(), in)
 			code := ""
 			if err != nil {
@@ -355,7 +496,11 @@ func TestOnlyTheOrdinaryVariables(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "210987654321", *instances.Reservations[0].OwnerId)
 
-	require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "ExpiredToken", Operation: "sts:GetCallerIdentity"}))
+	require.NoError(t, s.SetFaults(sandbox.Fault{
+		Kind:      sandbox.Fail,
+		Code:      "ExpiredToken",
+		Operation: "sts:GetCallerIdentity",
+	}))
 	_, err = sts.NewFromConfig(c).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	code, _ := codeOf(t, err)
 	assert.Equal(t, "ExpiredToken", code)

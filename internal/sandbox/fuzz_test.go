@@ -23,7 +23,12 @@ func fuzzed(f *testing.F) *sandbox.Server {
 	f.Cleanup(func() { _ = s.Close() })
 	zoneID, err := s.CreateZone(zoneName, sandbox.WithID("Z1"), sandbox.Private(sandbox.DefaultVPC, "eu-central-1"))
 	require.NoError(f, err)
-	require.NoError(f, s.Seed(zoneID, seed("i-1:a", 1), seed("i-1:b", 0), sandbox.Set{Name: "s." + zoneName, Type: "TXT", TTL: 5, Values: []string{`"x"`}}))
+	require.NoError(f, s.Seed(zoneID, seed("i-1:a", 1), seed("i-1:b", 0), sandbox.Set{
+		Name:   "s." + zoneName,
+		Type:   "TXT",
+		TTL:    5,
+		Values: []string{`"x"`},
+	}))
 	return s
 }
 
@@ -44,12 +49,19 @@ func ask(t *testing.T, s *sandbox.Server, method, path string, header map[string
 	return response.StatusCode, string(text)
 }
 
-// Whatever a change batch says, either it is made and what the zone holds can be listed, or it is refused as Route 53 refuses
-// and the zone is as it was.
+// Whatever a change batch says, either it is made and what the zone holds can be listed, or it is refused as Route 53
+// refuses and the zone is as it was.
 func FuzzChangeBatch(f *testing.F) {
 	f.Add(upsert)
 	f.Add(strings.ReplaceAll(upsert, "UPSERT", "DELETE"))
-	f.Add(strings.Replace(upsert, "<Type>A</Type>", "<Type>SRV</Type><SetIdentifier>i-1:c</SetIdentifier><Weight>255</Weight>", 1))
+	f.Add(
+		strings.Replace(
+			upsert,
+			"<Type>A</Type>",
+			"<Type>SRV</Type><SetIdentifier>i-1:c</SetIdentifier><Weight>255</Weight>",
+			1,
+		),
+	)
 	f.Add(strings.ReplaceAll(upsert, "x.servicediscovery", `\052.\000.servicediscovery`))
 	f.Add(strings.ReplaceAll(upsert, "10.0.0.1", "&#x10FFFF;&lt;"))
 	f.Add(`<!DOCTYPE x [<!ENTITY a "b">]>` + upsert)
@@ -57,13 +69,17 @@ func FuzzChangeBatch(f *testing.F) {
 	f.Add("\xff")
 	s := fuzzed(f)
 	listing := func(t *testing.T) string {
-		status, body := ask(t, s, "GET", "/2013-04-01/hostedzone/Z1/rrset", map[string]string{"Authorization": signature}, "")
+		status, body := ask(t, s, "GET", "/2013-04-01/hostedzone/Z1/rrset", map[string]string{
+			"Authorization": signature,
+		}, "")
 		require.Equal(t, 200, status, body)
 		return body
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		before := listing(t)
-		status, answer := ask(t, s, "POST", "/2013-04-01/hostedzone/Z1/rrset/", map[string]string{"Authorization": signature}, body)
+		status, answer := ask(t, s, "POST", "/2013-04-01/hostedzone/Z1/rrset/", map[string]string{
+			"Authorization": signature,
+		}, body)
 		after := listing(t)
 		if status == 200 {
 			assert.Contains(t, answer, "<ChangeInfo>")
@@ -72,7 +88,12 @@ func FuzzChangeBatch(f *testing.F) {
 			}
 			require.NoError(t, xml.Unmarshal([]byte(after), &document), "%q", after)
 			for _, name := range document.Names {
-				assert.True(t, name == zoneName+"." || strings.HasSuffix(name, "."+zoneName+"."), "%q is not of the zone", name)
+				assert.True(
+					t,
+					name == zoneName+"." || strings.HasSuffix(name, "."+zoneName+"."),
+					"%q is not of the zone",
+					name,
+				)
 				assert.LessOrEqual(t, len(name), 1024)
 			}
 			return
@@ -87,7 +108,11 @@ func FuzzChangeBatch(f *testing.F) {
 		require.NoError(t, xml.Unmarshal([]byte(answer), &refusal), "%q", answer)
 		assert.Equal(t, "ErrorResponse", refusal.XMLName.Local)
 		assert.Equal(t, "Sender", refusal.Type)
-		assert.Contains(t, []string{"InvalidChangeBatch", "InvalidInput", "MalformedInput", "RequestEntityTooLarge"}, refusal.Code)
+		assert.Contains(
+			t,
+			[]string{"InvalidChangeBatch", "InvalidInput", "MalformedInput", "RequestEntityTooLarge"},
+			refusal.Code,
+		)
 	})
 }
 
@@ -105,7 +130,9 @@ func FuzzList(f *testing.F) {
 				query.Del(k)
 			}
 		}
-		status, body := ask(t, s, "GET", "/2013-04-01/hostedzone/Z1/rrset?"+query.Encode(), map[string]string{"Authorization": signature}, "")
+		status, body := ask(t, s, "GET", "/2013-04-01/hostedzone/Z1/rrset?"+query.Encode(), map[string]string{
+			"Authorization": signature,
+		}, "")
 		assert.True(t, status == 200 || 400 <= status && status < 500, "%d %s", status, body)
 		var document struct {
 			Sets []struct {
@@ -121,8 +148,16 @@ func FuzzList(f *testing.F) {
 
 // Requests of ECS, EC2 and STS: an answer in the service's form, and never a fault of the sandbox's own.
 func FuzzOtherServices(f *testing.F) {
-	f.Add("ListTasks", `{"cluster":"default","desiredStatus":"RUNNING","maxResults":1,"nextToken":"x"}`, "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=instance-id&Filter.1.Value.1=i-1")
-	f.Add("DescribeTasks", `{"tasks":["a","arn:aws:ecs:x:y:task/z"]}`, "Action=DescribeInstanceStatus&Version=2016-11-15&MaxResults=5&NextToken=%00")
+	f.Add(
+		"ListTasks",
+		`{"cluster":"default","desiredStatus":"RUNNING","maxResults":1,"nextToken":"x"}`,
+		"Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=instance-id&Filter.1.Value.1=i-1",
+	)
+	f.Add(
+		"DescribeTasks",
+		`{"tasks":["a","arn:aws:ecs:x:y:task/z"]}`,
+		"Action=DescribeInstanceStatus&Version=2016-11-15&MaxResults=5&NextToken=%00",
+	)
 	f.Add("StopTask", `{"task":null,"reason":1}`, "Action=GetCallerIdentity&Version=2011-06-15")
 	f.Add("DescribeTaskDefinition", `{"taskDefinition":":"}`, "Action=%zz")
 	f.Add("", `[`, "Filter.1.Name=a&Filter.2.Value.1=b&Version=2016-11-15&Action=DescribeInstances")
@@ -134,14 +169,24 @@ func FuzzOtherServices(f *testing.F) {
 			}
 		}
 		status, answer := ask(t, s, "POST", "/", map[string]string{
-			"Authorization": strings.Replace(signature, "/route53/", "/ecs/", 1), "Content-Type": "application/x-amz-json-1.1",
+			"Authorization": strings.Replace(
+				signature,
+				"/route53/",
+				"/ecs/",
+				1,
+			), "Content-Type": "application/x-amz-json-1.1",
 			"X-Amz-Target": "AmazonEC2ContainerServiceV20141113." + operation,
 		}, body)
 		assert.Less(t, status, 500, answer)
 		assert.True(t, json.Valid([]byte(answer)), "%q", answer)
 		for _, service := range []string{"ec2", "sts"} {
 			status, answer = ask(t, s, "POST", "/", map[string]string{
-				"Authorization": strings.Replace(signature, "/route53/", "/"+service+"/", 1), "Content-Type": "application/x-www-form-urlencoded",
+				"Authorization": strings.Replace(
+					signature,
+					"/route53/",
+					"/"+service+"/",
+					1,
+				), "Content-Type": "application/x-www-form-urlencoded",
 			}, form)
 			assert.Less(t, status, 500, answer)
 			require.NoError(t, xml.Unmarshal([]byte(answer), new(struct{})), "%q", answer)

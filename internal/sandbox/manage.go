@@ -44,8 +44,14 @@ func (s *Server) management() http.Handler {
 	}))
 
 	mux.HandleFunc("GET /fleet", give(func(*http.Request) (any, error) { return s.fleet.State(), nil }))
-	mux.HandleFunc("PUT /fleet", take(func(_ *http.Request, f fleet.State) (any, error) { return nil, s.fleet.Replace(f) }))
-	mux.HandleFunc("POST /fleet", take(func(_ *http.Request, f fleet.State) (any, error) { return nil, s.fleet.Put(f) }))
+	mux.HandleFunc(
+		"PUT /fleet",
+		take(func(_ *http.Request, f fleet.State) (any, error) { return nil, s.fleet.Replace(f) }),
+	)
+	mux.HandleFunc(
+		"POST /fleet",
+		take(func(_ *http.Request, f fleet.State) (any, error) { return nil, s.fleet.Put(f) }),
+	)
 	mux.HandleFunc("DELETE /fleet", take(func(_ *http.Request, ids fleet.IDs) (any, error) {
 		s.fleet.Remove(ids)
 		return nil, nil
@@ -64,8 +70,14 @@ func (s *Server) management() http.Handler {
 		}
 	}))
 
-	mux.HandleFunc("GET /calls", give(func(r *http.Request) (any, error) { return filterCalls(s.Calls(), r.URL.Query()) }))
-	mux.HandleFunc("GET /events", give(func(r *http.Request) (any, error) { return filterEvents(s.Events(), r.URL.Query()) }))
+	mux.HandleFunc(
+		"GET /calls",
+		give(func(r *http.Request) (any, error) { return filterCalls(s.Calls(), r.URL.Query()) }),
+	)
+	mux.HandleFunc(
+		"GET /events",
+		give(func(r *http.Request) (any, error) { return filterEvents(s.Events(), r.URL.Query()) }),
+	)
 	mux.HandleFunc("GET /counters", give(func(*http.Request) (any, error) { return s.counters(), nil }))
 	mux.HandleFunc("DELETE /calls", give(func(*http.Request) (any, error) {
 		s.ClearCalls()
@@ -84,7 +96,10 @@ func (s *Server) management() http.Handler {
 		return nil, s.SetFaults(faults...)
 	}))
 	mux.HandleFunc("DELETE /faults", give(func(*http.Request) (any, error) { return nil, s.SetFaults() }))
-	mux.HandleFunc("PUT /listening", take(func(_ *http.Request, on bool) (any, error) { return nil, s.SetListening(on) }))
+	mux.HandleFunc(
+		"PUT /listening",
+		take(func(_ *http.Request, on bool) (any, error) { return nil, s.SetListening(on) }),
+	)
 
 	mux.HandleFunc("GET /settings", give(func(*http.Request) (any, error) { return showSettings(s.Settings()), nil }))
 	mux.HandleFunc("PATCH /settings", func(w http.ResponseWriter, r *http.Request) {
@@ -103,7 +118,10 @@ func (s *Server) management() http.Handler {
 		return nil, nil
 	}))
 	mux.HandleFunc("GET /imds/calls", give(func(*http.Request) (any, error) { return s.imds.Calls(), nil }))
-	mux.HandleFunc("PUT /imds/mode", take(func(_ *http.Request, m imds.Mode) (any, error) { return nil, s.imds.SetMode(m) }))
+	mux.HandleFunc(
+		"PUT /imds/mode",
+		take(func(_ *http.Request, m imds.Mode) (any, error) { return nil, s.imds.SetMode(m) }),
+	)
 	mux.HandleFunc("PUT /imds/values/{path...}", take(func(r *http.Request, value string) (any, error) {
 		s.imds.Set(r.PathValue("path"), value)
 		return nil, nil
@@ -112,7 +130,8 @@ func (s *Server) management() http.Handler {
 		s.imds.Unset(r.PathValue("path"))
 		return nil, nil
 	}))
-	return http.NewCrossOriginProtection().Handler(mux) // a page of another site in somebody's browser changes nothing here
+	// a page of another site in somebody's browser changes nothing here
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 const usage = `Management of the sandbox. Browsers get a page at /. Bodies and answers are JSON, durations are strings such as "80ms".
@@ -238,7 +257,8 @@ func filterEvents(events []Event, q url.Values) ([]Event, error) {
 			return nil, err
 		}
 		events = slices.DeleteFunc(events, func(e Event) bool {
-			return (e.Before == nil || e.Before.Name != name.String()) && (e.After == nil || e.After.Name != name.String())
+			return (e.Before == nil || e.Before.Name != name.String()) &&
+				(e.After == nil || e.After.Name != name.String())
 		})
 	}
 	return slices.DeleteFunc(events, func(e Event) bool { return q.Has("zone") && e.ZoneID != q.Get("zone") }), nil
@@ -300,13 +320,23 @@ type settingsJSON struct {
 }
 
 func (j settingsJSON) settings() Settings {
-	j.Settings.Propagation, j.Settings.PriorRequestWindow = time.Duration(j.Propagation), time.Duration(j.PriorRequestWindow)
+	j.Settings.Propagation, j.Settings.PriorRequestWindow = time.Duration(
+		j.Propagation,
+	), time.Duration(
+		j.PriorRequestWindow,
+	)
 	j.Settings.Delays = fleet.Delays{ECSDelay: time.Duration(j.ECSDelay), EC2Delay: time.Duration(j.EC2Delay)}
 	return j.Settings
 }
 
 func showSettings(c Settings) settingsJSON {
-	return settingsJSON{c, duration(c.Propagation), duration(c.PriorRequestWindow), duration(c.ECSDelay), duration(c.EC2Delay)}
+	return settingsJSON{
+		c,
+		duration(c.Propagation),
+		duration(c.PriorRequestWindow),
+		duration(c.ECSDelay),
+		duration(c.EC2Delay),
+	}
 }
 
 type duration time.Duration

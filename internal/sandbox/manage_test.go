@@ -100,16 +100,27 @@ func TestManageHistory(t *testing.T) {
 		assert.Equal(t, want, strings.Count(manage(t, s, "GET", "/calls"+query, "", 200), `"seq"`), query)
 	}
 	assert.Contains(t, manage(t, s, "GET", "/calls?since=x", "", 400), "read since")
-	assert.JSONEq(t, `{"calls": {"ChangeResourceRecordSets": 2}, "outcomes": {"ok": 1, "InvalidChangeBatch": 1}, "imds": {},
-		"dns": {"NOERROR": 1}, "recordSets": {"`+zoneID+`": 3}}`, manage(t, s, "GET", "/counters", "", 200))
+	assert.JSONEq(
+		t,
+		`{"calls": {"ChangeResourceRecordSets": 2}, "outcomes": {"ok": 1, "InvalidChangeBatch": 1}, "imds": {},
+		"dns": {"NOERROR": 1}, "recordSets": {"`+zoneID+`": 3}}`,
+		manage(t, s, "GET", "/counters", "", 200),
+	)
 	manage(t, s, "DELETE", "/calls", "", 200)
 	assert.Empty(t, s.Calls())
 }
 
 func TestManageSettings(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{})
-	manage(t, s, "PATCH", "/settings", `{"maxWeighted": 3, "propagation": "2s", "priorRequestWindow": "1s", "legacyErrorBody": true,
-		"throttle": {"account": {"burst": 5, "perSecond": 5}}}`, 200)
+	manage(
+		t,
+		s,
+		"PATCH",
+		"/settings",
+		`{"maxWeighted": 3, "propagation": "2s", "priorRequestWindow": "1s", "legacyErrorBody": true,
+		"throttle": {"account": {"burst": 5, "perSecond": 5}}}`,
+		200,
+	)
 	manage(t, s, "PATCH", "/settings", `{"lastTtlWins": true}`, 200)
 	got := s.Settings()
 	var want sandbox.Settings

@@ -28,7 +28,11 @@ const (
 	mostCalls   = 50
 )
 
-var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{"below": below, "clock": clock, "took": took}).ParseFS(pageFiles, "page.html"))
+var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{
+	"below": below,
+	"clock": clock,
+	"took":  took,
+}).ParseFS(pageFiles, "page.html"))
 
 // page adds the page for people to the management API.
 func (s *Server) page(mux *http.ServeMux) {
@@ -52,7 +56,10 @@ func (s *Server) page(mux *http.ServeMux) {
 		h.Set("Cache-Control", "no-store")
 		_, _ = w.Write(page.Bytes()) // the client may be gone
 	})
-	for name, kind := range map[string]string{"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"} {
+	for name, kind := range map[string]string{
+		"page.css": "text/css; charset=utf-8",
+		"page.js":  "text/javascript; charset=utf-8",
+	} {
 		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", kind)
 			http.ServeFileFS(w, r, pageFiles, name)
@@ -90,31 +97,70 @@ func (s *Server) troubles() []trouble {
 		}}
 	}
 	notice := func(id, name, what, path, value string) trouble {
-		return trouble{id, name, what, func() bool { _, set := s.imds.Values()[path]; return set }, func(on bool) error {
-			if on {
-				s.imds.Set(path, value)
-			} else {
-				s.imds.Unset(path)
-			}
-			return nil
-		}}
+		return trouble{
+			id,
+			name,
+			what,
+			func() bool { _, set := s.imds.Values()[path]; return set },
+			func(on bool) error {
+				if on {
+					s.imds.Set(path, value)
+				} else {
+					s.imds.Unset(path)
+				}
+				return nil
+			},
+		}
 	}
 	return []trouble{
-		faulty("throttle", "Throttling", "changes of records are answered with Throttling", Fault{Kind: Fail, Code: "Throttling", Operation: change}),
-		faulty("prior", "PriorRequestNotComplete", "changes are refused because one before is not done", Fault{Kind: Fail, Code: "PriorRequestNotComplete", Operation: change}),
-		faulty("internal", "Internal error", "changes are answered with status 500", Fault{Kind: Fail, Code: "InternalFailure", Operation: change}),
-		faulty("denied", "Access denied", "changes are answered with AccessDenied", Fault{Kind: Fail, Code: "AccessDenied", Operation: change}),
-		faulty("lost", "Lost answers", "changes take effect, and their answers do not arrive", Fault{Kind: Lose, Operation: change}),
-		faulty("slow", "Slow", "each change takes 3 s longer", Fault{Kind: Delay, Latency: 3 * time.Second, Operation: change}),
-		{"refusing", "Out of reach", "connections to the API and to the metadata are refused", func() bool { return !s.Listening() },
-			func(on bool) error { return s.SetListening(!on) }},
-		{"metadata", "Metadata failing", "each request for EC2 metadata is answered with status 500", func() bool { return s.imds.Mode() != imds.Up },
+		faulty("throttle", "Throttling", "changes of records are answered with Throttling", Fault{
+			Kind:      Fail,
+			Code:      "Throttling",
+			Operation: change,
+		}),
+		faulty("prior", "PriorRequestNotComplete", "changes are refused because one before is not done", Fault{
+			Kind:      Fail,
+			Code:      "PriorRequestNotComplete",
+			Operation: change,
+		}),
+		faulty("internal", "Internal error", "changes are answered with status 500", Fault{
+			Kind:      Fail,
+			Code:      "InternalFailure",
+			Operation: change,
+		}),
+		faulty("denied", "Access denied", "changes are answered with AccessDenied", Fault{
+			Kind:      Fail,
+			Code:      "AccessDenied",
+			Operation: change,
+		}),
+		faulty("lost", "Lost answers", "changes take effect, and their answers do not arrive", Fault{
+			Kind:      Lose,
+			Operation: change,
+		}),
+		faulty("slow", "Slow", "each change takes 3 s longer", Fault{
+			Kind:      Delay,
+			Latency:   3 * time.Second,
+			Operation: change,
+		}),
+		{
+			"refusing",
+			"Out of reach",
+			"connections to the API and to the metadata are refused",
+			func() bool { return !s.Listening() },
+			func(on bool) error { return s.SetListening(!on) },
+		},
+		{
+			"metadata",
+			"Metadata failing",
+			"each request for EC2 metadata is answered with status 500",
+			func() bool { return s.imds.Mode() != imds.Up },
 			func(on bool) error {
 				if on {
 					return s.imds.SetMode(imds.Failing)
 				}
 				return s.imds.SetMode(imds.Up)
-			}},
+			},
+		},
 		notice("spot", "Spot interruption", "the metadata announces that EC2 takes the instance back",
 			"meta-data/spot/instance-action", `{"action": "terminate", "time": "2030-01-01T00:00:00Z"}`),
 		notice("scaling", "Scaling in", "the metadata announces that Auto Scaling ends the instance",
@@ -193,8 +239,13 @@ type count struct {
 
 func (s *Server) view() view {
 	v := view{
-		Now: time.Now(), URL: s.URL(), DNS: s.DNSAddr(), Environment: s.Environment(), Propagation: s.Settings().Propagation,
-		Calls: s.log.Last(mostCalls), Usage: usage,
+		Now:         time.Now(),
+		URL:         s.URL(),
+		DNS:         s.DNSAddr(),
+		Environment: s.Environment(),
+		Propagation: s.Settings().Propagation,
+		Calls:       s.log.Last(mostCalls),
+		Usage:       usage,
 	}
 	slices.Reverse(v.Calls)
 	for _, z := range s.Zones() {
@@ -223,7 +274,8 @@ func (s *Server) view() view {
 	return v
 }
 
-// groups puts together the first sets of a zone, which stand by name and type, with each one's share in its whole group.
+// groups puts together the first sets of a zone, which stand by name and type, with each one's share in its whole
+// group.
 func groups(sets []Set, first int) (all []group) {
 	for len(sets) > 0 && first > 0 {
 		n := 1
@@ -241,8 +293,9 @@ func groups(sets []Set, first int) (all []group) {
 	return all
 }
 
-// shares gives how much of the answers each set of a name and type gets, in percent to one decimal: by weight, and weight 0 only where
-// all have it (Route 53 API reference, ResourceRecordSet). Of sets that are not weighted each is taken to get as much.
+// shares gives how much of the answers each set of a name and type gets, in percent to one decimal: by weight, and
+// weight 0 only where all have it (Route 53 API reference, ResourceRecordSet). Of sets that are not weighted each is
+// taken to get as much.
 func shares(sets []Set) []float64 {
 	weight := func(s Set) int64 {
 		if s.Weight == nil {

@@ -41,16 +41,24 @@ type tab struct {
 	disturbed bool     // since it was set to false: see networkChanged
 }
 
-// networkChanged is why Chromium drops requests, also of a page on this machine, while containers of other tests bring networks and
-// take them away.
+// networkChanged is why Chromium drops requests, also of a page on this machine, while containers of other tests bring
+// networks and take them away.
 const networkChanged = "net::ERR_NETWORK_CHANGED"
 
 // browse opens the sandbox's page in a Chromium of its own.
 func browse(t *testing.T, s *sandbox.Server) *tab {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
-	require.NoError(t, err, "the page is tested in Chromium: as root on Debian, .ci/packaging installs it; elsewhere install it first")
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()))
+	require.NoError(
+		t,
+		err,
+		"the page is tested in Chromium: as root on Debian, .ci/packaging installs it; elsewhere install it first",
+	)
+	options := append(
+		chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path),
+		chromedp.UserDataDir(t.TempDir()),
+	)
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
@@ -156,7 +164,10 @@ func TestPageFollowsTheSandbox(t *testing.T) {
 	b.becomes(row("a")+`?.querySelector('.share').innerText.trim() === "100 %"`, "the record")
 	require.NoError(t, change(t.Context(), c, zone, types.ChangeActionUpsert, srv("b", 3)))
 	b.becomes(row("a")+`?.querySelector('.share').innerText.trim() === "25 %"`, "the share of one of two")
-	b.becomes(`document.querySelector("#calls tbody tr").innerText.includes("UPSERT web.servicediscovery.internal. SRV b")`, "the call")
+	b.becomes(
+		`document.querySelector("#calls tbody tr").innerText.includes("UPSERT web.servicediscovery.internal. SRV b")`,
+		"the call",
+	)
 
 	b.press("throttle", true)
 	b.becomes(`document.title === "Troubled: ecssd-sandbox"`, "trouble")
@@ -173,17 +184,28 @@ func TestPageFollowsTheSandbox(t *testing.T) {
 	b.becomes(row("b")+` === null`, "the record is gone, though the answer was lost")
 	assert.Contains(t, s.Metadata().Values(), "meta-data/spot/instance-action")
 	b.press("all", false)
-	b.becomes(`document.querySelectorAll('[aria-pressed="true"]').length === 0 && document.title === "ecssd-sandbox"`, "no trouble")
+	b.becomes(
+		`document.querySelectorAll('[aria-pressed="true"]').length === 0 && document.title === "ecssd-sandbox"`,
+		"no trouble",
+	)
 	require.NoError(t, change(t.Context(), c, zone, types.ChangeActionDelete, srv("a", 9)))
 	assert.NotContains(t, s.Metadata().Values(), "meta-data/spot/instance-action")
 	second, err := s.CreateZone("other.internal")
 	require.NoError(t, err)
-	b.becomes(fmt.Sprintf(`document.getElementById("zone-%s")?.previousElementSibling.id === "zone-%s"`, second, zone), "a new zone, in its place")
+	b.becomes(
+		fmt.Sprintf(`document.getElementById("zone-%s")?.previousElementSibling.id === "zone-%s"`, second, zone),
+		"a new zone, in its place",
+	)
 	s.RemoveZone(second)
 	b.becomes(fmt.Sprintf(`document.getElementById("zone-%s") === null`, second), "a zone that is removed")
 
 	assert.True(t, eval[bool](b, "window.same === true"), "it was loaded anew")
-	assert.Equal(t, "switch-slow", eval[string](b, "document.activeElement.id"), "the focus is kept when its section is replaced")
+	assert.Equal(
+		t,
+		"switch-slow",
+		eval[string](b, "document.activeElement.id"),
+		"the focus is kept when its section is replaced",
+	)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	assert.Empty(t, b.troubles)
@@ -210,24 +232,42 @@ func TestPageFitsAPhone(t *testing.T) {
 	require.NoError(t, s.Seed(zone, set))
 	require.NoError(t, change(t.Context(), c, zone, types.ChangeActionUpsert, srv("a", 1)))
 	require.Error(t, change(t.Context(), c, zone, types.ChangeActionCreate, srv("a", 1)))
-	require.NoError(t, s.AddFault(sandbox.Fault{Kind: sandbox.Delay, Latency: time.Millisecond, Names: strings.Repeat("n", 200)}))
+	require.NoError(t, s.AddFault(sandbox.Fault{
+		Kind:    sandbox.Delay,
+		Latency: time.Millisecond,
+		Names:   strings.Repeat("n", 200),
+	}))
 	b := browse(t, s)
 	for _, width := range []int64{320, 768, 1280} {
-		call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 800, DeviceScaleFactor: 1, Mobile: width < 700})
+		call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+			Width:             width,
+			Height:            800,
+			DeviceScaleFactor: 1,
+			Mobile:            width < 700,
+		})
 		b.open(s)
-		assert.LessOrEqual(t, eval[int64](b, "document.documentElement.scrollWidth"), width, "it has to be moved sideways")
+		assert.LessOrEqual(
+			t,
+			eval[int64](b, "document.documentElement.scrollWidth"),
+			width,
+			"it has to be moved sideways",
+		)
 	}
 }
 
 var update = flag.Bool("update", false, "take the pictures of the page anew")
 
-// The pictures in docs are of two hosts' records under some trouble. go test ./internal/sandbox -run Screenshot -update takes them
-// anew; for that the machine needs a font (fonts-dejavu-core), and the sandbox's own ports must be free.
+// The pictures in docs are of two hosts' records under some trouble. go test ./internal/sandbox -run Screenshot -update
+// takes them anew; for that the machine needs a font (fonts-dejavu-core), and the sandbox's own ports must be free.
 func TestScreenshots(t *testing.T) {
 	files := map[string]string{"light": "../../docs/sandbox-light.png", "dark": "../../docs/sandbox-dark.png"}
 	if *update {
 		b := browse(t, busy(t))
-		call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: picture.Width, Height: 900, DeviceScaleFactor: 1})
+		call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+			Width:             picture.Width,
+			Height:            900,
+			DeviceScaleFactor: 1,
+		})
 		for scheme, path := range files {
 			call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
@@ -246,16 +286,29 @@ func TestScreenshots(t *testing.T) {
 func busy(t *testing.T) *sandbox.Server {
 	t.Helper()
 	s, zone, c := start(t, sandbox.Config{
-		Listen: "127.0.0.1:4566", DNS: "127.0.0.1:5300", Manage: "127.0.0.1:4567", Settings: sandbox.Settings{Throttle: throttle.Current()},
+		Listen:   "127.0.0.1:4566",
+		DNS:      "127.0.0.1:5300",
+		Manage:   "127.0.0.1:4567",
+		Settings: sandbox.Settings{Throttle: throttle.Current()},
 	})
 	named := func(name, kind, id, value string, weight int64) types.ResourceRecordSet {
 		return types.ResourceRecordSet{
-			Name: aws.String(name + "." + zoneName + "."), Type: types.RRType(kind), SetIdentifier: &id, Weight: &weight, TTL: aws.Int64(0),
+			Name:            aws.String(name + "." + zoneName + "."),
+			Type:            types.RRType(kind),
+			SetIdentifier:   &id,
+			Weight:          &weight,
+			TTL:             aws.Int64(0),
 			ResourceRecords: []types.ResourceRecord{{Value: &value}},
 		}
 	}
 	host := func(instance, address string) types.ResourceRecordSet {
-		return named("ip-"+strings.ReplaceAll(address, ".", "-"), "A", instance+":host:123456789012/eu-central-1", address, 1)
+		return named(
+			"ip-"+strings.ReplaceAll(address, ".", "-"),
+			"A",
+			instance+":host:123456789012/eu-central-1",
+			address,
+			1,
+		)
 	}
 	service := func(name, instance, target, container string, port, weight int64) types.ResourceRecordSet {
 		id := fmt.Sprintf("%s:ecs:%s:8080/tcp", instance, strings.Repeat(container, 4))
@@ -278,7 +331,12 @@ func busy(t *testing.T) *sandbox.Server {
 		_, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion(name+"."+zoneName+".", dns.TypeSRV), s.DNSAddr())
 		require.NoError(t, err)
 	}
-	require.NoError(t, s.AddFault(sandbox.Fault{Kind: sandbox.Lose, Operation: "ChangeResourceRecordSets", Names: "web.*", Count: 1}))
+	require.NoError(t, s.AddFault(sandbox.Fault{
+		Kind:      sandbox.Lose,
+		Operation: "ChangeResourceRecordSets",
+		Names:     "web.*",
+		Count:     1,
+	}))
 	web.Weight = aws.Int64(0)
 	require.Error(t, upsert(web), "the answer is lost")
 	require.Equal(t, http.StatusSeeOther, press(t, s, "throttle", true))

@@ -35,7 +35,12 @@ func get(t *testing.T, s *sandbox.Server, path string) (*http.Response, string) 
 func press(t *testing.T, s *sandbox.Server, id string, on bool, header ...string) int {
 	t.Helper()
 	form := url.Values{"id": {id}, "on": {map[bool]string{true: "true", false: "false"}[on]}}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.ManageURL()+"/page/trouble", strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(
+		t.Context(),
+		http.MethodPost,
+		s.ManageURL()+"/page/trouble",
+		strings.NewReader(form.Encode()),
+	)
 	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	for i := 0; i < len(header); i += 2 {
@@ -70,13 +75,36 @@ func TestPageShowsRecordsAndTheirShares(t *testing.T) {
 		set.Name = name
 		return set
 	}
-	require.NoError(t, s.Seed(zone,
-		named("a.servicediscovery.internal.", "1", 3), named("a.servicediscovery.internal.", "2", 1), named("a.servicediscovery.internal.", "3", 0),
-		named("b.servicediscovery.internal.", "1", 0), named("b.servicediscovery.internal.", "2", 0), named("b.servicediscovery.internal.", "3", 0),
-		sandbox.Set{Name: "c.servicediscovery.internal", Type: "A", TTL: 60, Values: []string{"10.0.0.1", "10.0.0.2"}}))
+	require.NoError(t, s.Seed(
+		zone,
+		named(
+			"a.servicediscovery.internal.",
+			"1",
+			3,
+		),
+		named("a.servicediscovery.internal.", "2", 1),
+		named("a.servicediscovery.internal.", "3", 0),
+		named(
+			"b.servicediscovery.internal.",
+			"1",
+			0,
+		),
+		named("b.servicediscovery.internal.", "2", 0),
+		named("b.servicediscovery.internal.", "3", 0),
+		sandbox.Set{
+			Name:   "c.servicediscovery.internal",
+			Type:   "A",
+			TTL:    60,
+			Values: []string{"10.0.0.1", "10.0.0.2"},
+		},
+	))
 	_, page := get(t, s, "/")
 	assert.Equal(t, []string{"1 3 75 %", "2 1 25 %", "3 0 0 %"}, rows(page, "a.servicediscovery.internal."))
-	assert.Equal(t, []string{"1 0 33.3 %", "2 0 33.3 %", "3 0 33.3 %"}, rows(page, "b.servicediscovery.internal."), "weight 0 is answered where all have it")
+	assert.Equal(t, []string{
+		"1 0 33.3 %",
+		"2 0 33.3 %",
+		"3 0 33.3 %",
+	}, rows(page, "b.servicediscovery.internal."), "weight 0 is answered where all have it")
 	assert.Equal(t, []string{" – 100 %"}, rows(page, "c.servicediscovery.internal."))
 	assert.Contains(t, page, zone)
 	assert.Contains(t, page, `<th role="rowheader" scope="row">a <small>SRV</small>`, "the zone's name stands above")
@@ -87,7 +115,14 @@ func TestPageOfAFullZoneShowsItsBeginning(t *testing.T) {
 	sets := make([]sandbox.Set, 0, 600)
 	for i := range 600 {
 		set := seed("i", 1)
-		set.Name = "s" + strings.Repeat("0", i/26/26) + string(rune('a'+i/26%26)) + string(rune('a'+i%26)) + ".servicediscovery.internal."
+		set.Name = "s" + strings.Repeat(
+			"0",
+			i/26/26,
+		) + string(
+			rune('a'+i/26%26),
+		) + string(
+			rune('a'+i%26),
+		) + ".servicediscovery.internal."
 		sets = append(sets, set)
 	}
 	require.NoError(t, s.Seed(zone, sets...))
@@ -104,7 +139,13 @@ func TestPageShowsMarkupAsText(t *testing.T) {
 	require.NoError(t, s.Seed(zone, set))
 	record := srv(nasty, 7)
 	require.Error(t, change(t.Context(), c, zone, types.ChangeActionDelete, record))
-	require.NoError(t, s.AddFault(sandbox.Fault{Kind: sandbox.Fail, Code: nasty, Status: 400, Message: nasty, Operation: nasty}))
+	require.NoError(t, s.AddFault(sandbox.Fault{
+		Kind:      sandbox.Fail,
+		Code:      nasty,
+		Status:    400,
+		Message:   nasty,
+		Operation: nasty,
+	}))
 	_, page := get(t, s, "/")
 	assert.NotContains(t, page, "<script>alert")
 	assert.GreaterOrEqual(t, strings.Count(page, html.EscapeString("<script>alert(1)</script>")), 4)
@@ -112,7 +153,12 @@ func TestPageShowsMarkupAsText(t *testing.T) {
 	policy := response.Header.Get("Content-Security-Policy")
 	assert.Contains(t, policy, "default-src 'none'; script-src 'self'; style-src 'self';")
 	assert.NotContains(t, policy, "unsafe")
-	assert.NotRegexp(t, ` (style|on[a-z]+)="[^tf]`, page, "the policy blocks styles and scripts in attributes; on= is the button's name")
+	assert.NotRegexp(
+		t,
+		` (style|on[a-z]+)="[^tf]`,
+		page,
+		"the policy blocks styles and scripts in attributes; on= is the button's name",
+	)
 }
 
 func TestAPIIsStillExplainedToPrograms(t *testing.T) {
@@ -172,7 +218,11 @@ func TestPagesOfOtherSitesChangeNothing(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, press(t, s, "throttle", true, "Sec-Fetch-Site", "cross-site"))
 	assert.Equal(t, http.StatusForbidden, press(t, s, "throttle", true, "Origin", "https://example.com"))
 	assert.Empty(t, s.Faults())
-	assert.Equal(t, http.StatusSeeOther, press(t, s, "throttle", true, "Sec-Fetch-Site", "same-origin", "Origin", s.ManageURL()))
+	assert.Equal(
+		t,
+		http.StatusSeeOther,
+		press(t, s, "throttle", true, "Sec-Fetch-Site", "same-origin", "Origin", s.ManageURL()),
+	)
 	assert.Len(t, s.Faults(), 1)
 }
 

@@ -1,5 +1,5 @@
-// Package sandbox is AWS enough to develop against, in memory: the API of Route 53 and DNS over one store of zones, what of
-// ECS, EC2 and STS tells which hosts and tasks there are, over one fleet, and the instance metadata service.
+// Package sandbox is AWS enough to develop against, in memory: the API of Route 53 and DNS over one store of zones,
+// what of ECS, EC2 and STS tells which hosts and tasks there are, over one fleet, and the instance metadata service.
 //
 // What it does not imitate:
 //
@@ -93,7 +93,8 @@ type Config struct {
 	Seed     uint64           // of all random choices; 0: another one each time
 	Now      func() time.Time // time.Now
 
-	// Engine lets the containers of the local Docker Engine that carry ECS's labels be tasks, on the instance of the metadata.
+	// Engine lets the containers of the local Docker Engine that carry ECS's labels be tasks, on the instance of the
+	// metadata.
 	Engine bool
 }
 
@@ -171,7 +172,13 @@ func Start(c Config) (*Server, error) {
 		ec2Limiter: throttle.New(c.Settings.EC2Throttle),
 	}
 	entrance := func(l *throttle.Limiter, throttling string) *gate.Gate {
-		return &gate.Gate{Limiter: l, Throttling: throttling, Faults: s.faults, Log: s.log, Now: c.Now}
+		return &gate.Gate{
+			Limiter:    l,
+			Throttling: throttling,
+			Faults:     s.faults,
+			Log:        s.log,
+			Now:        c.Now,
+		}
 	}
 	s.api = api.New(api.Config{Store: s.store, Gate: entrance(s.limiter, "Throttling"), Account: c.Instance.Account})
 	s.ecs = ecs.New(s.fleet, entrance(s.ecsLimiter, "ThrottlingException"))
@@ -222,8 +229,8 @@ func (s *Server) listen(c Config, random *rand.Rand) error {
 	return nil
 }
 
-// serve answers on a listener and gives what ends that. The listener is closed apart from its server, which may not have
-// taken it up yet.
+// serve answers on a listener and gives what ends that. The listener is closed apart from its server, which may not
+// have taken it up yet.
 func (s *Server) serve(l net.Listener, h http.Handler) (end func() error) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	s.done.Go(func() { _ = server.Serve(l) }) // says only that it was closed
@@ -240,9 +247,13 @@ func (s *Server) serve(l net.Listener, h http.Handler) (end func() error) {
 func (s *Server) own() fleet.Instance {
 	values := s.imds.Values()
 	nic := "meta-data/network/interfaces/macs/" + values["meta-data/mac"] + "/"
-	return fleet.Instance{ID: values["meta-data/instance-id"], PrivateIP: values["meta-data/local-ipv4"],
-		PrivateDNSName: values["meta-data/local-hostname"], VPC: values[nic+"vpc-id"],
-		AvailabilityZone: values["meta-data/placement/availability-zone"]}
+	return fleet.Instance{
+		ID:               values["meta-data/instance-id"],
+		PrivateIP:        values["meta-data/local-ipv4"],
+		PrivateDNSName:   values["meta-data/local-hostname"],
+		VPC:              values[nic+"vpc-id"],
+		AvailabilityZone: values["meta-data/placement/availability-zone"],
+	}
 }
 
 // apply lets settings take effect. Buckets begin full again.

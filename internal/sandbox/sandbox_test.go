@@ -50,7 +50,9 @@ func client(s *sandbox.Server) *route53.Client {
 
 func srv(id string, weight int64) types.ResourceRecordSet {
 	return types.ResourceRecordSet{
-		Name: aws.String("web." + zoneName + "."), Type: types.RRTypeSrv, SetIdentifier: aws.String(id),
+		Name:            aws.String("web." + zoneName + "."),
+		Type:            types.RRTypeSrv,
+		SetIdentifier:   aws.String(id),
 		Weight:          aws.Int64(weight),
 		TTL:             aws.Int64(0),
 		ResourceRecords: []types.ResourceRecord{{Value: aws.String("1 1 32768 ip-10-0-0-1." + zoneName)}},
@@ -59,8 +61,13 @@ func srv(id string, weight int64) types.ResourceRecordSet {
 
 // seed is the same as srv, behind the API's back.
 func seed(id string, weight int64) sandbox.Set {
-	return sandbox.Set{Name: "web." + zoneName + ".", Type: "SRV", SetIdentifier: id, Weight: &weight,
-		Values: []string{"1 1 32768 ip-10-0-0-1." + zoneName}}
+	return sandbox.Set{
+		Name:          "web." + zoneName + ".",
+		Type:          "SRV",
+		SetIdentifier: id,
+		Weight:        &weight,
+		Values:        []string{"1 1 32768 ip-10-0-0-1." + zoneName},
+	}
 }
 
 func change(ctx context.Context, c *route53.Client, zoneID string, action types.ChangeAction,
@@ -130,19 +137,37 @@ func TestForeignSetsGoThroughTheAPI(t *testing.T) {
 		{Name: aws.String(`\052.servicediscovery.internal.`), Type: types.RRTypeA,
 			AliasTarget: &types.AliasTarget{HostedZoneId: aws.String("Z2"), DNSName: aws.String("lb.example.com."),
 				EvaluateTargetHealth: true}},
-		{Name: aws.String("fail.servicediscovery.internal."), Type: types.RRTypeA, SetIdentifier: aws.String("x"),
-			TTL:      aws.Int64(5),
-			Failover: types.ResourceRecordSetFailoverPrimary, HealthCheckId: aws.String("h"),
-			ResourceRecords: []types.ResourceRecord{{Value: aws.String("10.0.0.1")}}},
-		{Name: aws.String("near.servicediscovery.internal."), Type: types.RRTypeA, SetIdentifier: aws.String("x"),
+		{
+			Name:            aws.String("fail.servicediscovery.internal."),
+			Type:            types.RRTypeA,
+			SetIdentifier:   aws.String("x"),
+			TTL:             aws.Int64(5),
+			Failover:        types.ResourceRecordSetFailoverPrimary,
+			HealthCheckId:   aws.String("h"),
+			ResourceRecords: []types.ResourceRecord{{Value: aws.String("10.0.0.1")}},
+		},
+		{
+			Name:            aws.String("near.servicediscovery.internal."),
+			Type:            types.RRTypeA,
+			SetIdentifier:   aws.String("x"),
 			TTL:             aws.Int64(5),
 			Region:          types.ResourceRecordSetRegionEuWest1,
-			ResourceRecords: []types.ResourceRecord{{Value: aws.String("10.0.0.1")}}},
-		{Name: aws.String("some.servicediscovery.internal."), Type: types.RRTypeA, SetIdentifier: aws.String("x"),
+			ResourceRecords: []types.ResourceRecord{{Value: aws.String("10.0.0.1")}},
+		},
+		{
+			Name:             aws.String("some.servicediscovery.internal."),
+			Type:             types.RRTypeA,
+			SetIdentifier:    aws.String("x"),
 			TTL:              aws.Int64(5),
-			MultiValueAnswer: aws.Bool(true), ResourceRecords: []types.ResourceRecord{{Value: aws.String("10.0.0.1")}}},
-		{Name: aws.String("text.servicediscovery.internal."), Type: types.RRTypeTxt, TTL: aws.Int64(5),
-			ResourceRecords: []types.ResourceRecord{{Value: aws.String(`"<a&b>" "c"`)}}},
+			MultiValueAnswer: aws.Bool(true),
+			ResourceRecords:  []types.ResourceRecord{{Value: aws.String("10.0.0.1")}},
+		},
+		{
+			Name:            aws.String("text.servicediscovery.internal."),
+			Type:            types.RRTypeTxt,
+			TTL:             aws.Int64(5),
+			ResourceRecords: []types.ResourceRecord{{Value: aws.String(`"<a&b>" "c"`)}},
+		},
 	}
 	require.NoError(t, change(t.Context(), c, zoneID, types.ChangeActionCreate, sets...))
 	listed, err := c.ListResourceRecordSets(t.Context(), &route53.ListResourceRecordSetsInput{HostedZoneId: &zoneID})
@@ -229,7 +254,8 @@ func TestListInput(t *testing.T) {
 func TestZonesOverTheAPI(t *testing.T) {
 	s, zoneID, c := start(t, sandbox.Config{})
 	created, err := c.CreateHostedZone(t.Context(), &route53.CreateHostedZoneInput{
-		Name: aws.String("b.internal"), CallerReference: aws.String("r1"),
+		Name:             aws.String("b.internal"),
+		CallerReference:  aws.String("r1"),
 		VPC:              &types.VPC{VPCId: aws.String("vpc-2"), VPCRegion: types.VPCRegionEuWest1},
 		HostedZoneConfig: &types.HostedZoneConfig{Comment: aws.String("why"), PrivateZone: true},
 	})
@@ -388,7 +414,11 @@ func TestFormOfAChange(t *testing.T) {
 			"TrafficPolicyInstanceId], but found " +
 			"more than one" + in + "i-1]"},
 		{"geolocation",
-			edit(func(s *types.ResourceRecordSet) { s.GeoLocation = &types.GeoLocation{CountryCode: aws.String("DE")} }),
+			edit(func(s *types.ResourceRecordSet) {
+				s.GeoLocation = &types.GeoLocation{
+					CountryCode: aws.String("DE"),
+				}
+			}),
 			"Invalid content was found starting with element 'GeoLocation'"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -429,7 +459,9 @@ func TestThrottlingOfChanges(t *testing.T) {
 	assert.Equal(t, "Throttling", code)
 
 	two := srv("i-4", 1)
-	two.ResourceRecords = append(two.ResourceRecords, types.ResourceRecord{Value: aws.String("1 1 81 other.servicediscovery.internal")})
+	two.ResourceRecords = append(two.ResourceRecords, types.ResourceRecord{
+		Value: aws.String("1 1 81 other.servicediscovery.internal"),
+	})
 	s.Configure(func(c *sandbox.Settings) { c.Throttle.CountValues = true })
 	require.NoError(t, change(t.Context(), c, zoneID, types.ChangeActionCreate, srv("i-5", 1)))
 	code, _ = codeOf(t, change(t.Context(), c, zoneID, types.ChangeActionUpsert, two))
@@ -481,7 +513,12 @@ func TestFaults(t *testing.T) {
 			"The security token included in the request is expired", false, 403},
 		{"unavailable", sandbox.Fault{Kind: sandbox.Fail, Code: "ServiceUnavailable"}, "ServiceUnavailable",
 			"Service is unable to handle request.", false, 503},
-		{"one's own", sandbox.Fault{Kind: sandbox.Fail, Code: "Oops", Status: 418, Message: "tea"}, "Oops", "tea",
+		{"one's own", sandbox.Fault{
+			Kind:    sandbox.Fail,
+			Code:    "Oops",
+			Status:  418,
+			Message: "tea",
+		}, "Oops", "tea",
 			false, 418},
 		{"denied for a name", sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDenied", Names: "web.*"},
 			"AccessDenied", denied, false, 403},

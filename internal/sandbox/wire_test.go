@@ -38,9 +38,14 @@ func TestDocuments(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{})
 	zoneID, err := s.CreateZone("other.internal", sandbox.WithID("Z1"))
 	require.NoError(t, err)
-	require.NoError(t, s.Seed(zoneID, sandbox.Set{Name: "x.other.internal", Type: "SRV", SetIdentifier: "i",
-		Weight: new(int64(0)), TTL: 0,
-		Values: []string{"1 0 80 y"}}))
+	require.NoError(t, s.Seed(zoneID, sandbox.Set{
+		Name:          "x.other.internal",
+		Type:          "SRV",
+		SetIdentifier: "i",
+		Weight:        new(int64(0)),
+		TTL:           0,
+		Values:        []string{"1 0 80 y"},
+	}))
 
 	status, body := send(t, s, "GET", "/2013-04-01/hostedzone/Z1/rrset?name=x.other.internal", signature, "")
 	assert.Equal(t, 200, status)

@@ -11,9 +11,9 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// unit is changes that are made together or not at all: the removal of a record, its replacement, or a name's new TTL. Each
-// repeats records as they were listed, and none is an UPSERT, so that what an agent has changed meanwhile is neither
-// overwritten nor brought back.
+// unit is changes that are made together or not at all: the removal of a record, its replacement, or a name's new TTL.
+// Each repeats records as they were listed, and none is an UPSERT, so that what an agent has changed meanwhile is
+// neither overwritten nor brought back.
 type unit struct {
 	verdict  Verdict
 	changes  []plan.Change
@@ -28,8 +28,8 @@ func replace(old, with record.Record) []plan.Change {
 	return []plan.Change{{Action: plan.Delete, Record: old}, {Action: plan.Create, Record: with}}
 }
 
-// units gives what the judgements call for, and apart from it the deletion of hosts' own records. What changes one name stands
-// together.
+// units gives what the judgements call for, and apart from it the deletion of hosts' own records. What changes one name
+// stands together.
 func (c Config) units(judgements []Judgement, all []record.Record) (units, hosts []unit) {
 	touched := map[group]bool{}
 	for _, j := range judgements {
@@ -57,9 +57,10 @@ func (c Config) units(judgements []Judgement, all []record.Record) (units, hosts
 	return units, hosts
 }
 
-// retimed gives each name whose records have another TTL a new one: the records of a name must share one, so that all are
-// replaced in one batch. Names in which something else changes wait for the next pass. Names with records that are not ecssd's
-// are left, and so are the A records of hosts and tasks: agents write them with a TTL of their own, and would write it again.
+// retimed gives each name whose records have another TTL a new one: the records of a name must share one, so that all
+// are replaced in one batch. Names in which something else changes wait for the next pass. Names with records that are
+// not ecssd's are left, and so are the A records of hosts and tasks: agents write them with a TTL of their own, and
+// would write it again.
 func retimed(all []record.Record, ttl int64, touched map[group]bool) []unit {
 	var order []group
 	byGroup := map[group][]plan.Change{}
@@ -87,8 +88,8 @@ func retimed(all []record.Record, ttl int64, touched map[group]bool) []unit {
 	return units
 }
 
-// batchUnits is how many units go into one call at the most: where one of them has been overtaken by an agent, the others of
-// the batch have to be sent again.
+// batchUnits is how many units go into one call at the most: where one of them has been overtaken by an agent, the
+// others of the batch have to be sent again.
 const batchUnits = 100
 
 const (
@@ -106,11 +107,16 @@ type changing struct {
 	askErr  error             // why EC2 could not be asked; it is not asked again in this pass
 }
 
-// change makes all changes that can be made, and counts them. A host's own record says whose the others are, should EC2 forget
-// the host: it goes after them, and stays while one of them does.
+// change makes all changes that can be made, and counts them. A host's own record says whose the others are, should EC2
+// forget the host: it goes after them, and stays while one of them does.
 func (c Config) change(ctx context.Context, units, hosts []unit, report *Report) error {
 	all := len(units) + len(hosts)
-	under := &changing{Config: c, report: report, stays: map[string]bool{}, answers: map[string]answer{}}
+	under := &changing{
+		Config:  c,
+		report:  report,
+		stays:   map[string]bool{},
+		answers: map[string]answer{},
+	}
 	err := under.sendAll(ctx, units)
 	if err == nil {
 		err = under.sendAll(ctx, slices.DeleteFunc(hosts, func(u unit) bool { return under.stays[u.instance] }))
@@ -146,8 +152,8 @@ func first(units []unit) int {
 	return len(units)
 }
 
-// send makes one batch of units. Units that are refused are dropped: somebody has changed the record since it was read. Its
-// error is that there was no time left, or one that would meet every other batch too.
+// send makes one batch of units. Units that are refused are dropped: somebody has changed the record since it was read.
+// Its error is that there was no time left, or one that would meet every other batch too.
 func (c *changing) send(ctx context.Context, units []unit) error {
 	var failed error
 	for failures := 0; len(units) > 0; {
@@ -176,13 +182,16 @@ func (c *changing) send(ctx context.Context, units []unit) error {
 			if len(kept) == len(units) {
 				return c.bisect(ctx, units, err)
 			}
-			c.Log.WithError(err).WithField("changes", len(units)-len(kept)).Info("records have changed since they were read, and are left")
+			c.Log.WithError(err).
+				WithField("changes", len(units)-len(kept)).
+				Info("records have changed since they were read, and are left")
 			c.report.Conflicts += len(units) - len(kept)
 			units = kept
 		case errors.Is(err, plan.ErrNoSuchZone):
 			return err
 		default:
-			// Not known to be made, perhaps made: the same again is harmless, since every change names what it replaces.
+			// Not known to be made, perhaps made: the same again is harmless, since every change names what it
+			// replaces.
 			failed = err
 			if failures++; failures == attempts {
 				return err
@@ -213,7 +222,9 @@ func (c *changing) without(units []unit, refusal *plan.Refusal) (kept []unit) {
 // bisect finds the bad unit of a batch that was refused with an error which names none.
 func (c *changing) bisect(ctx context.Context, units []unit, refused error) error {
 	if len(units) == 1 {
-		c.Log.WithError(refused).WithField("record", units[0].changes[0].Record.Key()).Warn("a change was refused, and is not made")
+		c.Log.WithError(refused).
+			WithField("record", units[0].changes[0].Record.Key()).
+			Warn("a change was refused, and is not made")
 		c.report.Conflicts++
 		c.stays[units[0].instance] = true
 		return nil

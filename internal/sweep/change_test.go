@@ -166,7 +166,11 @@ func TestTroubleWithTheZone(t *testing.T) {
 			z := newZone(t, records...)
 			z.fault = denied
 			report, err := sweep.Sweep(t.Context(), config(z, says(f)))
-			assert.ErrorContains(t, err, "300 changes are left for the next pass: change batch refused (denied): is not authorized to perform")
+			assert.ErrorContains(
+				t,
+				err,
+				"300 changes are left for the next pass: change batch refused (denied): is not authorized to perform",
+			)
 			addsUp(t, report)
 			assert.Equal(t, []int{0, 300}, []int{report.Deleted, report.NotDone})
 			assert.Less(t, len(z.calls), 10, "the others would be denied too")
@@ -267,11 +271,29 @@ func TestAHostsOwnRecordGoesAfterItsOthers(t *testing.T) {
 		want      []record.Record
 		counted   []int // deleted, overtaken, not done
 	}{
-		"all is well":                {want: records[:1], counted: []int{151, 0, 0}},
-		"the second batch fails":     {fault: fails, fails: true, want: append(records[:2:2], records[102:]...), counted: []int{100, 0, 51}},
-		"one has changed":            {meanwhile: func(z *zone) { z.put(asking(7, records[5])) }, want: append(records[:2:2], asking(7, records[5])), counted: []int{149, 1, 1}},
-		"one has changed, not named": {meanwhile: func(z *zone) { z.put(asking(7, records[5])) }, unnamed: true, want: append(records[:2:2], asking(7, records[5])), counted: []int{149, 1, 1}},
-		"one is gone already":        {meanwhile: func(z *zone) { z.remove(records[5]) }, want: records[:1], counted: []int{150, 1, 0}},
+		"all is well": {want: records[:1], counted: []int{151, 0, 0}},
+		"the second batch fails": {
+			fault:   fails,
+			fails:   true,
+			want:    append(records[:2:2], records[102:]...),
+			counted: []int{100, 0, 51},
+		},
+		"one has changed": {
+			meanwhile: func(z *zone) { z.put(asking(7, records[5])) },
+			want:      append(records[:2:2], asking(7, records[5])),
+			counted:   []int{149, 1, 1},
+		},
+		"one has changed, not named": {
+			meanwhile: func(z *zone) { z.put(asking(7, records[5])) },
+			unnamed:   true,
+			want:      append(records[:2:2], asking(7, records[5])),
+			counted:   []int{149, 1, 1},
+		},
+		"one is gone already": {
+			meanwhile: func(z *zone) { z.remove(records[5]) },
+			want:      records[:1],
+			counted:   []int{150, 1, 0},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scene(t, func(t *testing.T) {
@@ -311,7 +333,21 @@ func TestNewTTL(t *testing.T) {
 	second := with(shared, func(r *record.Record) { r.Name = early.Name })
 	orphan, beside := on(1, 7), on(2, 2)
 	eni := with(host(2), func(r *record.Record) { r.SetID = instance(2) + ":eni:" + id(2) })
-	has := []record.Record{db(1), db(2), db(3), host(1), eni, legacy, shared, foreign, early, second, orphan, beside, seconds(30, srv("done", instance(1), ip(address(1)), 1))}
+	has := []record.Record{
+		db(1),
+		db(2),
+		db(3),
+		host(1),
+		eni,
+		legacy,
+		shared,
+		foreign,
+		early,
+		second,
+		orphan,
+		beside,
+		seconds(30, srv("done", instance(1), ip(address(1)), 1)),
+	}
 	scene(t, func(t *testing.T) {
 		z := newZone(t, has...)
 		c := config(z, says(fleet(3)))
@@ -321,7 +357,13 @@ func TestNewTTL(t *testing.T) {
 			seconds(30, db(1)), seconds(30, db(2)), seconds(30, db(3)), host(1), seconds(30, legacy),
 			eni, shared, foreign, early, second, beside, seconds(30, srv("done", instance(1), ip(address(1)), 1)))
 		assert.Equal(t, want, z.content())
-		assert.Equal(t, []int{2, 1}, []int{report.Rewritten, report.Deleted}, "A records of hosts and tasks have a TTL that agents give them")
+		assert.Equal(t, []int{
+			2,
+			1,
+		}, []int{
+			report.Rewritten,
+			report.Deleted,
+		}, "A records of hosts and tasks have a TTL that agents give them")
 		for _, call := range z.calls {
 			names := map[string]int{}
 			for _, change := range call {

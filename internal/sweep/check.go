@@ -54,9 +54,9 @@ type subject struct {
 	task string
 }
 
-// subjects gives what can be checked: records of containers that ECS runs, at the address that EC2 or ECS has for them, never
-// at the record's, and only where ECS says that the record's port is that container's. What its agent has put on standby
-// is not checked: it may be starting. Nor is a port that its settings take out.
+// subjects gives what can be checked: records of containers that ECS runs, at the address that EC2 or ECS has for them,
+// never at the record's, and only where ECS says that the record's port is that container's. What its agent has put on
+// standby is not checked: it may be starting. Nor is a port that its settings take out.
 func (c *Checker) subjects(judgements []Judgement, fleet Fleet) []subject {
 	var found []subject
 	for _, j := range judgements {
@@ -98,14 +98,18 @@ func (c *Checker) subjects(judgements []Judgement, fleet Fleet) []subject {
 
 // off reports whether a path says that its port is not to be checked: it may speak no HTTP.
 func off(path string) bool {
-	return slices.ContainsFunc([]string{"off", "false", "no", "0"}, func(s string) bool { return strings.EqualFold(s, strings.TrimSpace(path)) })
+	return slices.ContainsFunc(
+		[]string{"off", "false", "no", "0"},
+		func(s string) bool { return strings.EqualFold(s, strings.TrimSpace(path)) },
+	)
 }
 
 func (c Container) has(port container.Port, host uint16) bool {
 	return slices.Contains(c.Ports, Port{Container: port, Host: host})
 }
 
-// results holds why each record that was to be checked failed; nil where it passed, errUnchecked where there was no time.
+// results holds why each record that was to be checked failed; nil where it passed, errUnchecked where there was no
+// time.
 type results map[record.Key]error
 
 // failed gives why a record failed its check; nil where it did not, as far as is known.
@@ -116,8 +120,8 @@ func (r results) failed(key record.Key) error {
 	return r[key]
 }
 
-// check asks all subjects, many at a time, until ctx ends. They come in no order, so that each has its turn in some pass where
-// there is not the time for all.
+// check asks all subjects, many at a time, until ctx ends. They come in no order, so that each has its turn in some
+// pass where there is not the time for all.
 func (c *Checker) check(ctx context.Context, subjects []subject) results {
 	errs := make([]error, len(subjects))
 	var group errgroup.Group

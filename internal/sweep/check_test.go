@@ -147,7 +147,8 @@ func TestWhatPasses(t *testing.T) {
 	}
 }
 
-// One that fails takes no traffic, and when all fail all do alike: they still resolve. What passes gets back what it asked for.
+// One that fails takes no traffic, and when all fail all do alike: they still resolve. What passes gets back what it
+// asked for.
 func TestFailingAndPassingAgain(t *testing.T) {
 	t.Parallel()
 	var ill [3]atomic.Bool
@@ -223,27 +224,83 @@ func TestWhatIsAsked(t *testing.T) {
 		"the path of its own": {change: func(s *service) {
 			set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "/alive?full"} })
 		}, asked: 1, path: "/alive?full"},
-		"the path of another port": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{8080: "/alive"} }) }, asked: 1, path: "/health"},
-		"an empty path":            {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: ""} }) }, asked: 1, path: "/health"},
+		"the path of another port": {
+			change: func(s *service) {
+				set(s, 1, func(c *sweep.Container) {
+					c.Checks = map[uint16]string{
+						8080: "/alive",
+					}
+				})
+			},
+			asked: 1,
+			path:  "/health",
+		},
+		"an empty path": {
+			change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: ""} }) },
+			asked:  1,
+			path:   "/health",
+		},
 		"a path without slash": {change: func(s *service) {
 			set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "@192.0.2.1/x"} })
 		}, asked: 1, path: "/@192.0.2.1/x"},
-		"taken out": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "off"} }) }},
-		"taken out, marked before": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "Off"} }) },
+		"taken out": {
+			change: func(s *service) {
+				set(s, 1, func(c *sweep.Container) {
+					c.Checks = map[uint16]string{
+						80: "off",
+					}
+				})
+			},
+		},
+		"taken out, marked before": {change: func(s *service) {
+			set(s, 1, func(c *sweep.Container) {
+				c.Checks = map[uint16]string{
+					80: "Off",
+				}
+			})
+		},
 			record: func(r *record.Record) { *r = marked(*r) }},
-		"taken out in other words": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: " FALSE "} }) }},
-		"another port is taken out": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{81: "off"} }) },
+		"taken out in other words": {
+			change: func(s *service) {
+				set(s, 1, func(c *sweep.Container) {
+					c.Checks = map[uint16]string{
+						80: " FALSE ",
+					}
+				})
+			},
+		},
+		"another port is taken out": {change: func(s *service) {
+			set(s, 1, func(c *sweep.Container) {
+				c.Checks = map[uint16]string{
+					81: "off",
+				}
+			})
+		},
 			asked: 1, path: "/health"},
-		"a path that begins so": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "/off"} }) },
+		"a path that begins so": {change: func(s *service) {
+			set(s, 1, func(c *sweep.Container) {
+				c.Checks = map[uint16]string{
+					80: "/off",
+				}
+			})
+		},
 			asked: 1, path: "/off"},
 		"its own address": {change: func(s *service) {
 			set(s, 1, func(c *sweep.Container) { c.Address = loopback })
 			delete(s.fleet.Instances, "x")
 		}, asked: 1, path: "/health"},
-		"the port is another's":        {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Ports[0].Host++ }) }},
-		"the port is another's inside": {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Ports[0].Container.Number = 81 }) }},
-		"the port is UDP":              {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Ports[0].Container.Proto = container.UDP }) }},
-		"on another host":              {change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Instance = instance(2) }) }},
+		"the port is another's": {
+			change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Ports[0].Host++ }) },
+		},
+		"the port is another's inside": {
+			change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Ports[0].Container.Number = 81 }) },
+		},
+		"the port is UDP": {
+			change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Ports[0].Container.Proto = container.UDP }) },
+		},
+		"on another host": {
+			change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Instance = instance(2) }) },
+		},
 		"it has stopped": {change: func(s *service) {
 			set(s, 1, func(c *sweep.Container) { c.Stopped = true })
 			i := s.fleet.Instances[instance(1)]
@@ -255,11 +312,19 @@ func TestWhatIsAsked(t *testing.T) {
 			i.Address = netip.Addr{}
 			s.fleet.Instances[instance(1)] = i
 		}},
-		"a docker record":               {record: func(r *record.Record) { r.SetID = strings.Replace(r.SetID, ":ecs:", ":docker:", 1) }},
-		"a legacy record":               {record: func(r *record.Record) { r.SetID = "somewhere:" + id(1) }},
-		"a UDP record":                  {record: func(r *record.Record) { r.SetID = strings.Replace(r.SetID, "/tcp", "/udp", 1) }},
-		"put on standby by its agent":   {record: func(r *record.Record) { r.Weight = 0 }},
-		"put on standby by the sweeper": {record: func(r *record.Record) { *r = marked(*r) }, asked: 1, path: "/health"},
+		"a docker record": {
+			record: func(r *record.Record) { r.SetID = strings.Replace(r.SetID, ":ecs:", ":docker:", 1) },
+		},
+		"a legacy record": {record: func(r *record.Record) { r.SetID = "somewhere:" + id(1) }},
+		"a UDP record": {
+			record: func(r *record.Record) { r.SetID = strings.Replace(r.SetID, "/tcp", "/udp", 1) },
+		},
+		"put on standby by its agent": {record: func(r *record.Record) { r.Weight = 0 }},
+		"put on standby by the sweeper": {
+			record: func(r *record.Record) { *r = marked(*r) },
+			asked:  1,
+			path:   "/health",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -325,8 +390,8 @@ func TestManyTargetsOfWhichSomeHang(t *testing.T) {
 	assert.Equal(t, []int{30, 30}, []int{report.Unhealthy, report.Standby})
 }
 
-// A task is stopped that fails the check its definition names, and has failed before. All that fail here are marked, and every
-// container names its check, where nothing else is said.
+// A task is stopped that fails the check its definition names, and has failed before. All that fail here are marked,
+// and every container names its check, where nothing else is said.
 func TestStopTask(t *testing.T) {
 	container := func(n int, change func(*sweep.Container)) func(*service) {
 		return func(s *service) {
@@ -360,38 +425,108 @@ func TestStopTask(t *testing.T) {
 		spared   string
 		counted  int
 	}{
-		"one of three":                  {statuses: []int{500, 200, 200}, want: []string{"main task-000001"}, counted: 1},
-		"two of three":                  {statuses: []int{500, 200, 500}, want: []string{"main task-000001", "main task-000003"}, counted: 2},
-		"all of three, one stays":       {statuses: []int{500, 500, 500}, want: []string{"main task-000001", "main task-000002"}, counted: 2},
+		"one of three": {
+			statuses: []int{500, 200, 200},
+			want:     []string{"main task-000001"},
+			counted:  1,
+		},
+		"two of three": {
+			statuses: []int{500, 200, 500},
+			want:     []string{"main task-000001", "main task-000003"},
+			counted:  2,
+		},
+		"all of three, one stays": {
+			statuses: []int{500, 500, 500},
+			want:     []string{"main task-000001", "main task-000002"},
+			counted:  2,
+		},
 		"the only one":                  {statuses: []int{500}},
 		"failing for the first time":    {statuses: []int{500, 200}, change: first(1)},
 		"the definition names no check": {statuses: []int{500, 200}, change: unnamed(1)},
-		"of no service":                 {statuses: []int{500, 200}, change: container(1, func(c *sweep.Container) { c.Service = "" })},
-		"it is being stopped":           {statuses: []int{500, 200, 200}, change: container(1, func(c *sweep.Container) { c.Running = false })},
-		"the other is being stopped":    {statuses: []int{500, 200}, change: container(2, func(c *sweep.Container) { c.Running = false })},
+		"of no service": {
+			statuses: []int{500, 200},
+			change:   container(1, func(c *sweep.Container) { c.Service = "" }),
+		},
+		"it is being stopped": {
+			statuses: []int{500, 200, 200},
+			change:   container(1, func(c *sweep.Container) { c.Running = false }),
+		},
+		"the other is being stopped": {
+			statuses: []int{500, 200},
+			change:   container(2, func(c *sweep.Container) { c.Running = false }),
+		},
 		"the other has stopped": {statuses: []int{500}, change: func(s *service) {
 			c := running(1, 2)
 			c.Running, c.Stopped = false, true
 			s.fleet.Containers[id(2)] = c
 		}},
-		"the other's host is gone":         {statuses: []int{500, 200}, change: host(2, func(i *sweep.Instance) { i.State = sweep.Gone })},
-		"the other's host is not known":    {statuses: []int{500, 200}, change: host(2, func(i *sweep.Instance) { i.State = sweep.Unknown })},
-		"the other's host is disconnected": {statuses: []int{500, 200}, change: host(2, func(i *sweep.Instance) { i.Connected = false })},
-		"the other is another service's":   {statuses: []int{500, 200}, change: container(2, func(c *sweep.Container) { c.Service = "second/web" })},
-		"two containers of one task":       {statuses: []int{500, 500}, change: container(2, func(c *sweep.Container) { c.Task = "task-000001" })},
-		"two containers of one of two tasks": {statuses: []int{500, 500, 200}, change: container(2, func(c *sweep.Container) { c.Task = "task-000001" }),
-			want: []string{"main task-000001"}, counted: 1},
-		"a dry run":     {statuses: []int{500, 200}, dryRun: true, want: []string{"main task-000001"}},
-		"ECS refuses":   {statuses: []int{500, 500, 200}, err: errRead, want: []string{"main task-000001", "main task-000002"}},
-		"a half may":    {statuses: []int{500, 200}, budget: 0.5, want: []string{"main task-000001"}, counted: 1},
-		"too many fail": {statuses: []int{500, 500, 200}, budget: 0.5, spared: "no task is stopped: 2 of 3 checks failed, more than 50 %"},
-		"too many fail for the first time": {statuses: []int{500, 500, 200}, change: first(2), budget: 0.5,
-			spared: "no task is stopped: 2 of 3 checks failed, more than 50 %"},
-		"ports without a check fail for the first time": {statuses: []int{500, 500, 200}, budget: 0.5,
-			change: func(s *service) { unnamed(2)(s); first(2)(s) }, spared: "no task is stopped: 2 of 3 checks failed, more than 50 %"},
-		"ports without a check fail as ever": {statuses: []int{500, 500, 500, 200}, budget: 0.5,
-			change: func(s *service) { unnamed(2)(s); unnamed(3)(s) }, want: []string{"main task-000001"}, counted: 1},
-		"too many, of which none would be stopped": {statuses: []int{500, 500, 200}, budget: 0.5, change: func(s *service) { first(1)(s); first(2)(s) }},
+		"the other's host is gone": {
+			statuses: []int{500, 200},
+			change:   host(2, func(i *sweep.Instance) { i.State = sweep.Gone }),
+		},
+		"the other's host is not known": {
+			statuses: []int{500, 200},
+			change:   host(2, func(i *sweep.Instance) { i.State = sweep.Unknown }),
+		},
+		"the other's host is disconnected": {
+			statuses: []int{500, 200},
+			change:   host(2, func(i *sweep.Instance) { i.Connected = false }),
+		},
+		"the other is another service's": {
+			statuses: []int{500, 200},
+			change:   container(2, func(c *sweep.Container) { c.Service = "second/web" }),
+		},
+		"two containers of one task": {
+			statuses: []int{500, 500},
+			change:   container(2, func(c *sweep.Container) { c.Task = "task-000001" }),
+		},
+		"two containers of one of two tasks": {
+			statuses: []int{500, 500, 200},
+			change:   container(2, func(c *sweep.Container) { c.Task = "task-000001" }),
+			want:     []string{"main task-000001"},
+			counted:  1,
+		},
+		"a dry run": {statuses: []int{500, 200}, dryRun: true, want: []string{"main task-000001"}},
+		"ECS refuses": {
+			statuses: []int{500, 500, 200},
+			err:      errRead,
+			want:     []string{"main task-000001", "main task-000002"},
+		},
+		"a half may": {
+			statuses: []int{500, 200},
+			budget:   0.5,
+			want:     []string{"main task-000001"},
+			counted:  1,
+		},
+		"too many fail": {
+			statuses: []int{500, 500, 200},
+			budget:   0.5,
+			spared:   "no task is stopped: 2 of 3 checks failed, more than 50 %",
+		},
+		"too many fail for the first time": {
+			statuses: []int{500, 500, 200},
+			change:   first(2),
+			budget:   0.5,
+			spared:   "no task is stopped: 2 of 3 checks failed, more than 50 %",
+		},
+		"ports without a check fail for the first time": {
+			statuses: []int{500, 500, 200},
+			budget:   0.5,
+			change:   func(s *service) { unnamed(2)(s); first(2)(s) },
+			spared:   "no task is stopped: 2 of 3 checks failed, more than 50 %",
+		},
+		"ports without a check fail as ever": {
+			statuses: []int{500, 500, 500, 200},
+			budget:   0.5,
+			change:   func(s *service) { unnamed(2)(s); unnamed(3)(s) },
+			want:     []string{"main task-000001"},
+			counted:  1,
+		},
+		"too many, of which none would be stopped": {
+			statuses: []int{500, 500, 200},
+			budget:   0.5,
+			change:   func(s *service) { first(1)(s); first(2)(s) },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -430,7 +565,10 @@ func TestStopTask(t *testing.T) {
 			}
 			assert.Equal(t, test.counted, report.TasksStopped)
 			assert.Equal(t, test.spared, report.TasksSpared)
-			said := slices.ContainsFunc(logged.AllEntries(), func(e *logrus.Entry) bool { return strings.HasPrefix(e.Message, "no task is stopped") })
+			said := slices.ContainsFunc(
+				logged.AllEntries(),
+				func(e *logrus.Entry) bool { return strings.HasPrefix(e.Message, "no task is stopped") },
+			)
 			assert.Equal(t, test.spared != "", said)
 		})
 	}
@@ -451,7 +589,8 @@ func TestTakenOutOfTheChecksAfterAFailure(t *testing.T) {
 	assert.Equal(t, []int{0, 1}, []int{report.Unhealthy, report.Restored})
 }
 
-// What there was no time to check says nothing: no task is stopped for it, and it makes no room for others in the budget.
+// What there was no time to check says nothing: no task is stopped for it, and it makes no room for others in the
+// budget.
 func TestWhatIsUncheckedStopsNothing(t *testing.T) {
 	for name, test := range map[string]struct {
 		ill, unchecked int // of tasks in all, the others being well
@@ -460,11 +599,35 @@ func TestWhatIsUncheckedStopsNothing(t *testing.T) {
 		want           int
 		spared         string
 	}{
-		"one ill, one unchecked, one well":      {ill: 1, unchecked: 1, well: 1, budget: 1, want: 1},
-		"all unchecked":                         {unchecked: 3, budget: 1},
-		"too many of those that are checked":    {ill: 2, unchecked: 8, well: 1, budget: 0.5, spared: "no task is stopped: 2 of 3 checks failed, more than 50 %"},
-		"not too many of those that are":        {ill: 1, unchecked: 8, well: 1, budget: 0.5, want: 1},
-		"unchecked ones are no failures either": {ill: 1, unchecked: 1, well: 1, budget: 0.5, want: 1},
+		"one ill, one unchecked, one well": {
+			ill:       1,
+			unchecked: 1,
+			well:      1,
+			budget:    1,
+			want:      1,
+		},
+		"all unchecked": {unchecked: 3, budget: 1},
+		"too many of those that are checked": {
+			ill:       2,
+			unchecked: 8,
+			well:      1,
+			budget:    0.5,
+			spared:    "no task is stopped: 2 of 3 checks failed, more than 50 %",
+		},
+		"not too many of those that are": {
+			ill:       1,
+			unchecked: 8,
+			well:      1,
+			budget:    0.5,
+			want:      1,
+		},
+		"unchecked ones are no failures either": {
+			ill:       1,
+			unchecked: 1,
+			well:      1,
+			budget:    0.5,
+			want:      1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scene(t, func(t *testing.T) {
@@ -487,7 +650,8 @@ func TestWhatIsUncheckedStopsNothing(t *testing.T) {
 				z := newZone(t, records...)
 				c := config(z, says(f))
 				c.Check, c.Budget = sweep.NewChecker("/health"), test.budget
-				c.Check.Client.Transport, c.Check.Client.Timeout = answers, 0 // so that what does not answer is cut off by the deadline
+				// so that what does not answer is cut off by the deadline
+				c.Check.Client.Transport, c.Check.Client.Timeout = answers, 0
 				var stopped []string
 				c.Stop = func(_ context.Context, _, task, _ string) error { stopped = append(stopped, task); return nil }
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

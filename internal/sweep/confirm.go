@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	// fresh is how old what EC2 says may be when a deletion that rests on it is sent, counted from when EC2 was asked. An instance
-	// that is started again keeps its ID and its address, so that its agent's records are equal to those that were read before.
+	// fresh is how old what EC2 says may be when a deletion that rests on it is sent, counted from when EC2 was asked.
+	// An instance that is started again keeps its ID and its address, so that its agent's records are equal to those
+	// that were read before.
 	fresh = 8 * time.Second
 	// asks is how often EC2 is asked before the deletions that rest on it are left for the next pass.
 	asks = 3
@@ -22,8 +23,8 @@ type answer struct {
 	asked time.Time
 }
 
-// confirm drops the deletions that rest on the end of an instance which runs after all: EC2 is asked again before each attempt
-// for which its last answer is too old. Where EC2 cannot be asked, all deletions that rest on it are dropped.
+// confirm drops the deletions that rest on the end of an instance which runs after all: EC2 is asked again before each
+// attempt for which its last answer is too old. Where EC2 cannot be asked, all deletions that rest on it are dropped.
 func (c *changing) confirm(ctx context.Context, units []unit) (kept []unit) {
 	old := map[string]bool{}
 	for _, u := range units {
@@ -41,7 +42,9 @@ func (c *changing) confirm(ctx context.Context, units []unit) (kept []unit) {
 		case c.askErr != nil:
 			c.stays[u.instance] = true
 		case c.answers[u.gone].state == Alive:
-			c.Log.WithField("instance", u.gone).WithField("record", u.changes[0].Record.Key()).Info("the instance runs again; keeping its record")
+			c.Log.WithField("instance", u.gone).
+				WithField("record", u.changes[0].Record.Key()).
+				Info("the instance runs again; keeping its record")
 			c.report.Conflicts++
 			c.stays[u.instance] = true
 		default:

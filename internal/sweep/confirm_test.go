@@ -43,17 +43,20 @@ func alive(ids ...string) map[string]sweep.State {
 	return states
 }
 
-// An instance that is started again has the ID and the address that it had, so that its agent's records are equal to those
-// that were read while it was stopped: they would be deleted as listed.
+// An instance that is started again has the ID and the address that it had, so that its agent's records are equal to
+// those that were read while it was stopped: they would be deleted as listed.
 func TestAHostThatRunsAgainKeepsItsRecords(t *testing.T) {
 	legacy := with(on(2, 2), func(r *record.Record) { r.SetID = "ip-10-0-0-2:" + id(2) })
 	for name, test := range map[string]struct {
 		has   []record.Record
 		fleet func(*sweep.Fleet)
 	}{
-		"stopped when it was read":   {has: []record.Record{on(2, 2), host(2)}},
-		"its own record alone":       {has: []record.Record{host(2)}},
-		"unknown when it was read":   {has: []record.Record{on(2, 2), host(2)}, fleet: func(f *sweep.Fleet) { delete(f.Instances, instance(2)) }},
+		"stopped when it was read": {has: []record.Record{on(2, 2), host(2)}},
+		"its own record alone":     {has: []record.Record{host(2)}},
+		"unknown when it was read": {
+			has:   []record.Record{on(2, 2), host(2)},
+			fleet: func(f *sweep.Fleet) { delete(f.Instances, instance(2)) },
+		},
 		"a record of the old agent":  {has: []record.Record{legacy}},
 		"with an orphan of the same": {has: []record.Record{on(2, 2), on(2, 9), host(2)}},
 	} {
@@ -82,8 +85,8 @@ func TestAHostThatRunsAgainKeepsItsRecords(t *testing.T) {
 	}
 }
 
-// No attempt at deleting rests on an answer older than 10 s, however often it is repeated: an attempt whose answer was lost may
-// have been made, and the agent of a host that runs again may have written the same records since.
+// No attempt at deleting rests on an answer older than 10 s, however often it is repeated: an attempt whose answer was
+// lost may have been made, and the agent of a host that runs again may have written the same records since.
 func TestEachAttemptRestsOnAFreshAnswer(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		z, s := newZone(t, on(2, 2), host(2), on(1, 1)), says(gone2())
@@ -132,7 +135,12 @@ func TestASlowAnswerIsAskedForAgain(t *testing.T) {
 func TestEC2CannotBeAskedAgain(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		hung := changed(gone2(), func(f *sweep.Fleet) {
-			f.Instances[instance(3)] = sweep.Instance{State: sweep.Alive, Impaired: true, InCluster: true, Complete: true}
+			f.Instances[instance(3)] = sweep.Instance{
+				State:     sweep.Alive,
+				Impaired:  true,
+				InCluster: true,
+				Complete:  true,
+			}
 		})
 		records := []record.Record{on(1, 1), on(1, 7), on(2, 2), host(2), on(3, 3), on(9, 9), host(9)}
 		for n := range 150 { // more than one batch
@@ -146,7 +154,10 @@ func TestEC2CannotBeAskedAgain(t *testing.T) {
 		assert.Equal(t, err.Error(), report.Error)
 		addsUp(t, report)
 		assert.Len(t, s.statesOf, 3, "and then no more")
-		want := slices.DeleteFunc(slices.Clone(records), func(r record.Record) bool { return r == on(1, 7) || r == on(3, 3) })
+		want := slices.DeleteFunc(
+			slices.Clone(records),
+			func(r record.Record) bool { return r == on(1, 7) || r == on(3, 3) },
+		)
 		assert.Equal(t, sorted(append(want, marked(on(3, 3)))...), z.content())
 		assert.Equal(t, []int{1, 1, 154}, []int{report.Deleted, report.Standby, report.NotDone})
 	})

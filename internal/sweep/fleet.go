@@ -1,6 +1,7 @@
-// Package sweep decides which records of a zone are left over from hosts and containers that are gone, and removes them: a
-// host that fails whole cannot remove its own. It never removes what it cannot prove dead in bulk, the last record of a name
-// without proof, or a record that has changed since it was read; and where any reading fails it changes nothing.
+// Package sweep decides which records of a zone are left over from hosts and containers that are gone, and removes
+// them: a host that fails whole cannot remove its own. It never removes what it cannot prove dead in bulk, the last
+// record of a name without proof, or a record that has changed since it was read; and where any reading fails it
+// changes nothing.
 package sweep
 
 import (
@@ -18,8 +19,8 @@ type Fleet struct {
 	Stuck           []Stuck              // in the order of their tasks
 }
 
-// Stuck is a container of which ECS has not learnt the Engine's ID although its task is no longer new: a task that hangs in
-// PENDING, such as one whose image cannot be pulled.
+// Stuck is a container of which ECS has not learnt the Engine's ID although its task is no longer new: a task that
+// hangs in PENDING, such as one whose image cannot be pulled.
 type Stuck struct {
 	Task      string `json:"task"`      // ARN
 	Container string `json:"container"` // name in the task definition
@@ -43,8 +44,8 @@ type Instance struct {
 	Impaired  bool       // EC2's status checks fail
 	InCluster bool       // a container instance of one of the clusters
 	Connected bool       // its ECS agent is connected
-	// Complete says that ECS knows the Engine's ID of every container of its tasks, but for those that are stuck: only then is a
-	// container that ECS does not know a container that is not there.
+	// Complete says that ECS knows the Engine's ID of every container of its tasks, but for those that are stuck: only
+	// then is a container that ECS does not know a container that is not there.
 	Complete bool
 }
 
@@ -70,8 +71,8 @@ type Port struct {
 
 // Source tells what EC2 and ECS say, all of it or an error.
 type Source interface {
-	// Fleet reads every page of every cluster. The instances asked for are told of where EC2 knows them, beside those of the
-	// clusters.
+	// Fleet reads every page of every cluster. The instances asked for are told of where EC2 knows them, beside those
+	// of the clusters.
 	Fleet(ctx context.Context, instances []string) (Fleet, error)
 	// States asks EC2 alone, and anew, about instances. Those that EC2 does not know are left out.
 	States(ctx context.Context, instances []string) (map[string]State, error)

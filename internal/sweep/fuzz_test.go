@@ -12,8 +12,8 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// Whatever path a task definition names and wherever its record points, what is asked is the address that EC2 or ECS has for
-// the container, at the record's port if that is the container's, and nobody else.
+// Whatever path a task definition names and wherever its record points, what is asked is the address that EC2 or ECS
+// has for the container, at the record's port if that is the container's, and nobody else.
 func FuzzCheckedAddress(f *testing.F) {
 	for _, path := range []string{
 		"/health", "", "health", "//evil.example/", "@evil.example/", "/../..//x", "http://evil.example/", "/\r\nHost: evil.example", "?x#y", "/%zz", "/a b",
@@ -34,8 +34,20 @@ func FuzzCheckedAddress(f *testing.F) {
 			address = known.Address
 		}
 		judgements := []Judgement{{
-			Record:  record.Record{Name: "web.example", Type: record.SRV, SetID: "i-1:ecs:" + c + ":80/tcp", Weight: 1, Value: value},
-			ID:      record.SetID{Kind: record.ECS, Instance: "i-1", Container: c, Port: 80, Proto: "tcp"},
+			Record: record.Record{
+				Name:   "web.example",
+				Type:   record.SRV,
+				SetID:  "i-1:ecs:" + c + ":80/tcp",
+				Weight: 1,
+				Value:  value,
+			},
+			ID: record.SetID{
+				Kind:      record.ECS,
+				Instance:  "i-1",
+				Container: c,
+				Port:      80,
+				Proto:     "tcp",
+			},
 			Verdict: Keep,
 		}}
 		fleet := Fleet{

@@ -13,9 +13,10 @@ type Verdict string
 
 // The verdicts. Those that delete differ in what they rest upon.
 const (
-	Keep    Verdict = "keep"
-	Dead    Verdict = "dead"    // EC2 says that the instance is gone, or ECS that the task has stopped: delete
-	Orphan  Verdict = "orphan"  // ECS, connected to the instance, knows no such container on it: delete, if that is so twice
+	Keep Verdict = "keep"
+	Dead Verdict = "dead" // EC2 says that the instance is gone, or ECS that the task has stopped: delete
+	// ECS, connected to the instance, knows no such container on it: delete, if that is so twice
+	Orphan  Verdict = "orphan"
 	Missing Verdict = "missing" // EC2 knows no such instance, and it was one of this account and region: delete
 	Standby Verdict = "standby" // weight 0, marked
 	Restore Verdict = "restore" // the weight that the container asked for, the mark removed
@@ -35,8 +36,8 @@ type Judgement struct {
 	Gone string
 }
 
-// judge gives a verdict on each record that ecssd, or the original agent, has written, by what EC2 and ECS say. Records of
-// anybody else are not among the judgements.
+// judge gives a verdict on each record that ecssd, or the original agent, has written, by what EC2 and ECS say. Records
+// of anybody else are not among the judgements.
 func judge(records []record.Record, fleet Fleet) []Judgement {
 	homes := homesOf(records)
 	owners := portOwners(records, fleet)
@@ -57,7 +58,8 @@ func judge(records []record.Record, fleet Fleet) []Judgement {
 	return judgements
 }
 
-// ec2ID is the form of EC2's instance IDs, 8 or 17 hexadecimal digits. A host may be named by hand, and EC2 knows no name so given.
+// ec2ID is the form of EC2's instance IDs, 8 or 17 hexadecimal digits. A host may be named by hand, and EC2 knows no
+// name so given.
 var ec2ID = regexp.MustCompile(`^i-(?:[0-9a-f]{8}|[0-9a-f]{17})$`)
 
 // home is the account and region that a host's own A record names.
@@ -206,7 +208,10 @@ func portOwners(records []record.Record, fleet Fleet) owners {
 // of gives the container to which a port belongs that a record of another one names; "" where there is none.
 func (o owners) of(id record.SetID, port uint16) string {
 	c := o.fleet.Containers[id.Container]
-	if o.apart[id.Container] || !c.Stopped && c.Instance == id.Instance && c.has(container.Port{Number: id.Port, Proto: container.Proto(id.Proto)}, port) {
+	if o.apart[id.Container] || !c.Stopped && c.Instance == id.Instance && c.has(container.Port{
+		Number: id.Port,
+		Proto:  container.Proto(id.Proto),
+	}, port) {
 		return ""
 	}
 	holder := o.byPort[hostPort{id.Instance, port, id.Proto}]

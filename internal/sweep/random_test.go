@@ -15,15 +15,20 @@ import (
 	"github.com/ecssd/ecssd/internal/sweep"
 )
 
-// Whatever fails, and whatever agents do meanwhile: no record of a living container goes but by its agent's hand, and what
-// is not ecssd's stays as it is. Once nothing fails any more, what is dead is gone.
+// Whatever fails, and whatever agents do meanwhile: no record of a living container goes but by its agent's hand, and
+// what is not ecssd's stays as it is. Once nothing fails any more, what is dead is gone.
 func TestWhateverHappensWhatLivesStays(t *testing.T) {
 	for seed := range uint64(150) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			scene(t, func(t *testing.T) {
 				d := &day{
-					t: t, rand: rand.New(rand.NewPCG(seed, 1)), fleet: fleet(0), zone: newZone(t),
-					living: map[record.Key]record.Record{}, foreign: map[record.Key]record.Record{}, dead: map[record.Key]bool{},
+					t:       t,
+					rand:    rand.New(rand.NewPCG(seed, 1)),
+					fleet:   fleet(0),
+					zone:    newZone(t),
+					living:  map[record.Key]record.Record{},
+					foreign: map[record.Key]record.Record{},
+					dead:    map[record.Key]bool{},
 				}
 				d.play()
 			})
@@ -149,8 +154,8 @@ func (d *day) others() {
 	}
 }
 
-// states is what EC2 says when it is asked again about instances. One of them may have been started again, and what it has in the
-// zone is its own.
+// states is what EC2 says when it is asked again about instances. One of them may have been started again, and what it
+// has in the zone is its own.
 func (d *day) states(instances []string) (map[string]sweep.State, error) {
 	if d.broken && d.one(8) {
 		return nil, errRead

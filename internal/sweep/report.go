@@ -10,18 +10,22 @@ type Report struct {
 	Refused   int `json:"refused"`   // stale, and not deleted because too many would go without proof
 	Skipped   int `json:"left"`      // out of order, and not the sweeper's to mend
 
-	Deleted      int `json:"deleted"`
-	Standby      int `json:"standby"`
-	Restored     int `json:"restored"`
-	Rewritten    int `json:"rewritten"` // names given another TTL
-	Conflicts    int `json:"overtaken"` // changes not made because the record has changed since it was read, or was changed so by a call whose answer was lost, or because its instance runs again
-	NotDone      int `json:"notDone"`   // changes there was no time for, or that failed, and hosts' own records that wait for others of the host
+	Deleted   int `json:"deleted"`
+	Standby   int `json:"standby"`
+	Restored  int `json:"restored"`
+	Rewritten int `json:"rewritten"` // names given another TTL
+	// changes not made because the record has changed since it was read, or was changed so by a call whose answer was
+	// lost, or because its instance runs again
+	Conflicts int `json:"overtaken"`
+	// changes there was no time for, or that failed, and hosts' own records that wait for others of the host
+	NotDone      int `json:"notDone"`
 	TasksStopped int `json:"tasksStopped"`
 
 	// Stuck are containers of which ECS knows no Engine's ID although their tasks are old, the first maxStops of them.
 	Stuck []Stuck `json:"stuck,omitempty"`
 
-	Stops       []Stop `json:"stops,omitempty"`       // the first maxStops of the tasks that are stopped, or in a dry run would be
+	// the first maxStops of the tasks that are stopped, or in a dry run would be
+	Stops       []Stop `json:"stops,omitempty"`
 	TasksSpared string `json:"tasksSpared,omitempty"` // why none is, although checks fail for which one would be
 
 	// NegativeTTL is what the zone's SOA record is lowered to, or in a dry run would be, in seconds; 0 where it stays.
@@ -73,7 +77,13 @@ func (r *Report) count(judgements []Judgement, checked results) {
 			r.Skipped++
 		}
 		if j.Verdict != Keep && len(r.Findings) < maxFindings && (j.Verdict != Skipped || r.Skipped <= maxLeft) {
-			r.Findings = append(r.Findings, Finding{j.Verdict, j.Record.Name, string(j.Record.Type), j.Record.SetID, j.Reason})
+			r.Findings = append(r.Findings, Finding{
+				j.Verdict,
+				j.Record.Name,
+				string(j.Record.Type),
+				j.Record.SetID,
+				j.Reason,
+			})
 		}
 	}
 }

@@ -18,8 +18,13 @@ type ErrBudget struct {
 }
 
 func (e *ErrBudget) Error() string {
-	return fmt.Sprintf("%d of %d records would go and EC2 does not prove their hosts dead, more than %.0f %%: all of those are left; "+
-		"see whether ECS and EC2 answer in full for this account and region, and raise the budget if so", e.Unproven, e.Records, 100*e.Budget)
+	return fmt.Sprintf(
+		"%d of %d records would go and EC2 does not prove their hosts dead, more than %.0f %%: all of those are left; "+
+			"see whether ECS and EC2 answer in full for this account and region, and raise the budget if so",
+		e.Unproven,
+		e.Records,
+		100*e.Budget,
+	)
 }
 
 // unproven says whether a verdict deletes on less than EC2's word.
@@ -27,8 +32,8 @@ func (v Verdict) unproven() bool { return v == Orphan || v == Missing }
 
 func (v Verdict) deletes() bool { return v == Dead || v.unproven() }
 
-// settle takes back what would go too far: the last records of names, and where too many would go without proof all of those. What
-// is left for its name's sake does not count for the budget. all is the zone, records of others included.
+// settle takes back what would go too far: the last records of names, and where too many would go without proof all of
+// those. What is left for its name's sake does not count for the budget. all is the zone, records of others included.
 func settle(judgements []Judgement, all []record.Record, budget float64) error {
 	before := slices.Clone(judgements)
 	spareTheLast(judgements, all)
@@ -60,8 +65,8 @@ type group struct {
 	typ  record.Type
 }
 
-// spareTheLast leaves the last record of a service that would go without proof, the last serving one that would go on standby
-// for its host's sake, and the address of every record that stays.
+// spareTheLast leaves the last record of a service that would go without proof, the last serving one that would go on
+// standby for its host's sake, and the address of every record that stays.
 func spareTheLast(judgements []Judgement, all []record.Record) {
 	remaining, serving := map[group]int{}, map[group]int{}
 	for _, r := range all {
@@ -126,8 +131,8 @@ func keepAddresses(judgements []Judgement, all []record.Record, remaining map[gr
 	keepHomes(judgements)
 }
 
-// keepHomes leaves the own record of a host that EC2 does not know while another record of the host stays, which without it
-// would stay for good.
+// keepHomes leaves the own record of a host that EC2 does not know while another record of the host stays, which
+// without it would stay for good.
 func keepHomes(judgements []Judgement) {
 	stays := map[string]bool{}
 	for _, j := range judgements {

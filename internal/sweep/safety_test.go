@@ -27,14 +27,34 @@ func TestBudget(t *testing.T) {
 		budget          float64
 		refused         bool
 	}{
-		"ten of twelve":             {living: 2, orphans: 10, budget: 0.3},
-		"eleven of thirteen":        {living: 2, orphans: 11, budget: 0.3, refused: true},
-		"30 % to the record":        {living: 70, orphans: 30, budget: 0.3},
-		"one more":                  {living: 70, orphans: 31, budget: 0.3, refused: true},
-		"none allowed, ten are":     {living: 90, orphans: 10, budget: 0},
-		"none allowed, eleven":      {living: 89, orphans: 11, budget: 0, refused: true},
-		"all allowed":               {living: 1, orphans: 50, budget: 1},
-		"half allowed and not more": {living: 49, orphans: 51, budget: 0.5, refused: true},
+		"ten of twelve": {living: 2, orphans: 10, budget: 0.3},
+		"eleven of thirteen": {
+			living:  2,
+			orphans: 11,
+			budget:  0.3,
+			refused: true,
+		},
+		"30 % to the record": {living: 70, orphans: 30, budget: 0.3},
+		"one more": {
+			living:  70,
+			orphans: 31,
+			budget:  0.3,
+			refused: true,
+		},
+		"none allowed, ten are": {living: 90, orphans: 10, budget: 0},
+		"none allowed, eleven": {
+			living:  89,
+			orphans: 11,
+			budget:  0,
+			refused: true,
+		},
+		"all allowed": {living: 1, orphans: 50, budget: 1},
+		"half allowed and not more": {
+			living:  49,
+			orphans: 51,
+			budget:  0.5,
+			refused: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scene(t, func(t *testing.T) {
@@ -57,7 +77,11 @@ func TestBudget(t *testing.T) {
 				}
 				var budget *sweep.ErrBudget
 				require.ErrorAs(t, err, &budget)
-				assert.Equal(t, &sweep.ErrBudget{Records: test.living + test.orphans, Unproven: test.orphans, Budget: test.budget}, budget)
+				assert.Equal(t, &sweep.ErrBudget{
+					Records:  test.living + test.orphans,
+					Unproven: test.orphans,
+					Budget:   test.budget,
+				}, budget)
 				assert.Equal(t, err.Error(), report.Error)
 				assert.Equal(t, test.orphans, report.Refused)
 				assert.Zero(t, report.Deleted+report.Skipped)
@@ -74,7 +98,11 @@ func TestWhatEC2ProvesGoesOverBudget(t *testing.T) {
 		f := fleet(2)
 		f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone}
 		report, err := sweep.Sweep(t.Context(), config(z, says(f)))
-		assert.ErrorContains(t, err, "22 of 25 records would go and EC2 does not prove their hosts dead, more than 30 %")
+		assert.ErrorContains(
+			t,
+			err,
+			"22 of 25 records would go and EC2 does not prove their hosts dead, more than 30 %",
+		)
 		addsUp(t, report)
 		assert.Equal(t, []int{24, 22, 2}, []int{report.Stale, report.Refused, report.Deleted})
 		assert.Equal(t, sorted(append(orphans(20), on(1, 1), on(7, 7), host(7))...), z.content())
@@ -95,8 +123,8 @@ func TestOthersRecordsMakeNoRoomInTheBudget(t *testing.T) {
 	})
 }
 
-// What stays as the last of its name takes nothing from the budget: a service of which every name has one orphan would keep all
-// others from being swept.
+// What stays as the last of its name takes nothing from the budget: a service of which every name has one orphan would
+// keep all others from being swept.
 func TestWhatIsSparedDoesNotCountForTheBudget(t *testing.T) {
 	last := func(n int) record.Record { return srv(fmt.Sprint("last", n), instance(1), ip(address(1)), 1000+n) }
 	scene(t, func(t *testing.T) {
@@ -123,7 +151,8 @@ func TestARefusalIsHeededByWhatIsSpared(t *testing.T) {
 		i := member(3)
 		i.Impaired, i.Connected = true, false
 		f.Instances[instance(3)] = i
-		db := func(n int) record.Record { return srv("db", instance(1), ip(address(2)), n) } // by the address of the host that is gone
+		// by the address of the host that is gone
+		db := func(n int) record.Record { return srv("db", instance(1), ip(address(2)), n) }
 		hung := srv("db", instance(3), ip(address(3)), 3)
 		last := srv("last", instance(1), ip(address(1)), 50)
 		z := newZone(t, host(2), hung, on(1, 1), last, host(9), on(9, 9))
@@ -137,12 +166,19 @@ func TestARefusalIsHeededByWhatIsSpared(t *testing.T) {
 		assert.Equal(t, sweep.Skipped, by[host(2).SetID], "records that are refused point to it")
 		assert.Equal(t, sweep.Standby, by[hung.SetID], "those serve beside it")
 		assert.Equal(t, sweep.Skipped, by[last.SetID])
-		assert.Equal(t, []sweep.Verdict{sweep.Refused, sweep.Refused}, []sweep.Verdict{by[on(9, 9).SetID], by[host(9).SetID]})
+		assert.Equal(t, []sweep.Verdict{
+			sweep.Refused,
+			sweep.Refused,
+		}, []sweep.Verdict{
+			by[on(9, 9).SetID],
+			by[host(9).SetID],
+		})
 		assert.Equal(t, []int{24, 22, 0}, []int{report.Stale + report.Skipped, report.Refused, report.Deleted})
 	})
 }
 
-// The own record of a host that EC2 does not know stays beside a record that stays, though a living host has the same address.
+// The own record of a host that EC2 does not know stays beside a record that stays, though a living host has the same
+// address.
 func TestTheHomeOfARecordThatStays(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		last := srv("db", instance(9), ip(address(1)), 9)
@@ -155,7 +191,12 @@ func TestTheHomeOfARecordThatStays(t *testing.T) {
 		f := fleet(1)
 		f.Containers[id(1)] = running(1, 1)
 		swept(t, config(z, says(f)))
-		assert.Equal(t, sorted(on(1, 1), host(1), srv("db", instance(1), ip(address(1)), 1)), z.content(), "both go once another serves")
+		assert.Equal(
+			t,
+			sorted(on(1, 1), host(1), srv("db", instance(1), ip(address(1)), 1)),
+			z.content(),
+			"both go once another serves",
+		)
 	})
 }
 
@@ -174,23 +215,63 @@ func TestTheLastOfAName(t *testing.T) {
 		want  records
 		left  int
 	}{
-		"an orphan":                                {has: records{db(1, 7)}, want: records{db(1, 7)}, left: 1},
-		"two orphans, one stays":                   {has: records{db(1, 7), db(1, 8)}, want: records{db(1, 7)}, left: 1},
-		"of a host that EC2 does not know":         {has: records{db(7, 7), host(7)}, want: records{db(7, 7), host(7)}, left: 2},
-		"of a host that is gone":                   {fleet: gone, has: records{db(2, 7), host(2)}},
-		"one orphan, one of a host that is gone":   {fleet: gone, has: records{db(2, 7), db(1, 8)}, want: records{db(1, 8)}, left: 1},
-		"an orphan, and somebody else's":           {has: records{db(1, 7), with(db(1, 7), func(r *record.Record) { r.SetID = "x" })}, want: records{with(db(1, 7), func(r *record.Record) { r.SetID = "x" })}},
+		"an orphan":              {has: records{db(1, 7)}, want: records{db(1, 7)}, left: 1},
+		"two orphans, one stays": {has: records{db(1, 7), db(1, 8)}, want: records{db(1, 7)}, left: 1},
+		"of a host that EC2 does not know": {
+			has:  records{db(7, 7), host(7)},
+			want: records{db(7, 7), host(7)},
+			left: 2,
+		},
+		"of a host that is gone": {fleet: gone, has: records{db(2, 7), host(2)}},
+		"one orphan, one of a host that is gone": {
+			fleet: gone,
+			has:   records{db(2, 7), db(1, 8)},
+			want:  records{db(1, 8)},
+			left:  1,
+		},
+		"an orphan, and somebody else's": {
+			has:  records{db(1, 7), with(db(1, 7), func(r *record.Record) { r.SetID = "x" })},
+			want: records{with(db(1, 7), func(r *record.Record) { r.SetID = "x" })},
+		},
 		"an orphan, and one that takes no traffic": {has: records{db(1, 7), marked(db(3, 3))}, want: records{db(3, 3)}},
-		"the same name in another type":            {has: records{db(1, 7), with(host(1), func(r *record.Record) { r.Name = "db." + domain })}, want: records{db(1, 7), with(host(1), func(r *record.Record) { r.Name = "db." + domain })}, left: 1},
-		"the last that serves, host hung":          {fleet: hung, has: records{db(2, 2), asking(0, db(3, 3))}, want: records{db(2, 2), asking(0, db(3, 3))}, left: 1},
-		"the last that serves beside an orphan":    {fleet: hung, has: records{db(2, 2), db(1, 7)}, want: records{db(2, 2)}, left: 1},
-		"the last that serves beside a dead one": {fleet: func(f *sweep.Fleet) {
-			hung(f)
-			delete(f.Instances, instance(1))
-			f.Instances[instance(1)] = sweep.Instance{State: sweep.Gone}
-		}, has: records{db(2, 2), db(1, 1)}, want: records{db(2, 2)}, left: 1},
-		"two on a hung host":         {fleet: func(f *sweep.Fleet) { hung(f); f.Containers[id(4)] = running(2, 4) }, has: records{db(2, 2), db(2, 4)}, want: records{db(2, 2), marked(db(2, 4))}, left: 1},
-		"one that serves, host hung": {fleet: hung, has: records{db(2, 2), db(3, 3)}, want: records{marked(db(2, 2)), db(3, 3)}},
+		"the same name in another type": {
+			has:  records{db(1, 7), with(host(1), func(r *record.Record) { r.Name = "db." + domain })},
+			want: records{db(1, 7), with(host(1), func(r *record.Record) { r.Name = "db." + domain })},
+			left: 1,
+		},
+		"the last that serves, host hung": {
+			fleet: hung,
+			has:   records{db(2, 2), asking(0, db(3, 3))},
+			want:  records{db(2, 2), asking(0, db(3, 3))},
+			left:  1,
+		},
+		"the last that serves beside an orphan": {
+			fleet: hung,
+			has:   records{db(2, 2), db(1, 7)},
+			want:  records{db(2, 2)},
+			left:  1,
+		},
+		"the last that serves beside a dead one": {
+			fleet: func(f *sweep.Fleet) {
+				hung(f)
+				delete(f.Instances, instance(1))
+				f.Instances[instance(1)] = sweep.Instance{State: sweep.Gone}
+			},
+			has:  records{db(2, 2), db(1, 1)},
+			want: records{db(2, 2)},
+			left: 1,
+		},
+		"two on a hung host": {
+			fleet: func(f *sweep.Fleet) { hung(f); f.Containers[id(4)] = running(2, 4) },
+			has:   records{db(2, 2), db(2, 4)},
+			want:  records{db(2, 2), marked(db(2, 4))},
+			left:  1,
+		},
+		"one that serves, host hung": {
+			fleet: hung,
+			has:   records{db(2, 2), db(3, 3)},
+			want:  records{marked(db(2, 2)), db(3, 3)},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scene(t, func(t *testing.T) {
@@ -213,15 +294,30 @@ func TestAddresses(t *testing.T) {
 	for name, test := range map[string]struct {
 		has, want records
 	}{
-		"goes with its host":                        {has: records{on(2, 2), host(2)}},
-		"goes alone":                                {has: records{host(2)}},
-		"stays while somebody's record names it":    {has: records{on(2, 2), host(2), foreign}, want: records{host(2), foreign}},
-		"in a set of several values":                {has: records{host(2), several}, want: records{host(2), several}},
-		"however that is spelt":                     {has: records{host(2), shouting}, want: records{host(2), shouting}},
-		"goes when a living host has the same":      {has: records{host(2), reused, foreign}, want: records{reused, foreign}},
-		"stays while a record of another names it":  {has: records{host(2), srv("web", instance(1), ip(address(2)), 1)}, want: records{host(2), srv("web", instance(1), ip(address(2)), 1)}},
-		"of a living host without any stays":        {has: records{host(1)}, want: records{host(1)}},
-		"of a host that moved stays beside the new": {has: records{hostAt(instance(1), 5, account+"/"+region), host(1)}, want: records{hostAt(instance(1), 5, account+"/"+region), host(1)}},
+		"goes with its host": {has: records{on(2, 2), host(2)}},
+		"goes alone":         {has: records{host(2)}},
+		"stays while somebody's record names it": {
+			has:  records{on(2, 2), host(2), foreign},
+			want: records{host(2), foreign},
+		},
+		"in a set of several values": {has: records{host(2), several}, want: records{host(2), several}},
+		"however that is spelt": {
+			has:  records{host(2), shouting},
+			want: records{host(2), shouting},
+		},
+		"goes when a living host has the same": {
+			has:  records{host(2), reused, foreign},
+			want: records{reused, foreign},
+		},
+		"stays while a record of another names it": {
+			has:  records{host(2), srv("web", instance(1), ip(address(2)), 1)},
+			want: records{host(2), srv("web", instance(1), ip(address(2)), 1)},
+		},
+		"of a living host without any stays": {has: records{host(1)}, want: records{host(1)}},
+		"of a host that moved stays beside the new": {
+			has:  records{hostAt(instance(1), 5, account+"/"+region), host(1)},
+			want: records{hostAt(instance(1), 5, account+"/"+region), host(1)},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scene(t, func(t *testing.T) {

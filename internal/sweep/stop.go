@@ -16,9 +16,9 @@ type Stop struct {
 	cluster string
 }
 
-// stops gives the tasks to be stopped, in order, or says why there are none although some fail. A port that its task definition
-// names no check for may speak no HTTP, and a container that fails for the first time may be starting: neither is stopped. Never
-// all tasks of a service are that run, and none that no service would start again.
+// stops gives the tasks to be stopped, in order, or says why there are none although some fail. A port that its task
+// definition names no check for may speak no HTTP, and a container that fails for the first time may be starting:
+// neither is stopped. Never all tasks of a service are that run, and none that no service would start again.
 func (p *pass) stops() (stops []Stop, spared string) {
 	if p.Stop == nil {
 		return nil, ""
@@ -50,7 +50,12 @@ func (p *pass) stops() (stops []Stop, spared string) {
 		}
 	}
 	if len(stops) > 0 && float64(failed) > p.Budget*float64(checks) {
-		return nil, fmt.Sprintf("no task is stopped: %d of %d checks failed, more than %.0f %%", failed, checks, 100*p.Budget)
+		return nil, fmt.Sprintf(
+			"no task is stopped: %d of %d checks failed, more than %.0f %%",
+			failed,
+			checks,
+			100*p.Budget,
+		)
 	}
 	slices.SortStableFunc(stops, func(a, b Stop) int { return cmp.Compare(a.Task, b.Task) })
 	stops = slices.CompactFunc(stops, func(a, b Stop) bool { return a.Task == b.Task })

@@ -18,8 +18,8 @@ import (
 type Zone interface {
 	// Each passes on the weighted SRV and A records of the whole zone, page by page.
 	Each(ctx context.Context, visit func(page []record.Record, listed int) error) error
-	// Change makes all changes or none. It returns a *plan.Refusal or plan.ErrThrottled, possibly wrapped, where nothing was
-	// changed; after any other error the outcome is not known.
+	// Change makes all changes or none. It returns a *plan.Refusal or plan.ErrThrottled, possibly wrapped, where
+	// nothing was changed; after any other error the outcome is not known.
 	Change(ctx context.Context, changes []plan.Change) error
 }
 
@@ -30,9 +30,9 @@ type Config struct {
 	Check  *Checker // nil: containers are not checked over HTTP
 	// Stop asks ECS to stop a task of which a container fails its check; nil: such a container is only put on standby.
 	Stop func(ctx context.Context, cluster, task, reason string) error
-	// Budget is the part of the records, 0 to 1, above which all those are left that would go without proof: so many at once
-	// are more likely a mistake, of the sweeper or of what it reads. Where a larger part of the
-	// checks fails, no task is stopped.
+	// Budget is the part of the records, 0 to 1, above which all those are left that would go without proof: so many at
+	// once are more likely a mistake, of the sweeper or of what it reads. Where a larger part of the checks fails, no
+	// task is stopped.
 	Budget float64
 	TTL    *int64 // seconds; every name whose records have another is rewritten, nil: none is
 	DryRun bool
@@ -42,8 +42,8 @@ type Config struct {
 }
 
 const (
-	// secondLook is after how long a container that ECS did not know is looked for again: ECS learns of a container some seconds
-	// after its agent on the host has started it.
+	// secondLook is after how long a container that ECS did not know is looked for again: ECS learns of a container
+	// some seconds after its agent on the host has started it.
 	secondLook = 90 * time.Second
 	// longestCheck bounds the checking of all containers: what is changed after it rests on what was read before.
 	longestCheck = 90 * time.Second
@@ -66,9 +66,9 @@ type pass struct {
 	checked    results
 }
 
-// Sweep makes one pass: it reads the whole zone and all of EC2 and ECS, looks a second time at what ECS did not know, checks
-// containers if it is to, and changes what has to be changed. Where a reading fails nothing is changed. The report says what
-// was found and done, beside an error too.
+// Sweep makes one pass: it reads the whole zone and all of EC2 and ECS, looks a second time at what ECS did not know,
+// checks containers if it is to, and changes what has to be changed. Where a reading fails nothing is changed. The
+// report says what was found and done, beside an error too.
 func Sweep(ctx context.Context, c Config) (report Report, err error) {
 	if c.Jitter == nil {
 		c.Jitter = rand.Float64
@@ -162,8 +162,8 @@ func instances(records []record.Record) []string {
 	return slices.Compact(ids)
 }
 
-// lookAgain judges by a second look at EC2 and ECS; what both looks find the same is deleted, and nothing else without proof.
-// Where there is no time for it, those records are left for the next pass.
+// lookAgain judges by a second look at EC2 and ECS; what both looks find the same is deleted, and nothing else without
+// proof. Where there is no time for it, those records are left for the next pass.
 func (p *pass) lookAgain(ctx context.Context) error {
 	first := p.judgements
 	wait := p.untilSecondLook()

@@ -16,8 +16,8 @@ import (
 	"github.com/ecssd/ecssd/internal/sweep"
 )
 
-// crowd is two clusters of 150 hosts each with ten containers a host, half of them on networks of their own, and what is left
-// over of other hosts and containers.
+// crowd is two clusters of 150 hosts each with ten containers a host, half of them on networks of their own, and what
+// is left over of other hosts and containers.
 func crowd() (f sweep.Fleet, living, over []record.Record) {
 	const hosts, each = 300, 10
 	f = fleet(0)
@@ -35,7 +35,11 @@ func crowd() (f sweep.Fleet, living, over []record.Record) {
 				c.Address = netip.AddrFrom4([4]byte{10, 128, byte(n >> 8), byte(n)})
 				r.Value = "1 1 80 " + ip(c.Address)
 				living = append(living, record.Record{
-					Name: ip(c.Address), Type: record.A, SetID: instance(h) + ":eni:" + id(n), Weight: 1, Value: c.Address.String(),
+					Name:   ip(c.Address),
+					Type:   record.A,
+					SetID:  instance(h) + ":eni:" + id(n),
+					Weight: 1,
+					Value:  c.Address.String(),
 				})
 			}
 			f.Containers[id(n)] = c
@@ -66,7 +70,15 @@ func TestNothingLiveIsDeletedAndEveryOrphanIs(t *testing.T) {
 		z.put(over...)
 		report := swept(t, config(z, says(f)))
 		assert.Equal(t, sorted(living...), z.content())
-		assert.Equal(t, []int{len(living) + len(over), len(over), len(over)}, []int{report.Seen, report.Stale, report.Deleted})
+		assert.Equal(t, []int{
+			len(living) + len(over),
+			len(over),
+			len(over),
+		}, []int{
+			report.Seen,
+			report.Stale,
+			report.Deleted,
+		})
 		assert.Len(t, report.Findings, 500, "no more than a report can carry")
 		assert.Less(t, len(z.calls), 20)
 	})
@@ -123,8 +135,8 @@ func TestInstancesAskedFor(t *testing.T) {
 	})
 }
 
-// A container may be in the zone some seconds before it is in ECS. The time between the looks counts from when the last record
-// was read, however long that took.
+// A container may be in the zone some seconds before it is in ECS. The time between the looks counts from when the last
+// record was read, however long that took.
 func TestTheSecondLook(t *testing.T) {
 	t.Run("comes 90 s after the records were read", func(t *testing.T) {
 		scene(t, func(t *testing.T) {
@@ -295,7 +307,8 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
-// Records that are left in every pass, as those of another region, do not crowd out of the report what this pass has done.
+// Records that are left in every pass, as those of another region, do not crowd out of the report what this pass has
+// done.
 func TestWhatIsLeftHidesNothing(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		z := newZone(t, on(2, 2), with(on(2, 3), func(r *record.Record) { r.Name = "zzz." + domain }))

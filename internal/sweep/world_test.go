@@ -33,8 +33,8 @@ var (
 	errRead = errors.New("rate exceeded on page 2")
 )
 
-// zone is a hosted zone as strict as Route 53: batches are atomic, a DELETE repeats the record exactly, a CREATE is of a record
-// that is not there, a group has one TTL.
+// zone is a hosted zone as strict as Route 53: batches are atomic, a DELETE repeats the record exactly, a CREATE is of
+// a record that is not there, a group has one TTL.
 type zone struct {
 	t *testing.T
 
@@ -43,10 +43,11 @@ type zone struct {
 	page     int // records a page
 	failPage int // the page that cannot be read, from 1
 	paging   time.Duration
-	unnamed  bool                                                            // refusals do not say which change they mean
-	before   func(call int)                                                  // what others do before a change is made
-	fault    func(call int, changes []plan.Change) (err error, applied bool) // nil: none
-	calls    [][]plan.Change
+	// refusals do not say which change they mean
+	unnamed bool
+	before  func(call int)                                                  // what others do before a change is made
+	fault   func(call int, changes []plan.Change) (err error, applied bool) // nil: none
+	calls   [][]plan.Change
 }
 
 func newZone(t *testing.T, records ...record.Record) *zone {
@@ -142,7 +143,8 @@ func (z *zone) apply(changes []plan.Change) error {
 	}
 	for _, c := range changes {
 		for key, r := range next {
-			if c.Action == plan.Create && key.Name == c.Record.Name && key.Type == c.Record.Type && r.TTL != c.Record.TTL {
+			if c.Action == plan.Create && key.Name == c.Record.Name && key.Type == c.Record.Type &&
+				r.TTL != c.Record.TTL {
 				named[c] = plan.TTL
 			}
 		}
@@ -227,7 +229,12 @@ func quiet() *logrus.Entry {
 }
 
 func config(z *zone, s sweep.Source) sweep.Config {
-	return sweep.Config{Zone: z, Source: s, Budget: 0.3, Log: quiet()}
+	return sweep.Config{
+		Zone:   z,
+		Source: s,
+		Budget: 0.3,
+		Log:    quiet(),
+	}
 }
 
 // scene plays in virtual time.
@@ -267,7 +274,11 @@ func addsUp(t *testing.T, r sweep.Report) {
 		assert.Zero(t, r.NotDone)
 	}
 	if !r.DryRun && r.Rewritten == 0 {
-		assert.Equal(t, deletes+by[sweep.Standby]+by[sweep.Restore], r.Deleted+r.Standby+r.Restored+r.Conflicts+r.NotDone)
+		assert.Equal(
+			t,
+			deletes+by[sweep.Standby]+by[sweep.Restore],
+			r.Deleted+r.Standby+r.Restored+r.Conflicts+r.NotDone,
+		)
 	}
 }
 
@@ -290,8 +301,11 @@ func ip(a netip.Addr) string { return "ip-" + strings.ReplaceAll(a.String(), "."
 // srv gives the record of container n of a service on a host.
 func srv(name, host, target string, n int) record.Record {
 	return record.Record{
-		Name: name + "." + domain, Type: record.SRV, SetID: host + ":ecs:" + id(n) + ":80/tcp", Weight: 1,
-		Value: fmt.Sprintf("1 1 %d %s", hostPort(n), target),
+		Name:   name + "." + domain,
+		Type:   record.SRV,
+		SetID:  host + ":ecs:" + id(n) + ":80/tcp",
+		Weight: 1,
+		Value:  fmt.Sprintf("1 1 %d %s", hostPort(n), target),
 	}
 }
 
@@ -303,7 +317,11 @@ func host(h int) record.Record { return hostAt(instance(h), h, account+"/"+regio
 
 func hostAt(name string, h int, home string) record.Record {
 	return record.Record{
-		Name: ip(address(h)), Type: record.A, SetID: name + ":host:" + home, Weight: 1, Value: address(h).String(),
+		Name:   ip(address(h)),
+		Type:   record.A,
+		SetID:  name + ":host:" + home,
+		Weight: 1,
+		Value:  address(h).String(),
 	}
 }
 
@@ -328,20 +346,35 @@ func marked(r record.Record) record.Record {
 
 // member is an instance of a cluster in good order.
 func member(h int) sweep.Instance {
-	return sweep.Instance{State: sweep.Alive, Address: address(h), InCluster: true, Connected: true, Complete: true}
+	return sweep.Instance{
+		State:     sweep.Alive,
+		Address:   address(h),
+		InCluster: true,
+		Connected: true,
+		Complete:  true,
+	}
 }
 
 // running is container n of service web on host h, on a port of the host's.
 func running(h, n int) sweep.Container {
 	return sweep.Container{
-		Instance: instance(h), Task: fmt.Sprintf("task-%06d", n), Cluster: "main", Service: "main/web", Running: true,
-		Ports: []sweep.Port{{Container: container.Port{Number: 80, Proto: container.TCP}, Host: hostPort(n)}},
+		Instance: instance(h),
+		Task:     fmt.Sprintf("task-%06d", n),
+		Cluster:  "main",
+		Service:  "main/web",
+		Running:  true,
+		Ports:    []sweep.Port{{Container: container.Port{Number: 80, Proto: container.TCP}, Host: hostPort(n)}},
 	}
 }
 
 // fleet has hosts 1 to n in good order, and container n on host n.
 func fleet(n int) sweep.Fleet {
-	f := sweep.Fleet{Account: account, Region: region, Instances: map[string]sweep.Instance{}, Containers: map[string]sweep.Container{}}
+	f := sweep.Fleet{
+		Account:    account,
+		Region:     region,
+		Instances:  map[string]sweep.Instance{},
+		Containers: map[string]sweep.Container{},
+	}
 	for h := 1; h <= n; h++ {
 		f.Instances[instance(h)] = member(h)
 		f.Containers[id(h)] = running(h, h)

@@ -1,6 +1,6 @@
-// Command pack makes the archive of a Lambda function: pack ARCHIVE EXECUTABLE. The runtime provided.al2023 starts the file
-// named bootstrap at its root. Of the same executable it makes the same archive, byte for byte, whenever and wherever: no time,
-// owner or umask goes into it.
+// Command pack makes the archive of a Lambda function: pack ARCHIVE EXECUTABLE. The runtime provided.al2023 starts the
+// file named bootstrap at its root. Of the same executable it makes the same archive, byte for byte, whenever and
+// wherever: no time, owner or umask goes into it.
 package main
 
 import (

@@ -45,7 +45,9 @@ func newSite(t *testing.T) site {
 		Instances:          []fleet.Instance{{ID: living, PrivateIP: "127.0.0.1"}, {ID: dead, State: "terminated"}},
 		Clusters:           []fleet.Cluster{{Name: "main"}},
 		ContainerInstances: []fleet.ContainerInstance{{ID: hex("c", 32), Cluster: "main", InstanceID: living}},
-		TaskDefinitions:    []fleet.TaskDefinition{{Family: "web", Revision: 1, Containers: []fleet.ContainerDefinition{{Name: "web"}}}},
+		TaskDefinitions: []fleet.TaskDefinition{
+			{Family: "web", Revision: 1, Containers: []fleet.ContainerDefinition{{Name: "web"}}},
+		},
 	}))
 	made := site{t, s, id}
 	made.host(living, "10.0.0.1")
@@ -61,14 +63,23 @@ func hex(digit string, length int) string { return strings.Repeat(digit, length)
 func (s site) seed(name, kind, id, value string) {
 	s.t.Helper()
 	require.NoError(s.t, s.Seed(s.zone, sandbox.Set{
-		Name: name + "." + zone, Type: kind, SetIdentifier: id, Weight: new(int64(1)), Values: []string{value},
+		Name:          name + "." + zone,
+		Type:          kind,
+		SetIdentifier: id,
+		Weight:        new(int64(1)),
+		Values:        []string{value},
 	}))
 }
 
 // host writes the record of a host's address, as its agent does.
 func (s site) host(instance, address string) {
 	s.t.Helper()
-	s.seed("ip-"+strings.ReplaceAll(address, ".", "-"), "A", instance+":host:"+sandbox.DefaultAccount+"/"+sandbox.DefaultRegion, address)
+	s.seed(
+		"ip-"+strings.ReplaceAll(address, ".", "-"),
+		"A",
+		instance+":host:"+sandbox.DefaultAccount+"/"+sandbox.DefaultRegion,
+		address,
+	)
 }
 
 // announce writes the record of a container, whose ID is that digit over and over.
@@ -81,7 +92,12 @@ func (s site) announce(instance, container string, port int) {
 func (s site) task(container string, port int) {
 	s.t.Helper()
 	require.NoError(s.t, s.Fleet().Put(fleet.State{Tasks: []fleet.Task{{
-		ID: hex(container, 32), Cluster: "main", ContainerInstance: hex("c", 32), Family: "web", Revision: 1, Service: "web",
+		ID:                hex(container, 32),
+		Cluster:           "main",
+		ContainerInstance: hex("c", 32),
+		Family:            "web",
+		Revision:          1,
+		Service:           "web",
 		Containers: []fleet.Container{{
 			Name: "web", RuntimeID: hex(container, 64), Bindings: []fleet.Binding{{ContainerPort: 80, HostPort: port}},
 		}},
@@ -105,8 +121,20 @@ func (s site) changes() int { return len(s.Calls("ChangeResourceRecordSets")) }
 func findings() []sweep.Finding {
 	reason := "EC2 says that instance " + dead + " is stopped or terminated"
 	return []sweep.Finding{
-		{Verdict: sweep.Dead, Name: "ip-10-0-0-2." + zone, Type: "A", SetID: dead + ":host:123456789012/eu-central-1", Reason: reason},
-		{Verdict: sweep.Dead, Name: "web." + zone, Type: "SRV", SetID: dead + ":ecs:" + hex("2", 64) + ":80/tcp", Reason: reason},
+		{
+			Verdict: sweep.Dead,
+			Name:    "ip-10-0-0-2." + zone,
+			Type:    "A",
+			SetID:   dead + ":host:123456789012/eu-central-1",
+			Reason:  reason,
+		},
+		{
+			Verdict: sweep.Dead,
+			Name:    "web." + zone,
+			Type:    "SRV",
+			SetID:   dead + ":ecs:" + hex("2", 64) + ":80/tcp",
+			Reason:  reason,
+		},
 	}
 }
 
@@ -121,17 +149,30 @@ func TestFunction(t *testing.T) {
 		return launch(t, os.Args[0], append(s.Environment(), env...)...)
 	}
 
-	for name, payload := range map[string]string{"scheduled event": scheduled, "empty event": `{}`, "no event": `null`} {
+	for name, payload := range map[string]string{
+		"scheduled event": scheduled,
+		"empty event":     `{}`,
+		"no event":        `null`,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			f := launch(t, bootstrap, s.Environment()...) // that is deployed
-			want := outcome{Report: sweep.Report{Seen: 4, Stale: 2, Deleted: 2, ZoneRecords: 6, ZoneQuota: 10_000, Findings: findings()}}
+			want := outcome{Report: sweep.Report{
+				Seen:        4,
+				Stale:       2,
+				Deleted:     2,
+				ZoneRecords: 6,
+				ZoneQuota:   10_000,
+				Findings:    findings(),
+			}}
 			assert.Equal(t, want, f.invoke(payload, plenty))
 			assert.Len(t, s.of(living), 2)
 			assert.Empty(t, s.of(dead))
 			assert.Equal(t, 2, s.changes(), "the host's own record comes last")
-			assert.Equal(t, outcome{Report: sweep.Report{Seen: 2, ZoneRecords: 4, ZoneQuota: 10_000}}, f.invoke(payload, plenty), "the same process again")
+			assert.Equal(t, outcome{
+				Report: sweep.Report{Seen: 2, ZoneRecords: 4, ZoneQuota: 10_000},
+			}, f.invoke(payload, plenty), "the same process again")
 			assert.Equal(t, 2, s.changes())
 		})
 	}
@@ -144,7 +185,15 @@ func TestFunction(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			before := s.Records(s.zone)
-			want := outcome{Report: sweep.Report{DryRun: true, Seen: 4, Stale: 2, NegativeTTL: 60, ZoneRecords: 6, ZoneQuota: 10_000, Findings: findings()}}
+			want := outcome{Report: sweep.Report{
+				DryRun:      true,
+				Seen:        4,
+				Stale:       2,
+				NegativeTTL: 60,
+				ZoneRecords: 6,
+				ZoneQuota:   10_000,
+				Findings:    findings(),
+			}}
 			assert.Equal(t, want, start(t, s, run.variable, "NEGATIVE_TTL=60", "TTL=30").invoke(run.payload, plenty))
 			assert.Equal(t, before, s.Records(s.zone))
 			assert.Zero(t, s.changes())
@@ -156,11 +205,39 @@ func TestFunction(t *testing.T) {
 		s := newSite(t)
 		f := start(t, s)
 		f.invoke(scheduled, plenty)
-		require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDeniedException", Operation: "ecs:ListTasks"}))
+		require.NoError(t, s.SetFaults(sandbox.Fault{
+			Kind:      sandbox.Fail,
+			Code:      "AccessDeniedException",
+			Operation: "ecs:ListTasks",
+		}))
 		f.invoke(scheduled, plenty)
 		want := []map[string]any{
-			{"Seen": 4., "Stale": 2., "Deleted": 2., "Refused": 0., "Unhealthy": 0., "Standby": 0., "Restored": 0., "Left": 0., "NotDone": 0., "Failed": 0., "QuotaUsed": 0.06},
-			{"Seen": 0., "Stale": 0., "Deleted": 0., "Refused": 0., "Unhealthy": 0., "Standby": 0., "Restored": 0., "Left": 0., "NotDone": 0., "Failed": 1., "QuotaUsed": 0.04},
+			{
+				"Seen":      4.,
+				"Stale":     2.,
+				"Deleted":   2.,
+				"Refused":   0.,
+				"Unhealthy": 0.,
+				"Standby":   0.,
+				"Restored":  0.,
+				"Left":      0.,
+				"NotDone":   0.,
+				"Failed":    0.,
+				"QuotaUsed": 0.06,
+			},
+			{
+				"Seen":      0.,
+				"Stale":     0.,
+				"Deleted":   0.,
+				"Refused":   0.,
+				"Unhealthy": 0.,
+				"Standby":   0.,
+				"Restored":  0.,
+				"Left":      0.,
+				"NotDone":   0.,
+				"Failed":    1.,
+				"QuotaUsed": 0.04,
+			},
 		}
 		var got []map[string]any
 		for _, line := range f.end() {
@@ -174,10 +251,20 @@ func TestFunction(t *testing.T) {
 	t.Run("the quota may not be asked for", func(t *testing.T) {
 		t.Parallel()
 		s := newSite(t)
-		require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDenied", Status: 403, Operation: "GetHostedZoneLimit"}))
+		require.NoError(t, s.SetFaults(sandbox.Fault{
+			Kind:      sandbox.Fail,
+			Code:      "AccessDenied",
+			Status:    403,
+			Operation: "GetHostedZoneLimit",
+		}))
 		f := start(t, s)
 		got := f.invoke(scheduled, plenty)
-		assert.Equal(t, outcome{Report: sweep.Report{Seen: 4, Stale: 2, Deleted: 2, Findings: findings()}}, got)
+		assert.Equal(t, outcome{Report: sweep.Report{
+			Seen:     4,
+			Stale:    2,
+			Deleted:  2,
+			Findings: findings(),
+		}}, got)
 		for _, line := range f.end() {
 			if line["_aws"] != nil {
 				assert.NotContains(t, numbers(t, line), "QuotaUsed", "0 would say that the zone is empty")
@@ -190,7 +277,12 @@ func TestFunction(t *testing.T) {
 		s := newSite(t)
 		s.task("3", 32769)
 		s.Configure(func(c *sandbox.Settings) { c.Page = 1 })
-		require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDeniedException", Operation: "ecs:ListTasks", After: 1}))
+		require.NoError(t, s.SetFaults(sandbox.Fault{
+			Kind:      sandbox.Fail,
+			Code:      "AccessDeniedException",
+			Operation: "ecs:ListTasks",
+			After:     1,
+		}))
 		got := start(t, s).invoke(scheduled, plenty)
 		assert.Regexp(t, `^nothing is changed: .*ListTasks.*AccessDeniedException`, got.Error)
 		assert.Contains(t, got.Error, `"deleted":0`, "the report")
@@ -201,7 +293,11 @@ func TestFunction(t *testing.T) {
 	t.Run("the zone may not be changed", func(t *testing.T) {
 		t.Parallel()
 		s := newSite(t)
-		require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDenied", Operation: "ChangeResourceRecordSets"}))
+		require.NoError(t, s.SetFaults(sandbox.Fault{
+			Kind:      sandbox.Fail,
+			Code:      "AccessDenied",
+			Operation: "ChangeResourceRecordSets",
+		}))
 		got := start(t, s).invoke(scheduled, plenty)
 		assert.Contains(t, got.Error, "is not authorized to perform: route53:ChangeResourceRecordSets")
 		assert.Contains(t, got.Error, `"deleted":0`)
@@ -236,10 +332,21 @@ func TestFunction(t *testing.T) {
 		s := newSite(t)
 		s.announce(living, "4", 32770) // no task has it
 		got := start(t, s).invoke(scheduled, time.Minute)
-		want := sweep.Report{Seen: 5, Stale: 2, Deleted: 2, Skipped: 1, ZoneRecords: 7, ZoneQuota: 10_000, Findings: append(findings(), sweep.Finding{
-			Verdict: sweep.Skipped, Name: "web." + zone, Type: "SRV", SetID: living + ":ecs:" + hex("4", 64) + ":80/tcp",
-			Reason: "no time was left to look twice (ECS runs no container 444444444444 on instance " + living + ")",
-		})}
+		want := sweep.Report{
+			Seen:        5,
+			Stale:       2,
+			Deleted:     2,
+			Skipped:     1,
+			ZoneRecords: 7,
+			ZoneQuota:   10_000,
+			Findings: append(findings(), sweep.Finding{
+				Verdict: sweep.Skipped,
+				Name:    "web." + zone,
+				Type:    "SRV",
+				SetID:   living + ":ecs:" + hex("4", 64) + ":80/tcp",
+				Reason:  "no time was left to look twice (ECS runs no container 444444444444 on instance " + living + ")",
+			}),
+		}
 		assert.Empty(t, got.Error)
 		want.Findings[1], want.Findings[2] = want.Findings[2], want.Findings[1] // as the zone lists them
 		assert.Equal(t, want, got.Report)
@@ -269,13 +376,33 @@ func TestFunction(t *testing.T) {
 		s.announce(living, "5", port(well))
 		s.task("6", port(ill))
 		s.announce(living, "6", port(ill))
-		f := start(t, s, "CHECK_HEALTH=true", "CHECK_HEALTH_PATH=/alive", "UNHEALTHY_ACTION=stop-task", "ECS_CLUSTERS=main", "DELETE_BUDGET=70%")
+		f := start(
+			t,
+			s,
+			"CHECK_HEALTH=true",
+			"CHECK_HEALTH_PATH=/alive",
+			"UNHEALTHY_ACTION=stop-task",
+			"ECS_CLUSTERS=main",
+			"DELETE_BUDGET=70%",
+		)
 		got := f.invoke(scheduled, plenty)
 		assert.Empty(t, got.Error)
-		assert.Equal(t, []int{2, 2, 0}, []int{got.Report.Unhealthy, got.Report.Standby, got.Report.TasksStopped}, "they may not speak HTTP")
-		require.NoError(t, s.Fleet().Put(fleet.State{TaskDefinitions: []fleet.TaskDefinition{{Family: "web", Revision: 1, Containers: []fleet.ContainerDefinition{
-			{Name: "web", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/alive"}},
-		}}}}))
+		assert.Equal(t, []int{
+			2,
+			2,
+			0,
+		}, []int{
+			got.Report.Unhealthy,
+			got.Report.Standby,
+			got.Report.TasksStopped,
+		}, "they may not speak HTTP")
+		require.NoError(
+			t,
+			s.Fleet().
+				Put(fleet.State{TaskDefinitions: []fleet.TaskDefinition{{Family: "web", Revision: 1, Containers: []fleet.ContainerDefinition{
+					{Name: "web", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/alive"}},
+				}}}}),
+		)
 		got = f.invoke(scheduled, plenty)
 		assert.Empty(t, got.Error)
 		assert.Equal(t, []int{2, 0, 2}, []int{got.Report.Unhealthy, got.Report.Standby, got.Report.TasksStopped})
@@ -292,7 +419,11 @@ func TestFunction(t *testing.T) {
 		f := start(t, s, "ZONE_ID="+s.zone, "TTL=30", "NEGATIVE_TTL=60", "LOG_LEVEL=warn")
 		got := f.invoke(scheduled, plenty)
 		assert.Empty(t, got.Error)
-		assert.Zero(t, got.Report.Rewritten, "in the service's name something else changes, and the living host's address has its agent's TTL")
+		assert.Zero(
+			t,
+			got.Report.Rewritten,
+			"in the service's name something else changes, and the living host's address has its agent's TTL",
+		)
 		assert.Equal(t, int64(60), got.Report.NegativeTTL)
 		assert.Equal(t, "SOA", s.Calls("ChangeResourceRecordSets")[0].Changes[0].Set.Type)
 		assert.Equal(t, 1, f.invoke(scheduled, plenty).Report.Rewritten, "the service's name")

@@ -1,5 +1,5 @@
-// Command sweeper is the sweeper as a Lambda function (runtime provided.al2023, executable bootstrap): each invocation is one
-// pass over one hosted zone. Its parameters are environment variables; the event may ask for a dry run.
+// Command sweeper is the sweeper as a Lambda function (runtime provided.al2023, executable bootstrap): each invocation
+// is one pass over one hosted zone. Its parameters are environment variables; the event may ask for a dry run.
 package main
 
 import (
@@ -29,9 +29,15 @@ type event struct {
 	DryRun bool `json:"dryRun"`
 }
 
-// handle makes one pass. It writes the log and the metrics to out, as CloudWatch reads them. A pass that could not be made, or
-// in part was refused, is an error of the function, with the report as its text: Lambda gives no result beside an error.
-func handle(ctx context.Context, payload json.RawMessage, getenv func(string) string, out io.Writer) (sweep.Report, error) {
+// handle makes one pass. It writes the log and the metrics to out, as CloudWatch reads them. A pass that could not be
+// made, or in part was refused, is an error of the function, with the report as its text: Lambda gives no result beside
+// an error.
+func handle(
+	ctx context.Context,
+	payload json.RawMessage,
+	getenv func(string) string,
+	out io.Writer,
+) (sweep.Report, error) {
 	var e event
 	if err := json.Unmarshal(payload, &e); err != nil {
 		return sweep.Report{}, fmt.Errorf("read the event: %w", err)

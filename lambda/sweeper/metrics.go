@@ -14,8 +14,9 @@ import (
 // namespace of the metrics in CloudWatch; their one dimension is the zone's name.
 const namespace = "ecssd"
 
-// emit writes the report's numbers in CloudWatch's embedded metric format: one line of JSON, of which CloudWatch Logs makes
-// metrics. It is written for a pass that failed too, so that an alarm can tell a failing sweeper from one that does not run.
+// emit writes the report's numbers in CloudWatch's embedded metric format: one line of JSON, of which CloudWatch Logs
+// makes metrics. It is written for a pass that failed too, so that an alarm can tell a failing sweeper from one that
+// does not run.
 func emit(out io.Writer, zone string, r sweep.Report) error {
 	counts := map[string]int{
 		"Seen": r.Seen, "Stale": r.Stale, "Deleted": r.Deleted, "Refused": r.Refused, "Unhealthy": r.Unhealthy, "Standby": r.Standby,

@@ -19,7 +19,10 @@ func from(env map[string]string) func(string) string {
 
 func TestParameters(t *testing.T) {
 	defaults := run.Parameters{
-		Zone: "servicediscovery.internal", CheckHealthPath: "/health", UnhealthyAction: "standby", DeleteBudget: "30%",
+		Zone:            "servicediscovery.internal",
+		CheckHealthPath: "/health",
+		UnhealthyAction: "standby",
+		DeleteBudget:    "30%",
 	}
 	for name, c := range map[string]struct {
 		env   map[string]string
@@ -28,7 +31,15 @@ func TestParameters(t *testing.T) {
 	}{
 		"defaults": {nil, defaults, logrus.InfoLevel},
 		"empty as the template may leave them": {
-			map[string]string{"ZONE": "", "ECS_CLUSTERS": "", "CHECK_HEALTH": "", "CHECK_HEALTH_PATH": "", "NEGATIVE_TTL": "", "TTL": "", "LOG_LEVEL": ""},
+			map[string]string{
+				"ZONE":              "",
+				"ECS_CLUSTERS":      "",
+				"CHECK_HEALTH":      "",
+				"CHECK_HEALTH_PATH": "",
+				"NEGATIVE_TTL":      "",
+				"TTL":               "",
+				"LOG_LEVEL":         "",
+			},
 			defaults, logrus.InfoLevel,
 		},
 		"all given": {
@@ -37,8 +48,16 @@ func TestParameters(t *testing.T) {
 				"UNHEALTHY_ACTION": "stop-task", "DELETE_BUDGET": "12.5%", "NEGATIVE_TTL": "60", "TTL": "30", "DRY_RUN": "1", "LOG_LEVEL": "debug",
 			},
 			run.Parameters{
-				Zone: "sd.example", ZoneID: "Z1", Clusters: "a, b", CheckHealth: true, CheckHealthPath: "/up", UnhealthyAction: "stop-task",
-				DeleteBudget: "12.5%", NegativeTTL: 60, TTL: "30", DryRun: true,
+				Zone:            "sd.example",
+				ZoneID:          "Z1",
+				Clusters:        "a, b",
+				CheckHealth:     true,
+				CheckHealthPath: "/up",
+				UnhealthyAction: "stop-task",
+				DeleteBudget:    "12.5%",
+				NegativeTTL:     60,
+				TTL:             "30",
+				DryRun:          true,
 			}, logrus.DebugLevel,
 		},
 	} {

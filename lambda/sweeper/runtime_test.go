@@ -19,8 +19,8 @@ import (
 	"github.com/ecssd/ecssd/internal/sweep"
 )
 
-// function is a running bootstrap, and what Lambda is to it: the runtime API, from which it fetches its events and which it
-// tells what came of them.
+// function is a running bootstrap, and what Lambda is to it: the runtime API, from which it fetches its events and
+// which it tells what came of them.
 type function struct {
 	t        *testing.T
 	events   chan invocation

@@ -20,8 +20,11 @@ func TestFindAsksDNS(t *testing.T) {
 	zone, err := s.CreateZone("servicediscovery.internal", sandbox.Private(sandbox.DefaultVPC, "eu-central-1"))
 	require.NoError(t, err)
 	require.NoError(t, s.Seed(zone, sandbox.Set{
-		Name: "time.servicediscovery.internal", Type: "SRV", SetIdentifier: "x", Weight: new(int64(1)),
-		Values: []string{"1 1 32768 ip-10-0-0-1.servicediscovery.internal"},
+		Name:          "time.servicediscovery.internal",
+		Type:          "SRV",
+		SetIdentifier: "x",
+		Weight:        new(int64(1)),
+		Values:        []string{"1 1 32768 ip-10-0-0-1.servicediscovery.internal"},
 	}))
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, s.DNSAddr())

@@ -1,5 +1,5 @@
-// Command ping says by its exit status whether a Docker Engine answers: the one that DOCKER_HOST names, else this machine's.
-// Setting up needs it, and where tests run there may be neither the docker command nor curl.
+// Command ping says by its exit status whether a Docker Engine answers: the one that DOCKER_HOST names, else this
+// machine's. Setting up needs it, and where tests run there may be neither the docker command nor curl.
 package main
 
 import (

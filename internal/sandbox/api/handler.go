@@ -1,5 +1,5 @@
-// Package api answers the REST-XML API of Route 53 over a zone.Store: documents, paths, error responses. It wants requests to
-// be signed, for any region and with any key, but does not check the signature.
+// Package api answers the REST-XML API of Route 53 over a zone.Store: documents, paths, error responses. It wants
+// requests to be signed, for any region and with any key, but does not check the signature.
 package api
 
 import (
@@ -24,8 +24,8 @@ type Config struct {
 
 // Behaviour is what of the API can be switched.
 type Behaviour struct {
-	// PriorRequestWindow is how long a zone is busy with a change that it has accepted; a change that arrives meanwhile is
-	// refused with PriorRequestNotComplete. AWS does not say how long it takes.
+	// PriorRequestWindow is how long a zone is busy with a change that it has accepted; a change that arrives meanwhile
+	// is refused with PriorRequestNotComplete. AWS does not say how long it takes.
 	PriorRequestWindow time.Duration `json:"-"`
 	// LegacyErrorBody answers InvalidChangeBatch with the document of old, <InvalidChangeBatch><Messages>.
 	LegacyErrorBody bool `json:"legacyErrorBody"`
@@ -44,7 +44,12 @@ type Handler struct {
 
 // New makes a Handler.
 func New(c Config) *Handler {
-	return &Handler{store: c.Store, gate: c.Gate, account: c.Account, busy: map[string]time.Time{}}
+	return &Handler{
+		store:   c.Store,
+		gate:    c.Gate,
+		account: c.Account,
+		busy:    map[string]time.Time{},
+	}
 }
 
 // SetBehaviour changes it from now on.

@@ -119,7 +119,12 @@ func reply(root string, document any, err error) (answer, *gate.Failure) {
 		case zone.HostedZoneAlreadyExists:
 			status = 409
 		}
-		return answer{}, &gate.Failure{Status: status, Code: string(refused.Code), Message: refused.Text(), List: refused.Messages}
+		return answer{}, &gate.Failure{
+			Status:  status,
+			Code:    string(refused.Code),
+			Message: refused.Text(),
+			List:    refused.Messages,
+		}
 	case err != nil:
 		return answer{}, gate.Refuse(500, "InternalFailure", "%s", err)
 	}
@@ -159,7 +164,11 @@ func (c *call) maxItems(most int) (int, *gate.Failure) {
 }
 
 func (h *Handler) listSets(c *call) (answer, *gate.Failure) {
-	from := zone.Position{Name: c.query.Get("name"), Type: c.query.Get("type"), SetIdentifier: c.query.Get("identifier")}
+	from := zone.Position{
+		Name:          c.query.Get("name"),
+		Type:          c.query.Get("type"),
+		SetIdentifier: c.query.Get("identifier"),
+	}
 	most, f := c.maxItems(300)
 	switch {
 	case f != nil:
@@ -302,8 +311,12 @@ func (h *Handler) listByVPC(c *call) (answer, *gate.Failure) {
 		}
 	}
 	if !started {
-		return answer{}, gate.Refuse(400, "InvalidPaginationToken", "The value that you specified to get the second or "+
-			"subsequent page of results is invalid.")
+		return answer{}, gate.Refuse(
+			400,
+			"InvalidPaginationToken",
+			"The value that you specified to get the second or "+
+				"subsequent page of results is invalid.",
+		)
 	}
 	return reply("ListHostedZonesByVPCResponse", document, nil)
 }
@@ -332,8 +345,12 @@ func (h *Handler) createZone(c *call) (answer, *gate.Failure) {
 	case z.Private && len(z.VPCs) == 0:
 		return answer{}, invalidInput("When you're creating a private hosted zone, you must specify a VPC")
 	case r.VPC != nil && (r.VPC.ID == "" || r.VPC.Region == ""):
-		return answer{}, gate.Refuse(400, "InvalidVPCId", "The VPC ID that you specified either isn't a valid ID or the "+
-			"current account is not authorized to access this VPC.")
+		return answer{}, gate.Refuse(
+			400,
+			"InvalidVPCId",
+			"The VPC ID that you specified either isn't a valid ID or the "+
+				"current account is not authorized to access this VPC.",
+		)
 	}
 	z, info, err := h.store.Create(z)
 	a, f := reply("CreateHostedZoneResponse", struct {

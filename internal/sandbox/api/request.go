@@ -37,8 +37,8 @@ type change struct {
 	Other  []unknown  `xml:",any"`
 }
 
-// recordSet is ResourceRecordSet in both directions. Geolocation, geoproximity, CIDR routing and traffic policies are not
-// imitated; the elements fall into Other and are refused.
+// recordSet is ResourceRecordSet in both directions. Geolocation, geoproximity, CIDR routing and traffic policies are
+// not imitated; the elements fall into Other and are refused.
 type recordSet struct {
 	Name             string       `xml:"Name"`
 	Type             string       `xml:"Type"`
@@ -104,8 +104,10 @@ func decode(body []byte, into any, root *xml.Name, want string) *gate.Failure {
 
 func unexpected(others ...[]unknown) *gate.Failure {
 	for _, o := range slices.Concat(others...) {
-		return invalidInput("Invalid XML ; cvc-complex-type.2.4.a: Invalid content was found starting with element '%s'.",
-			o.XMLName.Local)
+		return invalidInput(
+			"Invalid XML ; cvc-complex-type.2.4.a: Invalid content was found starting with element '%s'.",
+			o.XMLName.Local,
+		)
 	}
 	return nil
 }
@@ -117,8 +119,13 @@ func decodeChanges(body []byte) ([]zone.Change, string, *gate.Failure) {
 		return nil, "", f
 	}
 	incomplete := func(element, wants string) *gate.Failure {
-		return invalidInput("Invalid XML ; cvc-complex-type.2.4.b: The content of element '%s' is not complete. One of "+
-			"'{\"%s\":%s}' is expected.", element, namespace, wants)
+		return invalidInput(
+			"Invalid XML ; cvc-complex-type.2.4.b: The content of element '%s' is not complete. One of "+
+				"'{\"%s\":%s}' is expected.",
+			element,
+			namespace,
+			wants,
+		)
 	}
 	switch {
 	case request.Batch == nil:
@@ -154,12 +161,24 @@ func decodeChanges(body []byte) ([]zone.Change, string, *gate.Failure) {
 func length(typ, value string, least, most int) *gate.Failure {
 	n := utf8.RuneCountInString(value)
 	if n < least {
-		return invalidInput("Invalid XML ; cvc-minLength-valid: Value '%s' with length = '%d' is not facet-valid with respect "+
-			"to minLength '%d' for type '%s'.", value, n, least, typ)
+		return invalidInput(
+			"Invalid XML ; cvc-minLength-valid: Value '%s' with length = '%d' is not facet-valid with respect "+
+				"to minLength '%d' for type '%s'.",
+			value,
+			n,
+			least,
+			typ,
+		)
 	}
 	if n > most {
-		return invalidInput("Invalid XML ; cvc-maxLength-valid: Value '%s' with length = '%d' is not facet-valid with respect "+
-			"to maxLength '%d' for type '%s'.", value, n, most, typ)
+		return invalidInput(
+			"Invalid XML ; cvc-maxLength-valid: Value '%s' with length = '%d' is not facet-valid with respect "+
+				"to maxLength '%d' for type '%s'.",
+			value,
+			n,
+			most,
+			typ,
+		)
 	}
 	return nil
 }
@@ -181,8 +200,11 @@ func within(typ string, value *int64, most int64) *gate.Failure {
 func (c *change) check() *gate.Failure {
 	set := c.Set
 	if a := zone.Action(c.Action); a != zone.Create && a != zone.Delete && a != zone.Upsert {
-		return invalidInput("Invalid XML ; cvc-enumeration-valid: Value '%s' is not facet-valid with respect to enumeration "+
-			"'[CREATE, DELETE, UPSERT]'. It must be a value from the enumeration.", c.Action)
+		return invalidInput(
+			"Invalid XML ; cvc-enumeration-valid: Value '%s' is not facet-valid with respect to enumeration "+
+				"'[CREATE, DELETE, UPSERT]'. It must be a value from the enumeration.",
+			c.Action,
+		)
 	}
 	if !zone.KnownType(set.Type) {
 		return invalidInput("Invalid XML ; cvc-enumeration-valid: Value '%s' is not facet-valid with respect to the "+
@@ -243,8 +265,15 @@ func (c *change) check() *gate.Failure {
 }
 
 func (r *recordSet) toSet() zone.Set {
-	set := zone.Set{Name: r.Name, Type: r.Type, Weight: r.Weight, Region: r.Region, Failover: r.Failover,
-		MultiValue: r.MultiValueAnswer, HealthCheckID: r.HealthCheckID}
+	set := zone.Set{
+		Name:          r.Name,
+		Type:          r.Type,
+		Weight:        r.Weight,
+		Region:        r.Region,
+		Failover:      r.Failover,
+		MultiValue:    r.MultiValueAnswer,
+		HealthCheckID: r.HealthCheckID,
+	}
 	if r.SetIdentifier != nil {
 		set.SetIdentifier = *r.SetIdentifier
 	}
@@ -257,14 +286,25 @@ func (r *recordSet) toSet() zone.Set {
 		}
 	}
 	if a := r.AliasTarget; a != nil {
-		set.Alias = &zone.Alias{HostedZoneID: a.HostedZoneID, DNSName: a.DNSName, EvaluateTargetHealth: a.EvaluateTargetHealth}
+		set.Alias = &zone.Alias{
+			HostedZoneID:         a.HostedZoneID,
+			DNSName:              a.DNSName,
+			EvaluateTargetHealth: a.EvaluateTargetHealth,
+		}
 	}
 	return set
 }
 
 func fromSet(s zone.Set) recordSet {
-	r := recordSet{Name: s.Name, Type: s.Type, Weight: s.Weight, Region: s.Region, Failover: s.Failover,
-		MultiValueAnswer: s.MultiValue, HealthCheckID: s.HealthCheckID}
+	r := recordSet{
+		Name:             s.Name,
+		Type:             s.Type,
+		Weight:           s.Weight,
+		Region:           s.Region,
+		Failover:         s.Failover,
+		MultiValueAnswer: s.MultiValue,
+		HealthCheckID:    s.HealthCheckID,
+	}
 	if s.SetIdentifier != "" {
 		r.SetIdentifier = &s.SetIdentifier
 	}

@@ -24,8 +24,12 @@ type changeInfo struct {
 }
 
 func toChangeInfo(c zone.ChangeInfo) changeInfo {
-	info := changeInfo{ID: "/change/" + c.ID, Status: "INSYNC", Comment: c.Comment,
-		SubmittedAt: c.Submitted.UTC().Format("2006-01-02T15:04:05.000Z")}
+	info := changeInfo{
+		ID:          "/change/" + c.ID,
+		Status:      "INSYNC",
+		Comment:     c.Comment,
+		SubmittedAt: c.Submitted.UTC().Format("2006-01-02T15:04:05.000Z"),
+	}
 	if c.Pending {
 		info.Status = "PENDING"
 	}
@@ -47,8 +51,13 @@ type linkedService struct {
 }
 
 func (h *Handler) toHostedZone(z zone.Zone) hostedZone {
-	hosted := hostedZone{ID: "/hostedzone/" + z.ID, Name: z.Name, CallerReference: z.CallerReference,
-		Config: config{z.Comment, z.Private}, Count: z.Sets}
+	hosted := hostedZone{
+		ID:              "/hostedzone/" + z.ID,
+		Name:            z.Name,
+		CallerReference: z.CallerReference,
+		Config:          config{z.Comment, z.Private},
+		Count:           z.Sets,
+	}
 	if z.CloudMap {
 		hosted.LinkedService = &linkedService{h.cloudMapARN(), cloudMap}
 	}

@@ -74,8 +74,14 @@ type containerInstance struct {
 
 func (h *Handler) toContainerInstance(c fleet.ContainerInstance, n taskCounts) containerInstance {
 	return containerInstance{
-		ARN: h.store.ARN("container-instance", c.Cluster, c.ID), InstanceID: c.InstanceID, Status: c.Status,
-		AgentConnected: !c.AgentDisconnected, Running: n.running, Pending: n.pending, RegisteredAt: at(c.Registered), Version: 1,
+		ARN:            h.store.ARN("container-instance", c.Cluster, c.ID),
+		InstanceID:     c.InstanceID,
+		Status:         c.Status,
+		AgentConnected: !c.AgentDisconnected,
+		Running:        n.running,
+		Pending:        n.pending,
+		RegisteredAt:   at(c.Registered),
+		Version:        1,
 	}
 }
 
@@ -152,11 +158,23 @@ type override struct {
 
 func (h *Handler) toTask(v *fleet.View, t fleet.Task) task {
 	result := task{
-		ARN: h.store.ARN("task", t.Cluster, t.ID), ClusterARN: h.store.ARN("cluster", t.Cluster),
-		DefinitionARN: h.store.ARN("task-definition", t.TaskDefinition()), Group: "family:" + t.Family, StartedBy: t.StartedBy,
-		LaunchType: t.LaunchType, DesiredStatus: t.DesiredStatus, LastStatus: t.LastStatus, Health: t.Health,
-		Connectivity: "CONNECTED", CreatedAt: at(t.Created), StopCode: t.StopCode, StoppedReason: t.StoppedReason,
-		Attachments: []attachment{}, Containers: []container{}, Overrides: overrides{[]override{}}, Version: 1,
+		ARN:           h.store.ARN("task", t.Cluster, t.ID),
+		ClusterARN:    h.store.ARN("cluster", t.Cluster),
+		DefinitionARN: h.store.ARN("task-definition", t.TaskDefinition()),
+		Group:         "family:" + t.Family,
+		StartedBy:     t.StartedBy,
+		LaunchType:    t.LaunchType,
+		DesiredStatus: t.DesiredStatus,
+		LastStatus:    t.LastStatus,
+		Health:        t.Health,
+		Connectivity:  "CONNECTED",
+		CreatedAt:     at(t.Created),
+		StopCode:      t.StopCode,
+		StoppedReason: t.StoppedReason,
+		Attachments:   []attachment{},
+		Containers:    []container{},
+		Overrides:     overrides{[]override{}},
+		Version:       1,
 	}
 	if t.ContainerInstance != "" {
 		result.ContainerInstanceARN = h.store.ARN("container-instance", t.Cluster, t.ContainerInstance)
@@ -178,15 +196,27 @@ func (h *Handler) toTask(v *fleet.View, t fleet.Task) task {
 	interfaces := []netInterface{}
 	if t.Address != "" {
 		id := uuid(t.ID)
-		result.Attachments = []attachment{{ID: id, Type: "ElasticNetworkInterface", Status: "ATTACHED",
-			Details: []pair{{"networkInterfaceId", "eni-" + t.ID[:17]}, {"privateIPv4Address", t.Address}}}}
+		result.Attachments = []attachment{{
+			ID:      id,
+			Type:    "ElasticNetworkInterface",
+			Status:  "ATTACHED",
+			Details: []pair{{"networkInterfaceId", "eni-" + t.ID[:17]}, {"privateIPv4Address", t.Address}},
+		}}
 		interfaces = []netInterface{{id, t.Address}}
 	}
 	for i, c := range t.Containers {
 		converted := container{
-			ARN:     h.store.ARN("container", t.Cluster, t.ID, uuid(fmt.Sprintf("%04x%s", i, t.ID[:28]))),
-			TaskARN: result.ARN, Name: c.Name, Image: c.Image, RuntimeID: c.RuntimeID, LastStatus: c.LastStatus, Health: c.Health,
-			ExitCode: c.ExitCode, Reason: c.Reason, Bindings: []binding{}, Interfaces: interfaces,
+			ARN:        h.store.ARN("container", t.Cluster, t.ID, uuid(fmt.Sprintf("%04x%s", i, t.ID[:28]))),
+			TaskARN:    result.ARN,
+			Name:       c.Name,
+			Image:      c.Image,
+			RuntimeID:  c.RuntimeID,
+			LastStatus: c.LastStatus,
+			Health:     c.Health,
+			ExitCode:   c.ExitCode,
+			Reason:     c.Reason,
+			Bindings:   []binding{},
+			Interfaces: interfaces,
 		}
 		for _, b := range c.Bindings {
 			converted.Bindings = append(converted.Bindings, binding{b.BindIP, b.ContainerPort, b.HostPort, b.Protocol})
@@ -226,12 +256,23 @@ type portMapping struct {
 
 func (h *Handler) toTaskDefinition(d fleet.TaskDefinition) taskDefinition {
 	result := taskDefinition{
-		ARN: h.store.ARN("task-definition", d.Key()), Family: d.Family, Revision: d.Revision, Status: d.Status,
-		NetworkMode: d.NetworkMode, Containers: []containerDefinition{},
+		ARN:         h.store.ARN("task-definition", d.Key()),
+		Family:      d.Family,
+		Revision:    d.Revision,
+		Status:      d.Status,
+		NetworkMode: d.NetworkMode,
+		Containers:  []containerDefinition{},
 	}
 	for _, c := range d.Containers {
-		converted := containerDefinition{Name: c.Name, Image: c.Image, Essential: true, Environment: pairs(c.Environment),
-			DockerLabels: c.DockerLabels, Ports: []portMapping{}, StopTimeout: c.StopTimeout}
+		converted := containerDefinition{
+			Name:         c.Name,
+			Image:        c.Image,
+			Essential:    true,
+			Environment:  pairs(c.Environment),
+			DockerLabels: c.DockerLabels,
+			Ports:        []portMapping{},
+			StopTimeout:  c.StopTimeout,
+		}
 		for _, p := range c.Ports {
 			converted.Ports = append(converted.Ports, portMapping(p))
 		}

@@ -23,9 +23,17 @@ func (h *Handler) resource(kind, id string) (string, *gate.Failure) {
 	case !ok:
 		return "", invalid("Invalid identifier: Identifier is not for a %s", kind)
 	case parts[3] != h.store.Region:
-		return "", invalid("Invalid identifier: Identifier is for %s. Your accessToken is for %s", parts[3], h.store.Region)
+		return "", invalid(
+			"Invalid identifier: Identifier is for %s. Your accessToken is for %s",
+			parts[3],
+			h.store.Region,
+		)
 	case parts[4] != h.store.Account:
-		return "", invalid("Invalid identifier: Identifier is for %s. Your accessToken is for %s", parts[4], h.store.Account)
+		return "", invalid(
+			"Invalid identifier: Identifier is for %s. Your accessToken is for %s",
+			parts[4],
+			h.store.Account,
+		)
 	}
 	return path, nil
 }
@@ -42,8 +50,8 @@ func (h *Handler) clusterName(id string) (string, *gate.Failure) {
 	return name, f
 }
 
-// cluster finds the cluster of a request. A deleted one is INACTIVE for a while: what it had can be described, no more. AWS
-// does not say what a listing answers then; it is refused as CreateService is.
+// cluster finds the cluster of a request. A deleted one is INACTIVE for a while: what it had can be described, no more.
+// AWS does not say what a listing answers then; it is refused as CreateService is.
 func (h *Handler) cluster(v *fleet.View, id string, describing bool) (fleet.Cluster, *gate.Failure) {
 	name, f := h.clusterName(id)
 	if f != nil {

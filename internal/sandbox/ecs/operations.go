@@ -174,11 +174,22 @@ func (h *Handler) listTasks(in listTasks) (any, *gate.Failure) {
 	var arns []string
 	for _, t := range v.Tasks {
 		if t.Cluster == c.Name && t.DesiredStatus == in.DesiredStatus && is(on, t.ContainerInstance) &&
-			is(in.Family, t.Family) && is(service, t.Service) && is(in.StartedBy, t.StartedBy) && is(in.LaunchType, t.LaunchType) {
+			is(
+				in.Family,
+				t.Family,
+			) && is(service, t.Service) && is(in.StartedBy, t.StartedBy) && is(in.LaunchType, t.LaunchType) {
 			arns = append(arns, h.store.ARN("task", t.Cluster, t.ID))
 		}
 	}
-	listing := fmt.Sprintf("tasks %q", []string{c.Name, in.DesiredStatus, on, in.Family, service, in.StartedBy, in.LaunchType})
+	listing := fmt.Sprintf("tasks %q", []string{
+		c.Name,
+		in.DesiredStatus,
+		on,
+		in.Family,
+		service,
+		in.StartedBy,
+		in.LaunchType,
+	})
 	page, next, f := h.listing(arns, listing, in.NextToken, in.MaxResults)
 	return struct {
 		ARNs []string `json:"taskArns"`

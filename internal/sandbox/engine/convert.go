@@ -33,8 +33,8 @@ const userInitiated = "UserInitiated"
 
 func last(s string) string { return s[strings.LastIndex(s, "/")+1:] }
 
-// convert gives the tasks that containers belong to, and what those stand on. Containers whose task ARN does not end in an ID
-// are left out.
+// convert gives the tasks that containers belong to, and what those stand on. Containers whose task ARN does not end in
+// an ID are left out.
 func convert(found []api.InspectResponse, instanceID string) fleet.State {
 	slices.SortFunc(found, func(a, b api.InspectResponse) int {
 		return cmp.Or(cmp.Compare(a.Created, b.Created), cmp.Compare(a.ID, b.ID))
@@ -47,7 +47,8 @@ func convert(found []api.InspectResponse, instanceID string) fleet.State {
 	for _, in := range found {
 		labels := in.Config.Labels
 		id, name, family := last(labels[labelTask]), labels[labelName], labels[labelFamily]
-		if len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" || strings.HasPrefix(name, internalPrefix) || family == "" {
+		if len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" || strings.HasPrefix(name, internalPrefix) ||
+			family == "" {
 			continue
 		}
 		cluster := cmp.Or(last(labels[labelCluster]), "default")
@@ -58,7 +59,13 @@ func convert(found []api.InspectResponse, instanceID string) fleet.State {
 		}
 		t := tasks[id]
 		if t == nil {
-			t = &fleet.Task{ID: id, Cluster: cluster, ContainerInstance: clusters[cluster], Family: family, Revision: revision}
+			t = &fleet.Task{
+				ID:                id,
+				Cluster:           cluster,
+				ContainerInstance: clusters[cluster],
+				Family:            family,
+				Revision:          revision,
+			}
 			tasks[id] = t
 		}
 		t.Containers = append(t.Containers, container(in, byID))
@@ -97,9 +104,16 @@ func containerInstanceID(cluster, instanceID string) string {
 }
 
 func container(in api.InspectResponse, byID map[string]api.InspectResponse) fleet.Container {
-	c := fleet.Container{Name: in.Config.Labels[labelName], RuntimeID: in.ID, Image: in.Config.Image, LastStatus: "STOPPED",
-		Health: "UNKNOWN", Bindings: bindings(in)}
-	if shared, ok := byID[in.HostConfig.NetworkMode.ConnectedContainer()]; ok { // Service Connect's pause container has the ports
+	c := fleet.Container{
+		Name:       in.Config.Labels[labelName],
+		RuntimeID:  in.ID,
+		Image:      in.Config.Image,
+		LastStatus: "STOPPED",
+		Health:     "UNKNOWN",
+		Bindings:   bindings(in),
+	}
+	// Service Connect's pause container has the ports
+	if shared, ok := byID[in.HostConfig.NetworkMode.ConnectedContainer()]; ok {
 		c.Bindings = bindings(shared)
 	}
 	switch in.State.Status {
@@ -121,14 +135,19 @@ func container(in api.InspectResponse, byID map[string]api.InspectResponse) flee
 	return c
 }
 
-// bindings of the published ports. With the host's network there are none: ECS tells of those ports in the task definition alone.
+// bindings of the published ports. With the host's network there are none: ECS tells of those ports in the task
+// definition alone.
 func bindings(in api.InspectResponse) []fleet.Binding {
 	var result []fleet.Binding
 	for p, hosts := range in.NetworkSettings.Ports {
 		for _, h := range hosts {
 			if port, err := strconv.Atoi(h.HostPort); err == nil {
-				result = append(result, fleet.Binding{ContainerPort: p.Int(), HostPort: port, Protocol: p.Proto(),
-					BindIP: cmp.Or(h.HostIP, "0.0.0.0")})
+				result = append(result, fleet.Binding{
+					ContainerPort: p.Int(),
+					HostPort:      port,
+					Protocol:      p.Proto(),
+					BindIP:        cmp.Or(h.HostIP, "0.0.0.0"),
+				})
 			}
 		}
 	}
@@ -154,7 +173,10 @@ func begin(t *fleet.Task, in api.InspectResponse) {
 // conclude derives the state of a task from those of its containers.
 func conclude(t *fleet.Task) {
 	has := func(status string) bool {
-		return slices.ContainsFunc(t.Containers, func(c fleet.Container) bool { return c.LastStatus == status || c.Health == status })
+		return slices.ContainsFunc(
+			t.Containers,
+			func(c fleet.Container) bool { return c.LastStatus == status || c.Health == status },
+		)
 	}
 	t.LaunchType, t.DesiredStatus, t.Health = "EC2", "RUNNING", "UNKNOWN"
 	switch {
@@ -189,8 +211,12 @@ func ended(t fleet.Task) fleet.Task {
 
 // definition is what a task definition must have said of a container.
 func definition(in api.InspectResponse) fleet.ContainerDefinition {
-	d := fleet.ContainerDefinition{Name: in.Config.Labels[labelName], Image: in.Config.Image,
-		Environment: map[string]string{}, DockerLabels: map[string]string{}}
+	d := fleet.ContainerDefinition{
+		Name:         in.Config.Labels[labelName],
+		Image:        in.Config.Image,
+		Environment:  map[string]string{},
+		DockerLabels: map[string]string{},
+	}
 	for _, kv := range in.Config.Env {
 		k, v, _ := strings.Cut(kv, "=")
 		d.Environment[k] = v

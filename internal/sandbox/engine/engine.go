@@ -1,9 +1,10 @@
-// Package engine mirrors the local Docker Engine: containers that carry the labels of ECS show as tasks of container instances,
-// one for each cluster, on one EC2 instance.
+// Package engine mirrors the local Docker Engine: containers that carry the labels of ECS show as tasks of container
+// instances, one for each cluster, on one EC2 instance.
 //
-// It looks once a second, so what lives shorter may never show. What the Engine does not know is not there: services, the
-// addresses of awsvpc tasks, run-task overrides, whether a running task is meant to stop. Account and region of a task ARN
-// are passed over in favour of the fleet's. StopTask stops no container. A task whose containers are removed stays, stopped.
+// It looks once a second, so what lives shorter may never show. What the Engine does not know is not there: services,
+// the addresses of awsvpc tasks, run-task overrides, whether a running task is meant to stop. Account and region of a
+// task ARN are passed over in favour of the fleet's. StopTask stops no container. A task whose containers are removed
+// stays, stopped.
 package engine
 
 import (
@@ -24,7 +25,8 @@ import (
 const (
 	interval = time.Second
 	patience = 10 * time.Second // for one look
-	// The first look fails the sandbox as a whole, and an Engine that is busy inspects some containers only after a while.
+	// The first look fails the sandbox as a whole, and an Engine that is busy inspects some containers only after a
+	// while.
 	firstPatience = time.Minute
 )
 
@@ -51,8 +53,8 @@ func New(ctx context.Context, store *fleet.Store, instanceID string) (*Mirror, e
 	return m, nil
 }
 
-// Run follows the Engine until the context ends. While the Engine does not answer, the tasks stay, and the agents of the
-// container instances are disconnected.
+// Run follows the Engine until the context ends. While the Engine does not answer, the tasks stay, and the agents of
+// the container instances are disconnected.
 func (m *Mirror) Run(ctx context.Context) {
 	defer func() { _ = m.cli.Close() }() // nothing is left to be done with it
 	for {
@@ -74,15 +76,16 @@ func (m *Mirror) connect(connected bool) {
 	}
 	m.disconnected = !connected
 	for _, c := range m.shown.ContainerInstances {
-		_ = m.store.EditContainerInstance(c.ID, func(c *fleet.ContainerInstance) error { // unless somebody has removed it
+		// unless somebody has removed it
+		_ = m.store.EditContainerInstance(c.ID, func(c *fleet.ContainerInstance) error {
 			c.AgentDisconnected = !connected
 			return nil
 		})
 	}
 }
 
-// look puts what there is now, where it differs from what the last look found. What others have changed since stays, also a
-// StopTask when the task changes.
+// look puts what there is now, where it differs from what the last look found. What others have changed since stays,
+// also a StopTask when the task changes.
 func (m *Mirror) look(ctx context.Context, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -139,7 +142,10 @@ func (m *Mirror) look(ctx context.Context, patience time.Duration) error {
 
 // containers inspects all that carry ECS's labels, whether they run or not.
 func (m *Mirror) containers(ctx context.Context) ([]api.InspectResponse, error) {
-	list, err := m.cli.ContainerList(ctx, api.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", labelTask))})
+	list, err := m.cli.ContainerList(ctx, api.ListOptions{
+		All:     true,
+		Filters: filters.NewArgs(filters.Arg("label", labelTask)),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}

@@ -1,5 +1,5 @@
-// Package events answers PutEvents of the EventBridge API, in JSON 1.1, and keeps what was put. Anything else is refused in
-// words. It wants requests to be signed, for any region and with any key, but does not check the signature.
+// Package events answers PutEvents of the EventBridge API, in JSON 1.1, and keeps what was put. Anything else is
+// refused in words. It wants requests to be signed, for any region and with any key, but does not check the signature.
 package events
 
 import (
@@ -84,9 +84,12 @@ func (h *Handler) Understand(r *http.Request, body []byte, record *history.Call)
 		malformed = gate.Refuse(400, "ValidationException", "Total size of the entries in the request is over the limit.")
 	}
 	return &gate.Call{
-		Fault: fault.Call{Operation: record.Operation}, Bucket: name, Malformed: malformed, Changing: true,
-		Denial:  gate.Denial(h.account, record.Operation, "*"),
-		Perform: func(string) (gate.Answer, *gate.Failure) { return gate.JSON(200, h.put(input.Entries)), nil },
+		Fault:     fault.Call{Operation: record.Operation},
+		Bucket:    name,
+		Malformed: malformed,
+		Changing:  true,
+		Denial:    gate.Denial(h.account, record.Operation, "*"),
+		Perform:   func(string) (gate.Answer, *gate.Failure) { return gate.JSON(200, h.put(input.Entries)), nil },
 	}, nil
 }
 

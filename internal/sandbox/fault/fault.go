@@ -31,10 +31,11 @@ type Fault struct {
 	Kind Kind `json:"kind"`
 
 	// Which calls: all for which every non-zero condition holds.
-	Operation string `json:"operation,omitempty"` // ChangeResourceRecordSets, ecs:ListTasks, ec2:DescribeInstances, sts:GetCallerIdentity
+	// ChangeResourceRecordSets, ecs:ListTasks, ec2:DescribeInstances, sts:GetCallerIdentity
+	Operation string `json:"operation,omitempty"`
 	ZoneID    string `json:"zoneId,omitempty"`
-	// Names is a pattern (* and ?) for the names of changed record sets, as the condition keys of IAM see them: lower case,
-	// no final dot, escaped. One match suffices.
+	// Names is a pattern (* and ?) for the names of changed record sets, as the condition keys of IAM see them: lower
+	// case, no final dot, escaped. One match suffices.
 	Names       string  `json:"names,omitempty"`
 	Probability float64 `json:"probability,omitempty"` // 0 means 1
 	Count       int     `json:"count,omitempty"`       // 0 means always

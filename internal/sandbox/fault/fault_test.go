@@ -93,7 +93,11 @@ func TestValidate(t *testing.T) {
 		{"no kind", Fault{}, `read fault kind "": there are [fail delay reset stall lose hang garble flood]`},
 		{"probability", Fault{Kind: Lose, Probability: 1.5}, "read probability 1.5: it is from 0 to 1"},
 		{"delay of nothing", Fault{Kind: Delay}, "read delay: it has no latency"},
-		{"unknown code", Fault{Kind: Fail, Code: "Oops"}, `read error code "Oops": it is not known, so a status is needed`},
+		{
+			"unknown code",
+			Fault{Kind: Fail, Code: "Oops"},
+			`read error code "Oops": it is not known, so a status is needed`,
+		},
 		{"status", Fault{Kind: Fail, Code: "Oops", Status: 200}, "read status 200: it is from 400 to 599"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,11 +107,36 @@ func TestValidate(t *testing.T) {
 			assert.Equal(t, []Active{{Fault: Fault{Kind: Hang}}}, s.Active(), "what was on stays on")
 		})
 	}
-	s := set(t, Fault{Kind: Fail, Code: "Throttling"}, Fault{Kind: Fail, Code: "Throttling", Status: 503, Message: "x"})
-	require.NoError(t, s.Add(Fault{Kind: Fail, Code: "Oops", Status: 418, Message: "y"}))
+	s := set(t, Fault{Kind: Fail, Code: "Throttling"}, Fault{
+		Kind:    Fail,
+		Code:    "Throttling",
+		Status:  503,
+		Message: "x",
+	})
+	require.NoError(t, s.Add(Fault{
+		Kind:    Fail,
+		Code:    "Oops",
+		Status:  418,
+		Message: "y",
+	}))
 	assert.Equal(t, []Active{
-		{Fault: Fault{Kind: Fail, Code: "Throttling", Status: 400, Message: "Rate exceeded"}},
-		{Fault: Fault{Kind: Fail, Code: "Throttling", Status: 503, Message: "x"}},
-		{Fault: Fault{Kind: Fail, Code: "Oops", Status: 418, Message: "y"}},
+		{Fault: Fault{
+			Kind:    Fail,
+			Code:    "Throttling",
+			Status:  400,
+			Message: "Rate exceeded",
+		}},
+		{Fault: Fault{
+			Kind:    Fail,
+			Code:    "Throttling",
+			Status:  503,
+			Message: "x",
+		}},
+		{Fault: Fault{
+			Kind:    Fail,
+			Code:    "Oops",
+			Status:  418,
+			Message: "y",
+		}},
 	}, s.Active())
 }

@@ -1,5 +1,6 @@
-// Package fleet is the hosts, clusters and tasks of one account in one region, in memory: what ECS and EC2 tell about. It
-// knows no protocol, and nothing in it happens by itself: no task is placed, started, stopped or forgotten unless it is put so.
+// Package fleet is the hosts, clusters and tasks of one account in one region, in memory: what ECS and EC2 tell about.
+// It knows no protocol, and nothing in it happens by itself: no task is placed, started, stopped or forgotten unless it
+// is put so.
 package fleet
 
 import (
@@ -13,14 +14,16 @@ import (
 
 // Instance is an EC2 instance. Put fills in what is empty, as for one that runs well, but for the address.
 type Instance struct {
-	ID               string    `json:"id"`
-	State            string    `json:"state"` // pending running shutting-down terminated stopping stopped
-	PrivateIP        string    `json:"privateIp,omitempty"`
-	PrivateDNSName   string    `json:"privateDnsName,omitempty"`
-	VPC              string    `json:"vpc,omitempty"`
-	AvailabilityZone string    `json:"availabilityZone"`
-	Reservation      string    `json:"reservation"`    // instances of one stand in one reservation; one for each unless said
-	InstanceStatus   string    `json:"instanceStatus"` // ok impaired initializing insufficient-data; shown while running
+	ID               string `json:"id"`
+	State            string `json:"state"` // pending running shutting-down terminated stopping stopped
+	PrivateIP        string `json:"privateIp,omitempty"`
+	PrivateDNSName   string `json:"privateDnsName,omitempty"`
+	VPC              string `json:"vpc,omitempty"`
+	AvailabilityZone string `json:"availabilityZone"`
+	// instances of one stand in one reservation; one for each unless said
+	Reservation string `json:"reservation"`
+	// ok impaired initializing insufficient-data; shown while running
+	InstanceStatus   string    `json:"instanceStatus"`
 	SystemStatus     string    `json:"systemStatus"`
 	Launched         time.Time `json:"launched"`
 	MetadataTokens   string    `json:"metadataTokens"`   // optional required; required unless said
@@ -42,10 +45,11 @@ type Cluster struct {
 
 // ContainerInstance is an EC2 instance as a member of a cluster.
 type ContainerInstance struct {
-	ID                string    `json:"id"` // 32 hexadecimal digits
-	Cluster           string    `json:"cluster"`
-	InstanceID        string    `json:"instanceId"` // EC2 need not know it
-	Status            string    `json:"status"`     // ACTIVE DRAINING INACTIVE REGISTERING DEREGISTERING REGISTRATION_FAILED
+	ID         string `json:"id"` // 32 hexadecimal digits
+	Cluster    string `json:"cluster"`
+	InstanceID string `json:"instanceId"` // EC2 need not know it
+	// ACTIVE DRAINING INACTIVE REGISTERING DEREGISTERING REGISTRATION_FAILED
+	Status            string    `json:"status"`
 	AgentDisconnected bool      `json:"agentDisconnected,omitempty"`
 	Registered        time.Time `json:"registered"`
 }
@@ -283,8 +287,18 @@ func (t *Task) complete(s *Store, now time.Time) error {
 	return first(
 		oneOf("launch type", t.LaunchType, "EC2", "FARGATE", "EXTERNAL"),
 		oneOf("desired status", t.DesiredStatus, "RUNNING", "STOPPED"),
-		oneOf("last status", t.LastStatus,
-			"PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED"),
+		oneOf(
+			"last status",
+			t.LastStatus,
+			"PROVISIONING",
+			"PENDING",
+			"ACTIVATING",
+			"RUNNING",
+			"DEACTIVATING",
+			"STOPPING",
+			"DEPROVISIONING",
+			"STOPPED",
+		),
 		oneOf("health", t.Health, "HEALTHY", "UNHEALTHY", "UNKNOWN"),
 	)
 }

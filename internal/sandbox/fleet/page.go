@@ -12,8 +12,9 @@ type token struct {
 	After   string `json:"a"`
 }
 
-// Page gives at most limit of the keys in their order, from where the token of the page before says, and the token of the
-// next page. It is wrong to go on with a token of another listing. A key that came or went meanwhile disturbs nothing.
+// Page gives at most limit of the keys in their order, from where the token of the page before says, and the token of
+// the next page. It is wrong to go on with a token of another listing. A key that came or went meanwhile disturbs
+// nothing.
 func Page(keys []string, listing, from string, limit int) (page []string, next string, ok bool) {
 	slices.Sort(keys)
 	if from != "" {

@@ -64,10 +64,21 @@ type Store struct {
 
 // New makes an empty Store.
 func New(account, region, vpc string, now func() time.Time, random *rand.Rand) *Store {
-	return &Store{Account: account, Region: region, VPC: vpc, Now: now, Random: random, views: []*View{{
-		Instances: map[string]Instance{}, VPCs: map[string]VPC{}, Clusters: map[string]Cluster{}, ContainerInstances: map[string]ContainerInstance{},
-		Tasks: map[string]Task{}, TaskDefinitions: map[string]TaskDefinition{},
-	}}}
+	return &Store{
+		Account: account,
+		Region:  region,
+		VPC:     vpc,
+		Now:     now,
+		Random:  random,
+		views: []*View{{
+			Instances:          map[string]Instance{},
+			VPCs:               map[string]VPC{},
+			Clusters:           map[string]Cluster{},
+			ContainerInstances: map[string]ContainerInstance{},
+			Tasks:              map[string]Task{},
+			TaskDefinitions:    map[string]TaskDefinition{},
+		}},
+	}
 }
 
 // SetDelays lets changes show later, or sooner, from now on. What shows already stays.
@@ -122,9 +133,13 @@ func (s *Store) change(f func(v *View, now time.Time) error) error {
 	now := s.Now()
 	last := s.views[len(s.views)-1]
 	v := &View{
-		Instances: maps.Clone(last.Instances), VPCs: maps.Clone(last.VPCs), Clusters: maps.Clone(last.Clusters),
-		ContainerInstances: maps.Clone(last.ContainerInstances), Tasks: maps.Clone(last.Tasks),
-		TaskDefinitions: maps.Clone(last.TaskDefinitions), since: now,
+		Instances:          maps.Clone(last.Instances),
+		VPCs:               maps.Clone(last.VPCs),
+		Clusters:           maps.Clone(last.Clusters),
+		ContainerInstances: maps.Clone(last.ContainerInstances),
+		Tasks:              maps.Clone(last.Tasks),
+		TaskDefinitions:    maps.Clone(last.TaskDefinitions),
+		since:              now,
 	}
 	if err := f(v, now); err != nil {
 		return err
@@ -134,8 +149,8 @@ func (s *Store) change(f func(v *View, now time.Time) error) error {
 	return nil
 }
 
-// Put adds these, and replaces those that are there by the same ID: all at once, or none if one is wrong. What a task or a
-// container instance refers to must be there by then, but for the EC2 instance and the task definition.
+// Put adds these, and replaces those that are there by the same ID: all at once, or none if one is wrong. What a task
+// or a container instance refers to must be there by then, but for the EC2 instance and the task definition.
 func (s *Store) Put(state State) error {
 	return s.change(func(v *View, now time.Time) error { return s.put(v, state, now) })
 }
@@ -179,7 +194,12 @@ func (s *Store) put(v *View, state State, now time.Time) error {
 			return fmt.Errorf("put task %s: there is no cluster %q", t.ID, t.Cluster)
 		}
 		if c := v.ContainerInstances[t.ContainerInstance]; t.ContainerInstance != "" && c.Cluster != t.Cluster {
-			return fmt.Errorf("put task %s: cluster %q has no container instance %s", t.ID, t.Cluster, t.ContainerInstance)
+			return fmt.Errorf(
+				"put task %s: cluster %q has no container instance %s",
+				t.ID,
+				t.Cluster,
+				t.ContainerInstance,
+			)
 		}
 		v.Tasks[t.ID] = t
 	}
@@ -221,8 +241,12 @@ func remove[T any](from map[string]T, ids []string) {
 func (s *Store) State() State {
 	v := s.Newest()
 	return State{
-		Instances: sorted(v.Instances), VPCs: sorted(v.VPCs), Clusters: sorted(v.Clusters), ContainerInstances: sorted(v.ContainerInstances),
-		Tasks: sorted(v.Tasks), TaskDefinitions: sorted(v.TaskDefinitions),
+		Instances:          sorted(v.Instances),
+		VPCs:               sorted(v.VPCs),
+		Clusters:           sorted(v.Clusters),
+		ContainerInstances: sorted(v.ContainerInstances),
+		Tasks:              sorted(v.Tasks),
+		TaskDefinitions:    sorted(v.TaskDefinitions),
 	}
 }
 

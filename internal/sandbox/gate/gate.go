@@ -1,5 +1,5 @@
-// Package gate leads API calls of any service past what all of them have in common: the history, throttling, and the faults
-// that are switched on. It knows no protocol; a Service reads requests and words answers.
+// Package gate leads API calls of any service past what all of them have in common: the history, throttling, and the
+// faults that are switched on. It knows no protocol; a Service reads requests and words answers.
 package gate
 
 import (
@@ -73,9 +73,9 @@ type Gate struct {
 // maxBody is the longest request read. A full change batch, or a filter of 200 instances, is far below it.
 const maxBody = 4 << 20
 
-// A long answer to a request with a body waits a moment. AWS is never so near that the answer is there before the client has
-// looked for the end of its own body; the SDK for Go (smithy-go 1.28) then closes that body too early and breaks off reading
-// the answer, as far as it did not arrive with the header.
+// A long answer to a request with a body waits a moment. AWS is never so near that the answer is there before the
+// client has looked for the end of its own body; the SDK for Go (smithy-go 1.28) then closes that body too early and
+// breaks off reading the answer, as far as it did not arrive with the header.
 const (
 	long   = 2 << 10
 	moment = 5 * time.Millisecond
@@ -194,7 +194,8 @@ func write(w http.ResponseWriter, a Answer, requestID string) {
 	_, _ = w.Write(a.Body) // the client may be gone
 }
 
-// flood pads an answer with 16 MiB that mean nothing: a comment after the first line of XML, blanks in an object of JSON.
+// flood pads an answer with 16 MiB that mean nothing: a comment after the first line of XML, blanks in an object of
+// JSON.
 func flood(w http.ResponseWriter, a Answer) {
 	for k, v := range a.Header {
 		w.Header()[k] = v
@@ -255,6 +256,11 @@ func Denial(account, action, resource string) string {
 	if resource != "" {
 		resource = " on resource: " + resource
 	}
-	return fmt.Sprintf("User: %s is not authorized to perform: %s%s because no identity-based policy allows the %s action",
-		Caller(account), action, resource, action)
+	return fmt.Sprintf(
+		"User: %s is not authorized to perform: %s%s because no identity-based policy allows the %s action",
+		Caller(account),
+		action,
+		resource,
+		action,
+	)
 }

@@ -36,8 +36,8 @@ const maxCalls = 100_000
 
 // Log of calls.
 type Log struct {
-	// working is held for reading from before a call takes effect until it is remembered, so that whoever has seen the effect finds
-	// the call.
+	// working is held for reading from before a call takes effect until it is remembered, so that whoever has seen the
+	// effect finds the call.
 	working sync.RWMutex
 
 	mu    sync.Mutex

@@ -1,5 +1,5 @@
-// Package imds answers as the EC2 instance metadata service does, version 2 only: a session token is always needed. What
-// is not set answers 404, as it does on an instance where it does not apply.
+// Package imds answers as the EC2 instance metadata service does, version 2 only: a session token is always needed.
+// What is not set answers 404, as it does on an instance where it does not apply.
 package imds
 
 import (
@@ -64,7 +64,12 @@ type Handler struct {
 
 // New makes a Handler that describes an instance.
 func New(i Instance, now func() time.Time, random *rand.Rand) *Handler {
-	h := &Handler{now: now, random: random, mode: Up, tokens: map[string]time.Time{}}
+	h := &Handler{
+		now:    now,
+		random: random,
+		mode:   Up,
+		tokens: map[string]time.Time{},
+	}
 	h.SetInstance(i)
 	return h
 }
@@ -89,7 +94,10 @@ func (h *Handler) SetInstance(i Instance) {
 	document, _ := json.MarshalIndent(map[string]any{ // strings and one nil always marshal
 		"accountId": i.Account, "architecture": "x86_64", "availabilityZone": i.AvailabilityZone, "billingProducts": nil,
 		"imageId": "ami-0123456789abcdef0", "instanceId": i.ID, "instanceType": "t3.small",
-		"pendingTime": h.now().UTC().Format(time.RFC3339), "privateIp": i.PrivateIP, "region": i.Region, "version": "2017-09-30",
+		"pendingTime": h.now().
+			UTC().
+			Format(time.RFC3339),
+		"privateIp": i.PrivateIP, "region": i.Region, "version": "2017-09-30",
 	}, "", "  ")
 	nic := "meta-data/network/interfaces/macs/" + i.MAC + "/"
 	h.mu.Lock()

@@ -88,7 +88,13 @@ func TestTokens(t *testing.T) {
 }
 
 func TestMetadata(t *testing.T) {
-	s := start(t, imds.Instance{ID: "i-7", PrivateIP: "10.1.2.3", Region: "eu-west-1", VPC: "vpc-7", MAC: "02:00:00:00:00:07"})
+	s := start(t, imds.Instance{
+		ID:        "i-7",
+		PrivateIP: "10.1.2.3",
+		Region:    "eu-west-1",
+		VPC:       "vpc-7",
+		MAC:       "02:00:00:00:00:07",
+	})
 	s.Set("/meta-data/autoscaling/target-lifecycle-state", "InService")
 	_, token := s.do(t, "PUT", "/latest/api/token", ttl, "60")
 	for path, want := range map[string]string{
@@ -125,8 +131,16 @@ func TestSDK(t *testing.T) {
 	document, err := client.GetInstanceIdentityDocument(t.Context(), nil)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"i-7", "10.1.2.3", "eu-central-1", "eu-central-1a", "123456789012"},
-		[]string{document.InstanceID, document.PrivateIP, document.Region, document.AvailabilityZone, document.AccountID})
-	output, err := client.GetMetadata(t.Context(), &sdk.GetMetadataInput{Path: "iam/security-credentials/ecsInstanceRole"})
+		[]string{
+			document.InstanceID,
+			document.PrivateIP,
+			document.Region,
+			document.AvailabilityZone,
+			document.AccountID,
+		})
+	output, err := client.GetMetadata(t.Context(), &sdk.GetMetadataInput{
+		Path: "iam/security-credentials/ecsInstanceRole",
+	})
 	require.NoError(t, err)
 	body, err := io.ReadAll(output.Content)
 	require.NoError(t, err)

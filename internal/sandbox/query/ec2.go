@@ -153,11 +153,19 @@ func exist(v *fleet.View, ids []string) *gate.Failure {
 	case 1:
 		return gate.Refuse(400, "InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", missing[0])
 	}
-	return gate.Refuse(400, "InvalidInstanceID.NotFound", "The instance IDs '%s' do not exist", strings.Join(missing, ", "))
+	return gate.Refuse(
+		400,
+		"InvalidInstanceID.NotFound",
+		"The instance IDs '%s' do not exist",
+		strings.Join(missing, ", "),
+	)
 }
 
 // matcher says whether an instance passes all filters: each by one of its values, in which * and ? are wildcards.
-func matcher(filters []filter, known map[string]func(fleet.Instance) string) (func(fleet.Instance) bool, *gate.Failure) {
+func matcher(
+	filters []filter,
+	known map[string]func(fleet.Instance) string,
+) (func(fleet.Instance) bool, *gate.Failure) {
 	type test struct {
 		attribute func(fleet.Instance) string
 		values    map[string]bool
@@ -191,7 +199,8 @@ func matcher(filters []filter, known map[string]func(fleet.Instance) string) (fu
 	return func(i fleet.Instance) bool {
 		for _, t := range tests {
 			value := t.attribute(i)
-			if !t.values[value] && !slices.ContainsFunc(t.patterns, func(p *regexp.Regexp) bool { return p.MatchString(value) }) {
+			if !t.values[value] &&
+				!slices.ContainsFunc(t.patterns, func(p *regexp.Regexp) bool { return p.MatchString(value) }) {
 				return false
 			}
 		}
@@ -260,9 +269,15 @@ func (h *Handler) describeInstances(form url.Values, requestID string) (gate.Ans
 		}
 		s := shown(i)
 		reservations[n].Instances = append(reservations[n].Instances, instance{
-			ID: i.ID, State: state{stateCodes[i.State], i.State}, DNSName: s.PrivateDNSName, Address: s.PrivateIP, VPC: s.VPC,
-			Type: "t3.small", LaunchTime: i.Launched.UTC().Format("2006-01-02T15:04:05.000Z"), Zone: i.AvailabilityZone,
-			Metadata: metadataOptions{"applied", i.MetadataTokens, i.MetadataHopLimit, "enabled"},
+			ID:         i.ID,
+			State:      state{stateCodes[i.State], i.State},
+			DNSName:    s.PrivateDNSName,
+			Address:    s.PrivateIP,
+			VPC:        s.VPC,
+			Type:       "t3.small",
+			LaunchTime: i.Launched.UTC().Format("2006-01-02T15:04:05.000Z"),
+			Zone:       i.AvailabilityZone,
+			Metadata:   metadataOptions{"applied", i.MetadataTokens, i.MetadataHopLimit, "enabled"},
 		})
 	}
 	return answer(200, xml.Name{Space: ec2XML, Local: "DescribeInstancesResponse"}, struct {
@@ -307,8 +322,15 @@ type instanceStatus struct {
 func (h *Handler) describeInstanceStatus(form url.Values, requestID string) (gate.Answer, *gate.Failure) {
 	const most = 100 // IDs
 	if n := len(listed(form, "InstanceId.")); n > most {
-		return gate.Answer{}, gate.Refuse(400, "InvalidRequest", "%d exceeds the maximum number of instance IDs that can be "+
-			"specified (%d). Please specify fewer than %d instance IDs.", n, most, most)
+		return gate.Answer{}, gate.Refuse(
+			400,
+			"InvalidRequest",
+			"%d exceeds the maximum number of instance IDs that can be "+
+				"specified (%d). Please specify fewer than %d instance IDs.",
+			n,
+			most,
+			most,
+		)
 	}
 	all := form.Get("IncludeAllInstances") == "true"
 	found, next, f := h.find(form, statusFilters, func(i fleet.Instance) bool { return all || i.State == "running" })
@@ -352,7 +374,12 @@ func (h *Handler) describeVPCAttribute(form url.Values, requestID string) (gate.
 	case "enableDnsHostnames":
 		document.Hostnames = &value{!vpc.NoDNSHostnames}
 	default:
-		return gate.Answer{}, gate.Refuse(400, "InvalidParameterValue", "The sandbox does not imitate the attribute %q of a VPC", attribute)
+		return gate.Answer{}, gate.Refuse(
+			400,
+			"InvalidParameterValue",
+			"The sandbox does not imitate the attribute %q of a VPC",
+			attribute,
+		)
 	}
 	return answer(200, xml.Name{Space: ec2XML, Local: "DescribeVpcAttributeResponse"}, document), nil
 }

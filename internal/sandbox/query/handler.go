@@ -1,6 +1,6 @@
 // Package query answers the services whose requests are forms and whose answers are XML: of EC2, DescribeInstances,
-// DescribeInstanceStatus and DescribeVpcAttribute over a fleet.Store; of STS, GetCallerIdentity. Anything else is refused in words. It wants requests
-// to be signed, for any region and with any key, but does not check the signature.
+// DescribeInstanceStatus and DescribeVpcAttribute over a fleet.Store; of STS, GetCallerIdentity. Anything else is
+// refused in words. It wants requests to be signed, for any region and with any key, but does not check the signature.
 package query
 
 import (
@@ -87,9 +87,13 @@ func (h *Handler) Understand(r *http.Request, body []byte, record *history.Call)
 		bucket = throttle.Unpaged(action)
 	}
 	return &gate.Call{
-		Fault:   fault.Call{Operation: record.Operation},
-		Bucket:  bucket,
-		Denial:  "You are not authorized to perform this operation. " + gate.Denial(h.store.Account, record.Operation, ""),
+		Fault:  fault.Call{Operation: record.Operation},
+		Bucket: bucket,
+		Denial: "You are not authorized to perform this operation. " + gate.Denial(
+			h.store.Account,
+			record.Operation,
+			"",
+		),
 		Perform: func(requestID string) (gate.Answer, *gate.Failure) { return perform(form, requestID) },
 	}, nil
 }

@@ -33,7 +33,12 @@ type Server struct {
 
 // Listen starts to answer on an address for a VPC. Of port 0 it makes one that is free for UDP and TCP.
 func Listen(addr, vpc string, store *zone.Store, random *rand.Rand) (*Server, error) {
-	s := &Server{store: store, vpc: vpc, random: random, queries: map[string]int{}}
+	s := &Server{
+		store:   store,
+		vpc:     vpc,
+		random:  random,
+		queries: map[string]int{},
+	}
 	udp, tcp, err := listen(addr)
 	if err != nil {
 		return nil, err
@@ -181,8 +186,8 @@ func (s *Server) records(node zone.Node, name, typ string) []dns.RR {
 	return rrs
 }
 
-// choose picks by weight, weight 0 only where all have it (Route 53 API reference, ResourceRecordSet). Multivalue answers
-// are up to eight sets; of other policies any one set will do.
+// choose picks by weight, weight 0 only where all have it (Route 53 API reference, ResourceRecordSet). Multivalue
+// answers are up to eight sets; of other policies any one set will do.
 func (s *Server) choose(group []zone.Set) []zone.Set {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,7 +230,8 @@ func toRR(name string, set zone.Set, value string) dns.RR {
 	return rr
 }
 
-// negative is the authority section of an answer without records: the SOA, to be kept for as long as it says (RFC 2308).
+// negative is the authority section of an answer without records: the SOA, to be kept for as long as it says (RFC
+// 2308).
 func negative(node zone.Node) []dns.RR {
 	for _, value := range node.SOA.Values {
 		rr := toRR(node.Zone, node.SOA, value)

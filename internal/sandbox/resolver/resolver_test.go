@@ -18,8 +18,13 @@ import (
 func start(t *testing.T, sets ...zone.Set) (*Server, *zone.Store) {
 	t.Helper()
 	store := zone.New(time.Now, rand.New(rand.NewPCG(1, 1)), zone.Rules{})
-	_, _, err := store.Create(zone.Zone{ID: "Z1", Name: "a.internal", Private: true, VPCs: []zone.VPC{{ID: "vpc-1",
-		Region: "eu-central-1"}}})
+	_, _, err := store.Create(zone.Zone{
+		ID:      "Z1",
+		Name:    "a.internal",
+		Private: true,
+		VPCs: []zone.VPC{{ID: "vpc-1",
+			Region: "eu-central-1"}},
+	})
 	require.NoError(t, err)
 	put(t, store, sets...)
 	s, err := Listen("127.0.0.1:0", "vpc-1", store, rand.New(rand.NewPCG(1, 2)))
@@ -37,11 +42,23 @@ func put(t *testing.T, store *zone.Store, sets ...zone.Set) {
 }
 
 func weighted(name, id string, weight int64, value string) zone.Set {
-	return zone.Set{Name: name, Type: "SRV", SetIdentifier: id, Weight: &weight, TTL: 0, Values: []string{value}}
+	return zone.Set{
+		Name:          name,
+		Type:          "SRV",
+		SetIdentifier: id,
+		Weight:        &weight,
+		TTL:           0,
+		Values:        []string{value},
+	}
 }
 
 func simple(name, typ string, ttl int64, values ...string) zone.Set {
-	return zone.Set{Name: name, Type: typ, TTL: ttl, Values: values}
+	return zone.Set{
+		Name:   name,
+		Type:   typ,
+		TTL:    ttl,
+		Values: values,
+	}
 }
 
 func ask(t *testing.T, s *Server, name string, typ uint16) *dns.Msg {
@@ -179,8 +196,14 @@ func TestAllValuesOfASet(t *testing.T) {
 func TestMultivalue(t *testing.T) {
 	s, store := start(t)
 	for i := range 10 {
-		put(t, store, zone.Set{Name: "m.a.internal", Type: "A", SetIdentifier: fmt.Sprint(i), MultiValue: true, TTL: 1,
-			Values: []string{fmt.Sprintf("10.0.0.%d", i)}})
+		put(t, store, zone.Set{
+			Name:          "m.a.internal",
+			Type:          "A",
+			SetIdentifier: fmt.Sprint(i),
+			MultiValue:    true,
+			TTL:           1,
+			Values:        []string{fmt.Sprintf("10.0.0.%d", i)},
+		})
 	}
 	assert.Len(t, ask(t, s, "m.a.internal.", dns.TypeA).Answer, 8)
 }
@@ -218,7 +241,12 @@ func TestGoResolver(t *testing.T) {
 	}}
 	_, services, err := r.LookupSRV(t.Context(), "web", "tcp", "a.internal")
 	require.NoError(t, err)
-	assert.Equal(t, []*net.SRV{{Target: "ip-10-0-0-1.a.internal.", Port: 32768, Priority: 1, Weight: 5}}, services)
+	assert.Equal(t, []*net.SRV{{
+		Target:   "ip-10-0-0-1.a.internal.",
+		Port:     32768,
+		Priority: 1,
+		Weight:   5,
+	}}, services)
 	addresses, err := r.LookupHost(t.Context(), services[0].Target)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"10.0.0.1"}, addresses)

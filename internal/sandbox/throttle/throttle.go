@@ -21,18 +21,21 @@ type Policy struct {
 	Account Bucket            `json:"account"`           // one for all requests
 	Action  Bucket            `json:"action"`            // one for each operation
 	Special map[string]Bucket `json:"special,omitempty"` // operations whose bucket differs from Action
-	Changes Bucket            `json:"changes"`           // of change batches: two tokens an UPSERT, one a CREATE or DELETE
+	// of change batches: two tokens an UPSERT, one a CREATE or DELETE
+	Changes Bucket `json:"changes"`
 	// CountValues draws these for each value of a record set in place of each set. AWS is silent about it.
 	CountValues bool `json:"countValues"`
 	// ChargeRefused takes the tokens of a refused request too, as far as there are any. AWS is silent about it.
 	ChargeRefused bool `json:"chargeRefused"`
 }
 
-// Current is what the Route 53 developer guide says since 2026-07-30 (throttling-api-requests): requests, and changes. What a
-// change costs is second-hand.
+// Current is what the Route 53 developer guide says since 2026-07-30 (throttling-api-requests): requests, and changes.
+// What a change costs is second-hand.
 func Current() Policy {
 	return Policy{
-		Account: Bucket{50, 10}, Action: Bucket{50, 10}, Special: map[string]Bucket{"CreateHostedZone": {40, 2}},
+		Account: Bucket{50, 10},
+		Action:  Bucket{50, 10},
+		Special: map[string]Bucket{"CreateHostedZone": {40, 2}},
 		Changes: Bucket{1500, 100},
 	}
 }
@@ -40,8 +43,8 @@ func Current() Policy {
 // Legacy is what it said before (DNSLimitations): five requests per second and account.
 func Legacy() Policy { return Policy{Account: Bucket{5, 5}} }
 
-// ECS begins with 50 tokens for DescribeClusters and 100 for the others, and gains 20 a second. AWS publishes the 50 (Amazon
-// ECS API reference, request-throttling) and says of the rest that it depends.
+// ECS begins with 50 tokens for DescribeClusters and 100 for the others, and gains 20 a second. AWS publishes the 50
+// (Amazon ECS API reference, request-throttling) and says of the rest that it depends.
 func ECS() Policy {
 	return Policy{Action: Bucket{100, 20}, Special: map[string]Bucket{"DescribeClusters": {50, 20}}}
 }
@@ -154,7 +157,11 @@ func (l *Limiter) Allow(operation string, cost Cost, now time.Time) bool {
 		name   string
 		bucket Bucket
 		tokens float64
-	}{{"account", l.policy.Account, 1}, {"action " + operation, action, 1}, {"changes", l.policy.Changes, float64(changes)}}
+	}{
+		{"account", l.policy.Account, 1},
+		{"action " + operation, action, 1},
+		{"changes", l.policy.Changes, float64(changes)},
+	}
 	allowed := true
 	for _, d := range draws {
 		if d.bucket != (Bucket{}) && l.fill(d.name, d.bucket, now) < d.tokens {

@@ -133,7 +133,23 @@ func TestLevels(t *testing.T) {
 	assert.True(t, l.Allow("Slow", Cost{}, now))
 	assert.True(t, l.Allow("List", Cost{}, now))
 	assert.Equal(t, []Level{
-		{"account", 48, Bucket{50, 10}}, {"action List", 19, Bucket{20, 5}}, {"action Slow", 1, Bucket{2, 1}}, {"any other action", 20, Bucket{20, 5}},
+		{
+			"account",
+			48,
+			Bucket{50, 10},
+		}, {
+			"action List",
+			19,
+			Bucket{20, 5},
+		}, {
+			"action Slow",
+			1,
+			Bucket{2, 1},
+		}, {
+			"any other action",
+			20,
+			Bucket{20, 5},
+		},
 	}, l.Levels(now))
 	assert.Equal(t, 1.5, l.Levels(now.Add(time.Second / 2))[2].Tokens)
 	assert.Empty(t, New(None()).Levels(now))

@@ -165,7 +165,10 @@ func (b *batch) apply(action Action, r *rrset) {
 	case action == Delete && old == nil:
 		b.fail("Tried to delete resource record set %s but it was not found", b.describe(r))
 	case action == Delete && !old.matches(&r.Set):
-		b.fail("Tried to delete resource record set %s but the values provided do not match the current values", b.describe(r))
+		b.fail(
+			"Tried to delete resource record set %s but the values provided do not match the current values",
+			b.describe(r),
+		)
 	case action == Delete:
 		b.overlay[r.key] = nil
 	default:
@@ -263,11 +266,20 @@ func (b *batch) checkName(sets sorted) {
 		switch {
 		case !cname || !other:
 		case r.Type == "CNAME":
-			b.fail("RRSet of type CNAME with DNS name %s is not permitted as it conflicts with other records with the same "+
-				"DNS name in zone %s", r.Name, b.zone.name)
+			b.fail(
+				"RRSet of type CNAME with DNS name %s is not permitted as it conflicts with other records with the same "+
+					"DNS name in zone %s",
+				r.Name,
+				b.zone.name,
+			)
 		default: // the two spaces are Route 53's
-			b.fail("RRSet of type %s with DNS name %s is not permitted because a conflicting RRSet of type  CNAME with the "+
-				"same DNS name already exists in zone %s", r.Type, r.Name, b.zone.name)
+			b.fail(
+				"RRSet of type %s with DNS name %s is not permitted because a conflicting RRSet of type  CNAME with the "+
+					"same DNS name already exists in zone %s",
+				r.Type,
+				r.Name,
+				b.zone.name,
+			)
 		}
 	}
 }
@@ -284,18 +296,27 @@ func (b *batch) checkPolicy(r *rrset, group sorted) {
 		}
 		switch r.policy() {
 		case "simple":
-			b.fail("RRSet with DNS name %s, type %s cannot be created as other RRSets exist with the same name and type.",
-				r.Name, r.Type)
+			b.fail(
+				"RRSet with DNS name %s, type %s cannot be created as other RRSets exist with the same name and type.",
+				r.Name,
+				r.Type,
+			)
 		default:
-			b.fail("RRSet with DNS name %s, type %s, SetIdentifier %s cannot be created as a non-%s set exists with the same "+
-				"name and type.", r.Name, r.Type, r.SetIdentifier, r.policy())
+			b.fail(
+				"RRSet with DNS name %s, type %s, SetIdentifier %s cannot be created as a non-%s set exists with the same "+
+					"name and type.",
+				r.Name,
+				r.Type,
+				r.SetIdentifier,
+				r.policy(),
+			)
 		}
 		return
 	}
 }
 
-// checkGroup checks the weighted sets of one name and type: how many there are, and that they share one TTL, which under
-// Rules.LastTTLWins they are made to.
+// checkGroup checks the weighted sets of one name and type: how many there are, and that they share one TTL, which
+// under Rules.LastTTLWins they are made to.
 func (b *batch) checkGroup(group sorted) {
 	group = slices.DeleteFunc(slices.Clone(group), func(r *rrset) bool { return r.Weight == nil })
 	if len(group) == 0 {
@@ -325,8 +346,13 @@ func (b *batch) checkGroup(group sorted) {
 	}
 	for _, r := range group {
 		if b.changed(r) && r.TTL != ttl {
-			b.fail("RRSet with DNS name %s, type %s, SetIdentifier %s cannot be created as weighted sets must contain the same "+
-				"TTL.", r.Name, r.Type, r.SetIdentifier)
+			b.fail(
+				"RRSet with DNS name %s, type %s, SetIdentifier %s cannot be created as weighted sets must contain the same "+
+					"TTL.",
+				r.Name,
+				r.Type,
+				r.SetIdentifier,
+			)
 		}
 	}
 }

@@ -26,7 +26,12 @@ func newStore(t *testing.T, rules Rules) (*Store, *clock) {
 	t.Helper()
 	c := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	s := New(c.now, rand.New(rand.NewPCG(1, 1)), rules)
-	_, _, err := s.Create(Zone{ID: zoneID, Name: zoneName, Private: true, VPCs: []VPC{{"vpc-1", "eu-central-1"}}})
+	_, _, err := s.Create(Zone{
+		ID:      zoneID,
+		Name:    zoneName,
+		Private: true,
+		VPCs:    []VPC{{"vpc-1", "eu-central-1"}},
+	})
 	require.NoError(t, err)
 	return s, c
 }
@@ -40,12 +45,23 @@ func own(t *testing.T, s *Store) []Set {
 }
 
 func srv(name, id string, weight, ttl int64) Set {
-	return Set{Name: name, Type: "SRV", SetIdentifier: id, Weight: &weight, TTL: ttl,
-		Values: []string{"1 1 80 x." + zoneName}}
+	return Set{
+		Name:          name,
+		Type:          "SRV",
+		SetIdentifier: id,
+		Weight:        &weight,
+		TTL:           ttl,
+		Values:        []string{"1 1 80 x." + zoneName},
+	}
 }
 
 func simple(name, typ string, values ...string) Set {
-	return Set{Name: name, Type: typ, TTL: 60, Values: values}
+	return Set{
+		Name:   name,
+		Type:   typ,
+		TTL:    60,
+		Values: values,
+	}
 }
 
 func with(s Set, values ...string) Set {
@@ -78,10 +94,19 @@ const (
 func TestChange(t *testing.T) {
 	web, web2 := srv("web.a.internal.", "i-1", 1, 0), srv("web.a.internal.", "i-2", 1, 0)
 	address := simple("x.a.internal.", "A", "10.0.0.1")
-	apexSOA := Set{Name: "a.internal.", Type: "SOA", TTL: 900,
-		Values: []string{"ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"}}
-	apexNS := Set{Name: "a.internal.", Type: "NS", TTL: 172800, Values: []string{"ns-1536.awsdns-00.co.uk.",
-		"ns-0.awsdns-00.com.", "ns-1024.awsdns-00.org.", "ns-512.awsdns-00.net."}}
+	apexSOA := Set{
+		Name:   "a.internal.",
+		Type:   "SOA",
+		TTL:    900,
+		Values: []string{"ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"},
+	}
+	apexNS := Set{
+		Name: "a.internal.",
+		Type: "NS",
+		TTL:  172800,
+		Values: []string{"ns-1536.awsdns-00.co.uk.",
+			"ns-0.awsdns-00.com.", "ns-1024.awsdns-00.org.", "ns-512.awsdns-00.net."},
+	}
 	many := func(n int, value string) []Change {
 		var changes []Change
 		for i := range n {
@@ -349,8 +374,15 @@ func TestCheckValue(t *testing.T) {
 func TestForeignSetsMatchWhole(t *testing.T) {
 	s, _ := newStore(t, Rules{})
 	alias := Set{Name: "www.a.internal.", Type: "A", Alias: &Alias{"Z1", "lb.example.com.", true}}
-	latency := Set{Name: "l.a.internal.", Type: "A", SetIdentifier: "x", Region: "eu-west-1", HealthCheckID: "h",
-		TTL: 1, Values: []string{"10.0.0.1"}}
+	latency := Set{
+		Name:          "l.a.internal.",
+		Type:          "A",
+		SetIdentifier: "x",
+		Region:        "eu-west-1",
+		HealthCheckID: "h",
+		TTL:           1,
+		Values:        []string{"10.0.0.1"},
+	}
 	_, err := s.Change(zoneID, []Change{{Create, alias}, {Create, latency}}, "")
 	require.NoError(t, err)
 	assert.Equal(t, []Set{latency, alias}, own(t, s))
@@ -359,9 +391,14 @@ func TestForeignSetsMatchWhole(t *testing.T) {
 	other.Region = "eu-west-2"
 	_, err = s.Change(zoneID, []Change{{Delete, other}}, "")
 	assert.ErrorContains(t, err, "but the values provided do not match the current values")
-	_, err = s.Change(zoneID, []Change{{Create, Set{Name: "l.a.internal.", Type: "A", SetIdentifier: "w",
-		Weight: new(int64(1)), TTL: 1,
-		Values: []string{"10.0.0.1"}}}}, "")
+	_, err = s.Change(zoneID, []Change{{Create, Set{
+		Name:          "l.a.internal.",
+		Type:          "A",
+		SetIdentifier: "w",
+		Weight:        new(int64(1)),
+		TTL:           1,
+		Values:        []string{"10.0.0.1"},
+	}}}, "")
 	assert.Equal(t, []string{"RRSet with DNS name l.a.internal., type A, SetIdentifier w cannot be created as a " +
 		"non-weighted set exists with the same name and type."}, messages(t, err))
 	_, err = s.Change(zoneID, []Change{{Delete, alias}, {Delete, latency}}, "")

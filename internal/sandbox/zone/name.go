@@ -30,8 +30,8 @@ func (n Name) parent() Name {
 	return Name{text: rest, order: strings.Join(labels[:len(labels)-1], ".") + "."}
 }
 
-// ParseName reads a name as Route 53 does: letters in either case, the final dot optional, any byte as `\ooo`. Its error
-// is worded as Route 53 words it (Route 53 developer guide, DomainNameFormat).
+// ParseName reads a name as Route 53 does: letters in either case, the final dot optional, any byte as `\ooo`. Its
+// error is worded as Route 53 words it (Route 53 developer guide, DomainNameFormat).
 func ParseName(s string) (Name, error) {
 	problem := func(code, text string) (Name, error) {
 		return Name{}, fmt.Errorf("FATAL problem: %s (%s) encountered with '%s'", code, text, s)

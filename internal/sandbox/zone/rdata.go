@@ -9,8 +9,25 @@ import (
 )
 
 // Types that Route 53 has. A and SRV values are checked in full, the others as far as a foreign record needs.
-var types = []string{"A", "AAAA", "CAA", "CNAME", "DS", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SOA", "SPF", "SRV", "SSHFP",
-	"SVCB", "TLSA", "TXT"}
+var types = []string{
+	"A",
+	"AAAA",
+	"CAA",
+	"CNAME",
+	"DS",
+	"HTTPS",
+	"MX",
+	"NAPTR",
+	"NS",
+	"PTR",
+	"SOA",
+	"SPF",
+	"SRV",
+	"SSHFP",
+	"SVCB",
+	"TLSA",
+	"TXT",
+}
 
 // KnownType says whether Route 53 has the record type.
 func KnownType(t string) bool { return slices.Contains(types, t) }

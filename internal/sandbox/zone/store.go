@@ -118,8 +118,13 @@ type receipt struct {
 
 // New makes an empty store. The random numbers make IDs.
 func New(now func() time.Time, random *rand.Rand, rules Rules) *Store {
-	return &Store{now: now, random: random, rules: rules.withDefaults(), zones: map[string]*hostedZone{},
-		changes: map[string]receipt{}}
+	return &Store{
+		now:     now,
+		random:  random,
+		rules:   rules.withDefaults(),
+		zones:   map[string]*hostedZone{},
+		changes: map[string]receipt{},
+	}
 }
 
 // SetRules changes the rules from now on; what is stored stays.
@@ -165,8 +170,14 @@ func (s *Store) Create(z Zone) (Zone, ChangeInfo, error) {
 		}
 		for _, v := range z.VPCs {
 			if o.name == name && o.info.in(v.ID) {
-				return Zone{}, ChangeInfo{}, refuse(ConflictingDomainExists, "The VPC %s in region %s has already been "+
-					"associated with the hosted zone %s with the same domain name.", v.ID, v.Region, o.id)
+				return Zone{}, ChangeInfo{}, refuse(
+					ConflictingDomainExists,
+					"The VPC %s in region %s has already been "+
+						"associated with the hosted zone %s with the same domain name.",
+					v.ID,
+					v.Region,
+					o.id,
+				)
 			}
 		}
 	}
@@ -192,7 +203,12 @@ func (s *Store) Create(z Zone) (Zone, ChangeInfo, error) {
 		}
 	}
 	s.created++
-	h := &hostedZone{id: z.ID, name: name, info: z, sequence: s.created}
+	h := &hostedZone{
+		id:       z.ID,
+		name:     name,
+		info:     z,
+		sequence: s.created,
+	}
 	s.zones[z.ID] = h
 	info := s.commit(h, []op{
 		h.apex("NS", 172800, servers...),
@@ -203,7 +219,12 @@ func (s *Store) Create(z Zone) (Zone, ChangeInfo, error) {
 
 func (h *hostedZone) apex(typ string, ttl int64, values ...string) op {
 	k := key{h.name.order, typ, ""}
-	return op{k, &rrset{Set{Name: h.name.text, Type: typ, TTL: ttl, Values: values}, k}}
+	return op{k, &rrset{Set{
+		Name:   h.name.text,
+		Type:   typ,
+		TTL:    ttl,
+		Values: values,
+	}, k}}
 }
 
 func (h *hostedZone) describe() Zone {
@@ -341,7 +362,12 @@ func (h *hostedZone) propagate(now time.Time) {
 }
 
 func (s *Store) receipt(comment string) ChangeInfo {
-	info := ChangeInfo{ID: s.id("C"), Submitted: s.now(), Pending: true, Comment: comment}
+	info := ChangeInfo{
+		ID:        s.id("C"),
+		Submitted: s.now(),
+		Pending:   true,
+		Comment:   comment,
+	}
 	s.changes[info.ID] = receipt{info, info.Submitted.Add(s.rules.Propagation)}
 	return info
 }

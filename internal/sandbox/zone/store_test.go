@@ -120,9 +120,14 @@ func TestZones(t *testing.T) {
 
 	private, err := s.Get(zoneID)
 	require.NoError(t, err)
-	assert.Equal(t, Zone{ID: zoneID, Name: "a.internal.", Private: true, VPCs: []VPC{{"vpc-1", "eu-central-1"}},
+	assert.Equal(t, Zone{
+		ID:              zoneID,
+		Name:            "a.internal.",
+		Private:         true,
+		VPCs:            []VPC{{"vpc-1", "eu-central-1"}},
 		Sets:            2,
-		CallerReference: private.CallerReference}, private)
+		CallerReference: private.CallerReference,
+	}, private)
 
 	apply(t, s, Change{Create, simple("x.a.internal", "A", "10.0.0.1")})
 	_, err = s.Delete(zoneID)
@@ -204,8 +209,18 @@ func TestLook(t *testing.T) {
 	for _, z := range []Zone{
 		{ID: "ZPUBLIC", Name: "a.internal"},
 		{ID: "ZDEEPPUBLIC", Name: "deep.b.a.internal"},
-		{ID: "ZDEEP", Name: "b.a.internal", Private: true, VPCs: []VPC{{"vpc-1", "eu-central-1"}}},
-		{ID: "ZOTHER", Name: "other", Private: true, VPCs: []VPC{{"vpc-2", "eu-central-1"}}},
+		{
+			ID:      "ZDEEP",
+			Name:    "b.a.internal",
+			Private: true,
+			VPCs:    []VPC{{"vpc-1", "eu-central-1"}},
+		},
+		{
+			ID:      "ZOTHER",
+			Name:    "other",
+			Private: true,
+			VPCs:    []VPC{{"vpc-2", "eu-central-1"}},
+		},
 	} {
 		_, _, err := s.Create(z)
 		require.NoError(t, err)

@@ -10,9 +10,9 @@ type Node struct {
 	SOA    Set
 }
 
-// Look gives what a resolver in a VPC finds at a name, and false where no hosted zone holds it: the most specific private
-// zone of the VPC, else the most specific public one. A private zone that lacks the name hides the public one (Route 53
-// developer guide, hosted-zone-private-considerations).
+// Look gives what a resolver in a VPC finds at a name, and false where no hosted zone holds it: the most specific
+// private zone of the VPC, else the most specific public one. A private zone that lacks the name hides the public one
+// (Route 53 developer guide, hosted-zone-private-considerations).
 func (s *Store) Look(vpc string, name Name) (Node, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

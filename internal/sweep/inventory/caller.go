@@ -48,20 +48,29 @@ func (c *Caller) MetadataAccess(ctx context.Context, instance string) (MetadataA
 	for _, r := range answer.Reservations {
 		for _, i := range r.Instances {
 			if o := i.MetadataOptions; aws.ToString(i.InstanceId) == instance && o != nil {
-				return MetadataAccess{aws.ToInt32(o.HttpPutResponseHopLimit), o.HttpTokens == types.HttpTokensStateRequired}, nil
+				return MetadataAccess{
+					aws.ToInt32(o.HttpPutResponseHopLimit),
+					o.HttpTokens == types.HttpTokensStateRequired,
+				}, nil
 			}
 		}
 	}
 	return MetadataAccess{}, fmt.Errorf("describe instance %s: EC2 does not say who can get at its metadata", instance)
 }
 
-// VPCDNS says whether a VPC has the two attributes that private hosted zones need ("Considerations when working with a private
-// hosted zone", Route 53 developer guide). It takes two calls and the permission ec2:DescribeVpcAttribute.
+// VPCDNS says whether a VPC has the two attributes that private hosted zones need ("Considerations when working with a
+// private hosted zone", Route 53 developer guide). It takes two calls and the permission ec2:DescribeVpcAttribute.
 func (c *Caller) VPCDNS(ctx context.Context, vpc string) (support, hostnames bool, err error) {
-	answer, err := c.vpcAttribute(ctx, &ec2.DescribeVpcAttributeInput{VpcId: &vpc, Attribute: types.VpcAttributeNameEnableDnsSupport})
+	answer, err := c.vpcAttribute(ctx, &ec2.DescribeVpcAttributeInput{
+		VpcId:     &vpc,
+		Attribute: types.VpcAttributeNameEnableDnsSupport,
+	})
 	if err == nil && answer.EnableDnsSupport != nil {
 		support = aws.ToBool(answer.EnableDnsSupport.Value)
-		answer, err = c.vpcAttribute(ctx, &ec2.DescribeVpcAttributeInput{VpcId: &vpc, Attribute: types.VpcAttributeNameEnableDnsHostnames})
+		answer, err = c.vpcAttribute(ctx, &ec2.DescribeVpcAttributeInput{
+			VpcId:     &vpc,
+			Attribute: types.VpcAttributeNameEnableDnsHostnames,
+		})
 	}
 	if err != nil {
 		return false, false, fmt.Errorf("describe the attributes of %s: %w", vpc, err)

@@ -16,13 +16,18 @@ import (
 	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
 
-// TestMetadataAccessNotTold: an answer that does not tell of the instance is an error, and another's options are not taken for its.
+// TestMetadataAccessNotTold: an answer that does not tell of the instance is an error, and another's options are not
+// taken for its.
 func TestMetadataAccessNotTold(t *testing.T) {
 	item := func(id, options string) string {
 		return "<item><instanceId>" + id + "</instanceId>" + options + "</item>"
 	}
 	options := func(limit int, tokens string) string {
-		return fmt.Sprintf("<metadataOptions><httpPutResponseHopLimit>%d</httpPutResponseHopLimit><httpTokens>%s</httpTokens></metadataOptions>", limit, tokens)
+		return fmt.Sprintf(
+			"<metadataOptions><httpPutResponseHopLimit>%d</httpPutResponseHopLimit><httpTokens>%s</httpTokens></metadataOptions>",
+			limit,
+			tokens,
+		)
 	}
 	for name, tt := range map[string]struct {
 		items string
@@ -31,15 +36,29 @@ func TestMetadataAccessNotTold(t *testing.T) {
 		"no instance":      {"", nil},
 		"no options":       {item(host(1), ""), nil},
 		"another instance": {item(host(2), options(2, "optional")), nil},
-		"another instance, and itself without options": {item(host(2), options(2, "optional")) + item(host(1), ""), nil},
-		"another instance before it":                   {item(host(2), options(2, "optional")) + item(host(1), options(1, "required")), &inventory.MetadataAccess{HopLimit: 1, Tokens: true}},
-		"another instance behind it":                   {item(host(1), options(3, "optional")) + item(host(2), options(1, "required")), &inventory.MetadataAccess{HopLimit: 3}},
-		"a limit that is not told":                     {item(host(1), "<metadataOptions><httpTokens>required</httpTokens></metadataOptions>"), &inventory.MetadataAccess{Tokens: true}},
+		"another instance, and itself without options": {
+			item(host(2), options(2, "optional")) + item(host(1), ""),
+			nil,
+		},
+		"another instance before it": {
+			item(host(2), options(2, "optional")) + item(host(1), options(1, "required")),
+			&inventory.MetadataAccess{HopLimit: 1, Tokens: true},
+		},
+		"another instance behind it": {
+			item(host(1), options(3, "optional")) + item(host(2), options(1, "required")),
+			&inventory.MetadataAccess{HopLimit: 3},
+		},
+		"a limit that is not told": {
+			item(host(1), "<metadataOptions><httpTokens>required</httpTokens></metadataOptions>"),
+			&inventory.MetadataAccess{Tokens: true},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := `<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet><item><instancesSet>` + tt.items +
 				`</instancesSet></item></reservationSet></DescribeInstancesResponse>`
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+			server := httptest.NewServer(
+				http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }),
+			)
 			t.Cleanup(server.Close)
 			got, err := inventory.NewCaller(configFor(server.URL)).MetadataAccess(t.Context(), host(1))
 			if tt.want == nil {
@@ -55,7 +74,10 @@ func TestMetadataAccessNotTold(t *testing.T) {
 // TestVPCDNSNotTold: an attribute that an answer lacks is not taken for one that is on.
 func TestVPCDNSNotTold(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `<DescribeVpcAttributeResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><vpcId>vpc-1</vpcId></DescribeVpcAttributeResponse>`)
+		_, _ = io.WriteString(
+			w,
+			`<DescribeVpcAttributeResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><vpcId>vpc-1</vpcId></DescribeVpcAttributeResponse>`,
+		)
 	}))
 	t.Cleanup(server.Close)
 	support, hostnames, err := inventory.NewCaller(configFor(server.URL)).VPCDNS(t.Context(), "vpc-1")
@@ -64,19 +86,29 @@ func TestVPCDNSNotTold(t *testing.T) {
 }
 
 func TestCaller(t *testing.T) {
-	s, _ := start(t, fleet.State{Instances: []fleet.Instance{{ID: host(1)}, {ID: host(2), MetadataHopLimit: 2, MetadataTokens: "optional"}},
+	s, _ := start(t, fleet.State{Instances: []fleet.Instance{
+		{ID: host(1)},
+		{ID: host(2), MetadataHopLimit: 2, MetadataTokens: "optional"},
+	},
 		VPCs: []fleet.VPC{{ID: "vpc-1", NoDNSSupport: true}, {ID: "vpc-2", NoDNSHostnames: true}}}, false)
 	c := inventory.NewCaller(configFor(s.URL()))
 	arn, err := c.ARN(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0123456789abcdef0", arn)
 
-	for instance, want := range map[string]inventory.MetadataAccess{host(1): {HopLimit: 1, Tokens: true}, host(2): {HopLimit: 2}} {
+	for instance, want := range map[string]inventory.MetadataAccess{
+		host(1): {HopLimit: 1, Tokens: true},
+		host(2): {HopLimit: 2},
+	} {
 		got, err := c.MetadataAccess(t.Context(), instance)
 		require.NoError(t, err)
 		assert.Equal(t, want, got, instance)
 	}
-	for vpc, want := range map[string][2]bool{sandbox.DefaultVPC: {true, true}, "vpc-1": {false, true}, "vpc-2": {true, false}} {
+	for vpc, want := range map[string][2]bool{
+		sandbox.DefaultVPC: {true, true},
+		"vpc-1":            {false, true},
+		"vpc-2":            {true, false},
+	} {
 		support, hostnames, err := c.VPCDNS(t.Context(), vpc)
 		require.NoError(t, err)
 		assert.Equal(t, want, [2]bool{support, hostnames}, vpc)
@@ -99,9 +131,12 @@ func TestStatesAsEC2TellsThem(t *testing.T) {
 		state string
 		want  sweep.State
 	}{
-		"no state":                    {"", sweep.Alive},
-		"a state without a code":      {"<instanceState><name>stopped</name></instanceState>", sweep.Alive},
-		"a state of the future":       {"<instanceState><code>96</code><name>resting</name></instanceState>", sweep.Alive},
+		"no state":               {"", sweep.Alive},
+		"a state without a code": {"<instanceState><name>stopped</name></instanceState>", sweep.Alive},
+		"a state of the future": {
+			"<instanceState><code>96</code><name>resting</name></instanceState>",
+			sweep.Alive,
+		},
 		"running":                     {"<instanceState><code>16</code></instanceState>", sweep.Alive},
 		"running, with a high byte":   {"<instanceState><code>272</code></instanceState>", sweep.Alive},
 		"stopped, with a high byte":   {"<instanceState><code>336</code></instanceState>", sweep.Gone},
@@ -110,8 +145,13 @@ func TestStatesAsEC2TellsThem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				_, _ = io.WriteString(w, `<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet><item><instancesSet><item><instanceId>`+
-					host(1)+`</instanceId>`+tt.state+`</item></instancesSet></item></reservationSet></DescribeInstancesResponse>`)
+				_, _ = io.WriteString(
+					w,
+					`<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet><item><instancesSet><item><instanceId>`+
+						host(
+							1,
+						)+`</instanceId>`+tt.state+`</item></instancesSet></item></reservationSet></DescribeInstancesResponse>`,
+				)
 			}))
 			t.Cleanup(server.Close)
 			got, err := inventory.New(configFor(server.URL), nil, false).States(t.Context(), []string{host(1)})

@@ -28,8 +28,8 @@ type batch struct {
 	arns    []string
 }
 
-// readECS adds all instances and containers of the clusters to the fleet. Instances are listed before tasks: of one that is
-// registered in between, tasks may be missing, so it must not pass for one of the clusters.
+// readECS adds all instances and containers of the clusters to the fleet. Instances are listed before tasks: of one
+// that is registered in between, tasks may be missing, so it must not pass for one of the clusters.
 func (r *reading) readECS(ctx context.Context) error {
 	clusters := r.clusters
 	if len(clusters) == 0 {
@@ -84,7 +84,11 @@ func (r *reading) allClusters(ctx context.Context) (arns []string, err error) {
 }
 
 // list lists something in all clusters, and divides it into what one call can describe.
-func (r *reading) list(ctx context.Context, clusters []string, arnsOf func(context.Context, string) ([]string, error)) (batches []batch, err error) {
+func (r *reading) list(
+	ctx context.Context,
+	clusters []string,
+	arnsOf func(context.Context, string) ([]string, error),
+) (batches []batch, err error) {
 	err = each(ctx, clusters, func(ctx context.Context, cluster string) error {
 		arns, err := arnsOf(ctx, cluster)
 		r.mu.Lock()
@@ -115,12 +119,17 @@ func (r *reading) instanceARNs(ctx context.Context, cluster string) (arns []stri
 	return arns, err
 }
 
-// taskARNs lists those tasks first that are to run and then those that are to stop, many of which serve still, or stopped within
-// the last hour or so: no task can pass from the one list to the other unseen, since none is ever wanted again.
+// taskARNs lists those tasks first that are to run and then those that are to stop, many of which serve still, or
+// stopped within the last hour or so: no task can pass from the one list to the other unseen, since none is ever wanted
+// again.
 func (r *reading) taskARNs(ctx context.Context, cluster string) (arns []string, err error) {
 	for _, desired := range []types.DesiredStatus{types.DesiredStatusRunning, types.DesiredStatusStopped} {
 		err = pages(func(token *string) (*string, error) {
-			page, err := r.ecs.listTasks(ctx, &ecs.ListTasksInput{Cluster: &cluster, DesiredStatus: desired, NextToken: token})
+			page, err := r.ecs.listTasks(ctx, &ecs.ListTasksInput{
+				Cluster:       &cluster,
+				DesiredStatus: desired,
+				NextToken:     token,
+			})
 			if err != nil {
 				return nil, fmt.Errorf("list tasks of cluster %s: %w", cluster, err)
 			}
@@ -136,7 +145,10 @@ func (r *reading) taskARNs(ctx context.Context, cluster string) (arns []string, 
 
 func (r *reading) describeInstances(ctx context.Context, batches []batch, found func(types.ContainerInstance)) error {
 	return each(ctx, batches, func(ctx context.Context, b batch) error {
-		answer, err := r.ecs.describeInstances(ctx, &ecs.DescribeContainerInstancesInput{Cluster: &b.cluster, ContainerInstances: b.arns})
+		answer, err := r.ecs.describeInstances(ctx, &ecs.DescribeContainerInstancesInput{
+			Cluster:            &b.cluster,
+			ContainerInstances: b.arns,
+		})
 		if err == nil {
 			err = b.answered(len(answer.ContainerInstances), answer.Failures)
 		}
@@ -161,7 +173,8 @@ func (r *reading) addListed(i types.ContainerInstance) {
 	if id == "" || status == inactive {
 		return
 	}
-	member := status == string(types.ContainerInstanceStatusActive) || status == string(types.ContainerInstanceStatusDraining)
+	member := status == string(types.ContainerInstanceStatusActive) ||
+		status == string(types.ContainerInstanceStatusDraining)
 	r.followed[aws.ToString(i.ContainerInstanceArn)] = member && i.AgentConnected
 	known := r.fleet.Instances[id]
 	// One that was registered twice is complete if it is so in both registrations, and connected if it is so in one.

@@ -58,7 +58,14 @@ func readDefinition(t *types.TaskDefinition) definition {
 	for _, c := range t.ContainerDefinitions {
 		var found defined
 		for _, m := range c.PortMappings {
-			found.ports = appendPorts(found.ports, m.Protocol, m.ContainerPort, m.ContainerPort, m.ContainerPortRange, m.ContainerPortRange)
+			found.ports = appendPorts(
+				found.ports,
+				m.Protocol,
+				m.ContainerPort,
+				m.ContainerPort,
+				m.ContainerPortRange,
+				m.ContainerPortRange,
+			)
 		}
 		found.variables = checksOf(c.Environment)
 		for key, value := range c.DockerLabels {
@@ -69,8 +76,8 @@ func readDefinition(t *types.TaskDefinition) definition {
 	return d
 }
 
-// fill adds to a container what only its definition says: its checks, where a label wins over a variable and what the task was
-// run with over the definition's variables; and its ports, where they are reached under their own number.
+// fill adds to a container what only its definition says: its checks, where a label wins over a variable and what the
+// task was run with over the definition's variables; and its ports, where they are reached under their own number.
 func (m *member) fill(d definition) {
 	c := d.containers[m.name]
 	if len(c.variables)+len(m.checks)+len(c.labels) > 0 {

@@ -12,7 +12,11 @@ import (
 
 // A sweep has a deadline; a reading that goes round for ever would use all of its time, and its memory.
 func TestListingThatGoesRoundInACircle(t *testing.T) {
-	for name, tokens := range map[string][]string{"of one page": {"a"}, "of two": {"a", "b"}, "of three, entered late": {"x", "a", "b", "c"}} {
+	for name, tokens := range map[string][]string{
+		"of one page":            {"a"},
+		"of two":                 {"a", "b"},
+		"of three, entered late": {"x", "a", "b", "c"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			calls := 0
 			err := pages(func(*string) (*string, error) {
@@ -38,9 +42,13 @@ func TestListingThatGoesRoundInACircle(t *testing.T) {
 	})
 }
 
-// A task of which ECS does not say when it was created passes for a new one: nothing on its host is taken for left over.
+// A task of which ECS does not say when it was created passes for a new one: nothing on its host is taken for left
+// over.
 func TestTaskWithoutATime(t *testing.T) {
-	r := &reading{fleet: sweep.Fleet{Instances: map[string]sweep.Instance{"i-1": {Complete: true}}}, hosts: map[string]string{"arn": "i-1"}}
+	r := &reading{
+		fleet: sweep.Fleet{Instances: map[string]sweep.Instance{"i-1": {Complete: true}}},
+		hosts: map[string]string{"arn": "i-1"},
+	}
 	r.add(member{host: "arn", name: "web"})
 	assert.Equal(t, sweep.Fleet{Instances: map[string]sweep.Instance{"i-1": {}}}, r.fleet)
 	r.add(member{host: "arn of a host that is not known", name: "web"})

@@ -35,7 +35,10 @@ func (r *reading) readEC2(ctx context.Context, instances []string) error {
 	if len(suspects) == 0 {
 		return nil
 	}
-	if err := each(ctx, []string{"instance-status.status", "system-status.status"}, func(ctx context.Context, filter string) error {
+	if err := each(ctx, []string{
+		"instance-status.status",
+		"system-status.status",
+	}, func(ctx context.Context, filter string) error {
 		return r.readImpaired(ctx, filter, suspects)
 	}); err != nil {
 		return fmt.Errorf("describe the status of instances: %w", err)
@@ -54,8 +57,8 @@ func (r *reading) readStates(ctx context.Context, instances []string) error {
 	return nil
 }
 
-// readState reads the state and address of instances. They are asked for by a filter: where they are named as InstanceIds, EC2
-// answers with nothing but an error if it does not know one of them.
+// readState reads the state and address of instances. They are asked for by a filter: where they are named as
+// InstanceIds, EC2 answers with nothing but an error if it does not know one of them.
 func (r *reading) readState(ctx context.Context, ids []string) error {
 	byID := []types.Filter{{Name: aws.String("instance-id"), Values: ids}}
 	return pages(func(token *string) (*string, error) {
@@ -79,8 +82,8 @@ func (r *reading) readState(ctx context.Context, ids []string) error {
 	})
 }
 
-// readImpaired finds which of the suspects fail a status check. EC2 has no filter for the ID here, so that all of the region
-// that fail it are listed, which are few.
+// readImpaired finds which of the suspects fail a status check. EC2 has no filter for the ID here, so that all of the
+// region that fail it are listed, which are few.
 func (r *reading) readImpaired(ctx context.Context, filter string, suspects map[string]bool) error {
 	impaired := []types.Filter{{Name: &filter, Values: []string{string(types.SummaryStatusImpaired)}}}
 	return pages(func(token *string) (*string, error) {
@@ -101,8 +104,8 @@ func (r *reading) readImpaired(ctx context.Context, filter string, suspects map[
 	})
 }
 
-// stateOf says gone only where EC2 does: an instance in a state that is not known here is there. The high byte of the code is
-// for EC2's own use.
+// stateOf says gone only where EC2 does: an instance in a state that is not known here is there. The high byte of the
+// code is for EC2's own use.
 func stateOf(state *types.InstanceState) sweep.State {
 	if state != nil && state.Code != nil {
 		switch *state.Code & 0xff {

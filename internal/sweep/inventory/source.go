@@ -1,6 +1,6 @@
-// Package inventory reads what ECS and EC2 say of a fleet: every cluster, container instance and task, and the state of every
-// instance asked for, every page of it, or an error. Half a fleet would look like containers that are gone. It judges nothing,
-// and beside StopTask it changes nothing.
+// Package inventory reads what ECS and EC2 say of a fleet: every cluster, container instance and task, and the state of
+// every instance asked for, every page of it, or an error. Half a fleet would look like containers that are gone. It
+// judges nothing, and beside StopTask it changes nothing.
 package inventory
 
 import (
@@ -45,9 +45,9 @@ type Source struct {
 	definitions map[string]definition // by ARN
 }
 
-// ecsCalls and ec2Calls are the calls that are made, and not the SDK's clients: in a program that finds methods by name, as
-// text/template does, the linker keeps all methods of a type that is reached through an interface. Those of EC2's client, some
-// 700, are 30 MB.
+// ecsCalls and ec2Calls are the calls that are made, and not the SDK's clients: in a program that finds methods by
+// name, as text/template does, the linker keeps all methods of a type that is reached through an interface. Those of
+// EC2's client, some 700, are 30 MB.
 type ecsCalls struct {
 	listClusters       func(context.Context, *ecs.ListClustersInput, ...func(*ecs.Options)) (*ecs.ListClustersOutput, error)
 	listInstances      func(context.Context, *ecs.ListContainerInstancesInput, ...func(*ecs.Options)) (*ecs.ListContainerInstancesOutput, error)
@@ -63,8 +63,9 @@ type ec2Calls struct {
 	describeStatus    func(context.Context, *ec2.DescribeInstanceStatusInput, ...func(*ec2.Options)) (*ec2.DescribeInstanceStatusOutput, error)
 }
 
-// New gives a Source for the region of config. clusters are names or ARNs; none means all of the region. With checks the
-// task definitions are read too, for the paths of HTTP checks and for ports that ECS lists only there (awsvpc, host).
+// New gives a Source for the region of config. clusters are names or ARNs; none means all of the region. With checks
+// the task definitions are read too, for the paths of HTTP checks and for ports that ECS lists only there (awsvpc,
+// host).
 func New(config aws.Config, clusters []string, checks bool) *Source {
 	config.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
@@ -80,12 +81,19 @@ func New(config aws.Config, clusters []string, checks bool) *Source {
 	e, i := ecs.NewFromConfig(config), ec2.NewFromConfig(config)
 	return &Source{
 		ecs: ecsCalls{
-			listClusters: e.ListClusters, listInstances: e.ListContainerInstances, describeInstances: e.DescribeContainerInstances,
-			listTasks: e.ListTasks, describeTasks: e.DescribeTasks, describeDefinition: e.DescribeTaskDefinition, stopTask: e.StopTask,
+			listClusters:       e.ListClusters,
+			listInstances:      e.ListContainerInstances,
+			describeInstances:  e.DescribeContainerInstances,
+			listTasks:          e.ListTasks,
+			describeTasks:      e.DescribeTasks,
+			describeDefinition: e.DescribeTaskDefinition,
+			stopTask:           e.StopTask,
 		},
-		ec2:      ec2Calls{describeInstances: i.DescribeInstances, describeStatus: i.DescribeInstanceStatus},
-		identity: sts.NewFromConfig(config).GetCallerIdentity,
-		region:   config.Region, clusters: clusters, checks: checks,
+		ec2:         ec2Calls{describeInstances: i.DescribeInstances, describeStatus: i.DescribeInstanceStatus},
+		identity:    sts.NewFromConfig(config).GetCallerIdentity,
+		region:      config.Region,
+		clusters:    clusters,
+		checks:      checks,
 		definitions: map[string]definition{},
 	}
 }
@@ -105,9 +113,17 @@ func (s *Source) Fleet(ctx context.Context, instances []string) (sweep.Fleet, er
 	if err := s.learnAccount(ctx); err != nil {
 		return sweep.Fleet{}, err
 	}
-	r := &reading{Source: s, hosts: map[string]string{}, followed: map[string]bool{}, fleet: sweep.Fleet{
-		Account: s.account, Region: s.region, Instances: map[string]sweep.Instance{}, Containers: map[string]sweep.Container{},
-	}}
+	r := &reading{
+		Source:   s,
+		hosts:    map[string]string{},
+		followed: map[string]bool{},
+		fleet: sweep.Fleet{
+			Account:    s.account,
+			Region:     s.region,
+			Instances:  map[string]sweep.Instance{},
+			Containers: map[string]sweep.Container{},
+		},
+	}
 	if err := r.readECS(ctx); err != nil {
 		return sweep.Fleet{}, err
 	}

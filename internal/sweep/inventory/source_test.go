@@ -32,8 +32,12 @@ func host(n int) string   { return fmt.Sprintf("i-%017x", n) }
 func address(n int) string { return fmt.Sprintf("10.0.%d.%d", n/250, n%250+1) }
 
 func configFor(url string) aws.Config {
-	return aws.Config{BaseEndpoint: &url, Region: "eu-central-1", HTTPClient: awshttp.NewBuildableClient(),
-		Credentials: credentials.NewStaticCredentialsProvider("k", "s", "")}
+	return aws.Config{
+		BaseEndpoint: &url,
+		Region:       "eu-central-1",
+		HTTPClient:   awshttp.NewBuildableClient(),
+		Credentials:  credentials.NewStaticCredentialsProvider("k", "s", ""),
+	}
 }
 
 // start starts a sandbox with a fleet, and gives a Source that reads it.
@@ -51,9 +55,21 @@ func cluster(name string, from, to int) fleet.State {
 	state := fleet.State{Clusters: []fleet.Cluster{{Name: name}}}
 	for n := from; n < to; n++ {
 		state.Instances = append(state.Instances, fleet.Instance{ID: host(n), PrivateIP: address(n)})
-		state.ContainerInstances = append(state.ContainerInstances, fleet.ContainerInstance{ID: ci(n), Cluster: name, InstanceID: host(n)})
-		state.Tasks = append(state.Tasks, fleet.Task{ID: task(n), Cluster: name, ContainerInstance: ci(n), Family: "web", Service: "web",
-			Containers: []fleet.Container{{Name: "web", RuntimeID: docker(n), Bindings: []fleet.Binding{{ContainerPort: 80, HostPort: 32768}}}}})
+		state.ContainerInstances = append(state.ContainerInstances, fleet.ContainerInstance{
+			ID:         ci(n),
+			Cluster:    name,
+			InstanceID: host(n),
+		})
+		state.Tasks = append(state.Tasks, fleet.Task{
+			ID:                task(n),
+			Cluster:           name,
+			ContainerInstance: ci(n),
+			Family:            "web",
+			Service:           "web",
+			Containers: []fleet.Container{
+				{Name: "web", RuntimeID: docker(n), Bindings: []fleet.Binding{{ContainerPort: 80, HostPort: 32768}}},
+			},
+		})
 	}
 	return state
 }
@@ -78,12 +94,24 @@ func expect(f *sweep.Fleet, name string, from, to int) {
 }
 
 func member(n int) sweep.Instance {
-	return sweep.Instance{State: sweep.Alive, Address: netip.MustParseAddr(address(n)), InCluster: true, Connected: true, Complete: true}
+	return sweep.Instance{
+		State:     sweep.Alive,
+		Address:   netip.MustParseAddr(address(n)),
+		InCluster: true,
+		Connected: true,
+		Complete:  true,
+	}
 }
 
 func served(name string, n int) sweep.Container {
-	return sweep.Container{Instance: host(n), Task: arn + "task/" + name + "/" + task(n), Cluster: arn + "cluster/" + name,
-		Service: arn + "cluster/" + name + "/web", Running: true, Ports: []sweep.Port{port(80, 32768)}}
+	return sweep.Container{
+		Instance: host(n),
+		Task:     arn + "task/" + name + "/" + task(n),
+		Cluster:  arn + "cluster/" + name,
+		Service:  arn + "cluster/" + name + "/web",
+		Running:  true,
+		Ports:    []sweep.Port{port(80, 32768)},
+	}
 }
 
 func port(inside, outside uint16) sweep.Port {
@@ -91,8 +119,12 @@ func port(inside, outside uint16) sweep.Port {
 }
 
 func nothing() sweep.Fleet {
-	return sweep.Fleet{Account: "123456789012", Region: "eu-central-1",
-		Instances: map[string]sweep.Instance{}, Containers: map[string]sweep.Container{}}
+	return sweep.Fleet{
+		Account:    "123456789012",
+		Region:     "eu-central-1",
+		Instances:  map[string]sweep.Instance{},
+		Containers: map[string]sweep.Container{},
+	}
 }
 
 func read(t *testing.T, s *inventory.Source, instances ...string) sweep.Fleet {
@@ -158,8 +190,22 @@ func TestAFleetIsNeverHalfRead(t *testing.T) {
 	s, source := start(t, state, true)
 	s.Configure(func(c *sandbox.Settings) { c.Page = 70 })
 	for operation, after := range map[string][]int{
-		"sts:GetCallerIdentity": {0}, "ecs:ListClusters": {0}, "ecs:ListContainerInstances": {0, 1, 3}, "ecs:ListTasks": {0, 1, 2, 3, 4},
-		"ecs:DescribeContainerInstances": {0, 1, 2}, "ecs:DescribeTasks": {0, 1, 2, 3}, "ecs:DescribeTaskDefinition": {0},
+		"sts:GetCallerIdentity": {
+			0,
+		}, "ecs:ListClusters": {
+			0,
+		}, "ecs:ListContainerInstances": {
+			0,
+			1,
+			3,
+		}, "ecs:ListTasks": {0, 1, 2, 3, 4},
+		"ecs:DescribeContainerInstances": {
+			0,
+			1,
+			2,
+		}, "ecs:DescribeTasks": {0, 1, 2, 3}, "ecs:DescribeTaskDefinition": {
+			0,
+		},
 		"ec2:DescribeInstances": {0, 1, 2}, "ec2:DescribeInstanceStatus": {0, 1},
 	} {
 		for _, n := range after {
@@ -168,7 +214,12 @@ func TestAFleetIsNeverHalfRead(t *testing.T) {
 				if !strings.HasPrefix(operation, "ecs:") {
 					code = "UnauthorizedOperation"
 				}
-				require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: code, Operation: operation, After: n}))
+				require.NoError(t, s.SetFaults(sandbox.Fault{
+					Kind:      sandbox.Fail,
+					Code:      code,
+					Operation: operation,
+					After:     n,
+				}))
 				fresh := inventory.New(configFor(s.URL()), nil, true)
 				f, err := fresh.Fleet(t.Context(), nil)
 				require.ErrorContains(t, err, code)
@@ -186,7 +237,13 @@ func TestEveryPageOfClustersIsNeeded(t *testing.T) {
 	s.Configure(func(c *sandbox.Settings) { c.Page = 1 })
 	for _, operation := range []string{"ecs:ListClusters", "ec2:DescribeInstances"} {
 		for after := 1; after <= 2; after++ {
-			require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Status: 400, Code: "Sorry", Operation: operation, After: after}))
+			require.NoError(t, s.SetFaults(sandbox.Fault{
+				Kind:      sandbox.Fail,
+				Status:    400,
+				Code:      "Sorry",
+				Operation: operation,
+				After:     after,
+			}))
 			f, err := source.Fleet(t.Context(), nil)
 			require.ErrorContains(t, err, "Sorry")
 			assert.Zero(t, f)
@@ -198,10 +255,25 @@ func TestThrottlingAndLostConnectionsAreSurvived(t *testing.T) {
 	t.Parallel()
 	s, source := start(t, cluster("main", 0, 30), false)
 	require.NoError(t, s.SetFaults(
-		sandbox.Fault{Kind: sandbox.Fail, Code: "ThrottlingException", Operation: "ecs:ListTasks", Count: 3},
+		sandbox.Fault{
+			Kind:      sandbox.Fail,
+			Code:      "ThrottlingException",
+			Operation: "ecs:ListTasks",
+			Count:     3,
+		},
 		sandbox.Fault{Kind: sandbox.Reset, Operation: "ecs:DescribeTasks", Count: 1},
-		sandbox.Fault{Kind: sandbox.Fail, Code: "ServerException", Operation: "ecs:DescribeContainerInstances", Count: 1},
-		sandbox.Fault{Kind: sandbox.Fail, Code: "RequestLimitExceeded", Operation: "ec2:DescribeInstances", Count: 1},
+		sandbox.Fault{
+			Kind:      sandbox.Fail,
+			Code:      "ServerException",
+			Operation: "ecs:DescribeContainerInstances",
+			Count:     1,
+		},
+		sandbox.Fault{
+			Kind:      sandbox.Fail,
+			Code:      "RequestLimitExceeded",
+			Operation: "ec2:DescribeInstances",
+			Count:     1,
+		},
 	))
 	want := nothing()
 	expect(&want, "main", 0, 30)
@@ -213,7 +285,11 @@ func TestThrottlingAndLostConnectionsAreSurvived(t *testing.T) {
 func TestThrottlingMayLast(t *testing.T) {
 	t.Parallel()
 	s, source := start(t, cluster("main", 0, 3), false)
-	require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "ThrottlingException", Operation: "ecs:ListTasks"}))
+	require.NoError(t, s.SetFaults(sandbox.Fault{
+		Kind:      sandbox.Fail,
+		Code:      "ThrottlingException",
+		Operation: "ecs:ListTasks",
+	}))
 	time.AfterFunc(time.Second, func() { assert.NoError(t, s.SetFaults()) })
 	assert.Len(t, read(t, source).Containers, 3)
 }
@@ -259,5 +335,9 @@ func TestStopTask(t *testing.T) {
 	stopped := s.Fleet().Newest().Tasks[task(0)]
 	assert.Equal(t, "STOPPED", stopped.DesiredStatus)
 	assert.Equal(t, "it fails its check", stopped.StoppedReason)
-	require.ErrorContains(t, source.StopTask(t.Context(), known.Cluster, known.Task+"0", ""), "stop task "+known.Task+"0: ")
+	require.ErrorContains(
+		t,
+		source.StopTask(t.Context(), known.Cluster, known.Task+"0", ""),
+		"stop task "+known.Task+"0: ",
+	)
 }

@@ -18,8 +18,9 @@ import (
 // stopped is the last status of a task, and of a container, that has ended. A task with any other may still serve.
 const stopped = "STOPPED"
 
-// learning is how long ECS may take to learn the Engine's ID of a container: it does when the task's last container has started,
-// which may wait for another, or for an image. A task that is older has failed to start, and keeps nothing waiting.
+// learning is how long ECS may take to learn the Engine's ID of a container: it does when the task's last container has
+// started, which may wait for another, or for an image. A task that is older has failed to start, and keeps nothing
+// waiting.
 const learning = 10 * time.Minute
 
 // running is the last status of a task that has started, and the desired one of a task that is not being stopped.
@@ -55,7 +56,11 @@ func membersOf(task types.Task) (members []member) {
 	attached := attachedAddress(task.Attachments)
 	for _, c := range task.Containers {
 		m := member{
-			Container: base, id: aws.ToString(c.RuntimeId), name: aws.ToString(c.Name), created: aws.ToTime(task.CreatedAt), host: host,
+			Container:  base,
+			id:         aws.ToString(c.RuntimeId),
+			name:       aws.ToString(c.Name),
+			created:    aws.ToTime(task.CreatedAt),
+			host:       host,
 			definition: aws.ToString(task.TaskDefinitionArn),
 		}
 		m.Stopped = aws.ToString(task.LastStatus) == stopped || aws.ToString(c.LastStatus) == stopped
@@ -69,7 +74,14 @@ func membersOf(task types.Task) (members []member) {
 			if at, err := netip.ParseAddr(aws.ToString(b.BindIP)); err == nil && at.IsLoopback() {
 				continue // reached by nobody else
 			}
-			m.Ports = appendPorts(m.Ports, b.Protocol, b.ContainerPort, b.HostPort, b.ContainerPortRange, b.HostPortRange)
+			m.Ports = appendPorts(
+				m.Ports,
+				b.Protocol,
+				b.ContainerPort,
+				b.HostPort,
+				b.ContainerPortRange,
+				b.HostPortRange,
+			)
 		}
 		if task.Overrides != nil {
 			for _, o := range task.Overrides.ContainerOverrides {
@@ -91,7 +103,9 @@ func (r *reading) add(m member) {
 		return
 	}
 	if host := r.fleet.Instances[m.Instance]; m.Stopped && host.InCluster && host.Connected && !r.followed[m.host] {
-		return // by an earlier registration of the host, with which its tasks have ended for ECS; what runs nobody has looked at
+		// by an earlier registration of the host, with which its tasks have ended for ECS; what runs nobody has looked
+		// at
+		return
 	}
 	if known, ok := r.fleet.Containers[m.id]; ok && !known.Stopped && m.Stopped {
 		return // a container that runs in one task has stopped in none
@@ -110,8 +124,8 @@ func (r *reading) add(m member) {
 	r.fleet.Containers[m.id] = m.Container
 }
 
-// addUnlearnt notes a container of which ECS does not know the Engine's ID. What has stopped without one was never made, and
-// nothing is left of it to be mistaken.
+// addUnlearnt notes a container of which ECS does not know the Engine's ID. What has stopped without one was never
+// made, and nothing is left of it to be mistaken.
 func (r *reading) addUnlearnt(m member) {
 	known, ok := r.fleet.Instances[m.Instance]
 	switch {
@@ -144,7 +158,8 @@ func ipv4(s *string) (netip.Addr, bool) {
 	return address, err == nil && address.Is4()
 }
 
-// appendPorts appends a port, or each port of a range such as 8000-8010, and where it is reached. What is no port is left out.
+// appendPorts appends a port, or each port of a range such as 8000-8010, and where it is reached. What is no port is
+// left out.
 func appendPorts(ports []sweep.Port, protocol types.TransportProtocol, inside, outside *int32,
 	insideRange, outsideRange *string) []sweep.Port {
 	proto := container.Proto(cmp.Or(protocol, types.TransportProtocolTcp)) // ECS leaves out its default
@@ -155,7 +170,10 @@ func appendPorts(ports []sweep.Port, protocol types.TransportProtocol, inside, o
 	}
 	for ; first <= last && len(ports) < maxPorts; first, host = first+1, host+1 {
 		if 0 < first && first <= 65535 && 0 < host && host <= 65535 {
-			ports = append(ports, sweep.Port{Container: container.Port{Number: uint16(first), Proto: proto}, Host: uint16(host)})
+			ports = append(ports, sweep.Port{
+				Container: container.Port{Number: uint16(first), Proto: proto},
+				Host:      uint16(host),
+			})
 		}
 	}
 	return ports

@@ -20,8 +20,8 @@ import (
 	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
 
-// wire answers calls as it is told, for what the sandbox does not say: one cluster with one instance that EC2 does not know,
-// unless an answer is replaced. It remembers no state, and serves one call at a time.
+// wire answers calls as it is told, for what the sandbox does not say: one cluster with one instance that EC2 does not
+// know, unless an answer is replaced. It remembers no state, and serves one call at a time.
 type wire map[string]func(input request) string
 
 // request is what is read of any call.
@@ -41,10 +41,14 @@ func (w wire) source(t *testing.T, checks bool) *inventory.Source {
 		"ListContainerInstances":     says(`{"containerInstanceArns": ["ci"]}`),
 		"DescribeContainerInstances": says(`{"containerInstances": [` + oneInstance + `]}`),
 		"ListTasks":                  says(`{"taskArns": ["task"]}`),
-		"DescribeTasks":              says(`{"tasks": [{"taskArn": "task", "containerInstanceArn": "ci", "clusterArn": "main"}]}`),
-		"DescribeInstances":          says(noInstances),
-		"GetCallerIdentity": says(`<GetCallerIdentityResponse><GetCallerIdentityResult><Account>1</Account></GetCallerIdentityResult>` +
-			`</GetCallerIdentityResponse>`),
+		"DescribeTasks": says(
+			`{"tasks": [{"taskArn": "task", "containerInstanceArn": "ci", "clusterArn": "main"}]}`,
+		),
+		"DescribeInstances": says(noInstances),
+		"GetCallerIdentity": says(
+			`<GetCallerIdentityResponse><GetCallerIdentityResult><Account>1</Account></GetCallerIdentityResult>` +
+				`</GetCallerIdentityResponse>`,
+		),
 	}
 	for operation, answer := range w {
 		answers[operation] = answer
@@ -85,19 +89,31 @@ func TestWhatIsNotDescribed(t *testing.T) {
 		"a task has vanished": {
 			wire{"DescribeTasks": says(`{"tasks": [], "failures": [{"arn": "task", "reason": "MISSING"}]}`)}, ""},
 		"a task could not be described": {
-			wire{"DescribeTasks": says(`{"tasks": [], "failures": [{"arn": "task", "reason": "INTERNAL", "detail": "try again"}]}`)},
+			wire{
+				"DescribeTasks": says(`{"tasks": [], "failures": [{"arn": "task", "reason": "INTERNAL", "detail": "try again"}]}`),
+			},
 			"describe tasks of cluster main: task: INTERNAL try again"},
 		"nothing is said of a task": {
-			wire{"DescribeTasks": says(`{"tasks": []}`)}, "describe tasks of cluster main: nothing is said of 1 out of 1"},
+			wire{
+				"DescribeTasks": says(`{"tasks": []}`),
+			}, "describe tasks of cluster main: nothing is said of 1 out of 1"},
 		"an instance has vanished": {
-			wire{"DescribeContainerInstances": says(`{"containerInstances": [], "failures": [{"arn": "ci", "reason": "MISSING"}]}`)}, ""},
+			wire{
+				"DescribeContainerInstances": says(`{"containerInstances": [], "failures": [{"arn": "ci", "reason": "MISSING"}]}`),
+			}, ""},
 		"an instance could not be described": {
-			wire{"DescribeContainerInstances": says(`{"containerInstances": [], "failures": [{"arn": "ci", "reason": "INTERNAL"}]}`)},
+			wire{
+				"DescribeContainerInstances": says(`{"containerInstances": [], "failures": [{"arn": "ci", "reason": "INTERNAL"}]}`),
+			},
 			"describe container instances of cluster main: ci: INTERNAL"},
 		"nothing is said of an instance": {
-			wire{"DescribeContainerInstances": says(`{}`)}, "describe container instances of cluster main: nothing is said of 1 out of 1"},
+			wire{
+				"DescribeContainerInstances": says(`{}`),
+			}, "describe container instances of cluster main: nothing is said of 1 out of 1"},
 		"a listing that does not end": {
-			wire{"ListTasks": says(`{"taskArns": ["task"], "nextToken": "again"}`)}, "a page names an earlier one as the next"},
+			wire{
+				"ListTasks": says(`{"taskArns": ["task"], "nextToken": "again"}`),
+			}, "a page names an earlier one as the next"},
 		"a task definition without one": {
 			wire{"DescribeTaskDefinition": says(`{}`)}, "describe task definition web:1: the answer holds none"},
 	} {
@@ -119,11 +135,16 @@ func TestWhatIsNotDescribed(t *testing.T) {
 
 // taskOf is an answer with one task of one container.
 func taskOf(container string, more ...string) string {
-	return fmt.Sprintf(`{"tasks": [{"taskArn": "task", "clusterArn": "main", "containerInstanceArn": "ci", "taskDefinitionArn": "web:1",
-		"lastStatus": "RUNNING", "containers": [%s]%s}]}`, container, strings.Join(more, ""))
+	return fmt.Sprintf(
+		`{"tasks": [{"taskArn": "task", "clusterArn": "main", "containerInstanceArn": "ci", "taskDefinitionArn": "web:1",
+		"lastStatus": "RUNNING", "containers": [%s]%s}]}`,
+		container,
+		strings.Join(more, ""),
+	)
 }
 
-// TestATaskThatIsAskedToStopMeanwhile passes from one listing to the other between two calls, and is in the fleet all the same.
+// TestATaskThatIsAskedToStopMeanwhile passes from one listing to the other between two calls, and is in the fleet all
+// the same.
 func TestATaskThatIsAskedToStopMeanwhile(t *testing.T) {
 	desired := "RUNNING"
 	w := wire{
@@ -179,12 +200,15 @@ func TestPorts(t *testing.T) {
 				{Container: container.Port{Number: 8001, Proto: container.UDP}, Host: 40001},
 				{Container: container.Port{Number: 8002, Proto: container.UDP}, Host: 40002},
 			}},
-		"no protocol means TCP":          {`{"containerPort": 80, "hostPort": 81}`, []sweep.Port{port(80, 81)}},
-		"a range that is bounded":        {`{"containerPortRange": "1-20000", "hostPortRange": "10001-30000"}`, many},
-		"ranges of unequal length":       {`{"containerPortRange": "8000-8002", "hostPortRange": "40000-40001"}`, nil},
-		"half a range":                   {`{"containerPortRange": "8000-8002"}`, nil},
-		"no range":                       {`{"containerPortRange": "8000", "hostPortRange": "web-40000"}`, nil},
-		"a range beyond what ports are":  {`{"containerPortRange": "8000-99999999999", "hostPortRange": "8000-99999999999"}`, nil},
+		"no protocol means TCP":    {`{"containerPort": 80, "hostPort": 81}`, []sweep.Port{port(80, 81)}},
+		"a range that is bounded":  {`{"containerPortRange": "1-20000", "hostPortRange": "10001-30000"}`, many},
+		"ranges of unequal length": {`{"containerPortRange": "8000-8002", "hostPortRange": "40000-40001"}`, nil},
+		"half a range":             {`{"containerPortRange": "8000-8002"}`, nil},
+		"no range":                 {`{"containerPortRange": "8000", "hostPortRange": "web-40000"}`, nil},
+		"a range beyond what ports are": {
+			`{"containerPortRange": "8000-99999999999", "hostPortRange": "8000-99999999999"}`,
+			nil,
+		},
 		"a range that runs backwards":    {`{"containerPortRange": "90-80", "hostPortRange": "90-80"}`, nil},
 		"a port that is not bound (yet)": {`{"containerPort": 80}`, nil},
 		"no port":                        {`{}`, nil},
@@ -211,9 +235,16 @@ func TestPortRangesOfDefinitions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := wire{
-				"DescribeTasks": says(taskOf(`{"name": "web", "runtimeId": "x"}`, `, "attachments": [`+fmt.Sprintf(attachment, tt.kind, tt.address)+`]`)),
-				"DescribeTaskDefinition": says(`{"taskDefinition": {"networkMode": "awsvpc", "containerDefinitions": [{"name": "web",
-					"portMappings": [{"containerPortRange": "8000-8001"}, {"containerPort": 80, "hostPort": 80}]}]}}`),
+				"DescribeTasks": says(
+					taskOf(
+						`{"name": "web", "runtimeId": "x"}`,
+						`, "attachments": [`+fmt.Sprintf(attachment, tt.kind, tt.address)+`]`,
+					),
+				),
+				"DescribeTaskDefinition": says(
+					`{"taskDefinition": {"networkMode": "awsvpc", "containerDefinitions": [{"name": "web",
+					"portMappings": [{"containerPortRange": "8000-8001"}, {"containerPort": 80, "hostPort": 80}]}]}}`,
+				),
 			}
 			f, err := w.source(t, true).Fleet(t.Context(), nil)
 			require.NoError(t, err)
@@ -233,8 +264,15 @@ func TestStatesOfEC2(t *testing.T) {
 		0x0110: sweep.Alive, 0x0150: sweep.Gone, // the high byte means nothing
 		96: sweep.Alive, // one that is not known here proves nothing
 	} {
-		w := wire{"DescribeInstances": says(fmt.Sprintf(`<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId>
-			<instanceState><code>%d</code></instanceState></item></instancesSet></item></reservationSet></DescribeInstancesResponse>`, code))}
+		w := wire{
+			"DescribeInstances": says(
+				fmt.Sprintf(
+					`<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId>
+			<instanceState><code>%d</code></instanceState></item></instancesSet></item></reservationSet></DescribeInstancesResponse>`,
+					code,
+				),
+			),
+		}
 		f, err := w.source(t, false).Fleet(t.Context(), nil)
 		require.NoError(t, err)
 		assert.Equal(t, want, f.Instances["i-1"].State, "code %d", code)
@@ -243,8 +281,12 @@ func TestStatesOfEC2(t *testing.T) {
 
 // TestATaskThatEndedBeforeItsContainersWereMade says nothing of their status, and leaves its host complete.
 func TestATaskThatEndedBeforeItsContainersWereMade(t *testing.T) {
-	w := wire{"DescribeTasks": says(`{"tasks": [{"taskArn": "task", "clusterArn": "main", "containerInstanceArn": "ci", "lastStatus": "STOPPED",
-		"containers": [{"name": "web"}]}]}`)}
+	w := wire{
+		"DescribeTasks": says(
+			`{"tasks": [{"taskArn": "task", "clusterArn": "main", "containerInstanceArn": "ci", "lastStatus": "STOPPED",
+		"containers": [{"name": "web"}]}]}`,
+		),
+	}
 	f, err := w.source(t, false).Fleet(t.Context(), nil)
 	require.NoError(t, err)
 	assert.True(t, f.Instances["i-1"].Complete)
@@ -254,8 +296,10 @@ func TestATaskThatEndedBeforeItsContainersWereMade(t *testing.T) {
 // TestAnInstanceWithoutAnID of EC2 is no instance of the fleet, and its containers are.
 func TestAnInstanceWithoutAnID(t *testing.T) {
 	w := wire{
-		"DescribeContainerInstances": says(`{"containerInstances": [{"containerInstanceArn": "ci", "status": "ACTIVE", "agentConnected": true}]}`),
-		"DescribeTasks":              says(taskOf(`{"runtimeId": "x"}, {"name": "pending"}`)),
+		"DescribeContainerInstances": says(
+			`{"containerInstances": [{"containerInstanceArn": "ci", "status": "ACTIVE", "agentConnected": true}]}`,
+		),
+		"DescribeTasks": says(taskOf(`{"runtimeId": "x"}, {"name": "pending"}`)),
 	}
 	f, err := w.source(t, false).Fleet(t.Context(), nil)
 	require.NoError(t, err)

@@ -66,13 +66,47 @@ func TestTasks(t *testing.T) {
 		"several ports, told twice": {
 			func(t *fleet.Task) {
 				t.Containers[0].Bindings = []fleet.Binding{
-					{ContainerPort: 80, HostPort: 40000}, {ContainerPort: 80, HostPort: 32768}, {ContainerPort: 80, HostPort: 32768, BindIP: "::"},
-					{ContainerPort: 53, HostPort: 32769, Protocol: "udp"}, {ContainerPort: 81, HostPort: 32770, BindIP: "127.0.0.1"},
-					{ContainerPort: 82, HostPort: 0}, {ContainerPort: 83, HostPort: 65537}, {ContainerPort: 0, HostPort: 7}, {ContainerPort: 70000, HostPort: 8},
+					{
+						ContainerPort: 80,
+						HostPort:      40000,
+					}, {
+						ContainerPort: 80,
+						HostPort:      32768,
+					}, {
+						ContainerPort: 80,
+						HostPort:      32768,
+						BindIP:        "::",
+					},
+					{
+						ContainerPort: 53,
+						HostPort:      32769,
+						Protocol:      "udp",
+					}, {
+						ContainerPort: 81,
+						HostPort:      32770,
+						BindIP:        "127.0.0.1",
+					},
+					{
+						ContainerPort: 82,
+						HostPort:      0,
+					}, {
+						ContainerPort: 83,
+						HostPort:      65537,
+					}, {
+						ContainerPort: 0,
+						HostPort:      7,
+					}, {
+						ContainerPort: 70000,
+						HostPort:      8,
+					},
 				}
 			},
 			func(c *sweep.Container) {
-				c.Ports = []sweep.Port{{Container: container.Port{Number: 53, Proto: container.UDP}, Host: 32769}, port(80, 32768), port(80, 40000)}
+				c.Ports = []sweep.Port{
+					{Container: container.Port{Number: 53, Proto: container.UDP}, Host: 32769},
+					port(80, 32768),
+					port(80, 40000),
+				}
 			}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,9 +133,26 @@ func TestTasks(t *testing.T) {
 
 // TestStuckTasks: a task that never starts does not keep what ECS knows of its host from being complete for good.
 func TestStuckTasks(t *testing.T) {
-	stuck := fleet.Task{ID: task(7), Cluster: "main", ContainerInstance: ci(1), Family: "job", LastStatus: "PENDING",
-		Created: time.Now().Add(-10*time.Minute - time.Second), Containers: []fleet.Container{
-			{Name: "web"}, {Name: "side"}, {Name: "first", LastStatus: "STOPPED"}, {Name: "runs", RuntimeID: docker(7)}}}
+	stuck := fleet.Task{
+		ID:                task(7),
+		Cluster:           "main",
+		ContainerInstance: ci(1),
+		Family:            "job",
+		LastStatus:        "PENDING",
+		Created:           time.Now().Add(-10*time.Minute - time.Second),
+		Containers: []fleet.Container{
+			{
+				Name: "web",
+			}, {
+				Name: "side",
+			}, {
+				Name:       "first",
+				LastStatus: "STOPPED",
+			}, {
+				Name:      "runs",
+				RuntimeID: docker(7),
+			}},
+	}
 	young := stuck
 	young.ID, young.ContainerInstance, young.Created = task(8), ci(0), time.Now()
 	state := cluster("main", 0, 2)
@@ -111,11 +162,14 @@ func TestStuckTasks(t *testing.T) {
 	assert.True(t, got.Instances[host(1)].Complete)
 	assert.False(t, got.Instances[host(0)].Complete)
 	arn := arn + "task/main/" + task(7)
-	assert.Equal(t, []sweep.Stuck{{Task: arn, Container: "side", Instance: host(1)}, {Task: arn, Container: "web", Instance: host(1)}}, got.Stuck)
+	assert.Equal(t, []sweep.Stuck{
+		{Task: arn, Container: "side", Instance: host(1)},
+		{Task: arn, Container: "web", Instance: host(1)},
+	}, got.Stuck)
 }
 
-// TestTasksOfAnEarlierRegistration: with the registration of its host a task ends for ECS, whatever its containers do. They
-// are not known to have stopped where another registration is followed now.
+// TestTasksOfAnEarlierRegistration: with the registration of its host a task ends for ECS, whatever its containers do.
+// They are not known to have stopped where another registration is followed now.
 func TestTasksOfAnEarlierRegistration(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*fleet.State)
@@ -129,7 +183,11 @@ func TestTasksOfAnEarlierRegistration(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			state := cluster("main", 0, 1)
 			state.Tasks[0].LastStatus = "STOPPED"
-			state.ContainerInstances = append(state.ContainerInstances, fleet.ContainerInstance{ID: ci(7), Cluster: "main", InstanceID: host(0)})
+			state.ContainerInstances = append(state.ContainerInstances, fleet.ContainerInstance{
+				ID:         ci(7),
+				Cluster:    "main",
+				InstanceID: host(0),
+			})
 			tt.change(&state)
 			_, source := start(t, state, false)
 			got := read(t, source)
@@ -177,7 +235,9 @@ func TestAContainerThatRunsInOneTaskHasStoppedInNone(t *testing.T) {
 		state.Tasks[stopped].LastStatus = "STOPPED"
 		state.Tasks[stopped].Containers[0].RuntimeID = docker(1 - stopped)
 		_, source := start(t, state, false)
-		assert.Equal(t, map[string]sweep.Container{docker(1 - stopped): served("main", 1-stopped)}, read(t, source).Containers)
+		assert.Equal(t, map[string]sweep.Container{
+			docker(1 - stopped): served("main", 1-stopped),
+		}, read(t, source).Containers)
 	}
 }
 
@@ -191,58 +251,130 @@ func TestInstances(t *testing.T) {
 			func(s *fleet.State) { s.ContainerInstances[0].Status = "DRAINING" }, member(0)},
 		"registering: ECS has not heard of all its containers": {
 			func(s *fleet.State) { s.ContainerInstances[0].Status = "REGISTERING" },
-			sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Connected: true}},
+			sweep.Instance{
+				State:     sweep.Alive,
+				Address:   here,
+				InCluster: true,
+				Connected: true,
+			}},
 		"deregistering: its tasks run on unfollowed": {
 			func(s *fleet.State) { s.ContainerInstances[0].Status = "DEREGISTERING" },
-			sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Connected: true}},
+			sweep.Instance{
+				State:     sweep.Alive,
+				Address:   here,
+				InCluster: true,
+				Connected: true,
+			}},
 		"deregistered": {
 			func(s *fleet.State) { s.ContainerInstances[0].Status = "INACTIVE" },
 			sweep.Instance{State: sweep.Alive, Address: here}},
 		"registered anew, and the old registration lingers": {
 			func(s *fleet.State) {
 				s.ContainerInstances[0].AgentDisconnected = true
-				s.ContainerInstances = append(s.ContainerInstances, fleet.ContainerInstance{ID: ci(7), Cluster: "main", InstanceID: host(0)})
+				s.ContainerInstances = append(s.ContainerInstances, fleet.ContainerInstance{
+					ID:         ci(7),
+					Cluster:    "main",
+					InstanceID: host(0),
+				})
 			}, member(0)},
 		"registered anew, and the old registration is told last": {
 			func(s *fleet.State) {
 				s.ContainerInstances = append(s.ContainerInstances,
-					fleet.ContainerInstance{ID: ci(7), Cluster: "main", InstanceID: host(0), AgentDisconnected: true})
+					fleet.ContainerInstance{
+						ID:                ci(7),
+						Cluster:           "main",
+						InstanceID:        host(0),
+						AgentDisconnected: true,
+					})
 			}, member(0)},
 		"registered twice, and deregistering once": {
 			func(s *fleet.State) {
 				s.ContainerInstances[0].Status = "DEREGISTERING"
-				s.ContainerInstances = append(s.ContainerInstances, fleet.ContainerInstance{ID: ci(7), Cluster: "main", InstanceID: host(0)})
-			}, sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Connected: true}},
+				s.ContainerInstances = append(s.ContainerInstances, fleet.ContainerInstance{
+					ID:         ci(7),
+					Cluster:    "main",
+					InstanceID: host(0),
+				})
+			}, sweep.Instance{
+				State:     sweep.Alive,
+				Address:   here,
+				InCluster: true,
+				Connected: true,
+			}},
 		"disconnected, and well": {
 			func(s *fleet.State) { s.ContainerInstances[0].AgentDisconnected = true },
-			sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Complete: true}},
+			sweep.Instance{
+				State:     sweep.Alive,
+				Address:   here,
+				InCluster: true,
+				Complete:  true,
+			}},
 		"disconnected, and impaired": {
 			func(s *fleet.State) {
 				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].InstanceStatus = true, "impaired"
-			}, sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Complete: true, Impaired: true}},
+			}, sweep.Instance{
+				State:     sweep.Alive,
+				Address:   here,
+				InCluster: true,
+				Complete:  true,
+				Impaired:  true,
+			}},
 		"disconnected, and on an impaired system": {
 			func(s *fleet.State) {
 				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].SystemStatus = true, "impaired"
-			}, sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Complete: true, Impaired: true}},
+			}, sweep.Instance{
+				State:     sweep.Alive,
+				Address:   here,
+				InCluster: true,
+				Complete:  true,
+				Impaired:  true,
+			}},
 		"disconnected, and not known to be impaired": {
 			func(s *fleet.State) {
 				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].SystemStatus = true, "insufficient-data"
-			}, sweep.Instance{State: sweep.Alive, Address: here, InCluster: true, Complete: true}},
+			}, sweep.Instance{
+				State:     sweep.Alive,
+				Address:   here,
+				InCluster: true,
+				Complete:  true,
+			}},
 		"pending": {
 			func(s *fleet.State) { s.Instances[0].State = "pending" }, member(0)},
 		"shutting down": {
 			func(s *fleet.State) { s.Instances[0].State = "shutting-down" },
-			sweep.Instance{State: sweep.Gone, Address: here, InCluster: true, Connected: true, Complete: true}},
+			sweep.Instance{
+				State:     sweep.Gone,
+				Address:   here,
+				InCluster: true,
+				Connected: true,
+				Complete:  true,
+			}},
 		"stopping": {
 			func(s *fleet.State) { s.Instances[0].State = "stopping" },
-			sweep.Instance{State: sweep.Gone, Address: here, InCluster: true, Connected: true, Complete: true}},
+			sweep.Instance{
+				State:     sweep.Gone,
+				Address:   here,
+				InCluster: true,
+				Connected: true,
+				Complete:  true,
+			}},
 		"stopped, and impaired before": {
 			func(s *fleet.State) {
 				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].State, s.Instances[0].InstanceStatus = true, "stopped", "impaired"
-			}, sweep.Instance{State: sweep.Gone, Address: here, InCluster: true, Complete: true}},
+			}, sweep.Instance{
+				State:     sweep.Gone,
+				Address:   here,
+				InCluster: true,
+				Complete:  true,
+			}},
 		"terminated": {
 			func(s *fleet.State) { s.Instances[0].State = "terminated" },
-			sweep.Instance{State: sweep.Gone, InCluster: true, Connected: true, Complete: true}},
+			sweep.Instance{
+				State:     sweep.Gone,
+				InCluster: true,
+				Connected: true,
+				Complete:  true,
+			}},
 		"unknown to EC2": {
 			func(s *fleet.State) { s.Instances = s.Instances[1:] },
 			sweep.Instance{InCluster: true, Connected: true, Complete: true}},
@@ -290,7 +422,11 @@ func TestHostsOutsideEC2(t *testing.T) {
 	state.ContainerInstances[0].InstanceID = "mi-0123456789abcdef0"
 	s, source := start(t, state, false)
 	got := read(t, source, "mi-0123456789abcdef0", host(1))
-	assert.Equal(t, sweep.Instance{InCluster: true, Connected: true, Complete: true}, got.Instances["mi-0123456789abcdef0"])
+	assert.Equal(t, sweep.Instance{
+		InCluster: true,
+		Connected: true,
+		Complete:  true,
+	}, got.Instances["mi-0123456789abcdef0"])
 	assert.Equal(t, "mi-0123456789abcdef0", got.Containers[docker(0)].Instance)
 	calls := s.Calls("ec2:DescribeInstances")
 	require.Len(t, calls, 1)
@@ -298,8 +434,8 @@ func TestHostsOutsideEC2(t *testing.T) {
 	assert.NotContains(t, calls[0].Query, "Filter.1.Value.2")
 }
 
-// TestTasksOutliveTheRegistrationOfTheirHost: the tasks of a host that went are stopped, and which host that was is asked of the
-// container instance, which no listing shows any more.
+// TestTasksOutliveTheRegistrationOfTheirHost: the tasks of a host that went are stopped, and which host that was is
+// asked of the container instance, which no listing shows any more.
 func TestTasksOutliveTheRegistrationOfTheirHost(t *testing.T) {
 	state := cluster("main", 0, 3)
 	state.ContainerInstances[0].Status = "INACTIVE"
@@ -325,41 +461,88 @@ func TestDefinitions(t *testing.T) {
 	state.Tasks[1].Containers[0].Bindings = nil
 	state.Tasks[2].Containers[0].Bindings, state.Tasks[2].Address = nil, "10.0.9.9"
 	state.Tasks[3].Overrides = []fleet.Override{
-		{Name: "web", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/run", "SERVICE_82_CHECK_HTTP": "/run", "SERVICE_85_CHECK_HTTP": "/run"}},
+		{
+			Name: "web",
+			Environment: map[string]string{
+				"SERVICE_80_CHECK_HTTP": "/run",
+				"SERVICE_82_CHECK_HTTP": "/run",
+				"SERVICE_85_CHECK_HTTP": "/run",
+			},
+		},
 		{Name: "sidecar", Environment: map[string]string{"SERVICE_81_CHECK_HTTP": "/wrong"}},
 	}
 	state.Tasks[4].LastStatus, state.Tasks[5].LastStatus = "STOPPED", "STOPPED"
 	define := func(family, mode string) fleet.TaskDefinition {
 		return fleet.TaskDefinition{Family: family, NetworkMode: mode, Containers: []fleet.ContainerDefinition{
-			{Name: "sidecar", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/wrong"}, Ports: []fleet.Port{{ContainerPort: 9}}},
-			{Name: "web",
-				Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/variable", "SERVICE_81_CHECK_HTTP": "/variable", "SERVICE_82_CHECK_HTTP": "/variable",
-					"SERVICE_83_CHECK_HTTP": "/variable", "SERVICE_084_CHECK_HTTP": "/no", "SERVICE_65536_CHECK_HTTP": "/no", "SERVICE_80_NAME": "web"},
+			{
+				Name:        "sidecar",
+				Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/wrong"},
+				Ports:       []fleet.Port{{ContainerPort: 9}},
+			},
+			{
+				Name: "web",
+				Environment: map[string]string{
+					"SERVICE_80_CHECK_HTTP":    "/variable",
+					"SERVICE_81_CHECK_HTTP":    "/variable",
+					"SERVICE_82_CHECK_HTTP":    "/variable",
+					"SERVICE_83_CHECK_HTTP":    "/variable",
+					"SERVICE_084_CHECK_HTTP":   "/no",
+					"SERVICE_65536_CHECK_HTTP": "/no",
+					"SERVICE_80_NAME":          "web",
+				},
 				DockerLabels: map[string]string{"SERVICE_82_CHECK_HTTP": "/label", "SERVICE_83_CHECK_HTTP": ""},
-				Ports:        []fleet.Port{{ContainerPort: 80}, {ContainerPort: 53, Protocol: "udp"}}},
+				Ports:        []fleet.Port{{ContainerPort: 80}, {ContainerPort: 53, Protocol: "udp"}},
+			},
 		}}
 	}
-	state.TaskDefinitions = []fleet.TaskDefinition{define("bridged", "bridge"), define("hosted", "host"), define("own", "awsvpc")}
+	state.TaskDefinitions = []fleet.TaskDefinition{
+		define("bridged", "bridge"),
+		define("hosted", "host"),
+		define("own", "awsvpc"),
+	}
 	s, source := start(t, state, true)
 	got := read(t, source).Containers
 
 	checks := map[uint16]string{80: "/variable", 81: "/variable", 82: "/label", 83: ""}
 	ports := []sweep.Port{{Container: container.Port{Number: 53, Proto: container.UDP}, Host: 53}, port(80, 80)}
-	bridged, hosted, own, run, stopped := served("main", 0), served("main", 1), served("main", 2), served("main", 3), served("main", 4)
+	bridged, hosted, own, run, stopped := served(
+		"main",
+		0,
+	), served(
+		"main",
+		1,
+	), served(
+		"main",
+		2,
+	), served(
+		"main",
+		3,
+	), served(
+		"main",
+		4,
+	)
 	bridged.Checks, hosted.Checks, own.Checks = checks, checks, checks
 	run.Checks = map[uint16]string{80: "/run", 81: "/variable", 82: "/label", 83: "", 85: "/run"}
 	hosted.Ports, own.Ports, own.Address = ports, ports, netip.MustParseAddr("10.0.9.9")
 	stopped.Running, stopped.Stopped, stopped.Ports = false, true, nil
 	ended := served("main", 5) // of a definition that is known
 	ended.Running, ended.Stopped, ended.Ports = false, true, nil
-	assert.Equal(t, map[string]sweep.Container{docker(5): ended, docker(0): bridged, docker(1): hosted, docker(2): own, docker(3): run, docker(4): stopped}, got)
+	assert.Equal(t, map[string]sweep.Container{
+		docker(5): ended,
+		docker(0): bridged,
+		docker(1): hosted,
+		docker(2): own,
+		docker(3): run,
+		docker(4): stopped,
+	}, got)
 
 	assert.Len(t, s.Calls("ecs:DescribeTaskDefinition"), 3, "once for each, and not for stopped tasks")
 	assert.Equal(t, got, read(t, source).Containers)
 	assert.Len(t, s.Calls("ecs:DescribeTaskDefinition"), 3, "definitions never change")
 }
 
-// TestAnInterfaceNotAttachedYetMakesNoPortsOfTheHost: they would look like ports that another container of the host lost.
+// TestAnInterfaceNotAttachedYetMakesNoPortsOfTheHost: they would look like ports that another container of the host
+// lost.
 func TestAnInterfaceNotAttachedYetMakesNoPortsOfTheHost(t *testing.T) {
 	state := cluster("main", 0, 1)
 	state.Tasks[0].Containers[0].Bindings = nil

@@ -23,8 +23,8 @@ import (
 
 const zoneName = "servicediscovery.internal"
 
-// largeFleet is two clusters on 250 instances with 1,500 tasks, and a zone in which each container has a record, as has each
-// host; the records of what is gone are marked so in orphans.
+// largeFleet is two clusters on 250 instances with 1,500 tasks, and a zone in which each container has a record, as has
+// each host; the records of what is gone are marked so in orphans.
 type largeFleet struct {
 	sandbox *sandbox.Server
 	zone    string
@@ -39,10 +39,17 @@ func newLargeFleet(t *testing.T) *largeFleet {
 	t.Cleanup(func() { _ = s.Close() })
 	zone, err := s.CreateZone(zoneName, sandbox.Private(sandbox.DefaultVPC, "eu-central-1"))
 	require.NoError(t, err)
-	f := &largeFleet{sandbox: s, zone: zone, live: map[string]bool{}, orphans: map[string]bool{}}
+	f := &largeFleet{
+		sandbox: s,
+		zone:    zone,
+		live:    map[string]bool{},
+		orphans: map[string]bool{},
+	}
 	state := fleet.State{
-		Clusters:        []fleet.Cluster{{Name: "one"}, {Name: "two"}},
-		TaskDefinitions: []fleet.TaskDefinition{{Family: "web", Revision: 1, Containers: []fleet.ContainerDefinition{{Name: "web"}}}},
+		Clusters: []fleet.Cluster{{Name: "one"}, {Name: "two"}},
+		TaskDefinitions: []fleet.TaskDefinition{
+			{Family: "web", Revision: 1, Containers: []fleet.ContainerDefinition{{Name: "web"}}},
+		},
 	}
 	var sets []sandbox.Set
 	record := func(known map[string]bool, set sandbox.Set) {
@@ -62,7 +69,10 @@ func newLargeFleet(t *testing.T) *largeFleet {
 		state.ContainerInstances = append(state.ContainerInstances,
 			fleet.ContainerInstance{ID: containerInstance, Cluster: cluster, InstanceID: instance})
 		record(hostRecords, sandbox.Set{
-			Name: host, Type: "A", SetIdentifier: instance + ":host:123456789012/eu-central-1", Values: []string{i.PrivateIP},
+			Name:          host,
+			Type:          "A",
+			SetIdentifier: instance + ":host:123456789012/eu-central-1",
+			Values:        []string{i.PrivateIP},
 		})
 		for k := range 7 {
 			id, known := fmt.Sprintf("%064x", n*100+k+1), hostRecords
@@ -73,8 +83,18 @@ func newLargeFleet(t *testing.T) *largeFleet {
 				known = f.orphans
 			} else {
 				task := fleet.Task{
-					ID: fmt.Sprintf("%032x", n*100+k+1), Cluster: cluster, ContainerInstance: containerInstance, Family: "web", Revision: 1,
-					Containers: []fleet.Container{{Name: "web", RuntimeID: id, Bindings: []fleet.Binding{{ContainerPort: 80, HostPort: 32768 + k}}}},
+					ID:                fmt.Sprintf("%032x", n*100+k+1),
+					Cluster:           cluster,
+					ContainerInstance: containerInstance,
+					Family:            "web",
+					Revision:          1,
+					Containers: []fleet.Container{
+						{
+							Name:      "web",
+							RuntimeID: id,
+							Bindings:  []fleet.Binding{{ContainerPort: 80, HostPort: 32768 + k}},
+						},
+					},
 				}
 				if k == 5 { // being stopped and still serving
 					task.DesiredStatus = "STOPPED"
@@ -82,18 +102,26 @@ func newLargeFleet(t *testing.T) *largeFleet {
 				state.Tasks = append(state.Tasks, task)
 			}
 			record(known, sandbox.Set{
-				Name: fmt.Sprintf("svc%d.%s", (n*7+k)%60, zoneName), Type: "SRV", SetIdentifier: instance + ":ecs:" + id + ":80/tcp",
-				Values: []string{fmt.Sprintf("1 1 %d %s", 32768+k, host)},
+				Name:          fmt.Sprintf("svc%d.%s", (n*7+k)%60, zoneName),
+				Type:          "SRV",
+				SetIdentifier: instance + ":ecs:" + id + ":80/tcp",
+				Values:        []string{fmt.Sprintf("1 1 %d %s", 32768+k, host)},
 			})
 		}
 	}
 	for _, foreign := range []string{"mi-0123456789abcdef0", "by-hand", "i-0fffffffffffffff0"} {
 		record(f.live, sandbox.Set{
-			Name: "svc1." + zoneName, Type: "SRV", SetIdentifier: foreign + ":ecs:" + fmt.Sprintf("%064d", 9) + ":80/tcp", Values: []string{"1 1 1 h.example"},
+			Name:          "svc1." + zoneName,
+			Type:          "SRV",
+			SetIdentifier: foreign + ":ecs:" + fmt.Sprintf("%064d", 9) + ":80/tcp",
+			Values:        []string{"1 1 1 h.example"},
 		})
 	}
 	record(f.live, sandbox.Set{ // of another region
-		Name: "ip-10-9-9-9." + zoneName, Type: "A", SetIdentifier: "i-0fffffffffffffff0:host:123456789012/us-west-2", Values: []string{"10.9.9.9"},
+		Name:          "ip-10-9-9-9." + zoneName,
+		Type:          "A",
+		SetIdentifier: "i-0fffffffffffffff0:host:123456789012/us-west-2",
+		Values:        []string{"10.9.9.9"},
 	})
 	require.NoError(t, s.Fleet().Put(state))
 	require.NoError(t, s.Seed(zone, sets...))
@@ -103,14 +131,23 @@ func newLargeFleet(t *testing.T) *largeFleet {
 // sweep makes a pass over the fleet.
 func (f *largeFleet) sweep(t *testing.T) error {
 	t.Helper()
-	_, err := swept(t, f.sandbox, run.Parameters{Zone: zoneName, CheckHealthPath: "/health", UnhealthyAction: "standby", DeleteBudget: "30%"})
+	_, err := swept(t, f.sandbox, run.Parameters{
+		Zone:            zoneName,
+		CheckHealthPath: "/health",
+		UnhealthyAction: "standby",
+		DeleteBudget:    "30%",
+	})
 	return err
 }
 
 func configFor(t *testing.T, s *sandbox.Server) aws.Config {
 	t.Helper()
-	loaded, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("eu-central-1"), config.WithBaseEndpoint(s.URL()),
-		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("k", "s", "")))
+	loaded, err := config.LoadDefaultConfig(
+		t.Context(),
+		config.WithRegion("eu-central-1"),
+		config.WithBaseEndpoint(s.URL()),
+		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("k", "s", "")),
+	)
 	require.NoError(t, err)
 	return loaded
 }
@@ -150,7 +187,13 @@ func TestEveryOrphanGoesAndNothingLive(t *testing.T) {
 	require.NoError(t, f.sweep(t))
 	found := f.identifiers()
 	assert.Equal(t, slices.Sorted(maps.Keys(f.live)), slices.Sorted(maps.Keys(found)))
-	t.Logf("%d records of %d swept in %s with %d calls", len(f.orphans), len(f.live)+len(f.orphans), time.Since(begun).Round(time.Second), len(f.sandbox.Calls()))
+	t.Logf(
+		"%d records of %d swept in %s with %d calls",
+		len(f.orphans),
+		len(f.live)+len(f.orphans),
+		time.Since(begun).Round(time.Second),
+		len(f.sandbox.Calls()),
+	)
 }
 
 func TestReadingThatFailsChangesNothing(t *testing.T) {
@@ -170,7 +213,13 @@ func TestReadingThatFailsChangesNothing(t *testing.T) {
 				page = 1
 			}
 			f.sandbox.Configure(func(c *sandbox.Settings) { c.Page = page })
-			require.NoError(t, f.sandbox.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "AccessDeniedException", Status: 400, Operation: operation, After: after}))
+			require.NoError(t, f.sandbox.SetFaults(sandbox.Fault{
+				Kind:      sandbox.Fail,
+				Code:      "AccessDeniedException",
+				Status:    400,
+				Operation: operation,
+				After:     after,
+			}))
 			err := f.sweep(t)
 			require.ErrorContains(t, err, "nothing is changed")
 			assert.Equal(t, before, f.sandbox.Records(f.zone))

@@ -15,7 +15,14 @@ func FuzzParameters(f *testing.F) {
 	f.Add("30%", "-1", int64(-1))
 	f.Add("30%", "2147483648", int64(86401))
 	f.Fuzz(func(t *testing.T, budget, ttl string, negative int64) {
-		p := Parameters{Zone: "z", CheckHealthPath: "/", UnhealthyAction: "standby", DeleteBudget: budget, TTL: ttl, NegativeTTL: negative}
+		p := Parameters{
+			Zone:            "z",
+			CheckHealthPath: "/",
+			UnhealthyAction: "standby",
+			DeleteBudget:    budget,
+			TTL:             ttl,
+			NegativeTTL:     negative,
+		}
 		err := p.Validate()
 		part, budgetErr := p.budget()
 		seconds, ttlErr := p.ttl()

@@ -1,5 +1,5 @@
-// Package run wires a sweep to AWS: it is what the Lambda function and the ecssd sweep command have in common, which is all
-// but where their parameters come from.
+// Package run wires a sweep to AWS: it is what the Lambda function and the ecssd sweep command have in common, which is
+// all but where their parameters come from.
 package run
 
 import (
@@ -110,7 +110,14 @@ func Sweep(ctx context.Context, config aws.Config, p Parameters, log *logrus.Ent
 		}
 	}
 	source := inventory.New(config, clusters, p.CheckHealth)
-	c := sweep.Config{Zone: zone, Source: source, Budget: budget, TTL: ttl, DryRun: p.DryRun, Log: log}
+	c := sweep.Config{
+		Zone:   zone,
+		Source: source,
+		Budget: budget,
+		TTL:    ttl,
+		DryRun: p.DryRun,
+		Log:    log,
+	}
 	if p.CheckHealth {
 		c.Check = sweep.NewChecker(p.CheckHealthPath)
 	}
@@ -121,7 +128,8 @@ func Sweep(ctx context.Context, config aws.Config, p Parameters, log *logrus.Ent
 	if quotaErr != nil {
 		log.WithError(quotaErr).Warn("how full the zone is cannot be told")
 	}
-	// First, since it rests on nothing that is read below: a pass that fails, or runs out of time, would never come to it.
+	// First, since it rests on nothing that is read below: a pass that fails, or runs out of time, would never come to
+	// it.
 	lowered, soaErr := p.lowerNegativeTTL(ctx, zone)
 	report, err := sweep.Sweep(ctx, c)
 	report.ZoneRecords, report.ZoneQuota, report.NegativeTTL = quota.Records, quota.Limit, lowered

@@ -29,11 +29,12 @@ const (
 
 // Options say what to run. The zero Options run the service on 8080/tcp of the default bridge, unpublished.
 type Options struct {
-	Name        string // a unique one is made up where this is empty
-	Args        []string
-	Labels      map[string]string
-	Env         []string
-	Publish     []string // as docker run -p: "8080", "53/udp", "127.0.0.1::8080", "18080:8080/tcp"; on the host's network mapped only
+	Name   string // a unique one is made up where this is empty
+	Args   []string
+	Labels map[string]string
+	Env    []string
+	// as docker run -p: "8080", "53/udp", "127.0.0.1::8080", "18080:8080/tcp"; on the host's network mapped only
+	Publish     []string
 	Expose      []string // "8080/tcp", as an image exposes it
 	Network     string   // "bridge" (default), "host", "none", "container:<ID>"
 	Health      *api.HealthConfig
@@ -44,8 +45,8 @@ type Options struct {
 	Engine      *Own // nil: the one of this machine
 }
 
-// OnHost are the options of a container that is cheap to start: it shares the host's network, on which it listens on nothing, and
-// maps 8080/tcp. To make networks is most of what it costs the Engine to start one.
+// OnHost are the options of a container that is cheap to start: it shares the host's network, on which it listens on
+// nothing, and maps 8080/tcp. To make networks is most of what it costs the Engine to start one.
 func OnHost() Options {
 	return Options{Network: "host", Publish: []string{"8080"}, Args: []string{"-tcp", ""}}
 }
@@ -85,7 +86,11 @@ func Run(t testing.TB, o Options) *Container {
 	t.Helper()
 	c := Create(t, o)
 	c.Start()
-	log, err := c.cli.ContainerLogs(context.Background(), c.ID, api.LogsOptions{ShowStdout: true, ShowStderr: true, Follow: true})
+	log, err := c.cli.ContainerLogs(context.Background(), c.ID, api.LogsOptions{
+		ShowStdout: true,
+		ShowStderr: true,
+		Follow:     true,
+	})
 	require.NoError(t, err)
 	defer log.Close()
 	line, err := bufio.NewReader(log).ReadString('\n')
@@ -155,13 +160,16 @@ func (c *Container) Kill(signal string) {
 	require.NoError(c.t, c.cli.ContainerKill(context.Background(), c.ID, signal))
 }
 
-// Stop asks it to stop, waits, and kills it after the timeout, given in seconds. It waits until the Engine does not list it any
-// more, which newer Engines (25) go on with for some milliseconds after a stop has returned, and tell of the death only then.
+// Stop asks it to stop, waits, and kills it after the timeout, given in seconds. It waits until the Engine does not
+// list it any more, which newer Engines (25) go on with for some milliseconds after a stop has returned, and tell of
+// the death only then.
 func (c *Container) Stop(timeout int) {
 	c.t.Helper()
 	require.NoError(c.t, c.cli.ContainerStop(context.Background(), c.ID, api.StopOptions{Timeout: &timeout}))
 	require.Eventually(c.t, func() bool {
-		listed, err := c.cli.ContainerList(context.Background(), api.ListOptions{Filters: filters.NewArgs(filters.Arg("id", c.ID))})
+		listed, err := c.cli.ContainerList(context.Background(), api.ListOptions{
+			Filters: filters.NewArgs(filters.Arg("id", c.ID)),
+		})
 		return err == nil && len(listed) == 0
 	}, time.Minute, time.Millisecond, "container %s is stopped and listed as if it ran", c.Name)
 }
@@ -206,7 +214,10 @@ func (c *Container) HostPort(port string) uint16 {
 
 // removeLeftovers removes the containers of tests that did not live to do it.
 func removeLeftovers(ctx context.Context, cli *client.Client) error {
-	left, err := cli.ContainerList(ctx, api.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", ownerLabel))})
+	left, err := cli.ContainerList(ctx, api.ListOptions{
+		All:     true,
+		Filters: filters.NewArgs(filters.Arg("label", ownerLabel)),
+	})
 	if err != nil {
 		return fmt.Errorf("list leftover containers: %w", err)
 	}

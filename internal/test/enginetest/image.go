@@ -1,6 +1,7 @@
 // Package enginetest runs real containers on the real Docker Engine of this machine, for tests and demonstrations: it
-// builds an image from nothing but a small program of ours (no registry is asked), runs containers of it and removes them,
-// and stands between a client and the Engine to count, hold and cut what passes. No part of the product imports it.
+// builds an image from nothing but a small program of ours (no registry is asked), runs containers of it and removes
+// them, and stands between a client and the Engine to count, hold and cut what passes. No part of the product imports
+// it.
 package enginetest
 
 import (
@@ -28,8 +29,8 @@ const repository = "ecssd-test-service"
 // program is the import path of the program in the image.
 const program = "github.com/ecssd/ecssd/internal/test/enginetest/service"
 
-// BuildImage compiles the program and gives the Engine an image of it, unless it has that very one, and returns the image's
-// reference. The working directory must lie within this module.
+// BuildImage compiles the program and gives the Engine an image of it, unless it has that very one, and returns the
+// image's reference. The working directory must lie within this module.
 func BuildImage(ctx context.Context, cli *client.Client) (string, error) {
 	binary, err := compiled()
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 )
 
 // Own is a Docker Engine of a test's own, which may crash. It runs in a container of this machine's Engine, and so in
-// namespaces of its own: a second Engine in the same network namespace would take the first one's bridge away. All that it
-// has started goes with that container, even if the test is killed.
+// namespaces of its own: a second Engine in the same network namespace would take the first one's bridge away. All that
+// it has started goes with that container, even if the test is killed.
 //
 // As on a host with systemd, containerd is a process apart from dockerd: where dockerd crashes, containers run on.
 type Own struct {
@@ -32,8 +32,9 @@ type Own struct {
 	image string
 }
 
-// begin makes the container's own cgroups and network settings writable, which only a privileged container may by itself, and
-// runs containerd. The shell stays as the first process, which has to wait for those whose parents are gone.
+// begin makes the container's own cgroups and network settings writable, which only a privileged container may by
+// itself, and runs containerd. The shell stays as the first process, which has to wait for those whose parents are
+// gone.
 const begin = `set -e
 for at in /sys $(sed -n 's|^[^ ]* \(/sys/fs/cgroup[^ ]*\) .*|\1|p' /proc/mounts); do mount -o remount,bind,rw $at; done
 printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >/engine/containerd.toml
@@ -45,7 +46,11 @@ func NewOwn(t testing.TB, flags ...string) *Own {
 	t.Helper()
 	for _, program := range []string{"dockerd", "containerd"} {
 		_, err := exec.LookPath(program)
-		require.NoError(t, err, "a second Engine is made of this machine's programs: install Docker's (Debian: docker.io), not only its client")
+		require.NoError(
+			t,
+			err,
+			"a second Engine is made of this machine's programs: install Docker's (Debian: docker.io), not only its client",
+		)
 	}
 	dir, err := os.MkdirTemp("", "own") // t.TempDir is too long for a socket
 	require.NoError(t, err)
@@ -59,16 +64,20 @@ func NewOwn(t testing.TB, flags ...string) *Own {
 		}
 	}
 	created, err := main.ContainerCreate(ctx, &api.Config{
-		Image: Image(t), Entrypoint: []string{"/bin/sh", "-c", begin},
-		Env:     []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-		Labels:  map[string]string{ownerLabel: strconv.Itoa(os.Getpid())},
-		Volumes: map[string]struct{}{"/var/lib": {}},
+		Image:      Image(t),
+		Entrypoint: []string{"/bin/sh", "-c", begin},
+		Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		Labels:     map[string]string{ownerLabel: strconv.Itoa(os.Getpid())},
+		Volumes:    map[string]struct{}{"/var/lib": {}},
 	}, &api.HostConfig{
-		Binds: binds, Tmpfs: map[string]string{"/run": "exec"}, CgroupnsMode: "host",
-		CapAdd:      capabilities(t),
-		SecurityOpt: []string{"seccomp=unconfined", "apparmor=unconfined"},
-		MaskedPaths: []string{}, ReadonlyPaths: []string{},
-		Resources: api.Resources{DeviceCgroupRules: []string{"a *:* rwm"}},
+		Binds:         binds,
+		Tmpfs:         map[string]string{"/run": "exec"},
+		CgroupnsMode:  "host",
+		CapAdd:        capabilities(t),
+		SecurityOpt:   []string{"seccomp=unconfined", "apparmor=unconfined"},
+		MaskedPaths:   []string{},
+		ReadonlyPaths: []string{},
+		Resources:     api.Resources{DeviceCgroupRules: []string{"a *:* rwm"}},
 	}, nil, nil, fmt.Sprintf("ecssd-test-engine-%d-%d", os.Getpid(), time.Now().UnixNano()))
 	require.NoError(t, err)
 	o.outer = created.ID
@@ -93,13 +102,16 @@ func NewOwn(t testing.TB, flags ...string) *Own {
 }
 
 // capabilityNames are the kernel's, by number (capabilities(7)), without the newest, which Engine 20.10 does not know.
-var capabilityNames = strings.Fields(`CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
+var capabilityNames = strings.Fields(
+	`CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
 	NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN
 	SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG
-	WAKE_ALARM BLOCK_SUSPEND AUDIT_READ`)
+	WAKE_ALARM BLOCK_SUSPEND AUDIT_READ`,
+)
 
-// capabilities gives those that root has on this machine, which are all that an Engine on it can give: root in a container often
-// lacks some. Older Engines fail over those of "ALL" that are missing, and newer ones when they are to be dropped.
+// capabilities gives those that root has on this machine, which are all that an Engine on it can give: root in a
+// container often lacks some. Older Engines fail over those of "ALL" that are missing, and newer ones when they are to
+// be dropped.
 func capabilities(t testing.TB) (names []string) {
 	t.Helper()
 	status, err := os.ReadFile("/proc/self/status")
@@ -140,7 +152,9 @@ exec dockerd --pidfile /run/docker.pid --config-file /engine/daemon.json --conta
 // end sends dockerd a signal and waits until it has ended.
 func (o *Own) end(signal string) {
 	o.t.Helper()
-	o.run("engine=$(cat /run/docker.pid) && kill -" + signal + " $engine && while kill -0 $engine 2>/dev/null; do sleep 0.02; done")
+	o.run(
+		"engine=$(cat /run/docker.pid) && kill -" + signal + " $engine && while kill -0 $engine 2>/dev/null; do sleep 0.02; done",
+	)
 }
 
 // Crash ends dockerd with SIGKILL. Containers run on.

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Proxy stands between a client and the Engine on a Unix socket of its own. Paths are without the API version: "/events",
-// "/containers/json".
+// Proxy stands between a client and the Engine on a Unix socket of its own. Paths are without the API version:
+// "/events", "/containers/json".
 type Proxy struct {
 	t      testing.TB
 	socket string
@@ -41,7 +41,12 @@ func NewProxy(t testing.TB) *Proxy {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 	}
-	p := &Proxy{t: t, socket: filepath.Join(dir, "docker.sock"), requests: map[string]int{}, released: make(chan struct{})}
+	p := &Proxy{
+		t:        t,
+		socket:   filepath.Join(dir, "docker.sock"),
+		requests: map[string]int{},
+		released: make(chan struct{}),
+	}
 	p.proxy = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", client.DummyHost
@@ -76,8 +81,8 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Hold keeps back every byte of the answers to requests whose path begins with prefix, of those under way, too: "/events"
-// makes an event stream deaf, "/" the whole Engine dumb, "" neither.
+// Hold keeps back every byte of the answers to requests whose path begins with prefix, of those under way, too:
+// "/events" makes an event stream deaf, "/" the whole Engine dumb, "" neither.
 func (p *Proxy) Hold(prefix string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -102,13 +102,19 @@ const (
 
 func newAccount(seed uint64, r rules) *account {
 	return &account{
-		seed: seed, rules: r, start: time.Now(), buckets: map[string]*bucket{}, records: map[record.Key]record.Record{},
-		names: map[record.Key]int{}, calls: map[call]int{}, callers: map[int]bool{},
+		seed:    seed,
+		rules:   r,
+		start:   time.Now(),
+		buckets: map[string]*bucket{},
+		records: map[record.Key]record.Record{},
+		names:   map[record.Key]int{},
+		calls:   map[call]int{},
+		callers: map[int]bool{},
 	}
 }
 
-// dice gives a number in [0, 1) that depends on nothing but the seed, who asks, what for and when, so that it does not matter
-// in which order goroutines ask.
+// dice gives a number in [0, 1) that depends on nothing but the seed, who asks, what for and when, so that it does not
+// matter in which order goroutines ask.
 func dice(seed uint64, host int, what uint64) float64 {
 	x := seed
 	for _, v := range []uint64{uint64(host), what, uint64(time.Now().UnixNano())} {
@@ -141,7 +147,8 @@ func cost(changes []plan.Change) (all int) {
 	return all
 }
 
-// take draws a token from each bucket of calls and what the changes cost from that of changes, or says that one lacks it.
+// take draws a token from each bucket of calls and what the changes cost from that of changes, or says that one lacks
+// it.
 func (a *account) take(operation string, cost int) bool {
 	calls := []*bucket{a.bucket("account", a.rules.quota)}
 	if a.rules.action {
@@ -311,7 +318,11 @@ func (c client) Group(ctx context.Context, name string, t record.Type) (found []
 }
 
 // Page gives the records from one name and type on.
-func (c client) Page(ctx context.Context, name string, t record.Type) ([]record.Record, func(string, record.Type) bool, error) {
+func (c client) Page(
+	ctx context.Context,
+	name string,
+	t record.Type,
+) ([]record.Record, func(string, record.Type) bool, error) {
 	var page []record.Record
 	first, next := record.Record{Name: name, Type: t}, record.Record{Name: "~"}
 	err := c.do(ctx, list, 0, func() (outcome, error) {
@@ -366,8 +377,8 @@ func (c client) Each(ctx context.Context, visit func(page []record.Record, liste
 	}
 }
 
-// sdkDelay is the wait of the AWS SDK for Go v2 before a retry (aws/retry, ExponentialJitterBackoff): up to 2^n seconds, 20 at
-// most.
+// sdkDelay is the wait of the AWS SDK for Go v2 before a retry (aws/retry, ExponentialJitterBackoff): up to 2^n
+// seconds, 20 at most.
 func sdkDelay(retry int, jitter float64) time.Duration {
 	return time.Duration(jitter * float64(min(time.Second<<min(retry, 10), 20*time.Second)))
 }

@@ -1,11 +1,11 @@
-// Package fleet measures how fast and how frugal ecssd is from ten hosts to a thousand: so many agents as they are deployed
-// (packages agent, apply, journal, endpoint, record, plan; the journals are real files), each with a simulated Engine, share
-// one AWS account with the quotas of Route 53, in virtual time (testing/synctest). A seed decides everything: the same seed
-// gives the same figures, to the byte. The same scenes are played by hosts that make one call an event, as the predecessors
-// of ecssd do.
+// Package fleet measures how fast and how frugal ecssd is from ten hosts to a thousand: so many agents as they are
+// deployed (packages agent, apply, journal, endpoint, record, plan; the journals are real files), each with a simulated
+// Engine, share one AWS account with the quotas of Route 53, in virtual time (testing/synctest). A seed decides
+// everything: the same seed gives the same figures, to the byte. The same scenes are played by hosts that make one call
+// an event, as the predecessors of ecssd do.
 //
-// It is all in tests. `go test ./internal/test/fleet` plays small scenes and holds them to what has to be true of them; `make
-// fleet` plays all scenes and writes the table and the plot in docs.
+// It is all in tests. `go test ./internal/test/fleet` plays small scenes and holds them to what has to be true of them;
+// `make fleet` plays all scenes and writes the table and the plot in docs.
 //
 // Modelled are:
 //
@@ -19,6 +19,6 @@
 //   - latency: 60 to 100 ms a call, half of it on the way; 5 ms for a look at the Engine
 //   - 100 records a name and type; zones with a raised quota of records
 //
-// Not modelled are lost answers, hosts that crash and all other trouble (package simulation has that), and the CPU: hosts do
-// not slow each other down.
+// Not modelled are lost answers, hosts that crash and all other trouble (package simulation has that), and the CPU:
+// hosts do not slow each other down.
 package fleet

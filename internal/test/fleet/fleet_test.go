@@ -16,8 +16,12 @@ import (
 
 var (
 	writeTo = flag.String("write", "", "play every scene and write fleet.md and fleet.svg into this `directory`")
-	only    = flag.String("only", "", "play the scenes whose name, hosts, quota and software match this `expression`, and print the table")
-	seed    = flag.Uint64("seed", 1, "what chance brings")
+	only    = flag.String(
+		"only",
+		"",
+		"play the scenes whose name, hosts, quota and software match this `expression`, and print the table",
+	)
+	seed = flag.Uint64("seed", 1, "what chance brings")
 )
 
 // TestMain lets garbage lie for longer than usual: a thousand agents start with much that stays.
@@ -109,7 +113,15 @@ func TestFleet(t *testing.T) {
 	svg := plot("Cold start: containers that are in DNS, of 20 a host", []line{
 		{"ecssd, 10 hosts", "#9ecae1", find(ecssd, 10)}, {"ecssd, 100 hosts", "#4292c6", find(ecssd, 100)},
 		{"ecssd, 1,000 hosts", "#08306b", find(ecssd, 1000)},
-		{"a call an event, 100 hosts", "#fdae6b", find(stubborn, 100)}, {"a call an event, 1,000 hosts", "#d94801", find(stubborn, 1000)},
+		{
+			"a call an event, 100 hosts",
+			"#fdae6b",
+			find(stubborn, 100),
+		}, {
+			"a call an event, 1,000 hosts",
+			"#d94801",
+			find(stubborn, 1000),
+		},
 		{"same, given up after 3 tries", "#a50f15", find(threeTry, 1000)},
 	})
 	require.NoError(t, os.MkdirAll(*writeTo, 0o755))

@@ -52,10 +52,14 @@ type event struct {
 
 func newHost(index int, k kind) *host {
 	h := &host{
-		index: index, hints: make(chan container.Hint, 1024), ports: 32767,
+		index: index,
+		hints: make(chan container.Hint, 1024),
+		ports: 32767,
 		owner: record.Owner{
-			InstanceID: fmt.Sprintf("i-%017x", index+1), Address: netip.AddrFrom4([4]byte{10, byte(index >> 16), byte(index >> 8), byte(index)}),
-			Account: "123456789012", Region: "eu-west-1",
+			InstanceID: fmt.Sprintf("i-%017x", index+1),
+			Address:    netip.AddrFrom4([4]byte{10, byte(index >> 16), byte(index >> 8), byte(index)}),
+			Account:    "123456789012",
+			Region:     "eu-west-1",
 		},
 	}
 	if k != ecssd {
@@ -78,9 +82,16 @@ func (h *host) add(service string) container.Container {
 	h.made++
 	h.ports++
 	c := container.Container{
-		ID: fmt.Sprintf("%056x%08x", h.index, h.made), Name: fmt.Sprintf("ecs-%s-1-%x", service, h.made),
-		Labels: map[string]string{container.LabelName: service, container.LabelTaskARN: "arn:aws:ecs:eu-west-1:123456789012:task/main/1"},
-		State:  container.Running, StartedAt: time.Now(), StopSignal: 15, Mode: container.Bridge,
+		ID:   fmt.Sprintf("%056x%08x", h.index, h.made),
+		Name: fmt.Sprintf("ecs-%s-1-%x", service, h.made),
+		Labels: map[string]string{
+			container.LabelName:    service,
+			container.LabelTaskARN: "arn:aws:ecs:eu-west-1:123456789012:task/main/1",
+		},
+		State:      container.Running,
+		StartedAt:  time.Now(),
+		StopSignal: 15,
+		Mode:       container.Bridge,
 		Published: []container.Binding{{
 			Port: container.Port{Number: 80, Proto: container.TCP}, HostIP: netip.IPv4Unspecified(), HostPort: h.ports,
 		}},
@@ -92,7 +103,12 @@ func (h *host) add(service string) container.Container {
 // start starts a container.
 func (h *host) start(service string) container.Container {
 	c := h.add(service)
-	h.hints <- container.Hint{ContainerID: c.ID, Action: container.Start, Service: service, Time: time.Now()}
+	h.hints <- container.Hint{
+		ContainerID: c.ID,
+		Action:      container.Start,
+		Service:     service,
+		Time:        time.Now(),
+	}
 	for _, r := range h.records(c) {
 		if r.Type == record.SRV {
 			h.tell(plan.Upsert, r)
@@ -103,7 +119,13 @@ func (h *host) start(service string) container.Container {
 
 // kill sends a container its stop signal. It dies after 5 s.
 func (h *host) kill(c container.Container) {
-	h.hints <- container.Hint{ContainerID: c.ID, Action: container.Kill, Signal: 15, Service: c.Labels[container.LabelName], Time: time.Now()}
+	h.hints <- container.Hint{
+		ContainerID: c.ID,
+		Action:      container.Kill,
+		Signal:      15,
+		Service:     c.Labels[container.LabelName],
+		Time:        time.Now(),
+	}
 	for _, r := range h.records(c) {
 		if r.Type == record.SRV {
 			h.tell(plan.Delete, r)
@@ -113,7 +135,12 @@ func (h *host) kill(c container.Container) {
 		h.mu.Lock()
 		h.live = slices.DeleteFunc(h.live, func(other container.Container) bool { return other.ID == c.ID })
 		h.mu.Unlock()
-		h.hints <- container.Hint{ContainerID: c.ID, Action: container.Die, Service: c.Labels[container.LabelName], Time: time.Now()}
+		h.hints <- container.Hint{
+			ContainerID: c.ID,
+			Action:      container.Die,
+			Service:     c.Labels[container.LabelName],
+			Time:        time.Now(),
+		}
 	})
 }
 
@@ -164,14 +191,21 @@ func (h *host) runAgent(ctx context.Context, a *account, dir string, known []rec
 	log, _ := logtest.NewNullLogger()
 	log.SetLevel(logrus.PanicLevel)
 	return agent.New(agent.Config{
-		Owner: h.owner, ZoneName: zoneName, ZoneID: zoneID, Policy: policy, Engine: h,
-		Tasks:     func(context.Context) (map[string]agent.Task, error) { return nil, nil },
-		OpenZone:  func(string) agent.Zone { return client{a, h.index} },
-		Journal:   j,
-		Suspended: func() (time.Duration, error) { return 0, nil },
-		Resync:    time.Minute, VerifyEvery: 15 * time.Minute,
-		Jitter: func() float64 { return dice(a.seed, h.index, forLuck) },
-		Log:    logrus.NewEntry(log), Readiness: &agent.Readiness{}, Metrics: agent.NewMetrics(prometheus.NewRegistry()),
+		Owner:       h.owner,
+		ZoneName:    zoneName,
+		ZoneID:      zoneID,
+		Policy:      policy,
+		Engine:      h,
+		Tasks:       func(context.Context) (map[string]agent.Task, error) { return nil, nil },
+		OpenZone:    func(string) agent.Zone { return client{a, h.index} },
+		Journal:     j,
+		Suspended:   func() (time.Duration, error) { return 0, nil },
+		Resync:      time.Minute,
+		VerifyEvery: 15 * time.Minute,
+		Jitter:      func() float64 { return dice(a.seed, h.index, forLuck) },
+		Log:         logrus.NewEntry(log),
+		Readiness:   &agent.Readiness{},
+		Metrics:     agent.NewMetrics(prometheus.NewRegistry()),
 	}).Run(ctx)
 }
 
@@ -194,8 +228,8 @@ func write(dir, instance string, records []record.Record) error {
 	return j.Close()
 }
 
-// runPredecessor makes one call an event, in order, and has the SDK make three attempts of it, as it does by itself. It then
-// gives the event up, or begins again where it is stubborn.
+// runPredecessor makes one call an event, in order, and has the SDK make three attempts of it, as it does by itself. It
+// then gives the event up, or begins again where it is stubborn.
 func (h *host) runPredecessor(ctx context.Context, a *account, stubborn bool) error {
 	zone := client{a, h.index}
 	for {

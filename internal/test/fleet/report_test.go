@@ -9,11 +9,23 @@ import (
 
 // attempts gives how many calls were made to change records.
 func (r result) attempts() int {
-	return r.calls[call{change, accepted}] + r.calls[call{change, throttled}] + r.calls[call{change, prior}] + r.calls[call{change, refused}]
+	return r.calls[call{
+		change,
+		accepted,
+	}] + r.calls[call{
+		change,
+		throttled,
+	}] + r.calls[call{
+		change,
+		prior,
+	}] + r.calls[call{
+		change,
+		refused,
+	}]
 }
 
-// bound returns the shortest time in which the quotas let through one call of each host that had something to change, and the
-// changes.
+// bound returns the shortest time in which the quotas let through one call of each host that had something to change,
+// and the changes.
 func (r result) bound() time.Duration {
 	seconds := max(0, float64(r.callers)-r.rules.quota.burst) / r.rules.quota.perSecond
 	if r.rules.changes != (quota{}) {
@@ -38,11 +50,25 @@ func (r result) row() []string {
 	}
 	return []string{
 		number(r.hosts), r.rules.String(), string(r.kind),
-		seconds(quantile(r.delays, .5)), seconds(quantile(r.delays, .99)), seconds(quantile(r.delays, 1)), right, seconds(r.bound()), number(r.waiting),
-		number(r.calls[call{change, accepted}]), number(r.calls[call{change, throttled}]), number(r.calls[call{change, prior}]),
+		seconds(
+			quantile(r.delays, .5),
+		), seconds(quantile(r.delays, .99)), seconds(quantile(r.delays, 1)), right, seconds(r.bound()), number(r.waiting),
+		number(r.calls[call{
+			change,
+			accepted,
+		}]), number(r.calls[call{
+			change,
+			throttled,
+		}]), number(r.calls[call{
+			change,
+			prior,
+		}]),
 		fmt.Sprintf("%.1f", float64(r.attempts())/float64(r.hosts)),
 		number(r.calls[call{list, accepted}] + r.calls[call{list, throttled}]),
-		fmt.Sprintf("%.2f", float64(r.calls[call{change, accepted}])/float64(max(1, r.changes))), fmt.Sprintf("%.1f", float64(r.bytes)/1e6), swept,
+		fmt.Sprintf("%.2f", float64(r.calls[call{
+			change,
+			accepted,
+		}])/float64(max(1, r.changes))), fmt.Sprintf("%.1f", float64(r.bytes)/1e6), swept,
 	}
 }
 
@@ -103,21 +129,56 @@ type line struct {
 func plot(title string, lines []line) string {
 	var out strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
-	p(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13">`, width, height)
+	p(
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13">`,
+		width,
+		height,
+	)
 	p(`<rect width="%d" height="%d" fill="white"/>`, width, height)
 	p(`<text x="%d" y="24" font-size="15" font-weight="bold">%s</text>`, left, title)
 	for _, percent := range []int{0, 25, 50, 75, 100} {
 		at := y(float64(percent) / 100)
-		p(`<path d="M%d %.1fH%d" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%d %%</text>`, left, at, width-right, left-8, at+4, percent)
+		p(
+			`<path d="M%d %.1fH%d" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%d %%</text>`,
+			left,
+			at,
+			width-right,
+			left-8,
+			at+4,
+			percent,
+		)
 	}
 	for _, tick := range []struct {
 		at    time.Duration
 		label string
 	}{
-		{100 * time.Millisecond, "0.1 s"}, {time.Second, "1 s"}, {10 * time.Second, "10 s"}, {time.Minute, "1 min"}, {10 * time.Minute, "10 min"},
+		{
+			100 * time.Millisecond,
+			"0.1 s",
+		}, {
+			time.Second,
+			"1 s",
+		}, {
+			10 * time.Second,
+			"10 s",
+		}, {
+			time.Minute,
+			"1 min",
+		}, {
+			10 * time.Minute,
+			"10 min",
+		},
 		{time.Hour, "1 h"},
 	} {
-		p(`<path d="M%.1f %dV%d" stroke="#ddd"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`, x(tick.at), top, height-bottom, x(tick.at), height-bottom+20, tick.label)
+		p(
+			`<path d="M%.1f %dV%d" stroke="#ddd"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`,
+			x(tick.at),
+			top,
+			height-bottom,
+			x(tick.at),
+			height-bottom+20,
+			tick.label,
+		)
 	}
 	p(`<text x="%d" y="%d" text-anchor="middle">after the start</text>`, (left+width-right)/2, height-8)
 	for i, l := range lines {
@@ -134,7 +195,15 @@ func plot(title string, lines []line) string {
 		fmt.Fprintf(&path, "H%d", width-right)
 		p(`<path d="%s" fill="none" stroke="%s" stroke-width="2" stroke-linejoin="round"/>`, path.String(), l.color)
 		at := top + 20 + 24*i
-		p(`<path d="M%d %dh22" stroke="%s" stroke-width="3"/><text x="%d" y="%d">%s</text>`, width-right+14, at-4, l.color, width-right+42, at, l.label)
+		p(
+			`<path d="M%d %dh22" stroke="%s" stroke-width="3"/><text x="%d" y="%d">%s</text>`,
+			width-right+14,
+			at-4,
+			l.color,
+			width-right+42,
+			at,
+			l.label,
+		)
 	}
 	p(`</svg>`)
 	return out.String()

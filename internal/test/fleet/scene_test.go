@@ -50,20 +50,35 @@ const perHost = 20 // containers
 
 var (
 	cold = scene{
-		name: "cold start", text: "All hosts start at the same moment, with an empty zone; 250 services.",
-		names: 250, cold: true, over: time.Hour, play: func(*world) {},
+		name:  "cold start",
+		text:  "All hosts start at the same moment, with an empty zone; 250 services.",
+		names: 250,
+		cold:  true,
+		over:  time.Hour,
+		play:  func(*world) {},
 	}
 	coldShort = scene{
-		name: "cold start, the first ten minutes", text: "Where it does not end soon: what has been done by then, and what has not.",
-		names: 250, cold: true, over: 10 * time.Minute, play: func(*world) {},
+		name:  "cold start, the first ten minutes",
+		text:  "Where it does not end soon: what has been done by then, and what has not.",
+		names: 250,
+		cold:  true,
+		over:  10 * time.Minute,
+		play:  func(*world) {},
 	}
 	listing = scene{
-		name: "cold start, a quarter of an hour", text: "The same until every host, as it has no journal, has looked for records of an earlier life (reads).",
-		names: 250, cold: true, over: time.Hour, play: func(*world) { time.Sleep(15 * time.Minute) },
+		name:  "cold start, a quarter of an hour",
+		text:  "The same until every host, as it has no journal, has looked for records of an earlier life (reads).",
+		names: 250,
+		cold:  true,
+		over:  time.Hour,
+		play:  func(*world) { time.Sleep(15 * time.Minute) },
 	}
 	idle = scene{
-		name: "one container at a time", text: "Another host replaces a container every 12 s.",
-		names: 250, over: time.Minute, play: func(w *world) {
+		name:  "one container at a time",
+		text:  "Another host replaces a container every 12 s.",
+		names: 250,
+		over:  time.Minute,
+		play: func(w *world) {
 			for n := range 100 {
 				h := w.hosts[n%len(w.hosts)]
 				w.replace(h, w.first[h.index][n/len(w.hosts)%perHost])
@@ -72,8 +87,11 @@ var (
 		},
 	}
 	brisk = scene{
-		name: "two changes a second", text: "A host starts 20 containers, one each half second, and then stops them.",
-		names: 250, over: time.Minute, play: func(w *world) {
+		name:  "two changes a second",
+		text:  "A host starts 20 containers, one each half second, and then stops them.",
+		names: 250,
+		over:  time.Minute,
+		play: func(w *world) {
 			h := w.hosts[0]
 			var started []container.Container
 			for range 20 {
@@ -90,17 +108,26 @@ var (
 		},
 	}
 	deploy = scene{
-		name: "rolling deployment", text: "Every container is replaced within 10 minutes: a new one starts, and 10 s later the old one is stopped.",
-		names: 250, over: time.Hour, play: func(w *world) { w.replaceSome(1, 10*time.Minute) },
+		name:  "rolling deployment",
+		text:  "Every container is replaced within 10 minutes: a new one starts, and 10 s later the old one is stopped.",
+		names: 250,
+		over:  time.Hour,
+		play:  func(w *world) { w.replaceSome(1, 10*time.Minute) },
 	}
 	churn = scene{
-		name: "steady churn", text: "1 % of the containers are replaced each minute, for 10 minutes.",
-		names: 250, over: time.Hour, play: func(w *world) { w.replaceSome(.1, 10*time.Minute) },
+		name:  "steady churn",
+		text:  "1 % of the containers are replaced each minute, for 10 minutes.",
+		names: 250,
+		over:  time.Hour,
+		play:  func(w *world) { w.replaceSome(.1, 10*time.Minute) },
 	}
 	lost = scene{
-		name: "a zone of availability is lost", text: "A third of the hosts die. Their containers are started elsewhere after 30 to 90 s (p50, p99, max); the sweeper " +
+		name: "a zone of availability is lost",
+		text: "A third of the hosts die. Their containers are started elsewhere after 30 to 90 s (p50, p99, max); the sweeper " +
 			"removes their records in its next pass.",
-		names: 400, over: time.Hour, play: func(w *world) { w.loseThird() },
+		names: 400,
+		over:  time.Hour,
+		play:  func(w *world) { w.loseThird() },
 	}
 )
 
@@ -186,8 +213,8 @@ func (w *world) replaceSome(part float64, over time.Duration) {
 	w.actors.Wait()
 }
 
-// loseThird has every third host die, and its containers started elsewhere after 30 to 90 s. The sweeper passes 2.5 minutes
-// later, and then every 5 minutes.
+// loseThird has every third host die, and its containers started elsewhere after 30 to 90 s. The sweeper passes 2.5
+// minutes later, and then every 5 minutes.
 func (w *world) loseThird() {
 	var alive []*host
 	for i, h := range w.hosts {
@@ -231,7 +258,10 @@ func (w *world) sweep() {
 	logger := logrus.New()
 	logger.SetOutput(io.Discard)
 	_, _ = sweep.Sweep(context.Background(), sweep.Config{
-		Zone: client{w.account, sweeperHost}, Source: w, Budget: .3, Log: logrus.NewEntry(logger),
+		Zone:   client{w.account, sweeperHost},
+		Source: w,
+		Budget: .3,
+		Log:    logrus.NewEntry(logger),
 		Jitter: func() float64 { return dice(w.seed, sweeperHost, forLuck) },
 	})
 }
@@ -239,10 +269,19 @@ func (w *world) sweep() {
 // Fleet is ECS and EC2 as the sweeper sees them.
 func (w *world) Fleet(context.Context, []string) (sweep.Fleet, error) {
 	found := sweep.Fleet{
-		Account: "123456789012", Region: "eu-west-1", Instances: map[string]sweep.Instance{}, Containers: map[string]sweep.Container{},
+		Account:    "123456789012",
+		Region:     "eu-west-1",
+		Instances:  map[string]sweep.Instance{},
+		Containers: map[string]sweep.Container{},
 	}
 	for i, h := range w.hosts {
-		instance := sweep.Instance{State: sweep.Alive, Address: h.owner.Address, InCluster: true, Connected: true, Complete: true}
+		instance := sweep.Instance{
+			State:     sweep.Alive,
+			Address:   h.owner.Address,
+			InCluster: true,
+			Connected: true,
+			Complete:  true,
+		}
 		if i%3 == 0 {
 			instance = sweep.Instance{State: sweep.Gone}
 		}
@@ -252,8 +291,13 @@ func (w *world) Fleet(context.Context, []string) (sweep.Fleet, error) {
 		}
 		for _, c := range h.live {
 			found.Containers[c.ID] = sweep.Container{
-				Instance: h.owner.InstanceID, Task: "task/" + c.ID, Cluster: "main", Service: "main/" + c.Labels[container.LabelName],
-				Ports: []sweep.Port{{Container: container.Port{Number: 80, Proto: container.TCP}, Host: c.Published[0].HostPort}},
+				Instance: h.owner.InstanceID,
+				Task:     "task/" + c.ID,
+				Cluster:  "main",
+				Service:  "main/" + c.Labels[container.LabelName],
+				Ports: []sweep.Port{
+					{Container: container.Port{Number: 80, Proto: container.TCP}, Host: c.Published[0].HostPort},
+				},
 			}
 		}
 	}
@@ -297,8 +341,11 @@ func run(t *testing.T, s setup) (r result) {
 	defer remove()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
-			setup: s, account: newAccount(s.seed, s.rules), start: time.Now(), waiting: map[string]time.Time{},
-			ends: map[int]context.CancelFunc{},
+			setup:   s,
+			account: newAccount(s.seed, s.rules),
+			start:   time.Now(),
+			waiting: map[string]time.Time{},
+			ends:    map[int]context.CancelFunc{},
 		}
 		w.account.applied = w.applied
 		var running sync.WaitGroup
@@ -360,9 +407,17 @@ func (w *world) result() result {
 	slices.Sort(w.delays)
 	slices.Sort(w.removed)
 	r := result{
-		setup: w.setup, delays: w.delays, removed: w.removed, calls: w.account.calls, changes: w.account.changes, bytes: w.account.bytes,
-		callers: len(w.account.callers), cost: w.account.cost,
-		waiting: len(w.waiting), right: w.right.Sub(w.last), curve: w.curve,
+		setup:   w.setup,
+		delays:  w.delays,
+		removed: w.removed,
+		calls:   w.account.calls,
+		changes: w.account.changes,
+		bytes:   w.account.bytes,
+		callers: len(w.account.callers),
+		cost:    w.account.cost,
+		waiting: len(w.waiting),
+		right:   w.right.Sub(w.last),
+		curve:   w.curve,
 	}
 	expected := map[record.Key]bool{}
 	for i, h := range w.hosts {

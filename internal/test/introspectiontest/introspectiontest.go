@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// Task is a task as the ECS agent writes it (amazon-ecs-agent, ecs-agent/introspection/v1). A nil list is written as null
-// where the agent does so.
+// Task is a task as the ECS agent writes it (amazon-ecs-agent, ecs-agent/introspection/v1). A nil list is written as
+// null where the agent does so.
 type Task struct {
 	Arn           string
 	DesiredStatus string `json:",omitempty"`
@@ -35,8 +35,8 @@ type Container struct {
 	RestartCount *int `json:",omitempty"`
 }
 
-// Port is a published port, which the agent writes once for each of its bindings, over IPv4 and IPv6; HostPort is absent before it is
-// known. Of a range with network mode host there is the Protocol alone.
+// Port is a published port, which the agent writes once for each of its bindings, over IPv4 and IPv6; HostPort is
+// absent before it is known. Of a range with network mode host there is the Protocol alone.
 type Port struct {
 	ContainerPort uint16 `json:",omitempty"`
 	Protocol      string `json:",omitempty"`
@@ -67,7 +67,11 @@ func Start(tasks ...Task) *Server {
 	s := &Server{tasks: tasks}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/metadata", func(w http.ResponseWriter, _ *http.Request) {
-		write(w, http.StatusOK, map[string]any{"Cluster": "default", "ContainerInstanceArn": Instance, "Version": "Amazon ECS Agent - v1.106.1"})
+		write(w, http.StatusOK, map[string]any{
+			"Cluster":              "default",
+			"ContainerInstanceArn": Instance,
+			"Version":              "Amazon ECS Agent - v1.106.1",
+		})
 	})
 	mux.HandleFunc("GET /v1/tasks", s.answer)
 	s.Server = httptest.NewServer(mux)

@@ -1,5 +1,5 @@
-// Package picture keeps the pictures of pages that the documents show: it makes them small, and holds that they are what they
-// are said to be. How a page looks is for people to see. Only tests import it.
+// Package picture keeps the pictures of pages that the documents show: it makes them small, and holds that they are
+// what they are said to be. How a page looks is for people to see. Only tests import it.
 package picture
 
 import (

@@ -79,12 +79,24 @@ func (e *engine) now() time.Time { return time.Now().Add(e.offset) }
 func (e *engine) create(service string) *box {
 	r, n := e.h.rand, len(e.boxes)
 	b := &box{
-		e: e, name: fmt.Sprintf("%s/%s%d", e.h.name, service, n), service: service, ecs: r.IntN(3) > 0, second: r.IntN(5) == 0,
-		weight: int64([]int{1, 1, 1, 5, 0}[r.IntN(5)]), checked: r.IntN(4) == 0, restart: r.IntN(4) == 0, signal: []int{15, 15, 15, 3}[r.IntN(4)],
+		e:       e,
+		name:    fmt.Sprintf("%s/%s%d", e.h.name, service, n),
+		service: service,
+		ecs:     r.IntN(3) > 0,
+		second:  r.IntN(5) == 0,
+		weight:  int64([]int{1, 1, 1, 5, 0}[r.IntN(5)]),
+		checked: r.IntN(4) == 0,
+		restart: r.IntN(4) == 0,
+		signal:  []int{15, 15, 15, 3}[r.IntN(4)],
 	}
 	b.c = container.Container{
-		ID: fmt.Sprintf("%062x%02x", 0xc0ffee00+n, e.h.index), Name: fmt.Sprintf("%s-%d", service, n), State: "created", StopSignal: b.signal,
-		Labels: map[string]string{"SERVICE_WEIGHT": strconv.FormatInt(b.weight, 10)}, Mode: container.Bridge, SettingsBytes: 100,
+		ID:            fmt.Sprintf("%062x%02x", 0xc0ffee00+n, e.h.index),
+		Name:          fmt.Sprintf("%s-%d", service, n),
+		State:         "created",
+		StopSignal:    b.signal,
+		Labels:        map[string]string{"SERVICE_WEIGHT": strconv.FormatInt(b.weight, 10)},
+		Mode:          container.Bridge,
+		SettingsBytes: 100,
 	}
 	if b.ecs {
 		b.restart = false // ECS starts another container instead, or, by a policy of its own, this one
@@ -150,7 +162,10 @@ func (b *box) publish(number uint16) {
 		port := 32768 + uint16(b.e.h.rand.IntN(60))
 		if !used[port] {
 			b.c.Published = append(b.c.Published, container.Binding{
-				Port: container.Port{Number: number, Proto: container.TCP}, HostIP: netip.IPv4Unspecified(), HostPort: port,
+				Port: container.Port{
+					Number: number,
+					Proto:  container.TCP,
+				}, HostIP: netip.IPv4Unspecified(), HostPort: port,
 			})
 			return
 		}
@@ -203,8 +218,15 @@ func (b *box) move() {
 // emit tells the subscribers of an event.
 func (e *engine) emit(b *box, h container.Hint) {
 	h.ContainerID, h.Time = b.c.ID, e.now()
-	e.w.note(e.h.name, "event %s %s%s", b.name, h.Action, map[bool]string{true: " " + strconv.Itoa(h.Signal)}[h.Signal != 0])
-	ev := event{hint: h, box: b, run: b.told.runs, at: time.Now().Add(e.late)}
+	e.w.note(e.h.name, "event %s %s%s", b.name, h.Action, map[bool]string{
+		true: " " + strconv.Itoa(h.Signal),
+	}[h.Signal != 0])
+	ev := event{
+		hint: h,
+		box:  b,
+		run:  b.told.runs,
+		at:   time.Now().Add(e.late),
+	}
 	e.memory = append(e.memory, ev)
 	if len(e.memory) > remembered {
 		e.memory = slices.Clone(e.memory[len(e.memory)-remembered:])
@@ -269,7 +291,12 @@ func (c *connection) note(cache map[string]seen, b *box, said listing, stuck boo
 	}
 	found := c.cache[b.c.ID].container
 	if found.ID == "" {
-		found = container.Container{ID: b.c.ID, Name: b.c.Name, Labels: b.c.Labels, StopSignal: 15}
+		found = container.Container{
+			ID:         b.c.ID,
+			Name:       b.c.Name,
+			Labels:     b.c.Labels,
+			StopSignal: 15,
+		}
 	}
 	found.State, found.Unread = b.c.State, "timeout"
 	cache[b.c.ID] = seen{container: found, again: time.Now().Add(unanswered)}
@@ -294,8 +321,8 @@ func (c *connection) inspect(ctx context.Context, asked func(b *box) bool) (stuc
 	return stuck, err
 }
 
-// listing is what the list of containers tells of one. Of the time at which a run began, which is not listed, new network
-// endpoints tell, and of other ports that time or the number of its moves.
+// listing is what the list of containers tells of one. Of the time at which a run began, which is not listed, new
+// network endpoints tell, and of other ports that time or the number of its moves.
 type listing struct {
 	state   container.State
 	health  container.Health
@@ -313,7 +340,13 @@ func (c *connection) Follow(ctx context.Context, connected func(), hint func(con
 		w.mu.Unlock()
 		return errRefused
 	}
-	s := &stream{p: c.p, queue: slices.Clone(e.memory), more: make(chan struct{}, 1), cut: make(chan struct{}), began: map[*box]int{}}
+	s := &stream{
+		p:     c.p,
+		queue: slices.Clone(e.memory),
+		more:  make(chan struct{}, 1),
+		cut:   make(chan struct{}),
+		began: map[*box]int{},
+	}
 	for i := range s.queue { // the past comes at once
 		s.queue[i].at = time.Now()
 	}

@@ -15,12 +15,12 @@ import (
 // fleet is EC2 and ECS as the sweeper sees them: some things late, and at times not at all.
 type fleet struct{ p *process }
 
-// lag is after how long ECS knows of a container, or that it has stopped. The sweeper looks twice, 90 s apart; what takes ECS
-// longer than that it cannot tell from an orphan.
+// lag is after how long ECS knows of a container, or that it has stopped. The sweeper looks twice, 90 s apart; what
+// takes ECS longer than that it cannot tell from an orphan.
 const lag = 40 * time.Second
 
-// lag is short on the days on which the sweeper checks containers, so that there are passes that need no second look: what is
-// changed after the checks then rests on what was read before.
+// lag is short on the days on which the sweeper checks containers, so that there are passes that need no second look:
+// what is changed after the checks then rests on what was read before.
 func (w *world) lag() time.Duration {
 	if w.checking {
 		return 2 * time.Second
@@ -39,10 +39,20 @@ func (f fleet) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 		w.note(f.p.name, "a page of ECS cannot be read")
 		return sweep.Fleet{}, errors.New("describe tasks, page 2: Rate exceeded")
 	}
-	found := sweep.Fleet{Account: account, Region: region, Instances: map[string]sweep.Instance{}, Containers: map[string]sweep.Container{}}
+	found := sweep.Fleet{
+		Account:    account,
+		Region:     region,
+		Instances:  map[string]sweep.Instance{},
+		Containers: map[string]sweep.Container{},
+	}
 	for _, h := range w.hosts {
 		found.Instances[h.id] = sweep.Instance{
-			State: h.state(), Address: h.addr, InCluster: true, Connected: !h.gone && !h.hung, Impaired: h.hung, Complete: true,
+			State:     h.state(),
+			Address:   h.addr,
+			InCluster: true,
+			Connected: !h.gone && !h.hung,
+			Impaired:  h.hung,
+			Complete:  true,
 		}
 		for _, b := range h.engine.boxes {
 			if !b.ecs || b.told.runs == 0 || w.on(amnesia) {
@@ -52,9 +62,17 @@ func (f fleet) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 			if time.Since(b.told.began) < late {
 				continue
 			}
-			c := sweep.Container{Instance: h.id, Task: "task/" + b.name, Cluster: "main", Service: "main/" + b.service}
+			c := sweep.Container{
+				Instance: h.id,
+				Task:     "task/" + b.name,
+				Cluster:  "main",
+				Service:  "main/" + b.service,
+			}
 			for _, p := range b.c.Published {
-				c.Ports = append(c.Ports, sweep.Port{Container: container.Port{Number: p.Port.Number, Proto: container.TCP}, Host: p.HostPort})
+				c.Ports = append(c.Ports, sweep.Port{
+					Container: container.Port{Number: p.Port.Number, Proto: container.TCP},
+					Host:      p.HostPort,
+				})
 			}
 			c.Stopped = !b.c.Live() && time.Since(b.told.since) > late
 			if b.removed && time.Since(b.told.since) > 2*late {

@@ -73,8 +73,8 @@ type process struct {
 	failing  time.Time // since when
 }
 
-// dice gives random numbers for one decision. They depend on nothing but the seed, who asks, what for and when, so that it
-// does not matter in which order goroutines ask.
+// dice gives random numbers for one decision. They depend on nothing but the seed, who asks, what for and when, so that
+// it does not matter in which order goroutines ask.
 func (p *process) dice(what string) *rand.Rand { return p.w.dice(p.name + what) }
 
 // wait lets time pass; it ends early with ctx.
@@ -124,8 +124,12 @@ const original = "i-00000000000000abc"
 
 // image gives the journal that comes with one: of records that are the original's, and none of whoever starts from it.
 func image(now time.Time) []byte {
-	return []byte(`{"Version":1,"Instance":"` + original + `","Boot":"boot-9","AsOf":"` + now.Format(time.RFC3339) + `","Records":[` +
-		`{"Zone":"Z1","Record":{"Name":"else.` + zoneName + `","Type":"A","SetID":"else","TTL":60,"Weight":1,"Value":"10.9.9.9"}}]}`)
+	return []byte(
+		`{"Version":1,"Instance":"` + original + `","Boot":"boot-9","AsOf":"` + now.Format(
+			time.RFC3339,
+		) + `","Records":[` +
+			`{"Zone":"Z1","Record":{"Name":"else.` + zoneName + `","Type":"A","SetID":"else","TTL":60,"Weight":1,"Value":"10.9.9.9"}}]}`,
+	)
 }
 
 // restore brings back what was on the disk before, hours later as the journal sees it.
@@ -148,8 +152,8 @@ const (
 
 func (d *disk) path() string { return filepath.Join(d.dir, "records.json") }
 
-// fail makes writing fail: a directory in the journal's place cannot be replaced by a file. An empty one can be removed, once,
-// as a file on a full disk can.
+// fail makes writing fail: a directory in the journal's place cannot be replaced by a file. An empty one can be
+// removed, once, as a file on a full disk can.
 func (d *disk) fail(state diskState) {
 	d.stash, _ = os.ReadFile(d.path())
 	_ = os.Remove(d.path())
@@ -241,18 +245,31 @@ func (h *host) launch() {
 	}
 	h.starting()
 	ctx, cancel := context.WithCancel(w.t.Context())
-	p := &process{w: w, h: h, name: h.name, cancel: cancel, done: make(chan struct{}), began: time.Now()}
+	p := &process{
+		w:      w,
+		h:      h,
+		name:   h.name,
+		cancel: cancel,
+		done:   make(chan struct{}),
+		began:  time.Now(),
+	}
 	h.proc = p
 	j, err := journal.Open(h.disk.dir, h.id, fmt.Sprintf("boot-%d", h.boot))
 	must(err)
 	p.journal = j
 	w.note(h.name, "agent starts: %d known, listing due: %v", len(j.Records("Z1")), j.ListingDue())
 	a := agent.New(agent.Config{
-		Owner:    record.Owner{InstanceID: h.id, Address: h.addr, Account: account, Region: region},
-		ZoneName: zoneName, ZoneID: "Z1",
-		Policy: endpoint.Policy{Zone: zoneName, DefaultWeight: 1, MaxWeight: 255},
-		Engine: &connection{p: p},
-		Tasks:  p.tasks,
+		Owner: record.Owner{
+			InstanceID: h.id,
+			Address:    h.addr,
+			Account:    account,
+			Region:     region,
+		},
+		ZoneName: zoneName,
+		ZoneID:   "Z1",
+		Policy:   endpoint.Policy{Zone: zoneName, DefaultWeight: 1, MaxWeight: 255},
+		Engine:   &connection{p: p},
+		Tasks:    p.tasks,
 		FindZone: func(context.Context) (string, error) {
 			return "", errors.New("it is given")
 		},
@@ -261,10 +278,12 @@ func (h *host) launch() {
 		Suspended:   func() (time.Duration, error) { return 0, nil },
 		HostStandby: p.notices,
 		LookUp:      p.lookUp,
-		Resync:      w.resync, VerifyEvery: w.verifyEvery,
-		Jitter:    func() float64 { return p.dice("jitter").Float64() },
-		Log:       w.log(h.name),
-		Readiness: &agent.Readiness{}, Metrics: agent.NewMetrics(prometheus.NewRegistry()),
+		Resync:      w.resync,
+		VerifyEvery: w.verifyEvery,
+		Jitter:      func() float64 { return p.dice("jitter").Float64() },
+		Log:         w.log(h.name),
+		Readiness:   &agent.Readiness{},
+		Metrics:     agent.NewMetrics(prometheus.NewRegistry()),
 	})
 	go func() {
 		defer close(p.done)

@@ -34,7 +34,8 @@ type zone struct {
 	last     time.Time
 }
 
-// Some days have a quota on changes, of which an UPSERT takes two, so that many changes may be throttled where a few are not.
+// Some days have a quota on changes, of which an UPSERT takes two, so that many changes may be throttled where a few
+// are not.
 const changesAtOnce, changesPerSecond = 100, 3
 
 // affords draws what changes cost from the quota, or reports that it is used up.
@@ -69,10 +70,25 @@ var weathers = []weather{
 	{name: "fair"},
 	{name: "throttled", throttle: 60, prior: 15},
 	{name: "prior changes", prior: 50},
-	{name: "storm", internal: 30, lost: 20, reset: 20, hang: 10, slow_: 20},
+	{
+		name:     "storm",
+		internal: 30,
+		lost:     20,
+		reset:    20,
+		hang:     10,
+		slow_:    20,
+	},
 	{name: "lossy", lost: 40, reset: 10},
 	{name: "outage", internal: 80, hang: 20},
-	{name: "drizzle", throttle: 5, internal: 5, lost: 5, reset: 5, slow_: 10, unnamed: 50},
+	{
+		name:     "drizzle",
+		throttle: 5,
+		internal: 5,
+		lost:     5,
+		reset:    5,
+		slow_:    10,
+		unnamed:  50,
+	},
 	{name: "slow", slow_: 70, unnamed: 20},
 }
 
@@ -235,7 +251,17 @@ func describe(changes []plan.Change) string {
 		if i := strings.LastIndex(id, ":"); i > 20 {
 			id = id[:strings.Index(id, ":")] + "…" + id[max(0, i-4):]
 		}
-		parts = append(parts, fmt.Sprintf("%s %s %s weight %d %q", c.Action, strings.TrimSuffix(r.Name, "."+zoneName), id, r.Weight, r.Value))
+		parts = append(
+			parts,
+			fmt.Sprintf(
+				"%s %s %s weight %d %q",
+				c.Action,
+				strings.TrimSuffix(r.Name, "."+zoneName),
+				id,
+				r.Weight,
+				r.Value,
+			),
+		)
 	}
 	return "{" + strings.Join(parts, "; ") + "}"
 }
@@ -252,7 +278,10 @@ func (z *zone) apply(p *process, changes []plan.Change) error {
 	touched := map[record.Key]bool{}
 	for _, c := range changes {
 		if p.h != nil && z.denied != nil && z.denied(c.Record) { // the sweeper has another role
-			return &plan.Refusal{Reason: plan.Denied, Message: "is not authorized to perform: route53:ChangeResourceRecordSets"}
+			return &plan.Refusal{
+				Reason:  plan.Denied,
+				Message: "is not authorized to perform: route53:ChangeResourceRecordSets",
+			}
 		}
 	}
 	for _, c := range changes {
@@ -282,7 +311,8 @@ func (z *zone) apply(p *process, changes []plan.Change) error {
 	}
 	for _, c := range changes {
 		for key, r := range next {
-			if c.Action != plan.Delete && key.Name == c.Record.Name && key.Type == c.Record.Type && r.TTL != c.Record.TTL {
+			if c.Action != plan.Delete && key.Name == c.Record.Name && key.Type == c.Record.Type &&
+				r.TTL != c.Record.TTL {
 				refuse(c, plan.TTL)
 			}
 		}
@@ -333,7 +363,12 @@ func (c client) Group(ctx context.Context, name string, t record.Type) ([]record
 	err := c.read(ctx, "read "+name, func() {
 		z := c.p.w.zone
 		if value := z.other[record.Key{Name: name, Type: t}]; value != "" {
-			found = append(found, record.Record{Name: name, Type: t, TTL: 300, Value: value})
+			found = append(found, record.Record{
+				Name:  name,
+				Type:  t,
+				TTL:   300,
+				Value: value,
+			})
 		}
 		for _, r := range z.sorted() {
 			if r.Name == name && r.Type == t {
@@ -345,7 +380,11 @@ func (c client) Group(ctx context.Context, name string, t record.Type) ([]record
 }
 
 // Page gives the weighted records from one name and type on.
-func (c client) Page(ctx context.Context, name string, t record.Type) ([]record.Record, func(string, record.Type) bool, error) {
+func (c client) Page(
+	ctx context.Context,
+	name string,
+	t record.Type,
+) ([]record.Record, func(string, record.Type) bool, error) {
 	place := func(name string, t record.Type) string { return order(record.Record{Name: name, Type: t}) }
 	var page []record.Record
 	next := "~"

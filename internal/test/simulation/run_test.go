@@ -64,17 +64,26 @@ func TestSimulation(t *testing.T) {
 
 // again gives the command that plays a day once more and prints all that happens.
 func again(seed uint64) string {
-	return fmt.Sprintf("To play this day again: go test ./internal/test/simulation -run TestSimulation -seed=%d -v", seed)
+	return fmt.Sprintf(
+		"To play this day again: go test ./internal/test/simulation -run TestSimulation -seed=%d -v",
+		seed,
+	)
 }
 
-// regressions are days that once showed a fault of the product; testdata/faults has the faults, so that bite can tell whether
-// the day of the seed is still such a day.
+// regressions are days that once showed a fault of the product; testdata/faults has the faults, so that bite can tell
+// whether the day of the seed is still such a day.
 var regressions = []struct {
 	seed  uint64
 	fault string
 }{
-	{157, "retries-20-s-apart: after an outage of Route 53 the next try was up to 20 s away, and the zone wrong for longer than the bound"},
-	{262, "late-signal-marks-next-run: a signal heard of after the container's next run was seen kept that run out of DNS for 10 minutes"},
+	{
+		157,
+		"retries-20-s-apart: after an outage of Route 53 the next try was up to 20 s away, and the zone wrong for longer than the bound",
+	},
+	{
+		262,
+		"late-signal-marks-next-run: a signal heard of after the container's next run was seen kept that run out of DNS for 10 minutes",
+	},
 }
 
 func TestDaysThatOnceShowedAFault(t *testing.T) {

@@ -33,7 +33,12 @@ func (w *world) furnish() {
 		}
 		for i := range n {
 			put(record.Record{
-				Name: service + "." + zoneName, Type: "SRV", SetID: fmt.Sprintf("else-%d", i), TTL: ttl, Weight: 1, Value: "1 1 80 else." + zoneName,
+				Name:   service + "." + zoneName,
+				Type:   "SRV",
+				SetID:  fmt.Sprintf("else-%d", i),
+				TTL:    ttl,
+				Weight: 1,
+				Value:  "1 1 80 else." + zoneName,
 			})
 		}
 	}
@@ -42,11 +47,22 @@ func (w *world) furnish() {
 			w.squat(h, r)
 		}
 	}
-	put(record.Record{Name: "else." + zoneName, Type: "A", SetID: "else", TTL: 60, Weight: 1, Value: "10.9.9.9"})
+	put(record.Record{
+		Name:   "else." + zoneName,
+		Type:   "A",
+		SetID:  "else",
+		TTL:    60,
+		Weight: 1,
+		Value:  "10.9.9.9",
+	})
 	// Of a host whose ID begins as another's does, and which has no agent here.
 	put(record.Record{
-		Name: "web." + zoneName, Type: "SRV", SetID: fmt.Sprintf("i-123456780:docker:%064x:80/tcp", 1), TTL: ttlOf(w, "web", ttl), Weight: 1,
-		Value: "1 1 80 else." + zoneName,
+		Name:   "web." + zoneName,
+		Type:   "SRV",
+		SetID:  fmt.Sprintf("i-123456780:docker:%064x:80/tcp", 1),
+		TTL:    ttlOf(w, "web", ttl),
+		Weight: 1,
+		Value:  "1 1 80 else." + zoneName,
 	})
 }
 
@@ -363,8 +379,8 @@ func (h *host) befall(r *rand.Rand) {
 	}
 }
 
-// restartEngine stops the Engine and starts it again: with live-restore containers go on, else they have died meanwhile, and
-// no event tells of it.
+// restartEngine stops the Engine and starts it again: with live-restore containers go on, else they have died
+// meanwhile, and no event tells of it.
 func (h *host) restartEngine(r *rand.Rand, span func(time.Duration) time.Duration) {
 	e := h.engine
 	if !e.up {
@@ -407,8 +423,8 @@ func (h *host) restartEngine(r *rand.Rand, span func(time.Duration) time.Duratio
 	})
 }
 
-// reboot ends everything on the host. Where EC2 has stopped it, and not just the kernel, EC2 says so until it starts again, some
-// time before the agent does.
+// reboot ends everything on the host. Where EC2 has stopped it, and not just the kernel, EC2 says so until it starts
+// again, some time before the agent does.
 func (h *host) reboot(takes time.Duration, stopped bool) bool {
 	e := h.engine
 	if !e.up {
@@ -551,7 +567,8 @@ func (w *world) meddle(r *rand.Rand) {
 	}
 	rec := own[r.IntN(len(own))]
 	w.host(rec.Key(), func(h *host) {
-		h.addressed = h.addressed && rec.Type != record.A // one that nothing points to is written again only with the next that does
+		// one that nothing points to is written again only with the next that does
+		h.addressed = h.addressed && rec.Type != record.A
 		h.exempt[rec.Key()] = "a person has changed it"
 		h.account.extra += 3
 	})
@@ -586,10 +603,22 @@ func (w *world) sweep(ctx context.Context, limit time.Duration) {
 	}
 	w.mu.Unlock()
 	report, err := sweep.Sweep(ctx, sweep.Config{
-		Zone: client{p}, Source: fleet{p}, Check: p.checker(), Budget: 0.3, Log: w.log(p.name),
+		Zone:   client{p},
+		Source: fleet{p},
+		Check:  p.checker(),
+		Budget: 0.3,
+		Log:    w.log(p.name),
 		Jitter: func() float64 { return p.dice("jitter").Float64() },
 	})
-	w.note(p.name, "seen %d, deleted %d, standby %d, restored %d, error %v", report.Seen, report.Deleted, report.Standby, report.Restored, err)
+	w.note(
+		p.name,
+		"seen %d, deleted %d, standby %d, restored %d, error %v",
+		report.Seen,
+		report.Deleted,
+		report.Standby,
+		report.Restored,
+		err,
+	)
 }
 
 // stopAndSweep has EC2 stop a host, and start it again while a pass checks the containers of the others.
@@ -599,7 +628,8 @@ func (w *world) stopAndSweep(ctx context.Context, r *rand.Rand) {
 	}
 	w.mu.Lock()
 	h := w.hosts[r.IntN(len(w.hosts))]
-	stopped := !h.gone && !h.down && !h.booting && h.reboot(time.Second+time.Duration(r.Int64N(int64(2*time.Second))), true)
+	stopped := !h.gone && !h.down && !h.booting &&
+		h.reboot(time.Second+time.Duration(r.Int64N(int64(2*time.Second))), true)
 	if stopped {
 		h.account.extra++
 	}
@@ -659,8 +689,8 @@ func (w *world) peace() {
 	w.finish()
 }
 
-// finish waits for what takes longer by promise: the proof of a container in a crash loop, what is read back every so often,
-// the listing after a journal was lost. Then every record is right, and nobody calls Route 53.
+// finish waits for what takes longer by promise: the proof of a container in a crash loop, what is read back every so
+// often, the listing after a journal was lost. Then every record is right, and nobody calls Route 53.
 func (w *world) finish() {
 	rest := loopProof + bound
 	if w.verifyEvery < time.Minute {

@@ -14,21 +14,22 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// bound is how long after the last thing that failed, or the last change of a container, the zone may differ from the truth.
+// bound is how long after the last thing that failed, or the last change of a container, the zone may differ from the
+// truth.
 const bound = 15 * time.Second
 
 // probed is the bound on days on which Route 53 refuses something: the next try is at most 75 s away.
 const probed = 90 * time.Second
 
-// prompt is how long a change of a container may take while nothing has failed for a while: the longest gap between two calls,
-// and a call.
+// prompt is how long a change of a container may take while nothing has failed for a while: the longest gap between two
+// calls, and a call.
 const prompt = 4 * time.Second
 
 // busy is how long after a throttled call a host waits before its calls as on an account that is busy.
 const busy = time.Minute + bound
 
-// What the agent promises about time, said once more: a stop mark holds for 10 minutes, and after 3 deaths of a service within
-// 2 minutes its containers have to live for 30 seconds first.
+// What the agent promises about time, said once more: a stop mark holds for 10 minutes, and after 3 deaths of a service
+// within 2 minutes its containers have to live for 30 seconds first.
 const (
 	markHolds   = 10 * time.Minute
 	loopDeaths  = 3
@@ -36,7 +37,8 @@ const (
 	loopProof   = 30 * time.Second
 	longWindow  = time.Hour
 	clockMargin = time.Second
-	// The sweeper's word on how old the answer of EC2 is on which it deletes, and how long its request may be under way.
+	// The sweeper's word on how old the answer of EC2 is on which it deletes, and how long its request may be under
+	// way.
 	answerAge    = 10 * time.Second
 	requestTakes = 3 * time.Second
 	markMargin   = 30 * time.Second
@@ -48,8 +50,8 @@ type told struct {
 	began  time.Time // of the present run, true time
 	runs   int
 	signal time.Time // when the present run was asked to stop; zero: it was not
-	// forgotten says that no process can learn of the signal any more, or not before there is another stream: the container may
-	// be in the zone or not.
+	// forgotten says that no process can learn of the signal any more, or not before there is another stream: the
+	// container may be in the zone or not.
 	forgotten bool
 	unheard   bool
 	disturbed bool // some signal was sent; which of them ends a container that is gone the agent cannot know
@@ -73,9 +75,15 @@ type death struct {
 
 func (b *box) began() {
 	t := &b.told
-	*t = told{since: time.Now(), began: time.Now(), runs: t.runs + 1, toldTo: b.e.h.proc}
+	*t = told{
+		since:  time.Now(),
+		began:  time.Now(),
+		runs:   t.runs + 1,
+		toldTo: b.e.h.proc,
+	}
 	for _, d := range b.e.h.deaths {
-		if d.service == b.service && d.sure && d.heardBy != nil && d.heardBy == b.e.h.proc && time.Since(d.at) < loopWindow-loopProof-bound {
+		if d.service == b.service && d.sure && d.heardBy != nil && d.heardBy == b.e.h.proc &&
+			time.Since(d.at) < loopWindow-loopProof-bound {
 			t.certain++
 		}
 	}
@@ -105,7 +113,13 @@ func (b *box) ended(heard, announced bool, status int) {
 	h := b.e.h
 	asked := b.told.stopped()
 	if !asked || b.told.forgotten || b.told.unheard || b.signal != 15 {
-		h.deaths = append(h.deaths, death{service: b.service, at: time.Now(), sure: !b.told.disturbed && heard && status != 0, run: b, n: b.told.runs})
+		h.deaths = append(h.deaths, death{
+			service: b.service,
+			at:      time.Now(),
+			sure:    !b.told.disturbed && heard && status != 0,
+			run:     b,
+			n:       b.told.runs,
+		})
 	}
 	if announced {
 		b.told.since = time.Now()
@@ -113,8 +127,8 @@ func (b *box) ended(heard, announced bool, status int) {
 	}
 }
 
-// heard notes that a process has been told of an event. It can know that nobody asked for a death only where the same stream told
-// of the start of the run.
+// heard notes that a process has been told of an event. It can know that nobody asked for a death only where the same
+// stream told of the start of the run.
 func (b *box) heard(ev event, p *process, s *stream) {
 	switch ev.hint.Action {
 	case container.Start:
@@ -138,7 +152,12 @@ func (b *box) unheard(hint container.Hint) {
 	case container.Kill:
 		b.told.unheard = true
 	case container.Die:
-		b.e.h.deaths = append(b.e.h.deaths, death{service: b.service, at: time.Now(), run: b, n: b.told.runs})
+		b.e.h.deaths = append(b.e.h.deaths, death{
+			service: b.service,
+			at:      time.Now(),
+			run:     b,
+			n:       b.told.runs,
+		})
 	}
 }
 
@@ -171,7 +190,9 @@ func (b *box) expected(now time.Time) expectation {
 	if t.stopped() {
 		age := now.Sub(t.signal)
 		switch {
-		case t.unheard, h.w.on(clocks) && h.started > 1, t.forgotten && (!h.ecs[b.c.ID] || h.w.on(mute) || h.w.on(clocks)):
+		case t.unheard,
+			h.w.on(clocks) && h.started > 1,
+			t.forgotten && (!h.ecs[b.c.ID] || h.w.on(mute) || h.w.on(clocks)):
 			return may // where events are missing, the ECS agent is asked
 		case age < markHolds:
 			return mustNot
@@ -188,7 +209,8 @@ func (b *box) expected(now time.Time) expectation {
 		age = min(age, now.Sub(h.proc.began))
 	}
 	if age <= loopProof+bound && h.possible(b.service, now) >= loopDeaths {
-		if t.certain >= loopDeaths && t.toldTo == h.proc && t.runs == 1 && age < loopProof-clockMargin && !h.w.on(clocks) {
+		if t.certain >= loopDeaths && t.toldTo == h.proc && t.runs == 1 && age < loopProof-clockMargin &&
+			!h.w.on(clocks) {
 			return mustNot
 		}
 		return may
@@ -210,19 +232,24 @@ func (h *host) possible(service string, now time.Time) (n int) {
 	return n
 }
 
-// records gives what announces a container. It is written down here once more, from what the README and the record format
-// say, and asks nothing of the packages that do it in the product.
+// records gives what announces a container. It is written down here once more, from what the README and the record
+// format say, and asks nothing of the packages that do it in the product.
 func (b *box) records() []record.Record {
 	h := b.e.h
 	weight := b.weight
-	if b.c.State == container.Paused || b.c.Health == container.Starting || b.c.Health == container.Unhealthy || h.notices != "" {
+	if b.c.State == container.Paused || b.c.Health == container.Starting || b.c.Health == container.Unhealthy ||
+		h.notices != "" {
 		weight = 0
 	}
 	if b.names == nil {
 		kind := map[bool]string{true: "ecs", false: "docker"}[b.ecs]
 		add := func(name string, port int) {
 			b.names = append(b.names, announcement{
-				record.Key{Name: name + "." + zoneName, Type: "SRV", SetID: fmt.Sprintf("%s:%s:%s:%d/tcp", h.id, kind, b.c.ID, port)}, port,
+				record.Key{
+					Name:  name + "." + zoneName,
+					Type:  "SRV",
+					SetID: fmt.Sprintf("%s:%s:%s:%d/tcp", h.id, kind, b.c.ID, port),
+				}, port,
 			})
 		}
 		add(b.service, 80)
@@ -236,10 +263,21 @@ func (b *box) records() []record.Record {
 		value := ""
 		for _, p := range b.c.Published {
 			if int(p.Port.Number) == n.port {
-				value = "1 " + strconv.FormatInt(b.weight, 10) + " " + strconv.Itoa(int(p.HostPort)) + " " + h.hostName()
+				value = "1 " + strconv.FormatInt(
+					b.weight,
+					10,
+				) + " " + strconv.Itoa(
+					int(p.HostPort),
+				) + " " + h.hostName()
 			}
 		}
-		found = append(found, record.Record{Name: n.key.Name, Type: n.key.Type, SetID: n.key.SetID, Weight: weight, Value: value})
+		found = append(found, record.Record{
+			Name:   n.key.Name,
+			Type:   n.key.Type,
+			SetID:  n.key.SetID,
+			Weight: weight,
+			Value:  value,
+		})
 	}
 	return found
 }
@@ -254,7 +292,12 @@ func (h *host) hostName() string { return "ip-10-0-0-" + strconv.Itoa(h.index+1)
 
 func (h *host) address() record.Record {
 	return record.Record{
-		Name: h.hostName(), Type: "A", SetID: h.id + ":host:" + account + "/" + region, TTL: 60, Weight: 1, Value: h.addr.String(),
+		Name:   h.hostName(),
+		Type:   "A",
+		SetID:  h.id + ":host:" + account + "/" + region,
+		TTL:    60,
+		Weight: 1,
+		Value:  h.addr.String(),
 	}
 }
 
@@ -357,7 +400,9 @@ func (w *world) squatted(h *host) bool {
 // leads holds SRV records to their rule the moment they are written: each leads to its host.
 func (h *host) leads(before map[record.Key]record.Record, c plan.Change) {
 	w, key := h.w, c.Record.Key()
-	if had, there := before[key]; c.Action == plan.Delete || key.Type != record.SRV || there && had.Value == c.Record.Value || h.exempt[h.address().Key()] != "" {
+	if had, there := before[key]; c.Action == plan.Delete || key.Type != record.SRV ||
+		there && had.Value == c.Record.Value ||
+		h.exempt[h.address().Key()] != "" {
 		return
 	}
 	name := record.Key{Name: h.hostName(), Type: record.A}
@@ -392,7 +437,8 @@ func (w *world) fullName(key record.Key) bool {
 	return w.zone.count(w.zone.records, key) >= w.zone.nameMax
 }
 
-// starting notes what a process that starts cannot know. The caller holds the lock, and the disk is as the process finds it.
+// starting notes what a process that starts cannot know. The caller holds the lock, and the disk is as the process
+// finds it.
 func (h *host) starting() {
 	listing, keys, err := covers(h.disk.content)
 	lost, stale := h.disk.content == nil || err != nil || listing || h.disk.restored, h.disk.old != nil
@@ -553,13 +599,22 @@ func (h *host) audit() {
 	a := h.account
 	allowed := a.causes + a.causes/5 + a.faults + 2*a.refused + a.extra + 3
 	if a.calls > allowed {
-		h.w.violated("%s: %d calls for %d changes of containers, %d calls that failed, %d refused ones and %d others", h.name,
-			a.calls, a.causes, a.faults, a.refused, a.extra)
+		h.w.violated(
+			"%s: %d calls for %d changes of containers, %d calls that failed, %d refused ones and %d others",
+			h.name,
+			a.calls,
+			a.causes,
+			a.faults,
+			a.refused,
+			a.extra,
+		)
 	}
-	// A name is read back each time; a refusal may ask for one more; where the journal was lost the zone is listed.
-	// A refusal may ask for two where it is of an A record; DNS may cause a reading as often, and each that failed one more; a start
-	// has the zone read out of turn.
-	readings := 2*int(time.Since(h.w.start)/(h.w.verifyEvery*3/4)) + 2*a.refused + 2*a.badReads + 3*h.started + a.extra + 3
+	// A name is read back each time; a refusal may ask for one more; where the journal was lost the zone is listed. A
+	// refusal may ask for two where it is of an A record; DNS may cause a reading as often, and each that failed one
+	// more; a start has the zone read out of turn.
+	readings := 2*int(
+		time.Since(h.w.start)/(h.w.verifyEvery*3/4),
+	) + 2*a.refused + 2*a.badReads + 3*h.started + a.extra + 3
 	if h.w.lostJournal {
 		readings += 10 // pages
 	}
@@ -567,7 +622,14 @@ func (h *host) audit() {
 		readings += a.proofs
 	}
 	if a.reads > readings {
-		h.w.violated("%s: %d calls that read, of which %d failed, with %d changes refused and %d starts", h.name, a.reads, a.badReads, a.refused, h.started)
+		h.w.violated(
+			"%s: %d calls that read, of which %d failed, with %d changes refused and %d starts",
+			h.name,
+			a.reads,
+			a.badReads,
+			a.refused,
+			h.started,
+		)
 	}
 	if a.proofs > h.started+1 && !h.w.on(permits) {
 		h.w.violated("%s: asks %d times whether it may change the zone, with %d starts", h.name, a.proofs, h.started)
@@ -608,7 +670,8 @@ func (w *world) swept(p *process, before map[record.Key]record.Record, changes [
 			if h.gone || h.down {
 				continue
 			}
-			if time.Since(h.up) < answerAge+requestTakes { // nobody can know; its agent starts later, and writes all anew
+			// nobody can know; its agent starts later, and writes all anew
+			if time.Since(h.up) < answerAge+requestTakes {
 				h.account.extra++
 				continue
 			}

@@ -93,8 +93,30 @@ const (
 	squats   feature = "squats"   // others have A records under the names of hosts
 )
 
-var allFeatures = []feature{crashes, mute, clocks, people, blind, cuts, deafness, lateness, engines, refusals, storms, disks, reboots,
-	deaths, amnesia, hangs, sweeper, company, crowds, loops, leavings, survivor}
+var allFeatures = []feature{
+	crashes,
+	mute,
+	clocks,
+	people,
+	blind,
+	cuts,
+	deafness,
+	lateness,
+	engines,
+	refusals,
+	storms,
+	disks,
+	reboots,
+	deaths,
+	amnesia,
+	hangs,
+	sweeper,
+	company,
+	crowds,
+	loops,
+	leavings,
+	survivor,
+}
 
 // befalling are the kinds of trouble that come upon a host at some moment.
 var befalling = map[feature]bool{
@@ -105,14 +127,27 @@ var befalling = map[feature]bool{
 // newWorld makes the world of a seed.
 func newWorld(t *testing.T, seed uint64, dir string, verbose bool) *world {
 	w := &world{
-		t: t, seed: seed, dir: dir, verbose: verbose, start: time.Now(), bound: bound,
-		features: map[feature]bool{}, marked: map[record.Key]bool{}, elsewhere: map[record.Key]record.Record{},
+		t:         t,
+		seed:      seed,
+		dir:       dir,
+		verbose:   verbose,
+		start:     time.Now(),
+		bound:     bound,
+		features:  map[feature]bool{},
+		marked:    map[record.Key]bool{},
+		elsewhere: map[record.Key]record.Record{},
 	}
-	w.zone = &zone{w: w, records: map[record.Key]record.Record{}, other: map[record.Key]string{}, nameMax: 100}
+	w.zone = &zone{
+		w:       w,
+		records: map[record.Key]record.Record{},
+		other:   map[record.Key]string{},
+		nameMax: 100,
+	}
 	r := rand.New(rand.NewPCG(seed, 0))
 	var on []string
 	for _, f := range allFeatures {
-		if r.IntN(3) == 0 || f == sweeper && (w.features[blind] || w.features[deaths] || w.features[amnesia] || w.features[hangs]) {
+		if r.IntN(3) == 0 ||
+			f == sweeper && (w.features[blind] || w.features[deaths] || w.features[amnesia] || w.features[hangs]) {
 			w.features[f] = true
 			on = append(on, string(f))
 			if befalling[f] {
@@ -143,7 +178,8 @@ func newWorld(t *testing.T, seed uint64, dir string, verbose bool) *world {
 	}
 	w.resync = time.Minute
 	if w.features[deafness] {
-		w.resync = 10 * time.Second // an event that the Engine never told is made good by it, and is to be within the bound
+		// an event that the Engine never told is made good by it, and is to be within the bound
+		w.resync = 10 * time.Second
 	}
 	w.verifyEvery = []time.Duration{15 * time.Minute, 15 * time.Minute, 15 * time.Second}[r.IntN(3)]
 	if w.features[people] || w.features[amnesia] {
@@ -153,16 +189,35 @@ func newWorld(t *testing.T, seed uint64, dir string, verbose bool) *world {
 	// The IDs of two hosts begin alike.
 	for i, id := range []string{"i-12345678", "i-12345678000000001", "i-0000000000000000f"}[:1+r.IntN(3)] {
 		h := &host{
-			w: w, index: i, name: fmt.Sprint("h", i), id: id, addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}),
-			rand: rand.New(rand.NewPCG(seed, uint64(i+1))), ecs: map[string]bool{}, exempt: map[record.Key]string{},
+			w:      w,
+			index:  i,
+			name:   fmt.Sprint("h", i),
+			id:     id,
+			addr:   netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}),
+			rand:   rand.New(rand.NewPCG(seed, uint64(i+1))),
+			ecs:    map[string]bool{},
+			exempt: map[record.Key]string{},
 		}
 		if r.IntN(30) > 0 { // else it is the first start of all
-			h.disk.content = []byte(`{"Version":1,"Instance":"` + id + `","Boot":"boot-0","AsOf":"` + w.start.Format(time.RFC3339) + `","Records":[]}`)
+			h.disk.content = []byte(
+				`{"Version":1,"Instance":"` + id + `","Boot":"boot-0","AsOf":"` + w.start.Format(
+					time.RFC3339,
+				) + `","Records":[]}`,
+			)
 		}
 		if w.features[images] && later.IntN(2) == 0 {
-			h.disk.content, h.disk.standby = image(w.start), []byte("since 2000-01-01T00:00:00Z\ninstance "+original+"\n")
+			h.disk.content, h.disk.standby = image(
+				w.start,
+			), []byte(
+				"since 2000-01-01T00:00:00Z\ninstance "+original+"\n",
+			)
 		}
-		h.engine = &engine{w: w, h: h, up: true, streams: map[*stream]bool{}}
+		h.engine = &engine{
+			w:       w,
+			h:       h,
+			up:      true,
+			streams: map[*stream]bool{},
+		}
 		w.hosts = append(w.hosts, h)
 	}
 	return w
@@ -221,7 +276,8 @@ func (w *world) write(l line) {
 	w.trace = append(w.trace, l)
 }
 
-// lines gives the trace. What happens at one moment stands in the order of the words: goroutines take turns as they like.
+// lines gives the trace. What happens at one moment stands in the order of the words: goroutines take turns as they
+// like.
 func (w *world) lines(all bool) string {
 	w.tracing.Lock()
 	defer w.tracing.Unlock()

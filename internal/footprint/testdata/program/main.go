@@ -1,4 +1,5 @@
-// Command program releases its memory, and then uses what the linker has relocated: types, methods, tables of functions.
+// Command program releases its memory, and then uses what the linker has relocated: types, methods, tables of
+// functions.
 package main
 
 import (

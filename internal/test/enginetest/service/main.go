@@ -1,12 +1,13 @@
-// Command service is what tests and demonstrations run in containers: an HTTP server (and UDP echo) that behaves as badly
-// as asked. It is alone in its image, so it is its own health check, too:
+// Command service is what tests and demonstrations run in containers: an HTTP server (and UDP echo) that behaves as
+// badly as asked. It is alone in its image, so it is its own health check, too:
 //
 //	service [flags]         serve
 //	service [flags] probe   exit 0 if the service with these flags says it is healthy, else 1
 //
 // GET / answers "<name> <hostname>". GET /health answers 200 or 503; POST /health?status=unhealthy (or healthy) sets
-// which. POST /exit is the end of it, as by a fault of its own. SIGTERM ends it after -drain, during which it serves on; SIGHUP and SIGINT are ignored. From the time when
-// signals have these effects, and not death, its log says "ready".
+// which. POST /exit is the end of it, as by a fault of its own. SIGTERM ends it after -drain, during which it serves
+// on; SIGHUP and SIGINT are ignored. From the time when signals have these effects, and not death, its log says
+// "ready".
 package main
 
 import (

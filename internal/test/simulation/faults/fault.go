@@ -49,11 +49,14 @@ func (f fault) in(source []byte) []byte {
 }
 
 // notDeployed are packages that only tests and the demo use.
-var notDeployed = regexp.MustCompile(`^(internal/(sandbox|enginetest|picture|demo|simulation|fleet)|internal/test/introspectiontest|cmd/ecssd-sandbox|lambda/pack|packaging)(/|$)`)
+var notDeployed = regexp.MustCompile(
+	`^(internal/(sandbox|enginetest|picture|demo|simulation|fleet)|internal/test/introspectiontest|cmd/ecssd-sandbox|lambda/pack|packaging)(/|$)`,
+)
 
 // product returns every fault that can be put into the packages that match.
 func product(matches *regexp.Regexp) (all []fault, err error) {
-	out, err := exec.Command("go", "list", "-f", `{{$p := .ImportPath}}{{range .GoFiles}}{{$p}}/{{.}}{{"\n"}}{{end}}`, "./...").Output()
+	out, err := exec.Command("go", "list", "-f", `{{$p := .ImportPath}}{{range .GoFiles}}{{$p}}/{{.}}{{"\n"}}{{end}}`, "./...").
+		Output()
 	if err != nil {
 		return nil, fmt.Errorf("list the packages: %w", err)
 	}
@@ -112,7 +115,12 @@ func (s *seeker) replace(from, to token.Pos, text string) edit {
 
 // add adds a fault.
 func (s *seeker) add(kind string, edits ...edit) {
-	f := fault{Package: filepath.Dir(s.name), File: s.name, Kind: kind, Edits: edits}
+	f := fault{
+		Package: filepath.Dir(s.name),
+		File:    s.name,
+		Kind:    kind,
+		Edits:   edits,
+	}
 	first, last := edits[0], edits[len(edits)-1]
 	begin := strings.LastIndexByte(string(s.source[:first.Start]), '\n') + 1
 	end := len(s.source)
@@ -166,13 +174,20 @@ func (s *seeker) results(n *ast.ReturnStmt) {
 	for i, result := range n.Results {
 		switch text := s.text(result); {
 		case text == "true" || text == "false":
-			s.add("result turned round", s.replace(result.Pos(), result.End(), map[string]string{"true": "false", "false": "true"}[text]))
+			s.add("result turned round", s.replace(result.Pos(), result.End(), map[string]string{
+				"true":  "false",
+				"false": "true",
+			}[text]))
 		case text == "err" || strings.HasPrefix(text, "fmt.Errorf("):
 			s.add("error not returned", s.replace(result.Pos(), result.End(), "nil"))
 		}
 		if i > 0 && s.text(n.Results[i-1]) != s.text(result) {
 			before := n.Results[i-1]
-			s.add("results swapped", s.replace(before.Pos(), before.End(), s.text(result)), s.replace(result.Pos(), result.End(), s.text(before)))
+			s.add(
+				"results swapped",
+				s.replace(before.Pos(), before.End(), s.text(result)),
+				s.replace(result.Pos(), result.End(), s.text(before)),
+			)
 		}
 	}
 }

@@ -1,12 +1,12 @@
-// Command faults measures the tests: it puts random faults into a copy of the product, one at a time, and tells which of them no
-// test notices. A fault is a single small change such as happens to people: a condition negated, && for ||, < for <=, a
-// statement or a lock left out, a constant off by one, results swapped. Of each it runs, until something fails, the tests of
-// the fault's own package with the race detector, simulated days, and end-to-end tests of cmd/ecssd. A fault that does not
-// compile is replaced by another.
+// Command faults measures the tests: it puts random faults into a copy of the product, one at a time, and tells which
+// of them no test notices. A fault is a single small change such as happens to people: a condition negated, && for ||,
+// < for <=, a statement or a lock left out, a constant off by one, results swapped. Of each it runs, until something
+// fails, the tests of the fault's own package with the race detector, simulated days, and end-to-end tests of
+// cmd/ecssd. A fault that does not compile is replaced by another.
 //
-// A seed decides which faults there are. Outcomes are kept in a log, line by line in JSON, and what stands there is not tried
-// again, so that a run that was broken off goes on where it was. A survivor may be no fault at all but the same in other words;
-// that is for people to say. The working directory must lie in this module.
+// A seed decides which faults there are. Outcomes are kept in a log, line by line in JSON, and what stands there is not
+// tried again, so that a run that was broken off goes on where it was. A survivor may be no fault at all but the same
+// in other words; that is for people to say. The working directory must lie in this module.
 package main
 
 import (
@@ -29,7 +29,8 @@ import (
 // outcome is what came of a fault.
 type outcome struct {
 	Fault fault
-	// NoticedBy is "own tests", "simulation" or "end-to-end tests"; empty: by nothing. "compiler" is no outcome but a fault less.
+	// NoticedBy is "own tests", "simulation" or "end-to-end tests"; empty: by nothing. "compiler" is no outcome but a
+	// fault less.
 	NoticedBy string
 }
 
@@ -46,8 +47,18 @@ func run() error {
 	flag.Uint64Var(&o.seed, "seed", 1, "decides which")
 	flag.IntVar(&o.jobs, "jobs", 2, "how many copies of the product are tried at a time")
 	flag.IntVar(&o.days, "days", 300, "how many simulated days are played for a fault")
-	flag.StringVar(&o.packages, "packages", ".", "regular expression of the packages that faults are put into, such as agent$")
-	flag.StringVar(&o.endToEnd, "end-to-end", "", "tests of cmd/ecssd to run for what survives the rest: a regular expression, none, or those that concern the package")
+	flag.StringVar(
+		&o.packages,
+		"packages",
+		".",
+		"regular expression of the packages that faults are put into, such as agent$",
+	)
+	flag.StringVar(
+		&o.endToEnd,
+		"end-to-end",
+		"",
+		"tests of cmd/ecssd to run for what survives the rest: a regular expression, none, or those that concern the package",
+	)
 	flag.StringVar(&o.log, "log", "bin/faults.log", "file of outcomes")
 	flag.Parse()
 	matches, err := regexp.Compile(o.packages)

@@ -26,7 +26,8 @@ func newWorkspace(o options) (*workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := exec.Command("sh", "-c", `tar -c --exclude=.git --exclude=./bin --exclude=./dist . | tar -x -C "$1"`, "sh", dir).CombinedOutput()
+	out, err := exec.Command("sh", "-c", `tar -c --exclude=.git --exclude=./bin --exclude=./dist . | tar -x -C "$1"`, "sh", dir).
+		CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("copy the source: %w\n%s", err, out)
 	}
