@@ -63,6 +63,7 @@ type box struct {
 	checked bool // has a health check
 	restart bool // has a restart policy
 	again   bool // has one of ECS, which the Engine is not told of
+	returns bool // has died, and ECS is about to start it again by that policy
 	moves   int  // between networks
 	signal  int  // its stop signal
 	c       container.Container

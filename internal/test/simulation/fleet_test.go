@@ -74,7 +74,8 @@ func (f fleet) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 					Host:      p.HostPort,
 				})
 			}
-			c.Stopped = !b.c.Live() && time.Since(b.told.since) > late
+			// ECS never reports STOPPED between a death and the start that its restart policy brings.
+			c.Stopped = !b.c.Live() && !b.returns && time.Since(b.told.since) > late
 			if b.removed && time.Since(b.told.since) > 2*late {
 				continue
 			}

@@ -51,6 +51,7 @@ type host struct {
 	account   ledger
 	addressed bool                  // has written the record of its address
 	trouble   time.Time             // when something last failed on which this host's records depend
+	throttled time.Time             // when a call of its agent last was
 	exempt    map[record.Key]string // keys that the agent can't know to be wrong, and why
 	deaths    []death
 }

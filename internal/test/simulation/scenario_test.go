@@ -216,7 +216,9 @@ func (h *host) live(r *rand.Rand) {
 		if b.c.State == container.Restarting {
 			h.startAgain(b, r)
 		} else if b.again && !h.ecs[b.c.ID] {
+			b.returns = true
 			h.w.later(340*time.Millisecond, func() {
+				b.returns = false
 				if b.told.runs == run && !b.removed && e.up && !h.gone && !b.portsTaken() {
 					b.run()
 				}

@@ -25,8 +25,13 @@ const probed = 90 * time.Second
 // calls, and a call.
 const prompt = 4 * time.Second
 
-// busy is how long after a throttled call a host waits before its calls as on an account that is busy.
-const busy = time.Minute + bound
+// busy is how long after a throttled call a host waits before its calls as on an account that is busy, and turn is how
+// long a change then waits for its first call. A change of which an event tells waits from then on, one that only a
+// listing finds waits from the listing on.
+const (
+	busy = time.Minute + bound
+	turn = 14 * time.Second
+)
 
 // What the agent promises about time, said once more: a stop mark holds for 10 minutes, and after 3 deaths of a service
 // within 2 minutes its containers have to live for 30 seconds first.
@@ -331,8 +336,11 @@ func (h *host) check(now time.Time) {
 			}
 		}
 		limit := w.bound
-		if now.Sub(h.engine.untold) > bound && now.Sub(h.trouble) > busy {
+		switch {
+		case now.Sub(h.engine.untold) > bound && now.Sub(h.trouble) > busy:
 			limit = prompt
+		case now.Sub(h.engine.untold) < bound+turn && now.Sub(h.throttled) < busy:
+			limit += turn
 		}
 		settled := now.Sub(b.told.since) > limit && now.Sub(h.trouble) > w.bound && now.Sub(h.engine.away) > prompt
 		immediately := want == mustNot && b.c.Live() && !b.told.stopped() // in a crash loop, it is never to appear
@@ -574,6 +582,9 @@ func (p *process) answered(f fate, err error, took time.Duration) {
 	case f != good || err != nil:
 		p.h.account.faults++
 		p.h.trouble = time.Now()
+		if f == throttle {
+			p.h.throttled = time.Now()
+		}
 	case took > time.Second:
 		p.h.trouble = time.Now()
 	}
@@ -704,7 +715,7 @@ func (w *world) swept(p *process, before map[record.Key]record.Record, changes [
 // stopped reports whether a record is of a container of which ECS says that it has stopped.
 func (h *host) stopped(key record.Key) bool {
 	return slices.ContainsFunc(h.engine.boxes, func(b *box) bool {
-		return b.ecs && !b.c.Live() && !b.removed && strings.Contains(key.SetID, b.c.ID)
+		return b.ecs && !b.c.Live() && !b.returns && !b.removed && strings.Contains(key.SetID, b.c.ID)
 	})
 }
 

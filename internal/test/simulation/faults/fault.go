@@ -50,7 +50,7 @@ func (f fault) in(source []byte) []byte {
 
 // notDeployed are packages that only tests and the demo use.
 var notDeployed = regexp.MustCompile(
-	`^(internal/(sandbox|enginetest|picture|demo|simulation|fleet)|internal/test/introspectiontest|cmd/ecssd-sandbox|lambda/pack|packaging)(/|$)`,
+	`^(internal/(sandbox|demo|test)|cmd/ecssd-sandbox|lambda/pack|packaging)(/|$)`,
 )
 
 // product returns every fault that can be put into the packages that match.
