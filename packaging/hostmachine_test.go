@@ -29,7 +29,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/sandbox"
-	"github.com/ecssd/ecssd/internal/sandbox/zone"
+	"github.com/ecssd/ecssd/internal/sandbox/route53/zone"
 	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 

@@ -30,7 +30,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/doctor"
 	"github.com/ecssd/ecssd/internal/sandbox"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sandbox/imds"
 	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
@@ -317,9 +317,9 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 		},
 		"settings of the VPC and of the metadata": {
 			after: func(w *world) {
-				require.NoError(w.t, w.sandbox.Fleet().EditInstance(instanceID, fleet.Patch[fleet.Instance](json.RawMessage(`{"metadataHopLimit": 2}`))))
-				require.NoError(w.t, w.sandbox.Fleet().Put(fleet.State{
-					VPCs: []fleet.VPC{{ID: sandbox.DefaultVPC, NoDNSHostnames: true}},
+				require.NoError(w.t, w.sandbox.Fleet().EditInstance(instanceID, account.Patch[account.Instance](json.RawMessage(`{"metadataHopLimit": 2}`))))
+				require.NoError(w.t, w.sandbox.Fleet().Put(account.State{
+					VPCs: []account.VPC{{ID: sandbox.DefaultVPC, NoDNSHostnames: true}},
 				}))
 			},
 			want: "warn hops the metadata hop limit is 2: containers in a bridge can take this host's credentials\n" +
@@ -888,7 +888,7 @@ func TestSweeperRemovesWhatDoctorLeft(t *testing.T) {
 	require.NoError(
 		t,
 		w.sandbox.Fleet().
-			EditInstance(instanceID, fleet.Patch[fleet.Instance](json.RawMessage(`{"state": "terminated"}`))),
+			EditInstance(instanceID, account.Patch[account.Instance](json.RawMessage(`{"state": "terminated"}`))),
 	)
 	sweep()
 	assert.Empty(t, w.own())

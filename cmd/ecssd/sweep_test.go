@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/sandbox"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sweep"
 )
 
@@ -23,8 +23,8 @@ const deadID = "i-0fedcba9876543210"
 // terminated.
 func (w *world) deadHost() {
 	w.t.Helper()
-	require.NoError(w.t, w.sandbox.Fleet().Put(fleet.State{
-		Instances: []fleet.Instance{{ID: deadID, State: "terminated"}},
+	require.NoError(w.t, w.sandbox.Fleet().Put(account.State{
+		Instances: []account.Instance{{ID: deadID, State: "terminated"}},
 	}))
 	set := func(name, kind, id, value string) sandbox.Set {
 		return sandbox.Set{

@@ -21,7 +21,7 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/route53"
 	"github.com/ecssd/ecssd/internal/sandbox"
-	zone53 "github.com/ecssd/ecssd/internal/sandbox/zone"
+	zone53 "github.com/ecssd/ecssd/internal/sandbox/route53/zone"
 )
 
 const zoneName = "example.internal"

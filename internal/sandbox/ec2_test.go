@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/sandbox"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 )
 
@@ -37,10 +37,10 @@ func by(name string, values ...string) types.Filter {
 }
 
 // states gives instances of all states, one of each, numbered in this order.
-func states() fleet.State {
-	var s fleet.State
+func states() account.State {
+	var s account.State
 	for n, state := range []string{"pending", "running", "shutting-down", "terminated", "stopping", "stopped"} {
-		s.Instances = append(s.Instances, fleet.Instance{
+		s.Instances = append(s.Instances, account.Instance{
 			ID:        ec2ID(n),
 			State:     state,
 			PrivateIP: fmt.Sprintf("10.0.0.%d", n+1),
@@ -234,14 +234,14 @@ func TestDescribeInstanceStatus(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{})
 	state := states()
 	state.Instances = append(state.Instances,
-		fleet.Instance{
+		account.Instance{
 			ID:             ec2ID(6),
 			InstanceStatus: "impaired",
-		}, fleet.Instance{
+		}, account.Instance{
 			ID:           ec2ID(7),
 			SystemStatus: "impaired",
 		},
-		fleet.Instance{ID: ec2ID(8), InstanceStatus: "initializing", SystemStatus: "insufficient-data"})
+		account.Instance{ID: ec2ID(8), InstanceStatus: "initializing", SystemStatus: "insufficient-data"})
 	require.NoError(t, s.Fleet().Replace(state))
 	c := ec2Client(s)
 	status := func(in *ec2.DescribeInstanceStatusInput) map[string][]string {
@@ -385,7 +385,7 @@ func TestEC2Refuses(t *testing.T) {
 
 func TestDescribeVPCAttribute(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{})
-	require.NoError(t, s.Fleet().Put(fleet.State{VPCs: []fleet.VPC{{ID: "vpc-1", NoDNSHostnames: true}}}))
+	require.NoError(t, s.Fleet().Put(account.State{VPCs: []account.VPC{{ID: "vpc-1", NoDNSHostnames: true}}}))
 	ask := func(vpc string, attribute types.VpcAttributeName) (*ec2.DescribeVpcAttributeOutput, error) {
 		return ec2Client(s).DescribeVpcAttribute(t.Context(), &ec2.DescribeVpcAttributeInput{
 			VpcId:     &vpc,
@@ -488,7 +488,7 @@ func TestOnlyTheOrdinaryVariables(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "210987654321", *who.Account)
 	assert.Contains(t, *who.Arn, "arn:aws:sts::210987654321:assumed-role/")
-	require.NoError(t, s.Fleet().Put(fleet.State{Clusters: []fleet.Cluster{{Name: "main"}}}))
+	require.NoError(t, s.Fleet().Put(account.State{Clusters: []account.Cluster{{Name: "main"}}}))
 	clusters, err := ecs.NewFromConfig(c).ListClusters(t.Context(), &ecs.ListClustersInput{})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"arn:aws:ecs:eu-west-1:210987654321:cluster/main"}, clusters.ClusterArns)

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/sandbox"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 )
 
@@ -35,26 +35,26 @@ func id(kind string, n int) string { return fmt.Sprintf("%s%031x", kind, n) }
 const arnOf = "arn:aws:ecs:eu-central-1:123456789012:"
 
 // hosts gives a cluster of so many hosts with so many tasks each, one container in every task.
-func hosts(cluster string, instances, tasks int) fleet.State {
-	state := fleet.State{Clusters: []fleet.Cluster{{Name: cluster}}}
+func hosts(cluster string, instances, tasks int) account.State {
+	state := account.State{Clusters: []account.Cluster{{Name: cluster}}}
 	for i := range instances {
 		instance := fmt.Sprintf("i-%017x", i)
-		state.Instances = append(state.Instances, fleet.Instance{
+		state.Instances = append(state.Instances, account.Instance{
 			ID:        instance,
 			PrivateIP: fmt.Sprintf("10.0.%d.%d", i/250, i%250+1),
 		})
 		state.ContainerInstances = append(state.ContainerInstances,
-			fleet.ContainerInstance{ID: id("c", i), Cluster: cluster, InstanceID: instance})
+			account.ContainerInstance{ID: id("c", i), Cluster: cluster, InstanceID: instance})
 		for j := range tasks {
-			state.Tasks = append(state.Tasks, fleet.Task{
+			state.Tasks = append(state.Tasks, account.Task{
 				ID:                id("a", i*tasks+j),
 				Cluster:           cluster,
 				ContainerInstance: id("c", i),
 				Family:            "web",
 				Revision:          3,
 				Service:           "web",
-				Containers: []fleet.Container{{Name: "web",
-					RuntimeID: fmt.Sprintf("%064x", i*tasks+j), Bindings: []fleet.Binding{
+				Containers: []account.Container{{Name: "web",
+					RuntimeID: fmt.Sprintf("%064x", i*tasks+j), Bindings: []account.Binding{
 						{ContainerPort: 80, HostPort: 32768 + j},
 					}}},
 			})
@@ -141,7 +141,7 @@ func TestListingGoesOnWhileTasksComeAndGo(t *testing.T) {
 	in := &ecs.ListTasksInput{Cluster: aws.String("main"), MaxResults: aws.Int32(3)}
 	first, err := c.ListTasks(t.Context(), in)
 	require.NoError(t, err)
-	s.Fleet().Remove(fleet.IDs{Tasks: []string{id("a", 0), id("a", 2), id("a", 4)}})
+	s.Fleet().Remove(account.IDs{Tasks: []string{id("a", 0), id("a", 2), id("a", 4)}})
 	in.NextToken = first.NextToken
 	second, err := c.ListTasks(t.Context(), in)
 	require.NoError(t, err)
@@ -151,8 +151,8 @@ func TestListingGoesOnWhileTasksComeAndGo(t *testing.T) {
 
 func TestListTasksBy(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{})
-	task := func(n int, edit func(*fleet.Task)) fleet.Task {
-		t := fleet.Task{
+	task := func(n int, edit func(*account.Task)) account.Task {
+		t := account.Task{
 			ID:                id("a", n),
 			Cluster:           "main",
 			ContainerInstance: id("c", 1),
@@ -161,21 +161,21 @@ func TestListTasksBy(t *testing.T) {
 		edit(&t)
 		return t
 	}
-	require.NoError(t, s.Fleet().Put(fleet.State{
-		Clusters: []fleet.Cluster{{Name: "main"}, {Name: "other"}},
-		ContainerInstances: []fleet.ContainerInstance{
+	require.NoError(t, s.Fleet().Put(account.State{
+		Clusters: []account.Cluster{{Name: "main"}, {Name: "other"}},
+		ContainerInstances: []account.ContainerInstance{
 			{ID: id("c", 1), Cluster: "main", InstanceID: "i-1"},
 			{ID: id("c", 2), Cluster: "main", InstanceID: "i-2"},
 		},
-		Tasks: []fleet.Task{
-			task(1, func(*fleet.Task) {}),
-			task(2, func(t *fleet.Task) { t.LastStatus = "PENDING" }),
-			task(3, func(t *fleet.Task) { t.DesiredStatus = "STOPPED" }), // being stopped: may serve on
-			task(4, func(t *fleet.Task) { t.DesiredStatus, t.LastStatus = "STOPPED", "STOPPING" }),
-			task(5, func(t *fleet.Task) { t.LastStatus = "STOPPED" }),
-			task(6, func(t *fleet.Task) { t.ContainerInstance, t.Family, t.Service = id("c", 2), "db", "data" }),
-			task(7, func(t *fleet.Task) { t.StartedBy, t.LaunchType = "me", "EXTERNAL" }),
-			task(8, func(t *fleet.Task) { t.Cluster, t.ContainerInstance = "other", "" }),
+		Tasks: []account.Task{
+			task(1, func(*account.Task) {}),
+			task(2, func(t *account.Task) { t.LastStatus = "PENDING" }),
+			task(3, func(t *account.Task) { t.DesiredStatus = "STOPPED" }), // being stopped: may serve on
+			task(4, func(t *account.Task) { t.DesiredStatus, t.LastStatus = "STOPPED", "STOPPING" }),
+			task(5, func(t *account.Task) { t.LastStatus = "STOPPED" }),
+			task(6, func(t *account.Task) { t.ContainerInstance, t.Family, t.Service = id("c", 2), "db", "data" }),
+			task(7, func(t *account.Task) { t.StartedBy, t.LaunchType = "me", "EXTERNAL" }),
+			task(8, func(t *account.Task) { t.Cluster, t.ContainerInstance = "other", "" }),
 		},
 	}))
 	for _, test := range []struct {
@@ -218,7 +218,7 @@ func TestListTasksBy(t *testing.T) {
 func TestListContainerInstancesByStatus(t *testing.T) {
 	s, c := withHosts(t, 4, 0)
 	for n, status := range []string{"ACTIVE", "DRAINING", "INACTIVE", "DEREGISTERING"} {
-		require.NoError(t, s.Fleet().EditContainerInstance(id("c", n), func(c *fleet.ContainerInstance) error {
+		require.NoError(t, s.Fleet().EditContainerInstance(id("c", n), func(c *account.ContainerInstance) error {
 			c.Status = status
 			return nil
 		}))
@@ -243,7 +243,7 @@ func TestDescribeTasks(t *testing.T) {
 	s, c := withHosts(t, 1, 1)
 	begun := time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)
 	exit := 137
-	require.NoError(t, s.Fleet().Put(fleet.State{Tasks: []fleet.Task{{
+	require.NoError(t, s.Fleet().Put(account.State{Tasks: []account.Task{{
 		ID:                id("b", 1),
 		Cluster:           "main",
 		ContainerInstance: id("c", 0),
@@ -259,7 +259,7 @@ func TestDescribeTasks(t *testing.T) {
 		Stopped:           &begun,
 		StopCode:          "EssentialContainerExited",
 		StoppedReason:     "why",
-		Containers: []fleet.Container{{
+		Containers: []account.Container{{
 			Name:      "web",
 			RuntimeID: strings.Repeat("d", 64),
 			Image:     "web:7",
@@ -267,7 +267,7 @@ func TestDescribeTasks(t *testing.T) {
 			Reason:    "OutOfMemory",
 			Health:    "UNHEALTHY",
 		}},
-		Overrides: []fleet.Override{{Name: "web", Environment: map[string]string{"B": "2", "A": "1"}}},
+		Overrides: []account.Override{{Name: "web", Environment: map[string]string{"B": "2", "A": "1"}}},
 	}}}))
 	out, err := c.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: aws.String("main"),
 		Tasks: []string{id("a", 0), arnOf + "task/main/" + id("b", 1), id("e", 9), id("a", 0)}})
@@ -349,15 +349,15 @@ func TestDescribeTasks(t *testing.T) {
 
 func TestDescribeClustersAndContainerInstances(t *testing.T) {
 	s, c := withHosts(t, 2, 3)
-	require.NoError(t, s.Fleet().EditContainerInstance(id("c", 1), func(c *fleet.ContainerInstance) error {
+	require.NoError(t, s.Fleet().EditContainerInstance(id("c", 1), func(c *account.ContainerInstance) error {
 		c.Status, c.AgentDisconnected = "DRAINING", true
 		return nil
 	}))
 	require.NoError(
 		t,
-		s.Fleet().EditTask(id("a", 5), func(t *fleet.Task) error { t.LastStatus = "PENDING"; return nil }),
+		s.Fleet().EditTask(id("a", 5), func(t *account.Task) error { t.LastStatus = "PENDING"; return nil }),
 	)
-	require.NoError(t, s.Fleet().Put(fleet.State{Clusters: []fleet.Cluster{{Name: "gone", Status: "INACTIVE"}}}))
+	require.NoError(t, s.Fleet().Put(account.State{Clusters: []account.Cluster{{Name: "gone", Status: "INACTIVE"}}}))
 
 	clusters, err := c.DescribeClusters(t.Context(), &ecs.DescribeClustersInput{
 		Clusters: []string{"main", arnOf + "cluster/gone", "none"},
@@ -428,20 +428,20 @@ func TestDescribeClustersAndContainerInstances(t *testing.T) {
 func TestDescribeTaskDefinition(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{})
 	c := ecsClient(s)
-	web := fleet.TaskDefinition{
+	web := account.TaskDefinition{
 		Family:      "web",
 		Revision:    3,
 		NetworkMode: "host",
-		Containers: []fleet.ContainerDefinition{{
+		Containers: []account.ContainerDefinition{{
 			Name:         "web",
 			Image:        "web:3",
 			Environment:  map[string]string{"SERVICE_80_CHECK_HTTP": "/up"},
 			DockerLabels: map[string]string{"SERVICE_NAME": "www"},
-			Ports:        []fleet.Port{{ContainerPort: 80}, {ContainerPort: 53, HostPort: 53, Protocol: "udp"}},
+			Ports:        []account.Port{{ContainerPort: 80}, {ContainerPort: 53, HostPort: 53, Protocol: "udp"}},
 			StopTimeout:  90,
 		}},
 	}
-	require.NoError(t, s.Fleet().Put(fleet.State{TaskDefinitions: []fleet.TaskDefinition{web, {
+	require.NoError(t, s.Fleet().Put(account.State{TaskDefinitions: []account.TaskDefinition{web, {
 		Family:   "web",
 		Revision: 2,
 	},
@@ -520,8 +520,8 @@ func TestStopTask(t *testing.T) {
 
 func TestECSRefuses(t *testing.T) {
 	s, c := withHosts(t, 1, 3)
-	require.NoError(t, s.Fleet().Put(fleet.State{
-		Clusters: []fleet.Cluster{{Name: "gone", Status: "INACTIVE"}, {Name: "other"}},
+	require.NoError(t, s.Fleet().Put(account.State{
+		Clusters: []account.Cluster{{Name: "gone", Status: "INACTIVE"}, {Name: "other"}},
 	}))
 	many := func(n int) []string {
 		var ids []string
@@ -735,18 +735,18 @@ func TestECSIsLate(t *testing.T) {
 		return ids
 	}
 	assert.Equal(t, []string{id("a", 0)}, listed(), "what was there before is not late")
-	require.NoError(t, s.Fleet().Put(fleet.State{
-		Tasks: []fleet.Task{{ID: id("a", 1), Cluster: "main", Family: "web"}},
+	require.NoError(t, s.Fleet().Put(account.State{
+		Tasks: []account.Task{{ID: id("a", 1), Cluster: "main", Family: "web"}},
 	}))
 	now = now.Add(10 * time.Second)
-	s.Fleet().Remove(fleet.IDs{Tasks: []string{id("a", 0)}, Instances: []string{"i-00000000000000000"}})
+	s.Fleet().Remove(account.IDs{Tasks: []string{id("a", 0)}, Instances: []string{"i-00000000000000000"}})
 	assert.Equal(t, []string{id("a", 0)}, listed())
 	assert.NotContains(t, s.Fleet().EC2().Instances, "i-00000000000000000", "EC2 is not late")
 	now = now.Add(10 * time.Second)
 	assert.Equal(t, []string{id("a", 0), id("a", 1)}, listed())
 	now = now.Add(10 * time.Second)
 	assert.Equal(t, []string{id("a", 1)}, listed())
-	s.Fleet().Remove(fleet.IDs{Tasks: []string{id("a", 1)}})
+	s.Fleet().Remove(account.IDs{Tasks: []string{id("a", 1)}})
 	assert.Equal(t, []string{id("a", 1)}, listed())
 	s.Configure(func(c *sandbox.Settings) { c.ECSDelay = 0 })
 	assert.Empty(t, listed())

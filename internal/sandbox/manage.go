@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
 	"github.com/ecssd/ecssd/internal/sandbox/imds"
-	"github.com/ecssd/ecssd/internal/sandbox/zone"
+	"github.com/ecssd/ecssd/internal/sandbox/route53/zone"
 )
 
 // management answers the management API, which does what the methods of Server do.
@@ -43,28 +43,28 @@ func (s *Server) management() http.Handler {
 		return nil, s.Erase(r.PathValue("id"), sets...)
 	}))
 
-	mux.HandleFunc("GET /fleet", give(func(*http.Request) (any, error) { return s.fleet.State(), nil }))
+	mux.HandleFunc("GET /fleet", give(func(*http.Request) (any, error) { return s.account.State(), nil }))
 	mux.HandleFunc(
 		"PUT /fleet",
-		take(func(_ *http.Request, f fleet.State) (any, error) { return nil, s.fleet.Replace(f) }),
+		take(func(_ *http.Request, f account.State) (any, error) { return nil, s.account.Replace(f) }),
 	)
 	mux.HandleFunc(
 		"POST /fleet",
-		take(func(_ *http.Request, f fleet.State) (any, error) { return nil, s.fleet.Put(f) }),
+		take(func(_ *http.Request, f account.State) (any, error) { return nil, s.account.Put(f) }),
 	)
-	mux.HandleFunc("DELETE /fleet", take(func(_ *http.Request, ids fleet.IDs) (any, error) {
-		s.fleet.Remove(ids)
+	mux.HandleFunc("DELETE /fleet", take(func(_ *http.Request, ids account.IDs) (any, error) {
+		s.account.Remove(ids)
 		return nil, nil
 	}))
 	mux.HandleFunc("PATCH /fleet/{kind}/{id}", take(func(r *http.Request, patch json.RawMessage) (any, error) {
 		id := r.PathValue("id")
 		switch kind := r.PathValue("kind"); kind {
 		case "instances":
-			return nil, s.fleet.EditInstance(id, fleet.Patch[fleet.Instance](patch))
+			return nil, s.account.EditInstance(id, account.Patch[account.Instance](patch))
 		case "containerInstances":
-			return nil, s.fleet.EditContainerInstance(id, fleet.Patch[fleet.ContainerInstance](patch))
+			return nil, s.account.EditContainerInstance(id, account.Patch[account.ContainerInstance](patch))
 		case "tasks":
-			return nil, s.fleet.EditTask(id, fleet.Patch[fleet.Task](patch))
+			return nil, s.account.EditTask(id, account.Patch[account.Task](patch))
 		default:
 			return nil, fmt.Errorf("patch %s: there are instances, containerInstances, tasks", kind)
 		}
@@ -325,7 +325,7 @@ func (j settingsJSON) settings() Settings {
 	), time.Duration(
 		j.PriorRequestWindow,
 	)
-	j.Settings.Delays = fleet.Delays{ECSDelay: time.Duration(j.ECSDelay), EC2Delay: time.Duration(j.EC2Delay)}
+	j.Settings.Delays = account.Delays{ECSDelay: time.Duration(j.ECSDelay), EC2Delay: time.Duration(j.EC2Delay)}
 	return j.Settings
 }
 

@@ -32,19 +32,19 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ecssd/ecssd/internal/sandbox/api"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
+	"github.com/ecssd/ecssd/internal/sandbox/dns"
+	"github.com/ecssd/ecssd/internal/sandbox/ec2"
 	"github.com/ecssd/ecssd/internal/sandbox/ecs"
 	"github.com/ecssd/ecssd/internal/sandbox/engine"
-	"github.com/ecssd/ecssd/internal/sandbox/events"
+	"github.com/ecssd/ecssd/internal/sandbox/eventbridge"
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
 	"github.com/ecssd/ecssd/internal/sandbox/history"
 	"github.com/ecssd/ecssd/internal/sandbox/imds"
-	"github.com/ecssd/ecssd/internal/sandbox/query"
-	"github.com/ecssd/ecssd/internal/sandbox/resolver"
+	"github.com/ecssd/ecssd/internal/sandbox/route53"
+	"github.com/ecssd/ecssd/internal/sandbox/route53/zone"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
-	"github.com/ecssd/ecssd/internal/sandbox/zone"
 )
 
 // The nouns of the packages below, for those who only start a Server.
@@ -59,8 +59,8 @@ type (
 	Instance = imds.Instance
 	Settings struct {
 		zone.Rules
-		api.Behaviour
-		fleet.Delays
+		route53.Behaviour
+		account.Delays
 		Throttle    throttle.Policy `json:"throttle"` // of Route 53
 		ECSThrottle throttle.Policy `json:"ecsThrottle"`
 		EC2Throttle throttle.Policy `json:"ec2Throttle"`
@@ -100,16 +100,16 @@ type Config struct {
 
 // Server is a running sandbox.
 type Server struct {
-	store    *zone.Store
-	fleet    *fleet.Store
-	faults   *fault.Set
-	log      *history.Log
-	api      *api.Handler
-	ecs      *ecs.Handler
-	query    *query.Handler
-	events   *events.Handler
-	imds     *imds.Handler
-	resolver *resolver.Server
+	store       *zone.Store
+	account     *account.Store
+	faults      *fault.Set
+	log         *history.Log
+	route53     *route53.Handler
+	ecs         *ecs.Handler
+	ec2         *ec2.Handler
+	eventbridge *eventbridge.Handler
+	imds        *imds.Handler
+	dns         *dns.Server
 
 	limiter, ecsLimiter, ec2Limiter *throttle.Limiter
 
@@ -160,7 +160,7 @@ func Start(c Config) (*Server, error) {
 	random := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(c.Seed, stream)) }
 	s := &Server{
 		store:    zone.New(c.Now, random(1), c.Settings.Rules),
-		fleet:    fleet.New(c.Instance.Account, c.Instance.Region, c.VPC, c.Now, random(5)),
+		account:  account.New(c.Instance.Account, c.Instance.Region, c.VPC, c.Now, random(5)),
 		faults:   fault.NewSet(random(2)),
 		log:      &history.Log{},
 		imds:     imds.New(c.Instance, c.Now, random(3)),
@@ -180,18 +180,18 @@ func Start(c Config) (*Server, error) {
 			Now:        c.Now,
 		}
 	}
-	s.api = api.New(api.Config{Store: s.store, Gate: entrance(s.limiter, "Throttling"), Account: c.Instance.Account})
-	s.ecs = ecs.New(s.fleet, entrance(s.ecsLimiter, "ThrottlingException"))
-	s.query = query.New(s.fleet, entrance(s.ec2Limiter, "RequestLimitExceeded"))
-	s.events = events.New(c.Instance.Account, entrance(throttle.New(throttle.None()), "ThrottlingException"))
-	if err := s.fleet.Put(fleet.State{Instances: []fleet.Instance{s.own()}}); err != nil {
+	s.route53 = route53.New(route53.Config{Store: s.store, Gate: entrance(s.limiter, "Throttling"), Account: c.Instance.Account})
+	s.ecs = ecs.New(s.account, entrance(s.ecsLimiter, "ThrottlingException"))
+	s.ec2 = ec2.New(s.account, entrance(s.ec2Limiter, "RequestLimitExceeded"))
+	s.eventbridge = eventbridge.New(c.Instance.Account, entrance(throttle.New(throttle.None()), "ThrottlingException"))
+	if err := s.account.Put(account.State{Instances: []account.Instance{s.own()}}); err != nil {
 		return nil, fmt.Errorf("make the instance known to EC2: %w", err)
 	}
 	s.apply(c.Settings)
 	ctx, unfollow := context.WithCancel(context.Background())
 	s.unfollow = unfollow
 	if c.Engine {
-		mirror, err := engine.New(ctx, s.fleet, s.own().ID)
+		mirror, err := engine.New(ctx, s.account, s.own().ID)
 		if err != nil {
 			unfollow()
 			return nil, err
@@ -217,7 +217,7 @@ func (s *Server) listen(c Config, random *rand.Rand) error {
 		_ = front.Close()
 		return fmt.Errorf("listen for management: %w", err)
 	}
-	s.resolver, err = resolver.Listen(c.DNS, c.VPC, s.store, random)
+	s.dns, err = dns.Listen(c.DNS, c.VPC, s.store, random)
 	if err != nil {
 		_ = front.Close()
 		_ = back.Close()
@@ -244,10 +244,10 @@ func (s *Server) serve(l net.Listener, h http.Handler) (end func() error) {
 }
 
 // own is the instance of the metadata, as EC2 knows it.
-func (s *Server) own() fleet.Instance {
+func (s *Server) own() account.Instance {
 	values := s.imds.Values()
 	nic := "meta-data/network/interfaces/macs/" + values["meta-data/mac"] + "/"
-	return fleet.Instance{
+	return account.Instance{
 		ID:               values["meta-data/instance-id"],
 		PrivateIP:        values["meta-data/local-ipv4"],
 		PrivateDNSName:   values["meta-data/local-hostname"],
@@ -259,10 +259,10 @@ func (s *Server) own() fleet.Instance {
 // apply lets settings take effect. Buckets begin full again.
 func (s *Server) apply(c Settings) {
 	s.store.SetRules(c.Rules)
-	s.api.SetBehaviour(c.Behaviour)
-	s.fleet.SetDelays(c.Delays)
+	s.route53.SetBehaviour(c.Behaviour)
+	s.account.SetDelays(c.Delays)
 	s.ecs.SetPage(c.Page)
-	s.query.SetPage(c.Page)
+	s.ec2.SetPage(c.Page)
 	s.limiter.SetPolicy(c.Throttle)
 	s.ecsLimiter.SetPolicy(c.ECSThrottle)
 	s.ec2Limiter.SetPolicy(c.EC2Throttle)
@@ -274,13 +274,13 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, "/latest/"):
 		s.imds.ServeHTTP(w, r)
 	case strings.HasPrefix(r.URL.Path, "/2013-04-01/"):
-		s.api.ServeHTTP(w, r)
-	case r.URL.Path == "/" && strings.HasPrefix(r.Header.Get("X-Amz-Target"), events.TargetPrefix):
-		s.events.ServeHTTP(w, r)
+		s.route53.ServeHTTP(w, r)
+	case r.URL.Path == "/" && strings.HasPrefix(r.Header.Get("X-Amz-Target"), eventbridge.TargetPrefix):
+		s.eventbridge.ServeHTTP(w, r)
 	case r.URL.Path == "/" && r.Header.Get("X-Amz-Target") != "":
 		s.ecs.ServeHTTP(w, r)
 	case r.URL.Path == "/" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
-		s.query.ServeHTTP(w, r)
+		s.ec2.ServeHTTP(w, r)
 	default:
 		http.NotFound(w, r)
 	}
@@ -290,7 +290,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 func (s *Server) Close() error {
 	s.unfollow()
 	err := errors.Join(s.SetListening(false), s.closeBack())
-	s.resolver.Close()
+	s.dns.Close()
 	s.done.Wait()
 	return err
 }
@@ -327,7 +327,7 @@ func (s *Server) Listening() bool {
 func (s *Server) URL() string { return s.url }
 
 // DNSAddr is host and port of DNS.
-func (s *Server) DNSAddr() string { return s.resolver.Addr() }
+func (s *Server) DNSAddr() string { return s.dns.Addr() }
 
 // ManageURL is where the management API is.
 func (s *Server) ManageURL() string { return s.manage }
@@ -431,7 +431,7 @@ func (s *Server) ClearCalls() {
 }
 
 // Put gives the events that were put on an EventBridge bus, oldest first.
-func (s *Server) Put() []events.Entry { return s.events.Entries() }
+func (s *Server) Put() []eventbridge.Entry { return s.eventbridge.Entries() }
 
 // Events tells when DNS came to show which record set, oldest first.
 func (s *Server) Events() []Event { return s.store.Events() }
@@ -461,10 +461,10 @@ func (s *Server) Configure(change func(*Settings)) {
 }
 
 // Fleet is what ECS and EC2 tell about. It begins with the instance of the metadata, running, as all that there is.
-func (s *Server) Fleet() *fleet.Store { return s.fleet }
+func (s *Server) Fleet() *account.Store { return s.account }
 
 // Metadata is the instance metadata service: its values, its mode, its requests.
 func (s *Server) Metadata() *imds.Handler { return s.imds }
 
 // Queries gives how many DNS queries were answered, by response code.
-func (s *Server) Queries() map[string]int { return s.resolver.Queries() }
+func (s *Server) Queries() map[string]int { return s.dns.Queries() }

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/sandbox"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sweep"
 )
 
@@ -41,12 +41,12 @@ func newSite(t *testing.T) site {
 	t.Cleanup(func() { _ = s.Close() })
 	id, err := s.CreateZone(zone, sandbox.Private(sandbox.DefaultVPC, sandbox.DefaultRegion))
 	require.NoError(t, err)
-	require.NoError(t, s.Fleet().Put(fleet.State{
-		Instances:          []fleet.Instance{{ID: living, PrivateIP: "127.0.0.1"}, {ID: dead, State: "terminated"}},
-		Clusters:           []fleet.Cluster{{Name: "main"}},
-		ContainerInstances: []fleet.ContainerInstance{{ID: hex("c", 32), Cluster: "main", InstanceID: living}},
-		TaskDefinitions: []fleet.TaskDefinition{
-			{Family: "web", Revision: 1, Containers: []fleet.ContainerDefinition{{Name: "web"}}},
+	require.NoError(t, s.Fleet().Put(account.State{
+		Instances:          []account.Instance{{ID: living, PrivateIP: "127.0.0.1"}, {ID: dead, State: "terminated"}},
+		Clusters:           []account.Cluster{{Name: "main"}},
+		ContainerInstances: []account.ContainerInstance{{ID: hex("c", 32), Cluster: "main", InstanceID: living}},
+		TaskDefinitions: []account.TaskDefinition{
+			{Family: "web", Revision: 1, Containers: []account.ContainerDefinition{{Name: "web"}}},
 		},
 	}))
 	made := site{t, s, id}
@@ -91,15 +91,15 @@ func (s site) announce(instance, container string, port int) {
 // task lets ECS know of a container on the host that lives.
 func (s site) task(container string, port int) {
 	s.t.Helper()
-	require.NoError(s.t, s.Fleet().Put(fleet.State{Tasks: []fleet.Task{{
+	require.NoError(s.t, s.Fleet().Put(account.State{Tasks: []account.Task{{
 		ID:                hex(container, 32),
 		Cluster:           "main",
 		ContainerInstance: hex("c", 32),
 		Family:            "web",
 		Revision:          1,
 		Service:           "web",
-		Containers: []fleet.Container{{
-			Name: "web", RuntimeID: hex(container, 64), Bindings: []fleet.Binding{{ContainerPort: 80, HostPort: port}},
+		Containers: []account.Container{{
+			Name: "web", RuntimeID: hex(container, 64), Bindings: []account.Binding{{ContainerPort: 80, HostPort: port}},
 		}},
 	}}}))
 }
@@ -399,7 +399,7 @@ func TestFunction(t *testing.T) {
 		require.NoError(
 			t,
 			s.Fleet().
-				Put(fleet.State{TaskDefinitions: []fleet.TaskDefinition{{Family: "web", Revision: 1, Containers: []fleet.ContainerDefinition{
+				Put(account.State{TaskDefinitions: []account.TaskDefinition{{Family: "web", Revision: 1, Containers: []account.ContainerDefinition{
 					{Name: "web", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/alive"}},
 				}}}}),
 		)

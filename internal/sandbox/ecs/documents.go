@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 )
 
 type failure struct {
@@ -24,7 +24,7 @@ type cluster struct {
 	Pending   int    `json:"pendingTasksCount"`
 }
 
-func (h *Handler) toCluster(v *fleet.View, c fleet.Cluster) cluster {
+func (h *Handler) toCluster(v *account.View, c account.Cluster) cluster {
 	result := cluster{ARN: h.store.ARN("cluster", c.Name), Name: c.Name, Status: c.Status}
 	for _, i := range v.ContainerInstances {
 		if i.Cluster == c.Name && (i.Status == "ACTIVE" || i.Status == "DRAINING") {
@@ -46,7 +46,7 @@ func (h *Handler) toCluster(v *fleet.View, c fleet.Cluster) cluster {
 type taskCounts struct{ running, pending int }
 
 // countTasks counts the tasks of each container instance.
-func countTasks(v *fleet.View) map[string]taskCounts {
+func countTasks(v *account.View) map[string]taskCounts {
 	counts := map[string]taskCounts{}
 	for _, t := range v.Tasks {
 		n := counts[t.ContainerInstance]
@@ -72,7 +72,7 @@ type containerInstance struct {
 	Version        int     `json:"version"`
 }
 
-func (h *Handler) toContainerInstance(c fleet.ContainerInstance, n taskCounts) containerInstance {
+func (h *Handler) toContainerInstance(c account.ContainerInstance, n taskCounts) containerInstance {
 	return containerInstance{
 		ARN:            h.store.ARN("container-instance", c.Cluster, c.ID),
 		InstanceID:     c.InstanceID,
@@ -156,7 +156,7 @@ type override struct {
 	Environment []pair `json:"environment,omitempty"`
 }
 
-func (h *Handler) toTask(v *fleet.View, t fleet.Task) task {
+func (h *Handler) toTask(v *account.View, t account.Task) task {
 	result := task{
 		ARN:           h.store.ARN("task", t.Cluster, t.ID),
 		ClusterARN:    h.store.ARN("cluster", t.Cluster),
@@ -254,7 +254,7 @@ type portMapping struct {
 	Protocol      string `json:"protocol"`
 }
 
-func (h *Handler) toTaskDefinition(d fleet.TaskDefinition) taskDefinition {
+func (h *Handler) toTaskDefinition(d account.TaskDefinition) taskDefinition {
 	result := taskDefinition{
 		ARN:         h.store.ARN("task-definition", d.Key()),
 		Family:      d.Family,

@@ -1,5 +1,5 @@
 // Package ecs answers what of the ECS API reads clusters, container instances, tasks and task definitions, and
-// StopTask, over a fleet.Store, in JSON 1.1. Anything else is refused in words. It wants requests to be signed, for any
+// StopTask, over a account.Store, in JSON 1.1. Anything else is refused in words. It wants requests to be signed, for any
 // region and with any key, but does not check the signature.
 package ecs
 
@@ -9,8 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
 	"github.com/ecssd/ecssd/internal/sandbox/history"
 )
@@ -20,7 +20,7 @@ const TargetPrefix = "AmazonEC2ContainerServiceV20141113."
 
 // Handler serves the path /.
 type Handler struct {
-	store *fleet.Store
+	store *account.Store
 	gate  *gate.Gate
 
 	mu   sync.Mutex
@@ -28,7 +28,7 @@ type Handler struct {
 }
 
 // New makes a Handler.
-func New(store *fleet.Store, g *gate.Gate) *Handler { return &Handler{store: store, gate: g} }
+func New(store *account.Store, g *gate.Gate) *Handler { return &Handler{store: store, gate: g} }
 
 // SetPage makes pages shorter than AWS's 100, whatever is asked for. 0: as AWS.
 func (h *Handler) SetPage(most int) {

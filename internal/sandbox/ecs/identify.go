@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
 )
 
@@ -52,10 +52,10 @@ func (h *Handler) clusterName(id string) (string, *gate.Failure) {
 
 // cluster finds the cluster of a request. A deleted one is INACTIVE for a while: what it had can be described, no more.
 // AWS does not say what a listing answers then; it is refused as CreateService is.
-func (h *Handler) cluster(v *fleet.View, id string, describing bool) (fleet.Cluster, *gate.Failure) {
+func (h *Handler) cluster(v *account.View, id string, describing bool) (account.Cluster, *gate.Failure) {
 	name, f := h.clusterName(id)
 	if f != nil {
-		return fleet.Cluster{}, f
+		return account.Cluster{}, f
 	}
 	c, ok := v.Clusters[name]
 	switch {
@@ -127,7 +127,7 @@ func (h *Handler) listing(arns []string, name, from string, most *int) ([]string
 		limit = min(limit, h.page)
 	}
 	h.mu.Unlock()
-	page, next, ok := fleet.Page(arns, name, from, limit)
+	page, next, ok := account.Page(arns, name, from, limit)
 	if !ok {
 		return nil, "", invalid("Invalid token.")
 	}

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
 )
 
@@ -280,7 +280,7 @@ func (h *Handler) stopTask(in stopTask) (any, *gate.Failure) {
 	if v := h.store.Newest(); v.Tasks[id].Cluster != c.Name {
 		return nil, invalid("The referenced task was not found.")
 	}
-	err := h.store.EditTask(id, func(t *fleet.Task) error {
+	err := h.store.EditTask(id, func(t *account.Task) error {
 		if t.DesiredStatus != "STOPPED" {
 			t.DesiredStatus, t.StopCode, t.StoppedReason = "STOPPED", "UserInitiated", in.Reason
 			if in.Reason == "" {

@@ -13,7 +13,7 @@ import (
 	api "github.com/docker/docker/api/types/container"
 	"github.com/docker/go-connections/nat"
 
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 )
 
 // Labels that the ECS agent puts on every container that it makes.
@@ -35,7 +35,7 @@ func last(s string) string { return s[strings.LastIndex(s, "/")+1:] }
 
 // convert gives the tasks that containers belong to, and what those stand on. Containers whose task ARN does not end in
 // an ID are left out.
-func convert(found []api.InspectResponse, instanceID string) fleet.State {
+func convert(found []api.InspectResponse, instanceID string) account.State {
 	slices.SortFunc(found, func(a, b api.InspectResponse) int {
 		return cmp.Or(cmp.Compare(a.Created, b.Created), cmp.Compare(a.ID, b.ID))
 	})
@@ -43,7 +43,7 @@ func convert(found []api.InspectResponse, instanceID string) fleet.State {
 	for _, in := range found {
 		byID[in.ID] = in
 	}
-	clusters, tasks, definitions := map[string]string{}, map[string]*fleet.Task{}, map[string]*fleet.TaskDefinition{}
+	clusters, tasks, definitions := map[string]string{}, map[string]*account.Task{}, map[string]*account.TaskDefinition{}
 	for _, in := range found {
 		labels := in.Config.Labels
 		id, name, family := last(labels[labelTask]), labels[labelName], labels[labelFamily]
@@ -59,7 +59,7 @@ func convert(found []api.InspectResponse, instanceID string) fleet.State {
 		}
 		t := tasks[id]
 		if t == nil {
-			t = &fleet.Task{
+			t = &account.Task{
 				ID:                id,
 				Cluster:           cluster,
 				ContainerInstance: clusters[cluster],
@@ -72,21 +72,21 @@ func convert(found []api.InspectResponse, instanceID string) fleet.State {
 		begin(t, in)
 		d := definitions[t.TaskDefinition()]
 		if d == nil {
-			d = &fleet.TaskDefinition{Family: family, Revision: revision, NetworkMode: "bridge"}
+			d = &account.TaskDefinition{Family: family, Revision: revision, NetworkMode: "bridge"}
 			definitions[t.TaskDefinition()] = d
 		}
 		if in.HostConfig.NetworkMode.IsHost() {
 			d.NetworkMode = "host"
 		}
-		if !slices.ContainsFunc(d.Containers, func(c fleet.ContainerDefinition) bool { return c.Name == name }) {
+		if !slices.ContainsFunc(d.Containers, func(c account.ContainerDefinition) bool { return c.Name == name }) {
 			d.Containers = append(d.Containers, definition(in))
 		}
 	}
-	var state fleet.State
+	var state account.State
 	for _, cluster := range slices.Sorted(maps.Keys(clusters)) {
-		state.Clusters = append(state.Clusters, fleet.Cluster{Name: cluster})
+		state.Clusters = append(state.Clusters, account.Cluster{Name: cluster})
 		state.ContainerInstances = append(state.ContainerInstances,
-			fleet.ContainerInstance{ID: clusters[cluster], Cluster: cluster, InstanceID: instanceID})
+			account.ContainerInstance{ID: clusters[cluster], Cluster: cluster, InstanceID: instanceID})
 	}
 	for _, id := range slices.Sorted(maps.Keys(tasks)) {
 		conclude(tasks[id])
@@ -103,8 +103,8 @@ func containerInstanceID(cluster, instanceID string) string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(cluster+"/"+instanceID)))[:32]
 }
 
-func container(in api.InspectResponse, byID map[string]api.InspectResponse) fleet.Container {
-	c := fleet.Container{
+func container(in api.InspectResponse, byID map[string]api.InspectResponse) account.Container {
+	c := account.Container{
 		Name:       in.Config.Labels[labelName],
 		RuntimeID:  in.ID,
 		Image:      in.Config.Image,
@@ -137,12 +137,12 @@ func container(in api.InspectResponse, byID map[string]api.InspectResponse) flee
 
 // bindings of the published ports. With the host's network there are none: ECS tells of those ports in the task
 // definition alone.
-func bindings(in api.InspectResponse) []fleet.Binding {
-	var result []fleet.Binding
+func bindings(in api.InspectResponse) []account.Binding {
+	var result []account.Binding
 	for p, hosts := range in.NetworkSettings.Ports {
 		for _, h := range hosts {
 			if port, err := strconv.Atoi(h.HostPort); err == nil {
-				result = append(result, fleet.Binding{
+				result = append(result, account.Binding{
 					ContainerPort: p.Int(),
 					HostPort:      port,
 					Protocol:      p.Proto(),
@@ -151,7 +151,7 @@ func bindings(in api.InspectResponse) []fleet.Binding {
 			}
 		}
 	}
-	slices.SortFunc(result, func(a, b fleet.Binding) int {
+	slices.SortFunc(result, func(a, b account.Binding) int {
 		return cmp.Or(cmp.Compare(a.ContainerPort, b.ContainerPort), cmp.Compare(a.Protocol, b.Protocol),
 			cmp.Compare(a.BindIP, b.BindIP))
 	})
@@ -159,7 +159,7 @@ func bindings(in api.InspectResponse) []fleet.Binding {
 }
 
 // begin lets a task have started with its first container.
-func begin(t *fleet.Task, in api.InspectResponse) {
+func begin(t *account.Task, in api.InspectResponse) {
 	at, err := time.Parse(time.RFC3339Nano, in.State.StartedAt)
 	if err == nil && at.Year() > 1 && (t.Started == nil || at.Before(*t.Started)) { // year 1: never
 		t.Started = &at
@@ -171,11 +171,11 @@ func begin(t *fleet.Task, in api.InspectResponse) {
 }
 
 // conclude derives the state of a task from those of its containers.
-func conclude(t *fleet.Task) {
+func conclude(t *account.Task) {
 	has := func(status string) bool {
 		return slices.ContainsFunc(
 			t.Containers,
-			func(c fleet.Container) bool { return c.LastStatus == status || c.Health == status },
+			func(c account.Container) bool { return c.LastStatus == status || c.Health == status },
 		)
 	}
 	t.LaunchType, t.DesiredStatus, t.Health = "EC2", "RUNNING", "UNKNOWN"
@@ -197,7 +197,7 @@ func conclude(t *fleet.Task) {
 }
 
 // ended is a task whose containers are gone.
-func ended(t fleet.Task) fleet.Task {
+func ended(t account.Task) account.Task {
 	if t.StopCode != userInitiated {
 		t.StopCode, t.StoppedReason = "EssentialContainerExited", "Essential container in task exited"
 	}
@@ -210,8 +210,8 @@ func ended(t fleet.Task) fleet.Task {
 }
 
 // definition is what a task definition must have said of a container.
-func definition(in api.InspectResponse) fleet.ContainerDefinition {
-	d := fleet.ContainerDefinition{
+func definition(in api.InspectResponse) account.ContainerDefinition {
+	d := account.ContainerDefinition{
 		Name:         in.Config.Labels[labelName],
 		Image:        in.Config.Image,
 		Environment:  map[string]string{},
@@ -235,7 +235,7 @@ func definition(in api.InspectResponse) fleet.ContainerDefinition {
 		} else if hosts := in.HostConfig.PortBindings[p]; len(hosts) > 0 {
 			host, _ = strconv.Atoi(hosts[0].HostPort) // none: chosen by the host
 		}
-		d.Ports = append(d.Ports, fleet.Port{ContainerPort: p.Int(), HostPort: host, Protocol: p.Proto()})
+		d.Ports = append(d.Ports, account.Port{ContainerPort: p.Int(), HostPort: host, Protocol: p.Proto()})
 	}
 	if in.Config.StopTimeout != nil {
 		d.StopTimeout = *in.Config.StopTimeout

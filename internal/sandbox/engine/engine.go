@@ -19,7 +19,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/client"
 
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 )
 
 const (
@@ -33,15 +33,15 @@ const (
 // Mirror follows one Engine.
 type Mirror struct {
 	cli      *client.Client
-	store    *fleet.Store
+	store    *account.Store
 	instance string
 
-	shown        fleet.State // what the last look found
+	shown        account.State // what the last look found
 	disconnected bool
 }
 
 // New connects to the Engine that the environment names, and looks once.
-func New(ctx context.Context, store *fleet.Store, instanceID string) (*Mirror, error) {
+func New(ctx context.Context, store *account.Store, instanceID string) (*Mirror, error) {
 	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
 		return nil, fmt.Errorf("connect to the Docker Engine: %w", err)
@@ -77,7 +77,7 @@ func (m *Mirror) connect(connected bool) {
 	m.disconnected = !connected
 	for _, c := range m.shown.ContainerInstances {
 		// unless somebody has removed it
-		_ = m.store.EditContainerInstance(c.ID, func(c *fleet.ContainerInstance) error {
+		_ = m.store.EditContainerInstance(c.ID, func(c *account.ContainerInstance) error {
 			c.AgentDisconnected = !connected
 			return nil
 		})
@@ -94,11 +94,11 @@ func (m *Mirror) look(ctx context.Context, patience time.Duration) error {
 		return err
 	}
 	state := convert(found, m.instance)
-	gone := map[string]fleet.Task{}
+	gone := map[string]account.Task{}
 	for _, t := range m.shown.Tasks {
 		gone[t.ID] = t
 	}
-	v, put := m.store.Newest(), fleet.State{}
+	v, put := m.store.Newest(), account.State{}
 	for _, t := range state.Tasks {
 		before := gone[t.ID]
 		delete(gone, t.ID)
@@ -131,7 +131,7 @@ func (m *Mirror) look(ctx context.Context, patience time.Duration) error {
 	if !reflect.DeepEqual(m.shown.TaskDefinitions, state.TaskDefinitions) {
 		put.TaskDefinitions = state.TaskDefinitions
 	}
-	if !reflect.DeepEqual(put, fleet.State{}) {
+	if !reflect.DeepEqual(put, account.State{}) {
 		if err := m.store.Put(put); err != nil {
 			return fmt.Errorf("mirror the Docker Engine: %w", err)
 		}

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ecssd/ecssd/internal/sandbox/zone"
+	"github.com/ecssd/ecssd/internal/sandbox/route53/zone"
 )
 
 // Call is one API call.

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/sandbox"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sweep"
 	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
@@ -86,11 +86,11 @@ func TestVPCDNSNotTold(t *testing.T) {
 }
 
 func TestCaller(t *testing.T) {
-	s, _ := start(t, fleet.State{Instances: []fleet.Instance{
+	s, _ := start(t, account.State{Instances: []account.Instance{
 		{ID: host(1)},
 		{ID: host(2), MetadataHopLimit: 2, MetadataTokens: "optional"},
 	},
-		VPCs: []fleet.VPC{{ID: "vpc-1", NoDNSSupport: true}, {ID: "vpc-2", NoDNSHostnames: true}}}, false)
+		VPCs: []account.VPC{{ID: "vpc-1", NoDNSSupport: true}, {ID: "vpc-2", NoDNSHostnames: true}}}, false)
 	c := inventory.NewCaller(configFor(s.URL()))
 	arn, err := c.ARN(t.Context())
 	require.NoError(t, err)

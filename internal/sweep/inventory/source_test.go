@@ -16,7 +16,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/sandbox"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sweep"
 	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
@@ -41,7 +41,7 @@ func configFor(url string) aws.Config {
 }
 
 // start starts a sandbox with a fleet, and gives a Source that reads it.
-func start(t *testing.T, state fleet.State, checks bool, clusters ...string) (*sandbox.Server, *inventory.Source) {
+func start(t *testing.T, state account.State, checks bool, clusters ...string) (*sandbox.Server, *inventory.Source) {
 	t.Helper()
 	s, err := sandbox.Start(sandbox.Config{Seed: 1})
 	require.NoError(t, err)
@@ -51,30 +51,30 @@ func start(t *testing.T, state fleet.State, checks bool, clusters ...string) (*s
 }
 
 // cluster gives a cluster of hosts from..to, each with one task of one container that has host port 32768 for 80.
-func cluster(name string, from, to int) fleet.State {
-	state := fleet.State{Clusters: []fleet.Cluster{{Name: name}}}
+func cluster(name string, from, to int) account.State {
+	state := account.State{Clusters: []account.Cluster{{Name: name}}}
 	for n := from; n < to; n++ {
-		state.Instances = append(state.Instances, fleet.Instance{ID: host(n), PrivateIP: address(n)})
-		state.ContainerInstances = append(state.ContainerInstances, fleet.ContainerInstance{
+		state.Instances = append(state.Instances, account.Instance{ID: host(n), PrivateIP: address(n)})
+		state.ContainerInstances = append(state.ContainerInstances, account.ContainerInstance{
 			ID:         ci(n),
 			Cluster:    name,
 			InstanceID: host(n),
 		})
-		state.Tasks = append(state.Tasks, fleet.Task{
+		state.Tasks = append(state.Tasks, account.Task{
 			ID:                task(n),
 			Cluster:           name,
 			ContainerInstance: ci(n),
 			Family:            "web",
 			Service:           "web",
-			Containers: []fleet.Container{
-				{Name: "web", RuntimeID: docker(n), Bindings: []fleet.Binding{{ContainerPort: 80, HostPort: 32768}}},
+			Containers: []account.Container{
+				{Name: "web", RuntimeID: docker(n), Bindings: []account.Binding{{ContainerPort: 80, HostPort: 32768}}},
 			},
 		})
 	}
 	return state
 }
 
-func join(states ...fleet.State) (all fleet.State) {
+func join(states ...account.State) (all account.State) {
 	for _, s := range states {
 		all.Clusters = append(all.Clusters, s.Clusters...)
 		all.Instances = append(all.Instances, s.Instances...)
@@ -136,7 +136,7 @@ func read(t *testing.T, s *inventory.Source, instances ...string) sweep.Fleet {
 
 func TestEveryPageOfEveryClusterIsRead(t *testing.T) {
 	state := join(cluster("main", 0, 4), cluster("second", 4, 9))
-	state.Instances = append(state.Instances, fleet.Instance{ID: host(20), PrivateIP: address(20)})
+	state.Instances = append(state.Instances, account.Instance{ID: host(20), PrivateIP: address(20)})
 	s, source := start(t, state, false)
 	s.Configure(func(c *sandbox.Settings) { c.Page = 1 })
 	want := nothing()
@@ -186,7 +186,7 @@ func TestAFleetIsNeverHalfRead(t *testing.T) {
 	state := join(cluster("main", 0, 3), cluster("second", 3, 205))
 	state.ContainerInstances[0].AgentDisconnected = true
 	state.Instances[0].InstanceStatus, state.Instances[1].InstanceStatus = "impaired", "impaired"
-	state.TaskDefinitions = []fleet.TaskDefinition{{Family: "web"}}
+	state.TaskDefinitions = []account.TaskDefinition{{Family: "web"}}
 	s, source := start(t, state, true)
 	s.Configure(func(c *sandbox.Settings) { c.Page = 70 })
 	for operation, after := range map[string][]int{
@@ -306,7 +306,7 @@ func TestAReadingEndsWithItsContext(t *testing.T) {
 
 // TestFewCallsAtOnce counts the calls that overlap by when they came and were answered.
 func TestFewCallsAtOnce(t *testing.T) {
-	var states []fleet.State
+	var states []account.State
 	for n := range 12 {
 		states = append(states, cluster(fmt.Sprintf("c%d", n), n*110, (n+1)*110))
 	}

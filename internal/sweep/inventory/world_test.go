@@ -10,62 +10,62 @@ import (
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/sandbox"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sweep"
 )
 
 // TestTasks changes the only task of a host, or adds another, and compares the one container.
 func TestTasks(t *testing.T) {
 	for name, tt := range map[string]struct {
-		change     func(*fleet.Task)
+		change     func(*account.Task)
 		want       func(*sweep.Container) // nil: the container is not in the fleet
 		incomplete bool
 	}{
-		"running": {func(*fleet.Task) {}, func(*sweep.Container) {}, false},
+		"running": {func(*account.Task) {}, func(*sweep.Container) {}, false},
 		"being stopped, and still serving": {
-			func(t *fleet.Task) { t.DesiredStatus = "STOPPED" }, func(c *sweep.Container) { c.Running = false }, false},
+			func(t *account.Task) { t.DesiredStatus = "STOPPED" }, func(c *sweep.Container) { c.Running = false }, false},
 		"stopping": {
-			func(t *fleet.Task) { t.DesiredStatus, t.LastStatus = "STOPPED", "STOPPING" }, func(c *sweep.Container) { c.Running = false }, false},
+			func(t *account.Task) { t.DesiredStatus, t.LastStatus = "STOPPED", "STOPPING" }, func(c *sweep.Container) { c.Running = false }, false},
 		"starting": {
-			func(t *fleet.Task) { t.LastStatus = "ACTIVATING" }, func(c *sweep.Container) { c.Running = false }, false},
+			func(t *account.Task) { t.LastStatus = "ACTIVATING" }, func(c *sweep.Container) { c.Running = false }, false},
 		"its container has stopped, and its ports may be another's": {
-			func(t *fleet.Task) {
+			func(t *account.Task) {
 				t.DesiredStatus, t.LastStatus, t.Containers[0].LastStatus = "STOPPED", "DEPROVISIONING", "STOPPED"
 			},
 			func(c *sweep.Container) { c.Running, c.Stopped, c.Ports = false, true, nil }, false},
 		"its container has stopped, and others of its task run": {
-			func(t *fleet.Task) {
+			func(t *account.Task) {
 				t.Containers[0].LastStatus = "STOPPED"
-				t.Containers = append(t.Containers, fleet.Container{Name: "beside", LastStatus: "STOPPED"})
+				t.Containers = append(t.Containers, account.Container{Name: "beside", LastStatus: "STOPPED"})
 			},
 			func(c *sweep.Container) { c.Stopped, c.Ports = true, nil }, false},
 		"stopped": {
-			func(t *fleet.Task) { t.LastStatus = "STOPPED" },
+			func(t *account.Task) { t.LastStatus = "STOPPED" },
 			func(c *sweep.Container) { c.Running, c.Stopped, c.Ports = false, true, nil }, false},
 		"run by hand": {
-			func(t *fleet.Task) { t.Service = "" }, func(c *sweep.Container) { c.Service = "" }, false},
+			func(t *account.Task) { t.Service = "" }, func(c *sweep.Container) { c.Service = "" }, false},
 		"the Engine's ID is not known yet": {
-			func(t *fleet.Task) { t.LastStatus, t.Containers[0].RuntimeID = "PENDING", "" }, nil, true},
+			func(t *account.Task) { t.LastStatus, t.Containers[0].RuntimeID = "PENDING", "" }, nil, true},
 		"the Engine's ID is not known, and the task is almost old": {
-			func(t *fleet.Task) {
+			func(t *account.Task) {
 				t.LastStatus, t.Containers[0].RuntimeID, t.Created = "PENDING", "", time.Now().Add(-9*time.Minute-30*time.Second)
 			}, nil, true},
 		"the Engine's ID is not known, by a clock that is behind": {
-			func(t *fleet.Task) {
+			func(t *account.Task) {
 				t.LastStatus, t.Containers[0].RuntimeID, t.Created = "PENDING", "", time.Now().Add(time.Minute)
 			}, nil, true},
 		"the Engine's ID was never known, of a stopped task": {
-			func(t *fleet.Task) { t.LastStatus, t.Containers[0].RuntimeID = "STOPPED", "" }, nil, false},
+			func(t *account.Task) { t.LastStatus, t.Containers[0].RuntimeID = "STOPPED", "" }, nil, false},
 		"the Engine's ID was never known, of a container that stopped in a running task": {
-			func(t *fleet.Task) { t.Containers[0].LastStatus, t.Containers[0].RuntimeID = "STOPPED", "" }, nil, false},
+			func(t *account.Task) { t.Containers[0].LastStatus, t.Containers[0].RuntimeID = "STOPPED", "" }, nil, false},
 		"on no instance": {
-			func(t *fleet.Task) { t.ContainerInstance, t.LaunchType = "", "FARGATE" }, nil, false},
+			func(t *account.Task) { t.ContainerInstance, t.LaunchType = "", "FARGATE" }, nil, false},
 		"with a network interface of its own": {
-			func(t *fleet.Task) { t.Address, t.Containers[0].Bindings = "10.0.9.9", nil },
+			func(t *account.Task) { t.Address, t.Containers[0].Bindings = "10.0.9.9", nil },
 			func(c *sweep.Container) { c.Address, c.Ports = netip.MustParseAddr("10.0.9.9"), nil }, false},
 		"several ports, told twice": {
-			func(t *fleet.Task) {
-				t.Containers[0].Bindings = []fleet.Binding{
+			func(t *account.Task) {
+				t.Containers[0].Bindings = []account.Binding{
 					{
 						ContainerPort: 80,
 						HostPort:      40000,
@@ -133,14 +133,14 @@ func TestTasks(t *testing.T) {
 
 // TestStuckTasks: a task that never starts does not keep what ECS knows of its host from being complete for good.
 func TestStuckTasks(t *testing.T) {
-	stuck := fleet.Task{
+	stuck := account.Task{
 		ID:                task(7),
 		Cluster:           "main",
 		ContainerInstance: ci(1),
 		Family:            "job",
 		LastStatus:        "PENDING",
 		Created:           time.Now().Add(-10*time.Minute - time.Second),
-		Containers: []fleet.Container{
+		Containers: []account.Container{
 			{
 				Name: "web",
 			}, {
@@ -172,18 +172,18 @@ func TestStuckTasks(t *testing.T) {
 // They are not known to have stopped where another registration is followed now.
 func TestTasksOfAnEarlierRegistration(t *testing.T) {
 	for name, tt := range map[string]struct {
-		change func(*fleet.State)
+		change func(*account.State)
 		known  bool
 	}{
-		"which is the present one": {func(s *fleet.State) { s.ContainerInstances = s.ContainerInstances[:1] }, true},
-		"which is gone":            {func(s *fleet.State) { s.ContainerInstances[0].Status = "INACTIVE" }, false},
-		"which lingers":            {func(s *fleet.State) { s.ContainerInstances[0].AgentDisconnected = true }, false},
-		"which ends":               {func(s *fleet.State) { s.ContainerInstances[0].Status = "DEREGISTERING" }, false},
+		"which is the present one": {func(s *account.State) { s.ContainerInstances = s.ContainerInstances[:1] }, true},
+		"which is gone":            {func(s *account.State) { s.ContainerInstances[0].Status = "INACTIVE" }, false},
+		"which lingers":            {func(s *account.State) { s.ContainerInstances[0].AgentDisconnected = true }, false},
+		"which ends":               {func(s *account.State) { s.ContainerInstances[0].Status = "DEREGISTERING" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			state := cluster("main", 0, 1)
 			state.Tasks[0].LastStatus = "STOPPED"
-			state.ContainerInstances = append(state.ContainerInstances, fleet.ContainerInstance{
+			state.ContainerInstances = append(state.ContainerInstances, account.ContainerInstance{
 				ID:         ci(7),
 				Cluster:    "main",
 				InstanceID: host(0),
@@ -218,7 +218,7 @@ func TestStates(t *testing.T) {
 	for _, call := range s.Calls() {
 		assert.Equal(t, "ec2:DescribeInstances", call.Operation)
 	}
-	s.Fleet().Remove(fleet.IDs{Instances: []string{host(3)}})
+	s.Fleet().Remove(account.IDs{Instances: []string{host(3)}})
 	got, err = source.States(t.Context(), []string{host(3), host(4)})
 	require.NoError(t, err)
 	assert.Equal(t, map[string]sweep.State{host(4): sweep.Alive}, got, "and not what it said before")
@@ -244,13 +244,13 @@ func TestAContainerThatRunsInOneTaskHasStoppedInNone(t *testing.T) {
 func TestInstances(t *testing.T) {
 	here := netip.MustParseAddr(address(0))
 	for name, tt := range map[string]struct {
-		change func(*fleet.State)
+		change func(*account.State)
 		want   sweep.Instance
 	}{
 		"draining": {
-			func(s *fleet.State) { s.ContainerInstances[0].Status = "DRAINING" }, member(0)},
+			func(s *account.State) { s.ContainerInstances[0].Status = "DRAINING" }, member(0)},
 		"registering: ECS has not heard of all its containers": {
-			func(s *fleet.State) { s.ContainerInstances[0].Status = "REGISTERING" },
+			func(s *account.State) { s.ContainerInstances[0].Status = "REGISTERING" },
 			sweep.Instance{
 				State:     sweep.Alive,
 				Address:   here,
@@ -258,7 +258,7 @@ func TestInstances(t *testing.T) {
 				Connected: true,
 			}},
 		"deregistering: its tasks run on unfollowed": {
-			func(s *fleet.State) { s.ContainerInstances[0].Status = "DEREGISTERING" },
+			func(s *account.State) { s.ContainerInstances[0].Status = "DEREGISTERING" },
 			sweep.Instance{
 				State:     sweep.Alive,
 				Address:   here,
@@ -266,21 +266,21 @@ func TestInstances(t *testing.T) {
 				Connected: true,
 			}},
 		"deregistered": {
-			func(s *fleet.State) { s.ContainerInstances[0].Status = "INACTIVE" },
+			func(s *account.State) { s.ContainerInstances[0].Status = "INACTIVE" },
 			sweep.Instance{State: sweep.Alive, Address: here}},
 		"registered anew, and the old registration lingers": {
-			func(s *fleet.State) {
+			func(s *account.State) {
 				s.ContainerInstances[0].AgentDisconnected = true
-				s.ContainerInstances = append(s.ContainerInstances, fleet.ContainerInstance{
+				s.ContainerInstances = append(s.ContainerInstances, account.ContainerInstance{
 					ID:         ci(7),
 					Cluster:    "main",
 					InstanceID: host(0),
 				})
 			}, member(0)},
 		"registered anew, and the old registration is told last": {
-			func(s *fleet.State) {
+			func(s *account.State) {
 				s.ContainerInstances = append(s.ContainerInstances,
-					fleet.ContainerInstance{
+					account.ContainerInstance{
 						ID:                ci(7),
 						Cluster:           "main",
 						InstanceID:        host(0),
@@ -288,9 +288,9 @@ func TestInstances(t *testing.T) {
 					})
 			}, member(0)},
 		"registered twice, and deregistering once": {
-			func(s *fleet.State) {
+			func(s *account.State) {
 				s.ContainerInstances[0].Status = "DEREGISTERING"
-				s.ContainerInstances = append(s.ContainerInstances, fleet.ContainerInstance{
+				s.ContainerInstances = append(s.ContainerInstances, account.ContainerInstance{
 					ID:         ci(7),
 					Cluster:    "main",
 					InstanceID: host(0),
@@ -302,7 +302,7 @@ func TestInstances(t *testing.T) {
 				Connected: true,
 			}},
 		"disconnected, and well": {
-			func(s *fleet.State) { s.ContainerInstances[0].AgentDisconnected = true },
+			func(s *account.State) { s.ContainerInstances[0].AgentDisconnected = true },
 			sweep.Instance{
 				State:     sweep.Alive,
 				Address:   here,
@@ -310,7 +310,7 @@ func TestInstances(t *testing.T) {
 				Complete:  true,
 			}},
 		"disconnected, and impaired": {
-			func(s *fleet.State) {
+			func(s *account.State) {
 				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].InstanceStatus = true, "impaired"
 			}, sweep.Instance{
 				State:     sweep.Alive,
@@ -320,7 +320,7 @@ func TestInstances(t *testing.T) {
 				Impaired:  true,
 			}},
 		"disconnected, and on an impaired system": {
-			func(s *fleet.State) {
+			func(s *account.State) {
 				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].SystemStatus = true, "impaired"
 			}, sweep.Instance{
 				State:     sweep.Alive,
@@ -330,7 +330,7 @@ func TestInstances(t *testing.T) {
 				Impaired:  true,
 			}},
 		"disconnected, and not known to be impaired": {
-			func(s *fleet.State) {
+			func(s *account.State) {
 				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].SystemStatus = true, "insufficient-data"
 			}, sweep.Instance{
 				State:     sweep.Alive,
@@ -339,9 +339,9 @@ func TestInstances(t *testing.T) {
 				Complete:  true,
 			}},
 		"pending": {
-			func(s *fleet.State) { s.Instances[0].State = "pending" }, member(0)},
+			func(s *account.State) { s.Instances[0].State = "pending" }, member(0)},
 		"shutting down": {
-			func(s *fleet.State) { s.Instances[0].State = "shutting-down" },
+			func(s *account.State) { s.Instances[0].State = "shutting-down" },
 			sweep.Instance{
 				State:     sweep.Gone,
 				Address:   here,
@@ -350,7 +350,7 @@ func TestInstances(t *testing.T) {
 				Complete:  true,
 			}},
 		"stopping": {
-			func(s *fleet.State) { s.Instances[0].State = "stopping" },
+			func(s *account.State) { s.Instances[0].State = "stopping" },
 			sweep.Instance{
 				State:     sweep.Gone,
 				Address:   here,
@@ -359,7 +359,7 @@ func TestInstances(t *testing.T) {
 				Complete:  true,
 			}},
 		"stopped, and impaired before": {
-			func(s *fleet.State) {
+			func(s *account.State) {
 				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].State, s.Instances[0].InstanceStatus = true, "stopped", "impaired"
 			}, sweep.Instance{
 				State:     sweep.Gone,
@@ -368,7 +368,7 @@ func TestInstances(t *testing.T) {
 				Complete:  true,
 			}},
 		"terminated": {
-			func(s *fleet.State) { s.Instances[0].State = "terminated" },
+			func(s *account.State) { s.Instances[0].State = "terminated" },
 			sweep.Instance{
 				State:     sweep.Gone,
 				InCluster: true,
@@ -376,7 +376,7 @@ func TestInstances(t *testing.T) {
 				Complete:  true,
 			}},
 		"unknown to EC2": {
-			func(s *fleet.State) { s.Instances = s.Instances[1:] },
+			func(s *account.State) { s.Instances = s.Instances[1:] },
 			sweep.Instance{InCluster: true, Connected: true, Complete: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -443,7 +443,7 @@ func TestTasksOutliveTheRegistrationOfTheirHost(t *testing.T) {
 	state.Tasks[0].LastStatus = "STOPPED"
 	state.Tasks[2].LastStatus = "STOPPED"
 	s, source := start(t, state, false)
-	s.Fleet().Remove(fleet.IDs{ContainerInstances: []string{ci(2)}}) // forgotten by ECS altogether
+	s.Fleet().Remove(account.IDs{ContainerInstances: []string{ci(2)}}) // forgotten by ECS altogether
 	got := read(t, source)
 	gone := served("main", 0)
 	gone.Running, gone.Stopped, gone.Ports = false, true, nil
@@ -460,7 +460,7 @@ func TestDefinitions(t *testing.T) {
 	}
 	state.Tasks[1].Containers[0].Bindings = nil
 	state.Tasks[2].Containers[0].Bindings, state.Tasks[2].Address = nil, "10.0.9.9"
-	state.Tasks[3].Overrides = []fleet.Override{
+	state.Tasks[3].Overrides = []account.Override{
 		{
 			Name: "web",
 			Environment: map[string]string{
@@ -472,12 +472,12 @@ func TestDefinitions(t *testing.T) {
 		{Name: "sidecar", Environment: map[string]string{"SERVICE_81_CHECK_HTTP": "/wrong"}},
 	}
 	state.Tasks[4].LastStatus, state.Tasks[5].LastStatus = "STOPPED", "STOPPED"
-	define := func(family, mode string) fleet.TaskDefinition {
-		return fleet.TaskDefinition{Family: family, NetworkMode: mode, Containers: []fleet.ContainerDefinition{
+	define := func(family, mode string) account.TaskDefinition {
+		return account.TaskDefinition{Family: family, NetworkMode: mode, Containers: []account.ContainerDefinition{
 			{
 				Name:        "sidecar",
 				Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/wrong"},
-				Ports:       []fleet.Port{{ContainerPort: 9}},
+				Ports:       []account.Port{{ContainerPort: 9}},
 			},
 			{
 				Name: "web",
@@ -491,11 +491,11 @@ func TestDefinitions(t *testing.T) {
 					"SERVICE_80_NAME":          "web",
 				},
 				DockerLabels: map[string]string{"SERVICE_82_CHECK_HTTP": "/label", "SERVICE_83_CHECK_HTTP": ""},
-				Ports:        []fleet.Port{{ContainerPort: 80}, {ContainerPort: 53, Protocol: "udp"}},
+				Ports:        []account.Port{{ContainerPort: 80}, {ContainerPort: 53, Protocol: "udp"}},
 			},
 		}}
 	}
-	state.TaskDefinitions = []fleet.TaskDefinition{
+	state.TaskDefinitions = []account.TaskDefinition{
 		define("bridged", "bridge"),
 		define("hosted", "host"),
 		define("own", "awsvpc"),
@@ -546,8 +546,8 @@ func TestDefinitions(t *testing.T) {
 func TestAnInterfaceNotAttachedYetMakesNoPortsOfTheHost(t *testing.T) {
 	state := cluster("main", 0, 1)
 	state.Tasks[0].Containers[0].Bindings = nil
-	state.TaskDefinitions = []fleet.TaskDefinition{{Family: "web", NetworkMode: "awsvpc",
-		Containers: []fleet.ContainerDefinition{{Name: "web", Ports: []fleet.Port{{ContainerPort: 80}}}}}}
+	state.TaskDefinitions = []account.TaskDefinition{{Family: "web", NetworkMode: "awsvpc",
+		Containers: []account.ContainerDefinition{{Name: "web", Ports: []account.Port{{ContainerPort: 80}}}}}}
 	_, source := start(t, state, true)
 	assert.Empty(t, read(t, source).Containers[docker(0)].Ports)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/sandbox"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sweep"
 	"github.com/ecssd/ecssd/internal/sweep/run"
 )
@@ -45,10 +45,10 @@ func newLargeFleet(t *testing.T) *largeFleet {
 		live:    map[string]bool{},
 		orphans: map[string]bool{},
 	}
-	state := fleet.State{
-		Clusters: []fleet.Cluster{{Name: "one"}, {Name: "two"}},
-		TaskDefinitions: []fleet.TaskDefinition{
-			{Family: "web", Revision: 1, Containers: []fleet.ContainerDefinition{{Name: "web"}}},
+	state := account.State{
+		Clusters: []account.Cluster{{Name: "one"}, {Name: "two"}},
+		TaskDefinitions: []account.TaskDefinition{
+			{Family: "web", Revision: 1, Containers: []account.ContainerDefinition{{Name: "web"}}},
 		},
 	}
 	var sets []sandbox.Set
@@ -60,14 +60,14 @@ func newLargeFleet(t *testing.T) *largeFleet {
 	for n := range 250 {
 		instance, host := fmt.Sprintf("i-%017x", n+1), fmt.Sprintf("ip-10-1-%d-%d.%s", n/200, n%200+1, zoneName)
 		hostRecords := f.live
-		i := fleet.Instance{ID: instance, PrivateIP: fmt.Sprintf("10.1.%d.%d", n/200, n%200+1)}
+		i := account.Instance{ID: instance, PrivateIP: fmt.Sprintf("10.1.%d.%d", n/200, n%200+1)}
 		if n%25 == 24 { // one host in 25 has died whole
 			i.State, hostRecords = "terminated", f.orphans
 		}
 		state.Instances = append(state.Instances, i)
 		cluster, containerInstance := state.Clusters[n%2].Name, fmt.Sprintf("%032x", n+1)
 		state.ContainerInstances = append(state.ContainerInstances,
-			fleet.ContainerInstance{ID: containerInstance, Cluster: cluster, InstanceID: instance})
+			account.ContainerInstance{ID: containerInstance, Cluster: cluster, InstanceID: instance})
 		record(hostRecords, sandbox.Set{
 			Name:          host,
 			Type:          "A",
@@ -82,17 +82,17 @@ func newLargeFleet(t *testing.T) *largeFleet {
 				}
 				known = f.orphans
 			} else {
-				task := fleet.Task{
+				task := account.Task{
 					ID:                fmt.Sprintf("%032x", n*100+k+1),
 					Cluster:           cluster,
 					ContainerInstance: containerInstance,
 					Family:            "web",
 					Revision:          1,
-					Containers: []fleet.Container{
+					Containers: []account.Container{
 						{
 							Name:      "web",
 							RuntimeID: id,
-							Bindings:  []fleet.Binding{{ContainerPort: 80, HostPort: 32768 + k}},
+							Bindings:  []account.Binding{{ContainerPort: 80, HostPort: 32768 + k}},
 						},
 					},
 				}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/route53"
 	"github.com/ecssd/ecssd/internal/sandbox"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sweep/run"
 )
 
@@ -92,9 +92,9 @@ func TestTheNegativeTTLIsLoweredFirst(t *testing.T) {
 			t.Cleanup(func() { _ = s.Close() })
 			zone, err := s.CreateZone(zoneName, sandbox.Private(sandbox.DefaultVPC, "eu-central-1"))
 			require.NoError(t, err)
-			require.NoError(t, s.Fleet().Put(fleet.State{
-				Instances: []fleet.Instance{{ID: gone, State: "terminated"}},
-				Clusters:  []fleet.Cluster{{Name: "main"}},
+			require.NoError(t, s.Fleet().Put(account.State{
+				Instances: []account.Instance{{ID: gone, State: "terminated"}},
+				Clusters:  []account.Cluster{{Name: "main"}},
 			}))
 			require.NoError(t, s.Seed(zone, sandbox.Set{
 				Name:          "ip-10-0-0-2." + zoneName,

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/sandbox"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sweep/run"
 )
 
@@ -23,11 +23,11 @@ func TestRecordSetsOfTwoValues(t *testing.T) {
 	t.Cleanup(func() { _ = s.Close() })
 	zone, err := s.CreateZone(zoneName, sandbox.Private(sandbox.DefaultVPC, "eu-central-1"))
 	require.NoError(t, err)
-	require.NoError(t, s.Fleet().Put(fleet.State{
-		Instances: []fleet.Instance{
+	require.NoError(t, s.Fleet().Put(account.State{
+		Instances: []account.Instance{
 			{ID: first, State: "terminated"},
 			{ID: second, State: "terminated"},
-		}, Clusters: []fleet.Cluster{
+		}, Clusters: []account.Cluster{
 			{Name: "main"},
 		},
 	}))

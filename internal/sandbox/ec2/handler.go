@@ -1,7 +1,7 @@
-// Package query answers the services whose requests are forms and whose answers are XML: of EC2, DescribeInstances,
-// DescribeInstanceStatus and DescribeVpcAttribute over a fleet.Store; of STS, GetCallerIdentity. Anything else is
+// Package ec2 answers the services whose requests are forms and whose answers are XML: of EC2, DescribeInstances,
+// DescribeInstanceStatus and DescribeVpcAttribute over a account.Store; of STS, GetCallerIdentity. Anything else is
 // refused in words. It wants requests to be signed, for any region and with any key, but does not check the signature.
-package query
+package ec2
 
 import (
 	"bytes"
@@ -12,8 +12,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
 	"github.com/ecssd/ecssd/internal/sandbox/history"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
@@ -21,7 +21,7 @@ import (
 
 // Handler serves the path /.
 type Handler struct {
-	store *fleet.Store
+	store *account.Store
 	gate  *gate.Gate
 
 	mu   sync.Mutex
@@ -29,7 +29,7 @@ type Handler struct {
 }
 
 // New makes a Handler.
-func New(store *fleet.Store, g *gate.Gate) *Handler { return &Handler{store: store, gate: g} }
+func New(store *account.Store, g *gate.Gate) *Handler { return &Handler{store: store, gate: g} }
 
 // SetPage makes pages shorter than AWS's 1,000, whatever is asked for. 0: as AWS.
 func (h *Handler) SetPage(most int) {

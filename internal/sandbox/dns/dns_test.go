@@ -1,4 +1,4 @@
-package resolver
+package dns
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/sandbox/zone"
+	"github.com/ecssd/ecssd/internal/sandbox/route53/zone"
 )
 
 func start(t *testing.T, sets ...zone.Set) (*Server, *zone.Store) {

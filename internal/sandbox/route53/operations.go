@@ -1,4 +1,4 @@
-package api
+package route53
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
-	"github.com/ecssd/ecssd/internal/sandbox/zone"
+	"github.com/ecssd/ecssd/internal/sandbox/route53/zone"
 )
 
 // call is one request that has been understood.

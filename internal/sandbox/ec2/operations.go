@@ -1,4 +1,4 @@
-package query
+package ec2
 
 import (
 	"encoding/xml"
@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
 )
 
@@ -33,21 +33,21 @@ const maxFilterValues = 200
 
 // attributes that can be filtered by, of each operation. DescribeInstanceStatus has no filter for the instance ID.
 var (
-	instanceFilters = map[string]func(fleet.Instance) string{
-		"instance-id":         func(i fleet.Instance) string { return i.ID },
-		"private-dns-name":    func(i fleet.Instance) string { return shown(i).PrivateDNSName },
-		"private-ip-address":  func(i fleet.Instance) string { return shown(i).PrivateIP },
-		"instance-state-name": func(i fleet.Instance) string { return i.State },
-		"instance-state-code": func(i fleet.Instance) string { return strconv.Itoa(stateCodes[i.State]) },
-		"vpc-id":              func(i fleet.Instance) string { return shown(i).VPC },
-		"availability-zone":   func(i fleet.Instance) string { return i.AvailabilityZone },
+	instanceFilters = map[string]func(account.Instance) string{
+		"instance-id":         func(i account.Instance) string { return i.ID },
+		"private-dns-name":    func(i account.Instance) string { return shown(i).PrivateDNSName },
+		"private-ip-address":  func(i account.Instance) string { return shown(i).PrivateIP },
+		"instance-state-name": func(i account.Instance) string { return i.State },
+		"instance-state-code": func(i account.Instance) string { return strconv.Itoa(stateCodes[i.State]) },
+		"vpc-id":              func(i account.Instance) string { return shown(i).VPC },
+		"availability-zone":   func(i account.Instance) string { return i.AvailabilityZone },
 	}
-	statusFilters = map[string]func(fleet.Instance) string{
-		"instance-state-name":    func(i fleet.Instance) string { return i.State },
-		"instance-state-code":    func(i fleet.Instance) string { return strconv.Itoa(stateCodes[i.State]) },
-		"instance-status.status": func(i fleet.Instance) string { return check(i, i.InstanceStatus).Status },
-		"system-status.status":   func(i fleet.Instance) string { return check(i, i.SystemStatus).Status },
-		"availability-zone":      func(i fleet.Instance) string { return i.AvailabilityZone },
+	statusFilters = map[string]func(account.Instance) string{
+		"instance-state-name":    func(i account.Instance) string { return i.State },
+		"instance-state-code":    func(i account.Instance) string { return strconv.Itoa(stateCodes[i.State]) },
+		"instance-status.status": func(i account.Instance) string { return check(i, i.InstanceStatus).Status },
+		"system-status.status":   func(i account.Instance) string { return check(i, i.SystemStatus).Status },
+		"availability-zone":      func(i account.Instance) string { return i.AvailabilityZone },
 	}
 	stateCodes = map[string]int{
 		"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80,
@@ -57,8 +57,8 @@ var (
 var instanceID = regexp.MustCompile(`^i-[0-9a-f]{8}([0-9a-f]{9})?$`)
 
 // find gives the instances that a call asks for, and the token of the next page. What keep drops counts for no page.
-func (h *Handler) find(form url.Values, known map[string]func(fleet.Instance) string, keep func(fleet.Instance) bool) (
-	[]fleet.Instance, string, *gate.Failure) {
+func (h *Handler) find(form url.Values, known map[string]func(account.Instance) string, keep func(account.Instance) bool) (
+	[]account.Instance, string, *gate.Failure) {
 	v := h.store.EC2()
 	if form.Get("DryRun") == "true" {
 		return nil, "", gate.Refuse(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
@@ -86,11 +86,11 @@ func (h *Handler) find(form url.Values, known map[string]func(fleet.Instance) st
 		}
 	}
 	slices.Sort(keys)
-	page, next, ok := fleet.Page(slices.Compact(keys), form.Get("Action")+listing(form), form.Get("NextToken"), limit)
+	page, next, ok := account.Page(slices.Compact(keys), form.Get("Action")+listing(form), form.Get("NextToken"), limit)
 	if !ok {
 		return nil, "", gate.Refuse(400, "InvalidParameterValue", "The NextToken is invalid.")
 	}
-	var result []fleet.Instance
+	var result []account.Instance
 	for _, id := range page {
 		result = append(result, v.Instances[id])
 	}
@@ -136,7 +136,7 @@ func (h *Handler) limit(form url.Values, byID bool) (int, *gate.Failure) {
 }
 
 // exist refuses a call whole for one ID that is not there.
-func exist(v *fleet.View, ids []string) *gate.Failure {
+func exist(v *account.View, ids []string) *gate.Failure {
 	var missing []string
 	for _, id := range ids {
 		if _, ok := v.Instances[id]; ok {
@@ -164,10 +164,10 @@ func exist(v *fleet.View, ids []string) *gate.Failure {
 // matcher says whether an instance passes all filters: each by one of its values, in which * and ? are wildcards.
 func matcher(
 	filters []filter,
-	known map[string]func(fleet.Instance) string,
-) (func(fleet.Instance) bool, *gate.Failure) {
+	known map[string]func(account.Instance) string,
+) (func(account.Instance) bool, *gate.Failure) {
 	type test struct {
-		attribute func(fleet.Instance) string
+		attribute func(account.Instance) string
 		values    map[string]bool
 		patterns  []*regexp.Regexp
 	}
@@ -196,7 +196,7 @@ func matcher(
 		return nil, gate.Refuse(400, "FilterLimitExceeded",
 			"The maximum number of filter values specified on a single call is %d", maxFilterValues)
 	}
-	return func(i fleet.Instance) bool {
+	return func(i account.Instance) bool {
 		for _, t := range tests {
 			value := t.attribute(i)
 			if !t.values[value] &&
@@ -209,7 +209,7 @@ func matcher(
 }
 
 // shown is what EC2 tells of an instance in its state: no name before it runs, no address after its end.
-func shown(i fleet.Instance) fleet.Instance {
+func shown(i account.Instance) account.Instance {
 	switch i.State {
 	case "pending":
 		i.PrivateDNSName = ""
@@ -254,7 +254,7 @@ type set[T any] struct {
 }
 
 func (h *Handler) describeInstances(form url.Values, requestID string) (gate.Answer, *gate.Failure) {
-	found, next, f := h.find(form, instanceFilters, func(fleet.Instance) bool { return true })
+	found, next, f := h.find(form, instanceFilters, func(account.Instance) bool { return true })
 	if f != nil {
 		return gate.Answer{}, f
 	}
@@ -298,7 +298,7 @@ type detail struct {
 }
 
 // check is a status check as it shows: there is none of an instance that does not run.
-func check(i fleet.Instance, status string) summary {
+func check(i account.Instance, status string) summary {
 	if i.State != "running" {
 		return summary{Status: "not-applicable"}
 	}
@@ -333,7 +333,7 @@ func (h *Handler) describeInstanceStatus(form url.Values, requestID string) (gat
 		)
 	}
 	all := form.Get("IncludeAllInstances") == "true"
-	found, next, f := h.find(form, statusFilters, func(i fleet.Instance) bool { return all || i.State == "running" })
+	found, next, f := h.find(form, statusFilters, func(i account.Instance) bool { return all || i.State == "running" })
 	if f != nil {
 		return gate.Answer{}, f
 	}

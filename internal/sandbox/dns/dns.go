@@ -1,7 +1,7 @@
-// Package resolver answers DNS as the resolver of one VPC does for the hosted zones that the VPC sees: recursion
+// Package dns answers DNS as the resolver of one VPC does for the hosted zones that the VPC sees: recursion
 // available, not authoritative, one weighted record set a query. It refuses names outside the hosted zones; nothing is
 // forwarded, cached or signed.
-package resolver
+package dns
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/ecssd/ecssd/internal/sandbox/zone"
+	"github.com/ecssd/ecssd/internal/sandbox/route53/zone"
 )
 
 // Server answers over UDP and TCP on one address.

@@ -1,7 +1,7 @@
-// Package fleet is the hosts, clusters and tasks of one account in one region, in memory: what ECS and EC2 tell about.
+// Package account is the hosts, clusters and tasks of one account in one region, in memory: what ECS and EC2 tell about.
 // It knows no protocol, and nothing in it happens by itself: no task is placed, started, stopped or forgotten unless it
 // is put so.
-package fleet
+package account
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
-// Package api answers the REST-XML API of Route 53 over a zone.Store: documents, paths, error responses. It wants
+// Package route53 answers the REST-XML API of Route 53 over a zone.Store: documents, paths, error responses. It wants
 // requests to be signed, for any region and with any key, but does not check the signature.
-package api
+package route53
 
 import (
 	"net/http"
@@ -11,8 +11,8 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
 	"github.com/ecssd/ecssd/internal/sandbox/history"
+	"github.com/ecssd/ecssd/internal/sandbox/route53/zone"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
-	"github.com/ecssd/ecssd/internal/sandbox/zone"
 )
 
 // Config is what a Handler stands on.

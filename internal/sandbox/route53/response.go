@@ -1,11 +1,11 @@
-package api
+package route53
 
 import (
 	"bytes"
 	"encoding/xml"
 	"net/http"
 
-	"github.com/ecssd/ecssd/internal/sandbox/zone"
+	"github.com/ecssd/ecssd/internal/sandbox/route53/zone"
 )
 
 // answer is a success response; document is marshalled under the root element.

@@ -1,4 +1,4 @@
-package fleet
+package account
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package api
+package route53
 
 import (
 	"encoding/xml"
@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
-	"github.com/ecssd/ecssd/internal/sandbox/zone"
+	"github.com/ecssd/ecssd/internal/sandbox/route53/zone"
 )
 
 // namespace of every document, in either direction.

@@ -1,6 +1,6 @@
-// Package events answers PutEvents of the EventBridge API, in JSON 1.1, and keeps what was put. Anything else is
+// Package eventbridge answers PutEvents of the EventBridge API, in JSON 1.1, and keeps what was put. Anything else is
 // refused in words. It wants requests to be signed, for any region and with any key, but does not check the signature.
-package events
+package eventbridge
 
 import (
 	"encoding/json"

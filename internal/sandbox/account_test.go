@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/sandbox"
-	"github.com/ecssd/ecssd/internal/sandbox/fleet"
+	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
@@ -206,7 +206,7 @@ func TestManageFleet(t *testing.T) {
 	assert.Equal(t, []any{"terminated", "10.0.0.7", "DRAINING", true, "STOPPED", "RUNNING"},
 		[]any{v.Instances["i-1"].State, v.Instances["i-1"].PrivateIP, v.ContainerInstances[host].Status,
 			v.ContainerInstances[host].AgentDisconnected, v.Tasks[task].DesiredStatus, v.Tasks[task].LastStatus})
-	assert.Equal(t, []fleet.Container{{
+	assert.Equal(t, []account.Container{{
 		Name:       "web",
 		RuntimeID:  "d1",
 		LastStatus: "RUNNING",
@@ -281,7 +281,7 @@ func TestEngine(t *testing.T) {
 
 	v := s.Fleet().Newest()
 	mirrored := v.Tasks[task]
-	assert.Equal(t, []fleet.Binding{{
+	assert.Equal(t, []account.Binding{{
 		ContainerPort: 8080,
 		HostPort:      int(container.HostPort("8080/tcp")),
 		Protocol:      "tcp",
