@@ -47,7 +47,7 @@ demo: build engine
 
 # What waits most comes first, and more packages than processors at once. Simulated days are played without the race detector, too,
 # with which there is time for a few only. At its end a program with that detector would sleep for a second.
-FIRST = ./cmd/ecssd ./packaging ./internal/sweep/run ./internal/demo ./lambda/sweeper ./internal/route53
+FIRST = ./internal/cli ./packaging ./internal/sweep/run ./internal/demo ./lambda/sweeper ./internal/route53
 test: engine compiler packaging
 	GORACE=atexit_sleep_ms=0 go test -race -count=1 -timeout 30m -p 4 $(FIRST) ./...
 	go test -count=1 ./internal/test/simulation
@@ -72,7 +72,7 @@ bench: engine
 		./internal/endpoint ./internal/record ./internal/plan ./internal/apply ./internal/journal ./internal/agent ./internal/docker
 
 footprint: engine
-	go test ./cmd/ecssd -run '^$$' -bench Footprint -benchtime 1x -timeout 1h
+	go test ./internal/cli -run '^$$' -bench Footprint -benchtime 1x -timeout 1h
 	CGO_ENABLED=0 go build -trimpath -o $(OUT)/unstripped ./cmd/ecssd
 	.ci/size $(OUT)/unstripped
 

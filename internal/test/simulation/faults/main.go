@@ -2,7 +2,7 @@
 // of them no test notices. A fault is a single small change such as happens to people: a condition negated, && for ||,
 // < for <=, a statement or a lock left out, a constant off by one, results swapped. Of each it runs, until something
 // fails, the tests of the fault's own package with the race detector, simulated days, and end-to-end tests of
-// cmd/ecssd. A fault that does not compile is replaced by another.
+// internal/cli. A fault that does not compile is replaced by another.
 //
 // A seed decides which faults there are. Outcomes are kept in a log, line by line in JSON, and what stands there is not
 // tried again, so that a run that was broken off goes on where it was. A survivor may be no fault at all but the same
@@ -57,7 +57,7 @@ func run() error {
 		&o.endToEnd,
 		"end-to-end",
 		"",
-		"tests of cmd/ecssd to run for what survives the rest: a regular expression, none, or those that concern the package",
+		"tests of internal/cli to run for what survives the rest: a regular expression, none, or those that concern the package",
 	)
 	flag.StringVar(&o.log, "log", "bin/faults.log", "file of outcomes")
 	flag.Parse()

@@ -41,9 +41,9 @@ var simulated = []string{
 	"internal/agent", "internal/apply", "internal/container", "internal/endpoint", "internal/journal", "internal/plan", "internal/record", "internal/sweep",
 }
 
-// concerns says which tests of cmd/ecssd, by their names, concern a package.
+// concerns says which tests of internal/cli, by their names, concern a package.
 var concerns = map[string]string{
-	"cmd/ecssd":                ".",
+	"internal/cli":             ".",
 	"internal/container":       "Network|Mode|Settings|Service|ECS",
 	"internal/endpoint":        "Settings|Records|Network|Mode|Hostile|Flags|Name",
 	"internal/record":          "Records|Original|Flags|Target|Host",
@@ -81,7 +81,7 @@ func (c *workspace) noticedBy(f fault) string {
 		return "compiler"
 	}
 	own := []string{"-timeout=3m"}
-	if f.Package == "cmd/ecssd" { // whose other tests are those from end to end
+	if f.Package == "internal/cli" { // whose other tests are those from end to end
 		own = append(own, "-run=^("+strings.Join(c.withoutAnAgent(), "|")+")$")
 	}
 	if !c.test(10*time.Minute, f.Package, append(own, "-race")...) {
@@ -95,7 +95,7 @@ func (c *workspace) noticedBy(f fault) string {
 	if which == "" {
 		which = concerns[f.Package]
 	}
-	if which != "" && which != "none" && !c.test(20*time.Minute, "cmd/ecssd", "-race", "-timeout=15m", "-run="+which) {
+	if which != "" && which != "none" && !c.test(20*time.Minute, "internal/cli", "-race", "-timeout=15m", "-run="+which) {
 		return "end-to-end tests"
 	}
 	return ""
@@ -129,9 +129,9 @@ var (
 	needsAgent   = regexp.MustCompile(`newWorld\(|ownEngine\(|testscript\.|enginetest\.|browser\(|TestMain`)
 )
 
-// withoutAnAgent returns the tests of cmd/ecssd that run no agent.
+// withoutAnAgent returns the tests of internal/cli that run no agent.
 func (c *workspace) withoutAnAgent() (names []string) {
-	files, _ := filepath.Glob(filepath.Join(c.dir, "cmd/ecssd/*_test.go"))
+	files, _ := filepath.Glob(filepath.Join(c.dir, "internal/cli/*_test.go"))
 	for _, file := range files {
 		source, _ := os.ReadFile(file)
 		for _, function := range testFunction.FindAllSubmatch(source, -1) {

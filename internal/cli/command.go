@@ -1,0 +1,95 @@
+// Package cli holds the commands of ecssd. It has no logic of its own: it reads flags, connects the other packages to
+// each other and to AWS, the Engine and the ECS agent, and prints.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+)
+
+// UsageError is an error of whoever called the command.
+type UsageError struct{ error }
+
+func (e UsageError) Unwrap() error { return e.error }
+
+// cli is the command line.
+type cli struct {
+	Settings `embed:""`
+
+	Agent       agentCommand       `cmd:"" help:"Keep the zone in step with this host's containers, until stopped."`
+	Sync        syncCommand        `cmd:"" help:"Bring the zone in step with this host's containers once."`
+	Deregister  deregisterCommand  `cmd:"" help:"Remove all records of this host."`
+	Standby     standbyCommand     `cmd:"" help:"Take this host out of traffic, or put it back."`
+	Ls          lsCommand          `cmd:"" help:"List the zone's services and where they run."`
+	Resolve     resolveCommand     `cmd:"" help:"Look a service up in DNS, as a consumer would."`
+	Explain     explainCommand     `cmd:"" help:"Say why a container is announced or not, and as what."`
+	Doctor      doctorCommand      `cmd:"" help:"Look at all that the agent rests on, and say how to mend what is amiss."`
+	Sweep       sweepCommand       `cmd:"" help:"Remove records of hosts and containers that are gone, once, as the sweeper does."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Say by the exit status whether the agent of this host is alive."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+}
+
+// streams is where a command prints: what was asked for on Out, everything else on Err.
+type streams struct{ Out, Err io.Writer }
+
+// Run is the command. version is that of the release; empty outside one. The error is a UsageError where the command
+// line or the environment is wrong.
+func Run(ctx context.Context, version string, args []string, stdout, stderr io.Writer) error {
+	c := cli{Settings: Settings{version: releaseVersion(version)}}
+	helped := false
+	parser, err := kong.New(
+		&c,
+		kong.Name("ecssd"),
+		kong.Description(
+			"Service discovery for ECS on EC2: weighted SRV records in a Route 53 private hosted zone, kept in step with the containers that run.",
+		),
+		kong.DefaultEnvars("ECSSD"),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { helped = true }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(streams{stdout, stderr}),
+	)
+	if err != nil {
+		return fmt.Errorf("build command line: %w", err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case helped:
+		return nil
+	case err != nil:
+		return UsageError{fmt.Errorf("%w (see ecssd --help)", err)}
+	}
+	return command.Run(&c.Settings)
+}
+
+type versionCommand struct{}
+
+// Help is printed by ecssd version --help.
+func (versionCommand) Help() string {
+	return `Prints the version of this program. An agent that was started before an upgrade may be of another: ecssd doctor tells.
+
+    ecssd version`
+}
+
+func (versionCommand) Run(s *Settings, std streams) error {
+	_, err := fmt.Fprintln(std.Out, "ecssd", s.version)
+	return err
+}
+
+// releaseVersion returns version, or what the Go command knows of it where that is empty.
+func releaseVersion(version string) string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// Whatever is printed does nothing to a terminal, is bounded, and is left as it is where it is harmless.
+func FuzzPrintable(f *testing.F) {
+	for _, s := range []string{"web", titleSequence, c1Sequence, forgedLine, markup, turned, "\xff\xfe", `back\slash "quoted"`, "tab\there", strings.Repeat("é", 400), "\u2028", "🙂"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		printed := printable(text)
+		assert.True(t, utf8.ValidString(printed))
+		assert.False(t, strings.ContainsFunc(printed, func(r rune) bool {
+			return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Cs)
+		}), "%q", printed)
+		assert.LessOrEqual(t, len(printed), 4*longestPrinted+20)
+		if len(printed) <= longestPrinted {
+			assert.Equal(t, printed, printable(printed), "twice the same")
+		}
+	})
+}
+
+// Whoever asks by a name is refused, whichever way the name is written: only an address cannot be made to lead
+// elsewhere.
+func FuzzHost(f *testing.F) {
+	for _, host := range []string{
+		"127.0.0.1:9553", "[::1]:9553", "[fe80::1%25eth0]", "localhost", "localhost.", "evil.example", "127.0.0.1.evil.example", "0x7f.1", "127.1", "2130706433",
+		"[evil.example]", "::1", "a:b:c", "[::1]evil", "127.0.0.1@evil.example", "evil.example#127.0.0.1", "１２７.0.0.1", "", ":80", "[]", "localhost:99999",
+		":@evil.example", "127.0.0.1:80@evil.example", "localhost:@evil.example:80", "fe80::1%25@evil.example", "[fe80::1%25x@evil.example]",
+	} {
+		f.Add(host)
+	}
+	f.Fuzz(func(t *testing.T, host string) {
+		if !known(host, "") || host == "" {
+			return
+		}
+		// As a browser or a proxy might read it.
+		read, err := url.Parse("http://" + host + "/")
+		if err != nil {
+			return // nobody can ask so
+		}
+		name := read.Hostname()
+		_, err = netip.ParseAddr(name)
+		assert.True(
+			t,
+			err == nil || strings.EqualFold(name, "localhost") || name == "",
+			"%q is taken, and leads to %q",
+			host,
+			name,
+		)
+	})
+}

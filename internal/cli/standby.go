@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/ecssd/ecssd/internal/host"
+	"github.com/ecssd/ecssd/internal/journal"
+)
+
+type standbyCommand struct {
+	Off bool `help:"Put the host back into traffic."`
+}
+
+// Help is printed by ecssd standby --help.
+func (standbyCommand) Help() string {
+	return `All records of this host get weight 0: consumers are sent to other hosts, unless a service runs nowhere else. The agent sees
+it within 5 seconds. It is kept in the state directory and outlives the agent and reboots, until ecssd standby --off.
+
+    sudo ecssd standby           # before work on the host
+    sudo ecssd standby --off     # after it
+
+Where no agent runs it says so, and the next one goes by it. The exit status is 0 then, too.`
+}
+
+func (c standbyCommand) Run(ctx context.Context, s *Settings, std streams) error {
+	if c.Off {
+		was, err := journal.EndStandby(s.StateDir)
+		switch {
+		case err != nil:
+			return withAdvice(err, s)
+		case !was:
+			fmt.Fprintln(std.Out, "This host was not on standby by hand.")
+			return nil
+		}
+		fmt.Fprintln(std.Out, "This host goes back into traffic within 5 seconds.")
+	} else {
+		instance, err := instanceHere(ctx, s)
+		if err != nil {
+			return err
+		}
+		if err := journal.SetStandby(s.StateDir, instance, time.Now()); err != nil {
+			return withAdvice(err, s)
+		}
+		fmt.Fprintln(std.Out, "This host goes on standby within 5 seconds, until: ecssd standby --off")
+	}
+	if err := (healthcheckCommand{}).Run(ctx, s); err != nil {
+		fmt.Fprintf(std.Err, "No agent runs here now, so nothing changes until one does: %v\n", err)
+	}
+	return nil
+}
+
+// instanceHere returns the ID of this host: the standby is that of this host alone, and not of those that are made of
+// an image of it. Where EC2 metadata does not answer, the host is the one that the journal belongs to.
+func instanceHere(ctx context.Context, s *Settings) (string, error) {
+	if s.InstanceID != "" {
+		return s.InstanceID, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
+	defer cancel()
+	metadata, err := openMetadata(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	id, err := metadata.Identify(ctx, host.Given{})
+	if err == nil {
+		return id.InstanceID, nil
+	}
+	if instance, journalErr := journal.Instance(s.StateDir); journalErr == nil && instance != "" {
+		return instance, nil
+	} else if !errors.Is(journalErr, fs.ErrNotExist) {
+		return "", withAdvice(journalErr, s)
+	}
+	return "", fmt.Errorf("find out which host this is: %w: give --instance-id", err)
+}
+
+// identifyTimeout is how long EC2 metadata may take to say which host this is.
+const identifyTimeout = 3 * time.Second
+
+// withAdvice says what to do about a state directory that cannot be used.
+func withAdvice(err error, s *Settings) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: run this as root, or as the agent's user", err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: no agent has run here with --state-dir %s", err, s.StateDir)
+	}
+	return err
+}
+
+// hostStandby says why the whole host is to be on standby: by hand, or because EC2 tells that it is about to go.
+func hostStandby(stateDir, instance string, notices *host.Metadata) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		since, err := journal.Standby(stateDir, instance)
+		if since != "" {
+			return "by hand, " + since, nil
+		}
+		if notices == nil {
+			return "", err
+		}
+		why, noticeErr := notices.Leaving(ctx)
+		if why != "" {
+			return why, nil
+		}
+		return "", errors.Join(err, noticeErr)
+	}
+}
