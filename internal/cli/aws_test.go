@@ -103,7 +103,7 @@ func TestDoctorNamesWhatKeepsMetadataAway(t *testing.T) {
 		os.WriteFile(elsewhere, []byte("[default]\nec2_metadata_service_endpoint = http://127.0.0.1:1\n"), 0o600),
 	)
 	none := []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SHARED_CREDENTIALS_FILE=/dev/null"}
-	const redirected = "mend: the AWS configuration has EC2 metadata asked at http://127.0.0.1:1: leave AWS_EC2_METADATA_SERVICE_ENDPOINT and …_ENDPOINT_MODE out, " +
+	const redirected = "hint: the AWS configuration has EC2 metadata asked at http://127.0.0.1:1: leave AWS_EC2_METADATA_SERVICE_ENDPOINT and …_ENDPOINT_MODE out, " +
 		"and ec2_metadata_service_endpoint and …_endpoint_mode in AWS_CONFIG_FILE; off EC2 give --instance-id and --host-ip"
 	for name, c := range map[string]struct {
 		environment []string
@@ -113,8 +113,8 @@ func TestDoctorNamesWhatKeepsMetadataAway(t *testing.T) {
 			[]string{"AWS_EC2_METADATA_DISABLED=true"},
 			[]string{
 				"FAIL metadata this host does not know who it is: AWS_EC2_METADATA_DISABLED=true switches EC2 metadata off",
-				"mend: take AWS_EC2_METADATA_DISABLED out of the environment and of /etc/ecssd/ecssd.conf; off EC2 give --instance-id and --host-ip",
-				"mend: AWS_EC2_METADATA_DISABLED=true keeps the instance's role away: take it out of the environment and of /etc/ecssd/ecssd.conf, or give credentials there",
+				"hint: take AWS_EC2_METADATA_DISABLED out of the environment and of /etc/ecssd/ecssd.conf; off EC2 give --instance-id and --host-ip",
+				"hint: AWS_EC2_METADATA_DISABLED=true keeps the instance's role away: take it out of the environment and of /etc/ecssd/ecssd.conf, or give credentials there",
 			},
 		},
 		"asked elsewhere by a variable": {
@@ -122,7 +122,7 @@ func TestDoctorNamesWhatKeepsMetadataAway(t *testing.T) {
 				"AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1",
 			}, []string{
 				redirected,
-				"mend: see metadata",
+				"hint: see metadata",
 			},
 		},
 		"asked elsewhere by a file": {
@@ -131,14 +131,14 @@ func TestDoctorNamesWhatKeepsMetadataAway(t *testing.T) {
 				"AWS_CONFIG_FILE=" + elsewhere,
 			}, []string{
 				redirected,
-				"mend: see metadata",
+				"hint: see metadata",
 			},
 		},
 		"a configuration that cannot be read": {
 			[]string{
 				"AWS_PROFILE=none",
 			}, []string{
-				"mend: see AWS_CONFIG_FILE, AWS_PROFILE and the other AWS_… settings in /etc/ecssd/ecssd.conf",
+				"hint: see AWS_CONFIG_FILE, AWS_PROFILE and the other AWS_… settings in /etc/ecssd/ecssd.conf",
 			},
 		},
 	} {

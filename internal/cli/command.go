@@ -27,7 +27,7 @@ type cli struct {
 	Ls          lsCommand          `cmd:"" help:"List the zone's services and where they run."`
 	Resolve     resolveCommand     `cmd:"" help:"Look a service up in DNS, as a consumer would."`
 	Explain     explainCommand     `cmd:"" help:"Say why a container is announced or not, and as what."`
-	Doctor      doctorCommand      `cmd:"" help:"Look at all that the agent rests on, and say how to mend what is amiss."`
+	Doctor      doctorCommand      `cmd:"" help:"Check everything that the agent depends on, and print hints."`
 	Sweep       sweepCommand       `cmd:"" help:"Remove records of hosts and containers that are gone, once, as the sweeper does."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Say by the exit status whether the agent of this host is alive."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

@@ -22,14 +22,14 @@ import (
 type doctorCommand struct {
 	RoundTrip bool   `help:"Also write a record, wait up to 90 seconds until it can be resolved here, and remove it."`
 	Server    string `help:"DNS server to ask, with its port; the system's where not given." placeholder:"ADDRESS:PORT"`
-	JSON      bool   `name:"json" help:"Print a JSON array of {check, state, detail, mend}."`
+	JSON      bool   `name:"json" help:"Print a JSON array of {check, state, detail, hint}."`
 }
 
 // Help is printed by ecssd doctor --help.
 func (doctorCommand) Help() string {
-	return `Looks at all that the agent of this host rests on: Docker and its containers, the agent, the ECS agent, EC2 metadata, credentials
-and what they may do, the hosted zone and how full it is, the state directory, DNS. A line says how each stands, and the next how to
-mend it:
+	return `Checks everything that the agent of this host depends on: Docker and its containers, the agent, the ECS agent, EC2 metadata,
+credentials and their permissions, the hosted zone and its quota, the state directory, DNS. One line a check; a hint under it says
+what to do:
 
     ok     all is well
     warn   services are found, for now
@@ -130,8 +130,8 @@ func printFindings(out io.Writer, report doctor.Report, took time.Duration) erro
 			state = fmt.Sprintf("\x1b[%dm%s\x1b[0m", colours[f.State], state)
 		}
 		fmt.Fprintf(out, "%s  %-*s  %s\n", state, width, f.Check, printable(f.Detail))
-		if f.Mend != "" {
-			fmt.Fprintf(out, "%*s  mend: %s\n", len("FAIL  ")+width, "", printable(f.Mend))
+		if f.Hint != "" {
+			fmt.Fprintf(out, "%*s  hint: %s\n", len("FAIL  ")+width, "", printable(f.Hint))
 		}
 	}
 	counts := states(report.Findings)

@@ -76,13 +76,13 @@ func (w *world) examine(args ...string) examined {
 	return e
 }
 
-// amiss gives what is not ok: each line and, after it, its mend.
+// amiss gives what is not ok: each line and, after it, its hint.
 func (e examined) amiss() (lines []string) {
-	mending := false
+	relevant := false
 	for _, line := range e.lines[:len(e.lines)-2] { // an empty line and the count come last
-		mending = mending && strings.HasPrefix(line, "mend: ") ||
-			!strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "mend: ")
-		if mending {
+		relevant = relevant && strings.HasPrefix(line, "hint: ") ||
+			!strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "hint: ")
+		if relevant {
 			lines = append(lines, strings.Join(strings.Fields(line), " "))
 		}
 	}
@@ -120,8 +120,8 @@ func (w *world) only(code string, operations ...string) {
 
 const (
 	seeZone   = "skip read not checked: see zone\nskip write not checked: see zone\nskip records not checked: see zone\nskip names not checked: see zone\n"
-	unseen    = "FAIL dns the resolver here answers for servicediscovery.internal with an error: server misbehaving (DNS)\nmend: let /etc/resolv.conf name the VPC's resolver, 169.254.169.253, or one that forwards to it; resolvectl query --type NS servicediscovery.internal\n"
-	waitAgain = "mend: wait a minute and run this again; where it stays so, find in CloudTrail who calls so often: the limit is the whole account's\n"
+	unseen    = "FAIL dns the resolver here answers for servicediscovery.internal with an error: server misbehaving (DNS)\nhint: let /etc/resolv.conf name the VPC's resolver, 169.254.169.253, or one that forwards to it; resolvectl query --type NS servicediscovery.internal\n"
+	waitAgain = "hint: wait a minute and run this again; where it stays so, find in CloudTrail who calls so often: the limit is the whole account's\n"
 )
 
 // Each fault that operators meet is named by one command, with what to do about it, and nothing else is said to be
@@ -143,12 +143,12 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 		"no permission to write": {
 			after: func(w *world) { w.only("AccessDenied", "ChangeResourceRecordSets") },
 			want: "FAIL write these credentials may not change the zone: no identity-based policy allows the route53:ChangeResourceRecordSets action\n" +
-				"mend: allow route53:ChangeResourceRecordSets for SRV and A records below servicediscovery.internal on hosted zone Z1 to the role of this host; cloudformation/environment.cform has the policy\n",
+				"hint: allow route53:ChangeResourceRecordSets for SRV and A records below servicediscovery.internal on hosted zone Z1 to the role of this host; cloudformation/environment.cform has the policy\n",
 		},
 		"no permission to read": {
 			after: func(w *world) { w.only("AccessDenied", "ListResourceRecordSets") },
 			want: "FAIL read these credentials may not read the zone: no identity-based policy allows the route53:ListResourceRecordSets action\n" +
-				"mend: allow route53:ListResourceRecordSets on hosted zone Z1 to the role of this host; cloudformation/environment.cform has the policy\n" +
+				"hint: allow route53:ListResourceRecordSets on hosted zone Z1 to the role of this host; cloudformation/environment.cform has the policy\n" +
 				"skip names not checked: see read\n",
 		},
 		"two zones of one name": {
@@ -160,22 +160,22 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				w.zone = "ZA"
 			},
 			want: "FAIL ready the agent waits for zone: find hosted zone servicediscovery.internal: several private zones have this name and not one of them alone is associated with vpc-sandbox: choose one by --zone-id: Z1 in vpc-a, ZB in vpc-b\n" +
-				"mend: see zone, here; it goes on by itself then\n" +
+				"hint: see zone, here; it goes on by itself then\n" +
 				"FAIL zone servicediscovery.internal: several private zones have this name and not one of them alone is associated with vpc-sandbox\n" +
-				"mend: choose one by --zone-id: Z1 in vpc-a, ZB in vpc-b\n" + seeZone + unseen,
+				"hint: choose one by --zone-id: Z1 in vpc-a, ZB in vpc-b\n" + seeZone + unseen,
 		},
 		"Cloud Map's zone": {
 			idle:   true,
 			before: func(w *world) { w.another(sandbox.Private(sandbox.DefaultVPC, "eu-central-1"), sandbox.CloudMap()) },
 			want: "FAIL ready the agent waits for zone: find hosted zone servicediscovery.internal: Z1 belongs to servicediscovery.amazonaws.com, which alone may change it: make a zone of another name for ecssd, or remove the Cloud Map namespace\n" +
-				"mend: see zone, here; it goes on by itself then\n" +
+				"hint: see zone, here; it goes on by itself then\n" +
 				"FAIL zone servicediscovery.internal: Z1 belongs to servicediscovery.amazonaws.com, which alone may change it\n" +
-				"mend: make a zone of another name for ecssd, or remove the Cloud Map namespace\n" + seeZone,
+				"hint: make a zone of another name for ecssd, or remove the Cloud Map namespace\n" + seeZone,
 		},
 		"another VPC's zone": {
 			before: func(w *world) { w.another(sandbox.Private("vpc-other", "eu-central-1")) },
 			want: "FAIL zone servicediscovery.internal is Z1, associated with vpc-other and not with vpc-sandbox, where this host is: nothing here can look it up\n" +
-				"mend: aws route53 associate-vpc-with-hosted-zone --hosted-zone-id Z1 --vpc VPCRegion=eu-central-1,VPCId=vpc-sandbox\n" + unseen,
+				"hint: aws route53 associate-vpc-with-hosted-zone --hosted-zone-id Z1 --vpc VPCRegion=eu-central-1,VPCId=vpc-sandbox\n" + unseen,
 		},
 		"a resolver that does not see the zone": {
 			before: func(w *world) {
@@ -185,9 +185,9 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				w.only("AccessDenied", "GetHostedZone")
 			},
 			want: "skip zone Z1; whether it is private and of this VPC is not checked: these credentials lack the permission route53:GetHostedZone\n" +
-				"mend: allow route53:GetHostedZone to the role of this host; the agent does without\n" +
+				"hint: allow route53:GetHostedZone to the role of this host; the agent does without\n" +
 				"FAIL dns the resolver here says that servicediscovery.internal does not exist: it does not see the private zone\n" +
-				"mend: let /etc/resolv.conf name the VPC's resolver, 169.254.169.253, or one that forwards to it; see zone and vpc\n",
+				"hint: let /etc/resolv.conf name the VPC's resolver, 169.254.169.253, or one that forwards to it; see zone and vpc\n",
 		},
 		"a zone of another name": {
 			args: []string{"--zone", "other.internal"},
@@ -197,9 +197,9 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				w.only("AccessDenied", "GetHostedZone")
 			},
 			want: "skip zone Z1; whether it is private and of this VPC is not checked: these credentials lack the permission route53:GetHostedZone\n" +
-				"mend: allow route53:GetHostedZone to the role of this host; the agent does without\n" +
+				"hint: allow route53:GetHostedZone to the role of this host; the agent does without\n" +
 				"FAIL read read the SOA record of other.internal: zone Z1 has none of this name: is it a zone of another name?\n" +
-				"mend: correct --zone (ECSSD_ZONE) or --zone-id (ECSSD_ZONE_ID)\n" +
+				"hint: correct --zone (ECSSD_ZONE) or --zone-id (ECSSD_ZONE_ID)\n" +
 				"skip write not checked: see read\nskip records not checked: see read\nskip names not checked: see read\n" +
 				strings.ReplaceAll(unseen, zoneName, "other.internal"),
 		},
@@ -207,9 +207,9 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 			args: []string{"--docker-host", "unix:///nowhere/docker.sock"},
 			idle: true,
 			want: "FAIL engine the Docker Engine does not answer at unix:///nowhere/docker.sock: Cannot connect to the Docker daemon at unix:///nowhere/docker.sock. Is the docker daemon running?\n" +
-				"mend: systemctl start docker; where it listens elsewhere, say so in --docker-host (ECSSD_DOCKER_HOST)\n" +
+				"hint: systemctl start docker; where it listens elsewhere, say so in --docker-host (ECSSD_DOCKER_HOST)\n" +
 				"FAIL ready the agent waits for engine: ping the Docker Engine: Cannot connect to the Docker daemon at unix:///nowhere/docker.sock. Is the docker daemon running?\n" +
-				"mend: see engine and events, here; it goes on by itself then\n",
+				"hint: see engine and events, here; it goes on by itself then\n",
 		},
 		"a full name": {
 			after: func(w *world) {
@@ -228,9 +228,9 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				w.eventually(10*time.Second, "the refusal", func() bool { return w.says("Route 53 refuses a change") })
 			},
 			want: "FAIL refused Route 53 refuses CREATE SRV crowd.servicediscovery.internal (name full)\n" +
-				"mend: Route 53 holds at most 100 weighted records of one name and type: run fewer containers of the service or split it by name\n" +
+				"hint: Route 53 holds at most 100 weighted records of one name and type: run fewer containers of the service or split it by name\n" +
 				"FAIL names crowd.servicediscovery.internal is full: it has the 100 records that Route 53 holds of a name, and 1 container port of this host is not among them\n" +
-				"mend: run fewer containers of the service, or split it: give some of them another name by SERVICE_NAME\n",
+				"hint: run fewer containers of the service, or split it: give some of them another name by SERVICE_NAME\n",
 		},
 		"an unhealthy container": {
 			after: func(w *world) {
@@ -247,14 +247,14 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				})
 			},
 			want: "warn containers sick is unhealthy and has weight 0\n" +
-				"mend: docker inspect --format '{{json .State.Health}}' sick; ecssd explain sick\n",
+				"hint: docker inspect --format '{{json .State.Health}}' sick; ecssd explain sick\n",
 		},
 		"a bad name": {
 			after: func(w *world) {
 				w.ran("bad", enginetest.Options{Engine: engine, Labels: enginetest.ECSLabels("no good")})
 			},
 			want: "warn containers bad: com.amazonaws.ecs.container-name: name \"no good\" has a character other than letters, digits, '-', '_' and '.'\n" +
-				"mend: ecssd explain bad\n",
+				"hint: ecssd explain bad\n",
 		},
 		"a throttled account": {
 			after: func(w *world) { w.only("Throttling", "") },
@@ -275,7 +275,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				}))
 			},
 			want: "warn ttl web.servicediscovery.internal has the TTL 60, which its records share, and --ttl is 0\n" +
-				"mend: let the sweeper rewrite every name at once, TTL=0 (parameter Ttl of sweeper.cform), or use --ttl 60 (ECSSD_TTL) on all hosts\n",
+				"hint: let the sweeper rewrite every name at once, TTL=0 (parameter Ttl of sweeper.cform), or use --ttl 60 (ECSSD_TTL) on all hosts\n",
 		},
 
 		"negative answers that are kept for long": {
@@ -288,7 +288,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				}))
 			},
 			want: "warn negative that a name does not exist is kept by resolvers for 900 s: so long a consumer that asks too early does not find it\n" +
-				"mend: give the sweeper NEGATIVE_TTL=60 (parameter NegativeTtl of sweeper.cform)\n",
+				"hint: give the sweeper NEGATIVE_TTL=60 (parameter NegativeTtl of sweeper.cform)\n",
 		},
 		"what the agent does without is not permitted": {
 			after: func(w *world) {
@@ -296,24 +296,24 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				w.only("UnauthorizedOperation", "ec2:DescribeInstances", "ec2:DescribeVpcAttribute")
 			},
 			want: "skip hops not checked: these credentials lack the permission ec2:DescribeInstances\n" +
-				"mend: allow ec2:DescribeInstances to the role of this host; the agent does without\n" +
+				"hint: allow ec2:DescribeInstances to the role of this host; the agent does without\n" +
 				"skip zone Z1; whether it is private and of this VPC is not checked: these credentials lack the permission route53:GetHostedZone\n" +
-				"mend: allow route53:GetHostedZone to the role of this host; the agent does without\n" +
+				"hint: allow route53:GetHostedZone to the role of this host; the agent does without\n" +
 				"skip vpc not checked: these credentials lack the permission ec2:DescribeVpcAttribute\n" +
-				"mend: allow ec2:DescribeVpcAttribute to the role of this host; the agent does without\n" +
+				"hint: allow ec2:DescribeVpcAttribute to the role of this host; the agent does without\n" +
 				"skip records not checked: these credentials lack the permission route53:GetHostedZoneLimit\n" +
-				"mend: allow route53:GetHostedZoneLimit to the role of this host; the agent does without\n",
+				"hint: allow route53:GetHostedZoneLimit to the role of this host; the agent does without\n",
 		},
 		"credentials that have expired": {
 			after: func(w *world) { w.only("ExpiredToken", "") },
 			want: "skip hops not checked: ExpiredToken: The security token included in the request is expired\n" +
-				"mend: see credentials\n" +
+				"hint: see credentials\n" +
 				"FAIL credentials the credentials (EnvConfigCredentials) are refused: ExpiredToken: The security token included in the request is expired\n" +
-				"mend: where they come from a file or variables: renew them; else see clock, and the instance's role\n" +
+				"hint: where they come from a file or variables: renew them; else see clock, and the instance's role\n" +
 				"FAIL zone Route 53 does not believe the credentials: ExpiredToken: The security token included in the request is expired\n" +
-				"mend: see credentials and clock\n" +
+				"hint: see credentials and clock\n" +
 				"skip vpc not checked: ExpiredToken: The security token included in the request is expired\n" +
-				"mend: see credentials\n" + seeZone,
+				"hint: see credentials\n" + seeZone,
 		},
 		"settings of the VPC and of the metadata": {
 			after: func(w *world) {
@@ -323,9 +323,9 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				}))
 			},
 			want: "warn hops the metadata hop limit is 2: containers in a bridge can take this host's credentials\n" +
-				"mend: aws ec2 modify-instance-metadata-options --instance-id i-0123456789abcdef0 --http-tokens required --http-put-response-hop-limit 1; unless the agent itself runs in one\n" +
+				"hint: aws ec2 modify-instance-metadata-options --instance-id i-0123456789abcdef0 --http-tokens required --http-put-response-hop-limit 1; unless the agent itself runs in one\n" +
 				"FAIL vpc enableDnsHostnames of vpc-sandbox is off, so that private hosted zones do not work in it\n" +
-				"mend: aws ec2 modify-vpc-attribute --vpc-id vpc-sandbox --enable-dns-hostnames\n",
+				"hint: aws ec2 modify-vpc-attribute --vpc-id vpc-sandbox --enable-dns-hostnames\n",
 		},
 		"a host on standby": {
 			after: func(w *world) {
@@ -336,14 +336,14 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 		"no agent": {
 			after: func(w *world) { w.stop() },
 			want: "FAIL agent no agent runs here, or it does not answer at LISTEN: dial tcp LISTEN: connect: connection refused\n" +
-				"mend: systemctl start ecssd; where it ends again: journalctl -u ecssd; where it listens elsewhere, say so in --listen (ECSSD_LISTEN)\n",
+				"hint: systemctl start ecssd; where it ends again: journalctl -u ecssd; where it listens elsewhere, say so in --listen (ECSSD_LISTEN)\n",
 		},
 		"a record that somebody removed": {
 			after: func(w *world) { require.NoError(w.t, w.sandbox.Erase(w.zone, w.service("web")...)) },
 			want: "warn names web.servicediscovery.internal lacks 1 record of this host that was written\n" +
-				"mend: find who removes records (CloudTrail, ChangeResourceRecordSets); a running agent reads a page of the zone back every 15 minutes, and writes again what is missing\n" +
+				"hint: find who removes records (CloudTrail, ChangeResourceRecordSets); a running agent reads a page of the zone back every 15 minutes, and writes again what is missing\n" +
 				"warn dns the resolver here sees the zone, and not web.servicediscovery.internal: no such host (DNS)\n" +
-				"mend: Route 53 needs up to a minute to tell its servers, and resolvers keep what they were told before; see negative, names; ecssd resolve web.servicediscovery.internal\n",
+				"hint: Route 53 needs up to a minute to tell its servers, and resolvers keep what they were told before; see negative, names; ecssd resolve web.servicediscovery.internal\n",
 		},
 		"a record set of another kind": {
 			after: func(w *world) {
@@ -357,14 +357,14 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				w.eventually(10*time.Second, "the refusal", func() bool { return w.says("Route 53 refuses a change") })
 			},
 			want: "FAIL refused Route 53 refuses CREATE SRV simple.servicediscovery.internal (other record kind)\n" +
-				"mend: a record set that ecssd does not own and that is not weighted has this name and type: remove it or rename the service\n" +
+				"hint: a record set that ecssd does not own and that is not weighted has this name and type: remove it or rename the service\n" +
 				"FAIL names simple.servicediscovery.internal has a record set that is not weighted and not ecssd's, so that none can be added\n" +
-				"mend: remove that record set, or rename the service\n",
+				"hint: remove that record set, or rename the service\n",
 		},
 		"a full zone": {
 			after: func(w *world) { w.sandbox.Configure(func(s *sandbox.Settings) { s.MaxSets = 4 }) },
 			want: "FAIL records the zone is full: 4 of 4 records\n" +
-				"mend: ask AWS for a higher quota of records in a hosted zone (Service Quotas, Route 53), or remove what nobody needs\n",
+				"hint: ask AWS for a higher quota of records in a hosted zone (Service Quotas, Route 53), or remove what nobody needs\n",
 		},
 		"a journal that is none": {
 			after: func(w *world) {
@@ -372,16 +372,16 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				require.NoError(w.t, os.WriteFile(filepath.Join(w.dir, "records.json"), []byte("{"), 0o600))
 			},
 			want: "FAIL agent no agent runs here, or it does not answer at LISTEN: dial tcp LISTEN: connect: connection refused\n" +
-				"mend: systemctl start ecssd; where it ends again: journalctl -u ecssd; where it listens elsewhere, say so in --listen (ECSSD_LISTEN)\n" +
+				"hint: systemctl start ecssd; where it ends again: journalctl -u ecssd; where it listens elsewhere, say so in --listen (ECSSD_LISTEN)\n" +
 				"FAIL state the journal cannot be used: read journal DIR/records.json: unexpected end of JSON input\n" +
-				"mend: systemctl restart ecssd: it sets the journal aside and reads the zone once\n",
+				"hint: systemctl restart ecssd: it sets the journal aside and reads the zone once\n",
 		},
 		"a zone that is not there": {
 			args: []string{"--zone-id", "ZNONE"}, idle: true,
 			want: "FAIL ready the agent waits for zone: hosted zone ZNONE does not exist: make it, or correct --zone-id\n" +
-				"mend: see zone, here; it goes on by itself then\n" +
+				"hint: see zone, here; it goes on by itself then\n" +
 				"FAIL zone there is no hosted zone ZNONE\n" +
-				"mend: correct --zone-id (ECSSD_ZONE_ID), or leave it out to have the zone found by its name\n" + seeZone,
+				"hint: correct --zone-id (ECSSD_ZONE_ID), or leave it out to have the zone found by its name\n" + seeZone,
 		},
 		"no credentials": {
 			idle: true,
@@ -390,11 +390,11 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 					"AWS_SHARED_CREDENTIALS_FILE=/dev/null", "ECSSD_INSTANCE_ID=" + instanceID, "ECSSD_HOST_IP=10.0.0.1"}
 			},
 			want: "FAIL ready the agent waits for zone: find hosted zone servicediscovery.internal: operation error Route 53: ListHostedZonesByName, get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, access disabled to EC2 IMDS via client option, or …\n" +
-				"mend: see zone, here; it goes on by itself then\n" +
+				"hint: see zone, here; it goes on by itself then\n" +
 				"skip ecs not checked: this host is not in EC2, as far as it was told\n" +
 				"skip hops not checked: EC2 metadata does not say which instance this is\n" +
 				"FAIL credentials there are no credentials: failed to refresh cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, access disabled to EC2 IMDS via client option, or \"AWS_EC2_METADATA_DISABLED\" environment variable\n" +
-				"mend: AWS_EC2_METADATA_DISABLED=true keeps the instance's role away: take it out of the environment and of /etc/ecssd/ecssd.conf, or give credentials there\n" +
+				"hint: AWS_EC2_METADATA_DISABLED=true keeps the instance's role away: take it out of the environment and of /etc/ecssd/ecssd.conf, or give credentials there\n" +
 				"skip clock not checked: AWS gave no answer to compare with\n" +
 				"skip zone not checked: no credentials\n" +
 				"skip vpc not checked: the VPC of this host is not known\n" +
@@ -656,7 +656,7 @@ func TestDoctorWhereNothingAnswers(t *testing.T) {
 func (e examined) checks() iter.Seq[string] {
 	seen := map[string]bool{}
 	for _, line := range e.lines[:len(e.lines)-2] {
-		if fields := strings.Fields(line); fields[0] != "mend:" {
+		if fields := strings.Fields(line); fields[0] != "hint:" {
 			seen[fields[1]] = true
 		}
 	}
@@ -684,7 +684,7 @@ func TestDoctorFindsADeafAgent(t *testing.T) {
 	w.eventually(30*time.Second, "the doctor says so", func() bool {
 		return strings.HasPrefix(heard(), "FAIL heard the agent has not heard of web, which started ")
 	})
-	proxy.Mend()
+	proxy.Restore()
 	w.has("web", 1, 10*time.Second)
 	const sound = "ok heard the agent knows every container that is to be announced"
 	assert.Equal(t, sound, heard())
@@ -694,7 +694,7 @@ func TestDoctorFindsADeafAgent(t *testing.T) {
 	proxy.Hold("/containers")
 	w.start()
 	w.args = nil
-	time.AfterFunc(time.Second, proxy.Mend)
+	time.AfterFunc(time.Second, proxy.Restore)
 	assert.Equal(t, sound, heard(), "an agent that has not looked yet is given the time to")
 }
 
@@ -738,8 +738,8 @@ func TestDoctorWithoutRoot(t *testing.T) {
 	out, _ := command.Output()
 	for _, line := range []string{
 		"skip  engine       not checked: this user may not use the Docker Engine at unix://" + socket + "\n" +
-			"                   mend: run this as root (sudo ecssd doctor), or as a member of group docker\n",
-		"skip  standby      not checked: this user may not look into " + w.dir + "\n                   mend: run this as root: sudo ecssd doctor\n",
+			"                   hint: run this as root (sudo ecssd doctor), or as a member of group docker\n",
+		"skip  standby      not checked: this user may not look into " + w.dir + "\n                   hint: run this as root: sudo ecssd doctor\n",
 		"skip  names        not checked: neither the containers nor the journal could be read\n",
 		"skip  state        the journal is not checked: this user may not read it\n",
 		"ok    zone ", "ok    write ",

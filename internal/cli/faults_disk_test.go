@@ -106,9 +106,9 @@ func TestStateDirectoryThatCannotBeWrittenForAWhile(t *testing.T) {
 		return
 	}
 	for name, c := range map[string]struct {
-		words  string
-		spoil  func(w *world) (mend func())
-		mended bool // before the next start
+		words    string
+		spoil    func(w *world) (restore func())
+		restored bool // before the next start
 	}{
 		"disk full":                      {diskFull, (*world).fill, false},
 		"disk full until the agent dies": {diskFull, (*world).fill, true},
@@ -125,7 +125,7 @@ func TestStateDirectoryThatCannotBeWrittenForAWhile(t *testing.T) {
 			cli := enginetest.Client(t)
 			first := w.container("first", enginetest.Options{})
 			w.settles(cli, 30*time.Second)
-			mend := c.spoil(w)
+			restore := c.spoil(w)
 
 			// DNS goes on.
 			second := w.container("second", enginetest.Options{})
@@ -142,18 +142,18 @@ func TestStateDirectoryThatCannotBeWrittenForAWhile(t *testing.T) {
 			w.kill()
 			second.Stop(1)
 			w.container("third", enginetest.Options{})
-			if c.mended {
-				mend()
+			if c.restored {
+				restore()
 			}
 			w.launch()
 			w.has("third", 1, 30*time.Second)
-			if !c.mended {
+			if !c.restored {
 				w.eventually(
 					30*time.Second,
 					"not ready yet",
 					func() bool { return strings.Contains(w.notReady(), says[1]) },
 				)
-				mend()
+				restore()
 			}
 			w.eventually(30*time.Second, "ready again", w.ready)
 			w.saysListing()

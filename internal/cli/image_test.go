@@ -289,7 +289,7 @@ func TestImage(t *testing.T) {
 		w.eventually(10*time.Second, "ready", w.ready)
 		proxy.Cut()
 		w.eventually(10*time.Second, "not ready without the Engine", func() bool { return !w.ready() })
-		proxy.Mend()
+		proxy.Restore()
 		require.NoError(t, os.Chmod(socket, 0o666))
 		w.container("web", enginetest.Options{})
 		w.has("web", 2, 30*time.Second)

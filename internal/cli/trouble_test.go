@@ -159,7 +159,7 @@ func TestEventStreamCut(t *testing.T) {
 	fresh := w.swap("web", old)
 	time.Sleep(5 * time.Second)
 	assert.Len(t, w.service("web"), 5, "the records stay while nothing is known")
-	proxy.Mend()
+	proxy.Restore()
 	w.right("web", fresh, 30*time.Second)
 	w.eventually(5*time.Second, "the agent is ready again", w.ready)
 }

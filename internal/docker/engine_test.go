@@ -305,7 +305,7 @@ func TestSnapshotFailsAsAWhole(t *testing.T) {
 	proxy.Cut()
 	_, err = engine.Snapshot(t.Context(), nil, false)
 	assert.ErrorContains(t, err, "list containers: ")
-	proxy.Mend()
+	proxy.Restore()
 	snapshotOf(t, engine, c.ID)
 }
 

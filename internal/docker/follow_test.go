@@ -178,7 +178,7 @@ func TestFollowReplaysWhatHappenedWhileNobodyListened(t *testing.T) {
 	require.Error(t, <-first.ended)
 	a.Kill("KILL")
 	b := enginetest.Run(t, enginetest.Options{Network: "none"})
-	proxy.Mend()
+	proxy.Restore()
 	second := follow(t, engine)
 	eventually(t, func() bool { return second.count(a.ID) >= 3 && second.count(b.ID) >= 1 })
 	assert.Equal(t, []container.Hint{

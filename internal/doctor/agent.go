@@ -38,7 +38,7 @@ func (d *doctor) lookAtAgent(ctx context.Context) []Finding {
 	if err != nil {
 		f := bad("agent", Fail, "no agent runs here, or it does not answer at %s: %s", d.Listen, why(err))
 		return []Finding{
-			f.mend(
+			f.hint(
 				"systemctl start ecssd; where it ends again: journalctl -u ecssd; where it listens elsewhere, say so in --listen (ECSSD_LISTEN)",
 			),
 		}
@@ -49,7 +49,7 @@ func (d *doctor) lookAtAgent(ctx context.Context) []Finding {
 		findings[0] = ok("agent", "version %s runs, and answers at %s", state.Version, d.Listen)
 		if state.Version != d.Version {
 			findings[0] = bad("agent", Warn, "version %s runs, and version %s is installed", state.Version, d.Version).
-				mend("systemctl restart ecssd")
+				hint("systemctl restart ecssd")
 		}
 	}
 	findings = append(findings, readiness(d.ask(ctx, "/readyz"))...)
@@ -101,7 +101,7 @@ func readiness(status int, body []byte, err error) []Finding {
 				Fail,
 				"the agent does not say whether it is ready: %s",
 				why(err),
-			).mend("journalctl -u ecssd; systemctl restart ecssd"),
+			).hint("journalctl -u ecssd; systemctl restart ecssd"),
 		}
 	}
 	if status == http.StatusOK {
@@ -111,15 +111,15 @@ func readiness(status int, body []byte, err error) []Finding {
 	for line := range strings.Lines(strings.TrimSpace(string(body))) {
 		line = strings.TrimSpace(line)
 		part, _, _ := strings.Cut(line, ":")
-		f := bad("ready", Fail, "the agent waits for %s", line).mend("journalctl -u ecssd")
+		f := bad("ready", Fail, "the agent waits for %s", line).hint("journalctl -u ecssd")
 		switch {
 		case partChecks[part] != "":
-			f = f.mend("see %s, here; it goes on by itself then", partChecks[part])
+			f = f.hint("see %s, here; it goes on by itself then", partChecks[part])
 		case part == "agent" && len(findings) > 0:
 			continue // that it has not begun yet goes without saying
 		case part == "agent":
 			f.State = Warn
-			f = f.mend("run this again in a moment; see metadata, here, where it stays so")
+			f = f.hint("run this again in a moment; see metadata, here, where it stays so")
 		}
 		findings = append(findings, f)
 	}
@@ -140,12 +140,12 @@ func (t told) refused() []Finding {
 					Fail,
 					"and %d more",
 					len(t.Refused)-i,
-				).mend("ecssd explain CONTAINER; journalctl -u ecssd"),
+				).hint("ecssd explain CONTAINER; journalctl -u ecssd"),
 			)
 			break
 		}
 		f := bad("refused", Fail, "Route 53 refuses %s %s %s (%s)", r.Action, r.Record.Type, r.Record.Name, r.Reason)
-		findings = append(findings, f.mend("%s", r.Advice))
+		findings = append(findings, f.hint("%s", r.Advice))
 	}
 	if findings == nil {
 		return []Finding{ok("refused", "Route 53 refuses no change of the agent's")}

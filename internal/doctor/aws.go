@@ -61,7 +61,7 @@ func (w *wire) clock() Finding {
 	if off < 0 {
 		off, which = -off, "behind"
 	}
-	const mend = "chronyc makestep; systemctl enable --now chronyd; AWS's own time is at 169.254.169.123"
+	const hint = "chronyc makestep; systemctl enable --now chronyd; AWS's own time is at 169.254.169.123"
 	switch {
 	case off > refusedSkew:
 		return bad(
@@ -70,7 +70,7 @@ func (w *wire) clock() Finding {
 			"this host's clock is %s %s AWS's, which refuses calls signed so",
 			off.Round(time.Second),
 			which,
-		).mend(mend)
+		).hint(hint)
 	case off > oddSkew:
 		return bad(
 			"clock",
@@ -78,7 +78,7 @@ func (w *wire) clock() Finding {
 			"this host's clock is %s %s AWS's, which refuses calls from 5 minutes on",
 			off.Round(time.Second),
 			which,
-		).mend(mend)
+		).hint(hint)
 	}
 	return ok("clock", "this host's clock agrees with AWS's")
 }
@@ -99,7 +99,7 @@ func (d *doctor) credentials(ctx context.Context, w *wire) access {
 		f := bad("credentials", Fail, "the AWS configuration cannot be read: %v", err)
 		return access{
 			failed: []Finding{
-				f.mend("see AWS_CONFIG_FILE, AWS_PROFILE and the other AWS_… settings in /etc/ecssd/ecssd.conf"),
+				f.hint("see AWS_CONFIG_FILE, AWS_PROFILE and the other AWS_… settings in /etc/ecssd/ecssd.conf"),
 			},
 		}
 	}
@@ -110,18 +110,18 @@ func (d *doctor) credentials(ctx context.Context, w *wire) access {
 		case d.Metadata.Off():
 			return access{
 				failed: []Finding{
-					f.mend(
+					f.hint(
 						"AWS_EC2_METADATA_DISABLED=true keeps the instance's role away: take it out of the environment " +
 							"and of /etc/ecssd/ecssd.conf, or give credentials there",
 					),
 				},
 			}
 		case d.identity().InstanceID == "": // the metadata, of which they come
-			return access{failed: []Finding{f.mend("see metadata")}}
+			return access{failed: []Finding{f.hint("see metadata")}}
 		}
 		return access{
 			failed: []Finding{
-				f.mend(
+				f.hint(
 					"give the instance a role with the permissions of cloudformation/environment.cform: aws ec2 associate-iam-instance-profile",
 				),
 			},
@@ -150,7 +150,7 @@ func (d *doctor) whoCalls(ctx context.Context) Finding {
 		return ok(check, "%s (%s)", arn, a.source)
 	case troubleOf(err) == unauthentic:
 		return bad(check, Fail, "the credentials (%s) are refused: %s", a.source, why(err)).
-			mend("where they come from a file or variables: renew them; else see clock, and the instance's role")
+			hint("where they come from a file or variables: renew them; else see clock, and the instance's role")
 	}
 	f := optional(check, "sts:GetCallerIdentity", err)
 	f.Detail = "there are some (" + a.source + "); whose is " + f.Detail
@@ -170,7 +170,7 @@ func (d *doctor) lookAtHops(ctx context.Context) Finding {
 	ctx, cancel := limited(ctx)
 	defer cancel()
 	access, err := inventory.NewCaller(a.config).MetadataAccess(ctx, id.InstanceID)
-	mend := "aws ec2 modify-instance-metadata-options --instance-id " + id.InstanceID + " --http-tokens required --http-put-response-hop-limit 1"
+	hint := "aws ec2 modify-instance-metadata-options --instance-id " + id.InstanceID + " --http-tokens required --http-put-response-hop-limit 1"
 	switch {
 	case err != nil:
 		return optional(check, "ec2:DescribeInstances", err)
@@ -179,7 +179,7 @@ func (d *doctor) lookAtHops(ctx context.Context) Finding {
 			check,
 			Warn,
 			"metadata is given without a token: whoever makes a process here fetch an address gets this host's credentials",
-		).mend("%s", mend)
+		).hint("%s", hint)
 	case access.HopLimit > 1:
 		return bad(
 			check,
@@ -187,7 +187,7 @@ func (d *doctor) lookAtHops(ctx context.Context) Finding {
 			"the metadata hop limit is %d: containers in a bridge can take this host's credentials",
 			access.HopLimit,
 		).
-			mend("%s; unless the agent itself runs in one", mend)
+			hint("%s; unless the agent itself runs in one", hint)
 	}
 	return ok(check, "metadata takes a token, and its hop limit is 1")
 }
@@ -214,7 +214,7 @@ func (d *doctor) lookAtVPC(ctx context.Context) Finding {
 			"enableDnsSupport of %s is off, so that private hosted zones do not work in it",
 			id.VPC,
 		).
-			mend("aws ec2 modify-vpc-attribute --vpc-id %s --enable-dns-support", id.VPC)
+			hint("aws ec2 modify-vpc-attribute --vpc-id %s --enable-dns-support", id.VPC)
 	case !hostnames:
 		return bad(
 			check,
@@ -222,7 +222,7 @@ func (d *doctor) lookAtVPC(ctx context.Context) Finding {
 			"enableDnsHostnames of %s is off, so that private hosted zones do not work in it",
 			id.VPC,
 		).
-			mend("aws ec2 modify-vpc-attribute --vpc-id %s --enable-dns-hostnames", id.VPC)
+			hint("aws ec2 modify-vpc-attribute --vpc-id %s --enable-dns-hostnames", id.VPC)
 	}
 	return ok(check, "enableDnsSupport and enableDnsHostnames of %s are on", id.VPC)
 }

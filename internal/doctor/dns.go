@@ -33,7 +33,7 @@ func (d *doctor) lookAtDNS(ctx context.Context) []Finding {
 	if err != nil {
 		return []Finding{
 			bad(check, Warn, "the resolver here sees the zone, and not %s: %s", r.Name, d.lookupError(err)).
-				mend("Route 53 needs up to a minute to tell its servers, and resolvers keep what they were told before; see negative, names; ecssd resolve %s", r.Name),
+				hint("Route 53 needs up to a minute to tell its servers, and resolvers keep what they were told before; see negative, names; ecssd resolve %s", r.Name),
 		}
 	}
 	return []Finding{ok(check, "the resolver here answers for %s", r.Name)}
@@ -51,13 +51,13 @@ func (d *doctor) unresolved(check string, err error) Finding {
 			"the resolver here says that %s does not exist: it does not see the private zone",
 			zone,
 		).
-			mend("let /etc/resolv.conf name the VPC's resolver, 169.254.169.253, or one that forwards to it; see zone and vpc")
+			hint("let /etc/resolv.conf name the VPC's resolver, 169.254.169.253, or one that forwards to it; see zone and vpc")
 	case errors.As(err, &failed) && failed.IsTimeout, errors.Is(err, context.DeadlineExceeded):
 		return bad(check, Fail, "the resolver here does not answer: %s", d.lookupError(err)).
-			mend("let /etc/resolv.conf name the VPC's resolver, 169.254.169.253; see vpc")
+			hint("let /etc/resolv.conf name the VPC's resolver, 169.254.169.253; see vpc")
 	}
 	return bad(check, Fail, "the resolver here answers for %s with an error: %s", zone, d.lookupError(err)).
-		mend("let /etc/resolv.conf name the VPC's resolver, 169.254.169.253, or one that forwards to it; resolvectl query --type NS %s", zone)
+		hint("let /etc/resolv.conf name the VPC's resolver, 169.254.169.253, or one that forwards to it; resolvectl query --type NS %s", zone)
 }
 
 // lookupError gives the heart of an error, with the server that was asked.

@@ -43,7 +43,7 @@ type Finding struct {
 	Check  string `json:"check"`
 	State  State  `json:"state"`
 	Detail string `json:"detail"`
-	Mend   string `json:"mend,omitempty"` // what to do; empty where there is nothing to do
+	Hint   string `json:"hint,omitempty"` // what to do; empty where there is nothing to do
 }
 
 // Report is what was found, in the order in which things rest on each other, and how many calls of AWS's APIs it took.
@@ -152,13 +152,13 @@ func ok(check, format string, args ...any) Finding {
 	return Finding{Check: check, State: OK, Detail: fmt.Sprintf(format, args...)}
 }
 
-// bad gives a Finding whose mend is still to be told.
+// bad gives a Finding whose hint is still to be told.
 func bad(check string, state State, format string, args ...any) Finding {
 	return Finding{Check: check, State: state, Detail: fmt.Sprintf(format, args...)}
 }
 
-// mend tells what to do.
-func (f Finding) mend(format string, args ...any) Finding {
-	f.Mend = fmt.Sprintf(format, args...)
+// hint tells what to do.
+func (f Finding) hint(format string, args ...any) Finding {
+	f.Hint = fmt.Sprintf(format, args...)
 	return f
 }

@@ -25,7 +25,7 @@ func (d *doctor) lookAtEngine(ctx context.Context) engine {
 	if errors.Is(err, fs.ErrPermission) {
 		f := bad("engine", Skip, "not checked: this user may not use the Docker Engine at %s", d.Engine.Host())
 		return engine{
-			findings: []Finding{f.mend("run this as root (sudo ecssd doctor), or as a member of group docker")},
+			findings: []Finding{f.hint("run this as root (sudo ecssd doctor), or as a member of group docker")},
 		}
 	}
 	if err != nil {
@@ -38,7 +38,7 @@ func (d *doctor) lookAtEngine(ctx context.Context) engine {
 		)
 		return engine{
 			findings: []Finding{
-				f.mend(
+				f.hint(
 					"systemctl start docker; where it listens elsewhere, say so in --docker-host (ECSSD_DOCKER_HOST)",
 				),
 			},
@@ -61,7 +61,7 @@ func (d *doctor) lookAtEvents(ctx context.Context) Finding {
 	err := d.Events.Follow(ctx, func() { connected = true; cancel() }, func(container.Hint) {})
 	if !connected {
 		return bad("events", Fail, "the Engine takes no subscription to its events: %s", why(err)).
-			mend("systemctl status docker; journalctl -u docker; an Engine that hangs needs: systemctl restart docker")
+			hint("systemctl status docker; journalctl -u docker; an Engine that hangs needs: systemctl restart docker")
 	}
 	return ok("events", "the Engine takes subscriptions to its events")
 }
@@ -75,7 +75,7 @@ func (d *doctor) lookAtContainers(ctx context.Context) engine {
 	all, err := d.Engine.Snapshot(ctx, nil, true)
 	if err != nil {
 		f := bad("containers", Fail, "the containers cannot be looked at: %s", why(err))
-		return engine{findings: []Finding{f.mend("systemctl status docker; journalctl -u docker")}}
+		return engine{findings: []Finding{f.hint("systemctl status docker; journalctl -u docker")}}
 	}
 	e := engine{seen: true}
 	policy := d.Policy
@@ -89,7 +89,7 @@ func (d *doctor) lookAtContainers(ctx context.Context) engine {
 	for _, p := range problems {
 		if !p.Chosen {
 			e.findings = append(e.findings, bad("containers", Warn, "%s: %s: %s", p.ContainerName, p.Subject, p.Reason).
-				mend("ecssd explain %s", p.ContainerName))
+				hint("ecssd explain %s", p.ContainerName))
 		}
 	}
 	for _, p := range endpoints {
@@ -103,17 +103,17 @@ func (d *doctor) lookAtContainers(ctx context.Context) engine {
 		switch {
 		case c.State == container.Paused:
 			e.findings = append(e.findings, bad("containers", Warn, "%s is paused and has weight 0", c.Name).
-				mend("docker unpause %s", c.Name))
+				hint("docker unpause %s", c.Name))
 		case c.Health == container.Unhealthy:
 			e.findings = append(e.findings, bad("containers", Warn, "%s is unhealthy and has weight 0", c.Name).
-				mend("docker inspect --format '{{json .State.Health}}' %s; ecssd explain %s", c.Name, c.Name))
+				hint("docker inspect --format '{{json .State.Health}}' %s; ecssd explain %s", c.Name, c.Name))
 		}
 	}
 	if n := len(e.findings); n > mostContainers {
 		e.findings = append(
 			e.findings[:mostContainers],
 			bad("containers", Warn, "and %d more like these", n-mostContainers).
-				mend("ecssd explain CONTAINER"),
+				hint("ecssd explain CONTAINER"),
 		)
 	}
 	if e.findings == nil {

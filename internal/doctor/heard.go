@@ -62,7 +62,7 @@ func (d *doctor) lookAtHearing(ctx context.Context) []Finding {
 		more,
 	)
 	return []Finding{
-		f.mend(
+		f.hint(
 			"journalctl -u ecssd; it looks at all containers every minute (--resync); where this stays so: systemctl restart ecssd; " +
 				"where the agent was given another --docker-host, give it here too (ECSSD_DOCKER_HOST)",
 		),

@@ -37,7 +37,7 @@ func (d *doctor) identify(ctx context.Context) identity {
 					Fail,
 					"this host does not know who it is: AWS_EC2_METADATA_DISABLED=true switches EC2 metadata off",
 				).
-					mend("take AWS_EC2_METADATA_DISABLED out of the environment and of /etc/ecssd/ecssd.conf; " + offEC2),
+					hint("take AWS_EC2_METADATA_DISABLED out of the environment and of /etc/ecssd/ecssd.conf; " + offEC2),
 			},
 		}
 	case err != nil:
@@ -52,7 +52,7 @@ func (d *doctor) identify(ctx context.Context) identity {
 		if at := d.Metadata.Endpoint(); at != "" {
 			return identity{
 				findings: []Finding{
-					f.mend(
+					f.hint(
 						"the AWS configuration has EC2 metadata asked at %s: leave AWS_EC2_METADATA_SERVICE_ENDPOINT and "+
 							"…_ENDPOINT_MODE out, and ec2_metadata_service_endpoint and …_endpoint_mode in AWS_CONFIG_FILE; "+offEC2,
 						at,
@@ -62,7 +62,7 @@ func (d *doctor) identify(ctx context.Context) identity {
 		}
 		return identity{
 			findings: []Finding{
-				f.mend(
+				f.hint(
 					"switch the instance's metadata on (aws ec2 modify-instance-metadata-options --http-endpoint enabled); " +
 						"in a container use --network host; " + offEC2,
 				),
@@ -91,7 +91,7 @@ func (d *doctor) identify(ctx context.Context) identity {
 					id.InstanceID,
 					id.Address,
 				).
-					mend("choose the zone by --zone-id (ECSSD_ZONE_ID)"),
+					hint("choose the zone by --zone-id (ECSSD_ZONE_ID)"),
 			},
 		}
 	}
@@ -113,10 +113,10 @@ func (d *doctor) lookAtECS(ctx context.Context) Finding {
 	switch {
 	case err != nil:
 		return bad("ecs", Warn, "the ECS agent does not answer at %s: %s", host.IntrospectionURL, why(err)).
-			mend("systemctl start ecs; without it containers with awsvpc networking are not announced")
+			hint("systemctl start ecs; without it containers with awsvpc networking are not announced")
 	case agent.ContainerInstanceArn == "":
 		return bad("ecs", Warn, "the ECS agent runs and has not joined cluster %s", agent.Cluster).
-			mend("check ECS_CLUSTER in /etc/ecs/ecs.config and the instance's role; journalctl -u ecs")
+			hint("check ECS_CLUSTER in /etc/ecs/ecs.config and the instance's role; journalctl -u ecs")
 	}
 	return ok("ecs", "the ECS agent runs, in cluster %s", agent.Cluster)
 }
@@ -135,21 +135,21 @@ func (d *doctor) lookAtStandby(ctx context.Context) Finding {
 			Warn,
 			"this host is on standby by hand, %s: all its records have weight 0",
 			since,
-		).mend("ecssd standby --off")
+		).hint("ecssd standby --off")
 	case errors.Is(err, fs.ErrPermission):
 		return bad(
 			"standby",
 			Skip,
 			"not checked: this user may not look into %s",
 			d.StateDir,
-		).mend("run this as root: sudo ecssd doctor")
+		).hint("run this as root: sudo ecssd doctor")
 	case err != nil:
 		return bad(
 			"standby",
 			Warn,
 			"whether this host is on standby by hand cannot be told: %s",
 			why(err),
-		).mend("ecssd standby --off")
+		).hint("ecssd standby --off")
 	}
 	if d.identity().EC2 {
 		ctx, cancel := limited(ctx)
@@ -162,7 +162,7 @@ func (d *doctor) lookAtStandby(ctx context.Context) Finding {
 				Warn,
 				"whether this host is about to go cannot be told: %s",
 				why(err),
-			).mend("see metadata")
+			).hint("see metadata")
 		case leaving != "":
 			return bad("standby", Warn, "this host is on standby, since it is about to go: %s", leaving)
 		}
@@ -190,7 +190,7 @@ func (d *doctor) lookAtState() written {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return one(bad(check, Warn, "there is no state directory %s: no agent has run here with it", d.StateDir).
-			mend("systemctl start ecssd; where it is elsewhere, say so in --state-dir (ECSSD_STATE_DIR)"))
+			hint("systemctl start ecssd; where it is elsewhere, say so in --state-dir (ECSSD_STATE_DIR)"))
 	case errors.Is(err, fs.ErrPermission):
 		return one(
 			bad(
@@ -198,7 +198,7 @@ func (d *doctor) lookAtState() written {
 				Skip,
 				"not checked: this user may not look into %s",
 				d.StateDir,
-			).mend("run this as root: sudo ecssd doctor"),
+			).hint("run this as root: sudo ecssd doctor"),
 		)
 	case err != nil:
 		return one(
@@ -207,11 +207,11 @@ func (d *doctor) lookAtState() written {
 				Fail,
 				"the state directory cannot be used: %v",
 				err,
-			).mend("give another in --state-dir (ECSSD_STATE_DIR)"),
+			).hint("give another in --state-dir (ECSSD_STATE_DIR)"),
 		)
 	case !info.IsDir():
 		return one(
-			bad(check, Fail, "%s is no directory", d.StateDir).mend("give another in --state-dir (ECSSD_STATE_DIR)"),
+			bad(check, Fail, "%s is no directory", d.StateDir).hint("give another in --state-dir (ECSSD_STATE_DIR)"),
 		)
 	}
 	owner := info.Sys().(*syscall.Stat_t).Uid
@@ -230,7 +230,7 @@ func (d *doctor) lookAtState() written {
 					check,
 					Skip,
 					"the journal is not checked: this user may not read it",
-				).mend("run this as root: sudo ecssd doctor"),
+				).hint("run this as root: sudo ecssd doctor"),
 			),
 		}
 	case errors.Is(err, fs.ErrNotExist):
@@ -243,22 +243,22 @@ func (d *doctor) lookAtState() written {
 					"there is no journal in %s: no agent has run here with it, or it cannot write there",
 					d.StateDir,
 				).
-					mend("systemctl restart ecssd; journalctl -u ecssd"),
+					hint("systemctl restart ecssd; journalctl -u ecssd"),
 			),
 		}
 	case err != nil:
 		return written{findings: append(findings, bad(check, Fail, "the journal cannot be used: %v", err).
-			mend("systemctl restart ecssd: it sets the journal aside and reads the zone once"))}
+			hint("systemctl restart ecssd: it sets the journal aside and reads the zone once"))}
 	}
 	if other := foreign(zones, d.identity().InstanceID); other != "" {
 		findings = append(findings, bad(check, Warn, "the journal is that of %s, of which this may be a clone", other).
-			mend("systemctl restart ecssd: it sets the journal aside; and remove %s from machine images", d.StateDir))
+			hint("systemctl restart ecssd: it sets the journal aside; and remove %s from machine images", d.StateDir))
 	}
 	if age, err := journal.Age(d.StateDir); err == nil && findings == nil && (age > oldJournal || age < -oldJournal) {
 		findings = append(
 			findings,
 			bad(check, Warn, "no agent has written the journal for %s, so that it may lack records", span(age)).
-				mend("systemctl restart ecssd: it reads the zone once; where an agent runs: journalctl -u ecssd"),
+				hint("systemctl restart ecssd: it reads the zone once; where an agent runs: journalctl -u ecssd"),
 		)
 	}
 	if findings == nil {
@@ -294,7 +294,7 @@ func directory(path string, mode fs.FileMode, disk unix.Statfs_t) []Finding {
 				Fail,
 				"%s cannot be written: its file system is read-only",
 				path,
-			).mend("mount -o remount,rw; see dmesg"),
+			).hint("mount -o remount,rw; see dmesg"),
 		}
 	case free < leastFree || disk.Files > 0 && disk.Ffree == 0:
 		return []Finding{
@@ -303,15 +303,15 @@ func directory(path string, mode fs.FileMode, disk unix.Statfs_t) []Finding {
 				Fail,
 				"%s cannot be written: its file system is full",
 				path,
-			).mend("df -h %s; df -i %s; make room", path, path),
+			).hint("df -h %s; df -i %s; make room", path, path),
 		}
 	case mode&0o300 != 0o300:
 		return []Finding{
-			bad("state", Fail, "%s cannot be written by its owner (%s)", path, mode).mend("chmod 700 %s", path),
+			bad("state", Fail, "%s cannot be written by its owner (%s)", path, mode).hint("chmod 700 %s", path),
 		}
 	case mode&0o022 != 0:
 		return []Finding{
-			bad("state", Warn, "others than its owner may write to %s (%s)", path, mode).mend("chmod go-w %s", path),
+			bad("state", Warn, "others than its owner may write to %s (%s)", path, mode).hint("chmod go-w %s", path),
 		}
 	}
 	return nil

@@ -55,7 +55,7 @@ func TestOldJournalIsTold(t *testing.T) {
 			}
 			assert.Equal(t, Warn, found[0].State)
 			assert.Equal(t, test.want, found[0].Detail)
-			assert.Contains(t, found[0].Mend, "systemctl restart ecssd")
+			assert.Contains(t, found[0].Hint, "systemctl restart ecssd")
 		})
 	}
 }

@@ -40,7 +40,7 @@ func (d *doctor) lookAtNames(ctx context.Context, zone *route53.Zone) ([]Finding
 				check,
 				Skip,
 				"not checked: neither the containers nor the journal could be read",
-			).mend("run this as root: sudo ecssd doctor"),
+			).hint("run this as root: sudo ecssd doctor"),
 		}, nil
 	}
 	names := ownNames(d.Zone, host.InstanceID, engine.endpoints, journal.zones[zone.ID])
@@ -70,7 +70,7 @@ func (d *doctor) lookAtNames(ctx context.Context, zone *route53.Zone) ([]Finding
 					group[0].TTL,
 					d.TTL,
 				).
-					mend("let the sweeper rewrite every name at once, TTL=%d (parameter Ttl of sweeper.cform), or use --ttl %d (ECSSD_TTL) on all hosts", d.TTL, group[0].TTL),
+					hint("let the sweeper rewrite every name at once, TTL=%d (parameter Ttl of sweeper.cform), or use --ttl %d (ECSSD_TTL) on all hosts", d.TTL, group[0].TTL),
 			)
 		}
 	}
@@ -146,7 +146,7 @@ func (n *ownName) judge(group []record.Record) []Finding {
 					"%s has a record set that is not weighted and not ecssd's, so that none can be added",
 					n.name,
 				).
-					mend("remove that record set, or rename the service"),
+					hint("remove that record set, or rename the service"),
 			}
 		}
 		present[r.SetID] = r
@@ -177,7 +177,7 @@ func (n *ownName) judge(group []record.Record) []Finding {
 				mostWeighted,
 				count(absent, "container port"),
 				are(absent),
-			).mend(split),
+			).hint(split),
 		)
 	case float64(len(group)) >= nearlyFull*mostWeighted:
 		findings = append(
@@ -189,14 +189,14 @@ func (n *ownName) judge(group []record.Record) []Finding {
 				n.name,
 				len(group),
 				mostWeighted,
-			).mend(split),
+			).hint(split),
 		)
 	}
 	if lost > 0 {
 		findings = append(
 			findings,
 			bad(check, Warn, "%s lacks %s of this host that %s written", n.name, count(lost, "record"), was(lost)).
-				mend("find who removes records (CloudTrail, ChangeResourceRecordSets); a running agent reads a page of the zone back every 15 minutes, and writes again what is missing"),
+				hint("find who removes records (CloudTrail, ChangeResourceRecordSets); a running agent reads a page of the zone back every 15 minutes, and writes again what is missing"),
 		)
 	}
 	return findings

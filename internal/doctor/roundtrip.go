@@ -75,7 +75,7 @@ func (d *doctor) roundTrip(ctx context.Context) Finding {
 			longestTrip,
 			d.lookupError(last),
 		).
-			mend("see dns, zone and vpc; https://health.aws.amazon.com")
+			hint("see dns, zone and vpc; https://health.aws.amazon.com")
 	}
 	return ok(
 		check,
@@ -136,7 +136,7 @@ func (d *doctor) remove(ctx context.Context, zone *route53.Zone, r record.Record
 					strings.TrimPrefix(r.Name, "*."),
 					why(err),
 				).
-					mend("run this again; the sweeper removes it when this host is gone, or delete in the console %s SRV with the identifier %s", record.Escape(r.Name), r.SetID),
+					hint("run this again; the sweeper removes it when this host is gone, or delete in the console %s SRV with the identifier %s", record.Escape(r.Name), r.SetID),
 				true
 		case <-time.After(removeEvery):
 		}

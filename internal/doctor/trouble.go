@@ -96,8 +96,8 @@ func why(err error) string {
 }
 
 const (
-	throttleMend = "wait a minute and run this again; where it stays so, find in CloudTrail who calls so often: the limit is the whole account's"
-	wayMend      = "let this host reach AWS: NAT gateway, public address or VPC endpoint; behind a proxy, HTTPS_PROXY in /etc/ecssd/ecssd.conf"
+	throttleHint = "wait a minute and run this again; where it stays so, find in CloudTrail who calls so often: the limit is the whole account's"
+	wayHint      = "let this host reach AWS: NAT gateway, public address or VPC endpoint; behind a proxy, HTTPS_PROXY in /etc/ecssd/ecssd.conf"
 )
 
 // optional tells of a check that takes a permission which the agent does without.
@@ -106,15 +106,15 @@ func optional(check, permission string, err error) Finding {
 	switch troubleOf(err) {
 	case denied:
 		return bad(check, Skip, "not checked: these credentials lack the permission %s", permission).
-			mend("allow %s to the role of this host; the agent does without", permission)
+			hint("allow %s to the role of this host; the agent does without", permission)
 	case throttled:
 		f.State = Warn
 		f.Detail = "not checked: AWS throttles this account (" + why(err) + ")"
-		return f.mend(throttleMend)
+		return f.hint(throttleHint)
 	case unreachable:
-		return f.mend(wayMend)
+		return f.hint(wayHint)
 	case unauthentic:
-		return f.mend("see credentials")
+		return f.hint("see credentials")
 	}
 	return f
 }

@@ -55,7 +55,7 @@ func (d *doctor) findZone(ctx context.Context) hosted {
 				"%s; whether it is private and of this VPC is not checked: these credentials lack the permission route53:GetHostedZone",
 				h.id,
 			).
-				mend("allow route53:GetHostedZone to the role of this host; the agent does without"),
+				hint("allow route53:GetHostedZone to the role of this host; the agent does without"),
 		}
 		return h
 	case errors.Is(err, plan.ErrNoSuchZone):
@@ -64,13 +64,13 @@ func (d *doctor) findZone(ctx context.Context) hosted {
 		return not(required(check, "look at hosted zone "+h.id, "route53:GetHostedZone", err))
 	case zone.Owner != "":
 		return not(bad(check, Fail, "%s belongs to %s, which alone may change it", h.id, zone.Owner).
-			mend("make a zone of another name for ecssd, or remove the Cloud Map namespace"))
+			hint("make a zone of another name for ecssd, or remove the Cloud Map namespace"))
 	case zone.Name != d.Zone:
-		return not(bad(check, Fail, "%s is the zone %s, and not %s", h.id, zone.Name, d.Zone).mend(otherZone))
+		return not(bad(check, Fail, "%s is the zone %s, and not %s", h.id, zone.Name, d.Zone).hint(otherZone))
 	case !zone.Private:
 		h.findings = []Finding{
 			bad(check, Fail, "%s is %s, and public: addresses of this network are told to everybody", zone.Name, h.id).
-				mend("make a private zone of this name: cloudformation/privatedns.cform"),
+				hint("make a private zone of this name: cloudformation/privatedns.cform"),
 		}
 	case host.VPC != "" && !slices.Contains(zone.VPCs, host.VPC):
 		h.findings = []Finding{
@@ -83,7 +83,7 @@ func (d *doctor) findZone(ctx context.Context) hosted {
 				strings.Join(zone.VPCs, " "),
 				host.VPC,
 			).
-				mend("aws route53 associate-vpc-with-hosted-zone --hosted-zone-id %s --vpc VPCRegion=%s,VPCId=%s", h.id, host.Region, host.VPC),
+				hint("aws route53 associate-vpc-with-hosted-zone --hosted-zone-id %s --vpc VPCRegion=%s,VPCId=%s", h.id, host.Region, host.VPC),
 		}
 	case host.VPC == "":
 		h.findings = []Finding{
@@ -99,7 +99,7 @@ const otherZone = "correct --zone (ECSSD_ZONE) or --zone-id (ECSSD_ZONE_ID)"
 
 func noSuchZone(check, id string) Finding {
 	return bad(check, Fail, "there is no hosted zone %s", id).
-		mend("correct --zone-id (ECSSD_ZONE_ID), or leave it out to have the zone found by its name")
+		hint("correct --zone-id (ECSSD_ZONE_ID), or leave it out to have the zone found by its name")
 }
 
 // noZone tells why no zone of the name will do.
@@ -108,13 +108,13 @@ func (d *doctor) noZone(err error) Finding {
 	var unfit route53.ZoneError
 	switch {
 	case errors.As(err, &unfit):
-		return bad(check, Fail, "%s: %s", d.Zone, unfit.Why).mend("%s", unfit.Mend)
+		return bad(check, Fail, "%s: %s", d.Zone, unfit.Why).hint("%s", unfit.Hint)
 	case errors.Is(err, plan.ErrNoSuchZone):
 		return bad(check, Fail, "this account has no private hosted zone %s", d.Zone).
-			mend("make one (cloudformation/privatedns.cform), or name another by --zone or --zone-id (ECSSD_ZONE, ECSSD_ZONE_ID)")
+			hint("make one (cloudformation/privatedns.cform), or name another by --zone or --zone-id (ECSSD_ZONE, ECSSD_ZONE_ID)")
 	case troubleOf(err) == denied:
 		return bad(check, Fail, "these credentials may not look for the zone by its name: %s", because(err)).
-			mend("give the zone by --zone-id (ECSSD_ZONE_ID), or allow route53:ListHostedZonesByName and route53:GetHostedZone to the role of this host")
+			hint("give the zone by --zone-id (ECSSD_ZONE_ID), or allow route53:ListHostedZonesByName and route53:GetHostedZone to the role of this host")
 	}
 	return required(check, "look for the zone", "route53:ListHostedZonesByName", err)
 }
@@ -124,20 +124,20 @@ func required(check, what, permission string, err error) Finding {
 	switch troubleOf(err) {
 	case denied:
 		return bad(check, Fail, "these credentials may not %s: %s", what, because(err)).
-			mend("allow %s to the role of this host; cloudformation/environment.cform has the policy", permission)
+			hint("allow %s to the role of this host; cloudformation/environment.cform has the policy", permission)
 	case busy:
-		return bad(check, Warn, "not checked: the zone was busy with changes of others").mend("run this again")
+		return bad(check, Warn, "not checked: the zone was busy with changes of others").hint("run this again")
 	case throttled:
-		return bad(check, Warn, "not checked: Route 53 throttles this account (%s)", throttling(err)).mend(throttleMend)
+		return bad(check, Warn, "not checked: Route 53 throttles this account (%s)", throttling(err)).hint(throttleHint)
 	case unauthentic:
 		return bad(
 			check,
 			Fail,
 			"Route 53 does not believe the credentials: %s",
 			why(err),
-		).mend("see credentials and clock")
+		).hint("see credentials and clock")
 	case unreachable:
-		return bad(check, Fail, "Route 53 cannot be reached: %s", why(err)).mend(wayMend)
+		return bad(check, Fail, "Route 53 cannot be reached: %s", why(err)).hint(wayHint)
 	}
 	return bad(
 		check,
@@ -145,7 +145,7 @@ func required(check, what, permission string, err error) Finding {
 		"Route 53 does not let this host %s: %s",
 		what,
 		why(err),
-	).mend("see https://health.aws.amazon.com, and journalctl -u ecssd")
+	).hint("see https://health.aws.amazon.com, and journalctl -u ecssd")
 }
 
 // because gives the end of a denial, which says whose policy denies or does not allow.
@@ -220,7 +220,7 @@ func (d *doctor) lookAtSOA(ctx context.Context, zone *route53.Zone) ([]Finding, 
 	case errors.Is(err, plan.ErrNoSuchZone):
 		return []Finding{noSuchZone("read", zone.ID)}, err
 	case errors.Is(err, route53.ErrOtherZone):
-		return []Finding{bad("read", Fail, "%v", err).mend(otherZone)}, err
+		return []Finding{bad("read", Fail, "%v", err).hint(otherZone)}, err
 	case err != nil:
 		return []Finding{
 			required("read", "read the zone", "route53:ListResourceRecordSets on hosted zone "+zone.ID, err),
@@ -236,7 +236,7 @@ func (d *doctor) lookAtSOA(ctx context.Context, zone *route53.Zone) ([]Finding, 
 				"that a name does not exist is kept by resolvers for %d s: so long a consumer that asks too early does not find it",
 				ttl,
 			).
-				mend("give the sweeper NEGATIVE_TTL=60 (parameter NegativeTtl of sweeper.cform)"),
+				hint("give the sweeper NEGATIVE_TTL=60 (parameter NegativeTtl of sweeper.cform)"),
 		), nil
 	}
 	return append(findings, ok("negative", "that a name does not exist is kept by resolvers for %d s", ttl)), nil
@@ -277,7 +277,7 @@ func (d *doctor) lookAtWriting(ctx context.Context, zone *route53.Zone) ([]Findi
 				Fail,
 				"Route 53 refuses any change: %s",
 				refusal.Message,
-			).mend("check that --zone (ECSSD_ZONE) is the name of the zone"),
+			).hint("check that --zone (ECSSD_ZONE) is the name of the zone"),
 		}, nil
 	case err != nil:
 		return []Finding{
@@ -362,15 +362,15 @@ func (d *doctor) lookAtQuota(ctx context.Context, zone *route53.Zone) ([]Finding
 	case err != nil:
 		return []Finding{required(check, "ask for the zone's limit", "route53:GetHostedZoneLimit", err)}, err
 	}
-	const mend = "ask AWS for a higher quota of records in a hosted zone (Service Quotas, Route 53), or remove what nobody needs"
+	const hint = "ask AWS for a higher quota of records in a hosted zone (Service Quotas, Route 53), or remove what nobody needs"
 	switch {
 	case quota.Records >= quota.Limit:
 		return []Finding{
-			bad(check, Fail, "the zone is full: %d of %d records", quota.Records, quota.Limit).mend(mend),
+			bad(check, Fail, "the zone is full: %d of %d records", quota.Records, quota.Limit).hint(hint),
 		}, nil
 	case float64(quota.Records) >= nearlyFull*float64(quota.Limit):
 		return []Finding{
-			bad(check, Warn, "the zone is nearly full: %d of %d records", quota.Records, quota.Limit).mend(mend),
+			bad(check, Warn, "the zone is nearly full: %d of %d records", quota.Records, quota.Limit).hint(hint),
 		}, nil
 	}
 	return []Finding{ok(check, "%d of %d that the zone may hold", quota.Records, quota.Limit)}, nil

@@ -18,12 +18,12 @@ const zonePage = 100
 
 // ZoneError is the error of FindZone where there are zones of the name, and a person has to do something before one of
 // them will do.
-type ZoneError struct{ Why, Mend string }
+type ZoneError struct{ Why, Hint string }
 
-func (u ZoneError) Error() string { return u.Why + ": " + u.Mend }
+func (u ZoneError) Error() string { return u.Why + ": " + u.Hint }
 
 // FindZone finds the private hosted zone of a name (no final dot); where several have it, the one associated with the
-// VPC. Its error wraps plan.ErrNoSuchZone where no private zone has the name, which time may mend; of the others those
+// VPC. Its error wraps plan.ErrNoSuchZone where no private zone has the name, which time may fix; of the others those
 // that call for a person say what to do.
 func (c *Client) FindZone(ctx context.Context, name, vpc string) (Zone, error) {
 	zone, err := c.findZone(ctx, name, vpc)
@@ -33,7 +33,7 @@ func (c *Client) FindZone(ctx context.Context, name, vpc string) (Zone, error) {
 	if owner := zone.LinkedService; owner != nil {
 		return Zone{}, fmt.Errorf("find hosted zone %s: %w", name, ZoneError{
 			Why:  zoneID(zone) + " belongs to " + aws.ToString(owner.ServicePrincipal) + ", which alone may change it",
-			Mend: "make a zone of another name for ecssd, or remove the Cloud Map namespace",
+			Hint: "make a zone of another name for ecssd, or remove the Cloud Map namespace",
 		})
 	}
 	return Zone{ID: zoneID(zone), api: c.api}, nil
@@ -129,7 +129,7 @@ func (c *Client) associated(ctx context.Context, zones []types.HostedZone, vpc s
 		which = "the VPC of this host is not known"
 	}
 	return types.HostedZone{}, ZoneError{
-		Why: "several private zones have this name and " + which, Mend: "choose one by --zone-id: " + strings.Join(listed, ", "),
+		Why: "several private zones have this name and " + which, Hint: "choose one by --zone-id: " + strings.Join(listed, ", "),
 	}
 }
 

@@ -40,7 +40,7 @@ func TestFindZone(t *testing.T) {
 		want    string
 		calls   int
 		says    []string
-		missing bool // time may mend it
+		missing bool // time may fix it
 	}{
 		"the only one": {
 			zones: []zone{one(zoneName, "ZA", in("vpc-1"))},

@@ -99,12 +99,12 @@ func TestProxyCountsHoldsAndCuts(t *testing.T) {
 	waiting := make(chan error)
 	go func() { waiting <- list(time.Minute) }()
 	eventually(t, func() bool { return proxy.Requests()["/containers/json"] > 0 })
-	proxy.Mend()
+	proxy.Restore()
 	assert.NoError(t, <-waiting, "let go")
 
 	proxy.Cut()
 	assert.True(t, client.IsErrConnectionFailed(list(time.Minute)))
-	proxy.Mend()
+	proxy.Restore()
 	assert.NoError(t, list(time.Minute))
 }
 

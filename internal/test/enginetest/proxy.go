@@ -59,7 +59,7 @@ func NewProxy(t testing.TB) *Proxy {
 		},
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	p.Mend()
+	p.Restore()
 	t.Cleanup(func() {
 		p.Cut()
 		transport.CloseIdleConnections()
@@ -91,8 +91,8 @@ func (p *Proxy) Hold(prefix string) {
 	p.released = make(chan struct{})
 }
 
-// Mend undoes Cut and Hold. What was held back arrives now.
-func (p *Proxy) Mend() {
+// Restore undoes Cut and Hold. What was held back arrives now.
+func (p *Proxy) Restore() {
 	p.t.Helper()
 	p.Hold("")
 	p.mu.Lock()
