@@ -15,7 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// metric is a metric as the README's table has it, which is tested against the program.
+// metric is a metric as the table in docs/metrics.md has it, which is tested against the program.
 type metric struct {
 	kind   string
 	labels []string
@@ -24,17 +24,17 @@ type metric struct {
 // metrics gives the metrics that an agent shows.
 func metrics(t *testing.T) map[string]metric {
 	t.Helper()
-	readme, err := os.ReadFile("../README.md")
+	page, err := os.ReadFile("../docs/metrics.md")
 	require.NoError(t, err)
 	known := map[string]metric{
 		"up": {"gauge", nil}, // Prometheus writes it
 		// of client_golang's collector of the process
 		"process_resident_memory_bytes": {"gauge", nil},
 	}
-	for _, row := range regexp.MustCompile("(?m)^\\| `(ecssd_[a-z_]+)` \\| ([a-z]+) \\| ([^|]*) \\|").FindAllStringSubmatch(string(readme), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `(ecssd_[a-z_]+)` \\| ([a-z]+) \\| ([^|]*) \\|").FindAllStringSubmatch(string(page), -1) {
 		known[row[1]] = metric{row[2], regexp.MustCompile("[a-z_]+").FindAllString(row[3], -1)}
 	}
-	require.Greater(t, len(known), 15, "the table of metrics in the README")
+	require.Greater(t, len(known), 15, "metrics in docs/metrics.md")
 	return known
 }
 

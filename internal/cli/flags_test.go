@@ -13,20 +13,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "rewrite what README, packaged settings and pictures take from the program")
+var update = flag.Bool("update", false, "rewrite what docs, packaged settings and pictures take from the program")
 
-// The table of flags in the README is this.
-func TestREADMEListsTheFlags(t *testing.T) {
-	assertTable(t, "\n## The agent\n", "| flag | default | meaning |\n| --- | --- | --- |\n", flagTable(t))
+func TestReferenceListsTheFlags(t *testing.T) {
+	head := "| flag | default | meaning |\n| --- | --- | --- |\n"
+	assertTable(t, "reference.md", "\n## Flags\n", head, flagTable(t))
 }
 
-// assertTable asserts that the README has, below a heading, a table of these rows; -update writes it there.
-func assertTable(t *testing.T, heading, head, rows string) {
-	t.Helper()
-	const path = "../../README.md"
-	readme, err := os.ReadFile(path)
+func TestReferenceListsTheCommands(t *testing.T) {
+	parser, err := kong.New(&cli{})
 	require.NoError(t, err)
-	before, rest, found := strings.Cut(string(readme), heading)
+	var rows strings.Builder
+	for _, command := range parser.Model.Leaves(true) {
+		fmt.Fprintf(&rows, "| `ecssd %s` | %s |\n", command.Name, command.Help)
+	}
+	assertTable(t, "reference.md", "\n## Commands\n", "| command | meaning |\n| --- | --- |\n", rows.String())
+}
+
+// assertTable asserts that a page in docs has, below a heading, a table of these rows. -update writes it there.
+func assertTable(t *testing.T, page, heading, head, rows string) {
+	t.Helper()
+	path := "../../docs/" + page
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	before, rest, found := strings.Cut(string(content), heading)
 	require.True(t, found, "no heading %q", heading)
 	text, rest, found := strings.Cut(rest, head)
 	require.True(t, found, "no table %q", head)
@@ -38,7 +48,7 @@ func assertTable(t *testing.T, heading, head, rows string) {
 		require.NoError(t, os.WriteFile(path, []byte(before+heading+text+head+want+"\n\n"+after), 0o644))
 		return
 	}
-	assert.Equal(t, want, table, "go test ./internal/cli -run README -update writes it anew")
+	assert.Equal(t, want, table, "go test ./internal/cli -run Lists -update rewrites it")
 }
 
 // flags gives the flags of Settings.

@@ -18,11 +18,11 @@ import (
 	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
-// The table of metrics in the README is this.
-func TestREADMEListsTheMetrics(t *testing.T) {
+func TestMetricsPageListsTheMetrics(t *testing.T) {
 	assertTable(
 		t,
-		"\n### Metrics\n",
+		"metrics.md",
+		"\n## Metrics of the agent\n",
 		"| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n",
 		metricTable(t),
 	)

@@ -30,7 +30,7 @@ type sweepCommand struct {
 func (sweepCommand) Help() string {
 	return `Reads the whole zone, ECS and EC2, and deletes the records of hosts and containers that are gone. It deletes nothing if any of
 these cannot be read. Containers that only ECS does not know are looked for again after 90 seconds. It runs anywhere with the
-sweeper's permissions (README, "The sweeper"), and leaves --ttl alone.
+sweeper's permissions (docs/sweeper.md), and leaves --ttl alone.
 
     ecssd sweep --dry-run
     ecssd sweep --dry-run --json | jq -r '.findings[]?.name'

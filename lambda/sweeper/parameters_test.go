@@ -96,8 +96,8 @@ func TestBadParametersAreNamed(t *testing.T) {
 	}
 }
 
-func TestREADMEListsTheParameters(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+func TestSweeperPageListsTheVariables(t *testing.T) {
+	page, err := os.ReadFile("../../docs/sweeper.md")
 	require.NoError(t, err)
 	var asked []string
 	want, level, err := readParameters(func(name string) string {
@@ -107,7 +107,7 @@ func TestREADMEListsTheParameters(t *testing.T) {
 	require.NoError(t, err)
 	var listed []string
 	defaults := map[string]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| [^|]*\\| (?:`([^|]*)` )?\\|").FindAllStringSubmatch(string(readme), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| [^|]*\\| (?:`([^|]*)` )?\\|").FindAllStringSubmatch(string(page), -1) {
 		listed = append(listed, row[1])
 		defaults[row[1]] = row[2]
 	}

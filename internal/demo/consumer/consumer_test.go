@@ -40,12 +40,12 @@ func TestFindAsksDNS(t *testing.T) {
 	assert.True(t, notFound.IsNotFound)
 }
 
-func TestREADMEShowsThisCode(t *testing.T) {
+func TestReferenceShowsThisCode(t *testing.T) {
 	code, err := os.ReadFile("consumer.go")
 	require.NoError(t, err)
-	readme, err := os.ReadFile("../../../README.md")
+	page, err := os.ReadFile("../../../docs/reference.md")
 	require.NoError(t, err)
 	_, function, found := strings.Cut(string(code), "// Find gives")
 	require.True(t, found)
-	assert.Contains(t, string(readme), "```go\n// Find gives"+function+"```\n")
+	assert.Contains(t, string(page), "```go\n// Find gives"+function+"```\n")
 }
