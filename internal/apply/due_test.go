@@ -27,3 +27,14 @@ func TestProofIsDueAlsoAMomentLate(t *testing.T) {
 	assert.Empty(t, batch)
 	assert.False(t, w.proveAt(late).After(late))
 }
+
+// Half of the time for which an account was busy counts towards the next wait.
+func TestHalfOfABusyTimeIsRemembered(t *testing.T) {
+	var p pace
+	now := time.Unix(1_800_000_000, 0)
+	p.sent(now)
+	p.failed(now, accountBusy, 0.5)
+	now = now.Add(20 * time.Second)
+	p.succeeded(now)
+	assert.Equal(t, 10*time.Second, p.busyFor(now))
+}

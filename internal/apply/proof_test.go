@@ -83,6 +83,8 @@ func TestProofWithoutAnythingToWrite(t *testing.T) {
 		z.pass(2 * time.Minute)
 		assert.NoError(t, w.Unproven())
 		assert.Equal(t, 4, z.proofs)
+		calls := w.metrics.Calls()
+		assert.Equal(t, [2]int{2, 1}, [2]int{calls.Throttled, calls.Failed}, "each that was not judged is counted")
 		z.pass(24 * time.Hour)
 		assert.Equal(t, 4, z.proofs)
 		assert.Empty(t, z.content())
