@@ -1,13 +1,10 @@
 package simulation
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -50,78 +47,6 @@ type world struct {
 
 	tracing sync.Mutex
 	trace   []line
-}
-
-type line struct {
-	at   time.Duration
-	who  string
-	text string
-	log  bool // the product's words, which are not compared
-}
-
-// feature is a kind of trouble. Each seed has some of them, so that one does not hide what another would show.
-type feature string
-
-const (
-	crashes  feature = "crashes"   // of agents, at any point
-	mute     feature = "mute"      // the ECS agent does not answer at times
-	clocks   feature = "clocks"    // the Engine's clock steps
-	people   feature = "people"    // edit and delete records by hand
-	blind    feature = "blind"     // ECS and EC2 cannot be read at times
-	cuts     feature = "cuts"      // streams of events end
-	deafness feature = "deafness"  // streams of events go on and tell nothing
-	lateness feature = "lateness"  // of events
-	engines  feature = "engines"   // restart
-	refusals feature = "refusals"  // Engines that refuse calls
-	storms   feature = "storms"    // Route 53 fails
-	disks    feature = "disks"     // fail, and journals are lost
-	reboots  feature = "reboots"   // of hosts
-	deaths   feature = "deaths"    // of hosts, for good
-	sweeper  feature = "sweeper"   // makes passes
-	company  feature = "company"   // others have records of the same names, with a TTL of their own
-	crowds   feature = "crowds"    // names are full
-	loops    feature = "loops"     // containers that crash again and again
-	leavings feature = "leavings"  // hosts are told that they are about to go
-	survivor feature = "survivors" // containers that outlive their stop signal
-	amnesia  feature = "amnesia"   // ECS says that it has no tasks
-	hangs    feature = "hangs"     // of hosts, as EC2 and ECS see it
-	stuck    feature = "stuck"     // containers that the Engine does not tell of, while it lists all and sends events
-	// Those below are drawn apart, so that the days that were known before they were have not changed.
-	restores feature = "restores" // of hosts' disks from snapshots
-	images   feature = "images"   // of hosts on standby, of which hosts are made
-	permits  feature = "permits"  // Route 53 denies changes at times: all, or by type or name
-	squats   feature = "squats"   // others have A records under the names of hosts
-)
-
-var allFeatures = []feature{
-	crashes,
-	mute,
-	clocks,
-	people,
-	blind,
-	cuts,
-	deafness,
-	lateness,
-	engines,
-	refusals,
-	storms,
-	disks,
-	reboots,
-	deaths,
-	amnesia,
-	hangs,
-	sweeper,
-	company,
-	crowds,
-	loops,
-	leavings,
-	survivor,
-}
-
-// befalling are the kinds of trouble that come upon a host at some moment.
-var befalling = map[feature]bool{
-	crashes: true, cuts: true, deafness: true, lateness: true, clocks: true, engines: true, refusals: true, disks: true, reboots: true,
-	deaths: true, leavings: true, hangs: true, stuck: true,
 }
 
 // newWorld makes the world of a seed.
@@ -259,90 +184,4 @@ func (w *world) later(d time.Duration, do func()) {
 		defer w.mu.Unlock()
 		do()
 	})
-}
-
-// note adds to the trace what has happened.
-func (w *world) note(who, format string, args ...any) {
-	w.write(line{who: who, text: fmt.Sprintf(format, args...)})
-}
-
-// said adds the product's own words.
-func (w *world) said(who, text string) { w.write(line{who: who, text: text, log: true}) }
-
-func (w *world) write(l line) {
-	l.at = time.Since(w.start)
-	w.tracing.Lock()
-	defer w.tracing.Unlock()
-	w.trace = append(w.trace, l)
-}
-
-// lines gives the trace. What happens at one moment stands in the order of the words: goroutines take turns as they
-// like.
-func (w *world) lines(all bool) string {
-	w.tracing.Lock()
-	defer w.tracing.Unlock()
-	sorted := slices.Clone(w.trace)
-	slices.SortStableFunc(sorted, func(a, b line) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.who, b.who), cmp.Compare(a.text, b.text))
-	})
-	var text strings.Builder
-	for _, l := range sorted {
-		if all || !l.log {
-			fmt.Fprintf(&text, "%12.6f %-7s %s\n", l.at.Seconds(), l.who, l.text)
-		}
-	}
-	return text.String()
-}
-
-// violated notes that an invariant does not hold. The first few are enough.
-func (w *world) violated(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if len(w.violations) < 5 && !slices.Contains(w.violations, text) {
-		w.violations = append(w.violations, text)
-		w.note("RULE", "broken: %s", text)
-	}
-}
-
-// play makes the day, and gives what was wrong with it.
-func (w *world) play() {
-	ctx, cancel := context.WithCancel(w.t.Context())
-	w.furnish()
-	w.mu.Lock()
-	for _, h := range w.hosts {
-		h.launch()
-	}
-	w.mu.Unlock()
-	w.helpers.Go(func() { w.watch(ctx) })
-	w.troubles()
-	w.peace()
-	w.mu.Lock()
-	for _, h := range w.hosts {
-		h.audit()
-	}
-	w.mu.Unlock()
-	for _, h := range w.hosts {
-		h.stop()
-	}
-	cancel()
-	w.helpers.Wait()
-}
-
-// watch holds the zone against the truth all day long.
-func (w *world) watch(ctx context.Context) {
-	every := 2*time.Second + 7919*time.Nanosecond
-	for pause(ctx, every) {
-		w.mu.Lock()
-		w.look()
-		if w.over && time.Since(w.peaceful) > w.bound+loopProof {
-			every = 10 * time.Second
-		}
-		w.mu.Unlock()
-	}
-}
-
-func (w *world) look() {
-	for _, h := range w.hosts {
-		h.check(time.Now())
-	}
-	w.others()
 }

@@ -3,17 +3,69 @@ package simulation
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/sweep"
 )
 
-// fleet is EC2 and ECS as the sweeper sees them: some things late, and at times not at all.
-type fleet struct{ p *process }
+// sweep makes a pass of the sweeper.
+func (w *world) sweep(ctx context.Context, limit time.Duration) {
+	w.mu.Lock()
+	w.sweeps++
+	p := &process{w: w, name: fmt.Sprint("sweep", w.sweeps), began: time.Now()}
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	w.mu.Lock()
+	for _, rec := range w.zone.records {
+		if _, others := w.elsewhere[rec.Key()]; !others || strings.HasPrefix(rec.SetID, "i-") {
+			p.listed++
+		}
+	}
+	w.mu.Unlock()
+	report, err := sweep.Sweep(ctx, sweep.Config{
+		Zone:   client{p},
+		Source: fleet{p},
+		Check:  p.checker(),
+		Budget: 0.3,
+		Log:    w.log(p.name),
+		Jitter: func() float64 { return p.dice("jitter").Float64() },
+	})
+	w.note(
+		p.name,
+		"seen %d, deleted %d, standby %d, restored %d, error %v",
+		report.Seen,
+		report.Deleted,
+		report.Standby,
+		report.Restored,
+		err,
+	)
+}
+
+// stopAndSweep has EC2 stop a host, and start it again while a pass checks the containers of the others.
+func (w *world) stopAndSweep(ctx context.Context, r *rand.Rand) {
+	if !pause(ctx, time.Duration(r.Int64N(int64(20*time.Second)))) {
+		return
+	}
+	w.mu.Lock()
+	h := w.hosts[r.IntN(len(w.hosts))]
+	stopped := !h.gone && !h.down && !h.booting &&
+		h.reboot(time.Second+time.Duration(r.Int64N(int64(2*time.Second))), true)
+	if stopped {
+		h.account.extra++
+	}
+	w.mu.Unlock()
+	if stopped && pause(ctx, time.Duration(r.Int64N(int64(5*time.Second)))) {
+		w.sweep(w.t.Context(), time.Duration(120+r.IntN(180))*time.Second)
+	}
+}
 
 // lag is after how long ECS knows of a container, or that it has stopped. The sweeper looks twice, 90 s apart; what
 // takes ECS longer than that it cannot tell from an orphan.
@@ -27,6 +79,9 @@ func (w *world) lag() time.Duration {
 	}
 	return lag
 }
+
+// fleet is EC2 and ECS as the sweeper sees them: some things late, and at times not at all.
+type fleet struct{ p *process }
 
 func (f fleet) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 	w := f.p.w

@@ -1,0 +1,327 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+var (
+	errReset    = errors.New("read: connection reset by peer")
+	errInternal = errors.New("https response error StatusCode: 500, InternalFailure")
+)
+
+// client is Route 53 as one process sees it.
+type client struct {
+	p *process
+}
+
+// fate is what becomes of one call.
+type fate string
+
+const (
+	good     fate = "good"
+	throttle fate = "throttled"
+	prior    fate = "PriorRequestNotComplete"
+	internal fate = "internal failure"
+	lost     fate = "answer lost"     // the change was made
+	reset    fate = "connection lost" // the change was not made
+	hang     fate = "hangs"           // made or not
+)
+
+func (c client) fate() fate {
+	z, dice := c.p.w.zone, c.p.dice("fate")
+	n := dice.IntN(100)
+	for _, f := range []struct {
+		chance int
+		fate   fate
+	}{{z.weather.throttle, throttle}, {z.weather.prior, prior}, {z.weather.internal, internal}, {z.weather.lost, lost},
+		{z.weather.reset, reset}, {z.weather.hang, hang}} {
+		if n < f.chance {
+			return f.fate
+		}
+		n -= f.chance
+	}
+	return good
+}
+
+// travel is the way of a request, or of its answer.
+func (c client) travel(ctx context.Context, what string) error {
+	longest := 80 * time.Millisecond
+	if c.p.dice("slow").IntN(100) < c.p.slowness() {
+		longest = 3 * time.Second
+	}
+	return c.p.wait(ctx, what, 5*time.Millisecond, longest)
+}
+
+// slowness gives the chance that a request or an answer takes long; while that may be, nothing is prompt.
+func (p *process) slowness() int {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	chance := p.w.zone.weather.slow_
+	if chance > 0 && p.h != nil {
+		p.h.trouble = time.Now()
+	}
+	return chance
+}
+
+// Change makes all changes or none.
+func (c client) Change(ctx context.Context, changes []plan.Change) error {
+	w, began := c.p.w, time.Now()
+	if proof(changes) {
+		return c.prove(ctx, changes)
+	}
+	c.p.mayDie("before a call")
+	if err := c.travel(ctx, "request"); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	if c.p.dead {
+		w.mu.Unlock()
+		return errDead
+	}
+	now := time.Now()
+	c.p.calls(now)
+	f := c.fate()
+	if f == good && w.zone.weather.prior > 0 && now.Before(w.zone.busy) {
+		f = prior
+	}
+	if f == good && !w.zone.affords(changes, now) {
+		f = throttle
+	}
+	var err error
+	switch f {
+	case throttle:
+		err = fmt.Errorf("change records in zone Z1: %w: %s", plan.ErrThrottled, f)
+	case prior:
+		err = fmt.Errorf("change records in zone Z1: %w: %s", plan.ErrZoneBusy, f)
+	case internal:
+		err = errInternal
+	case reset:
+		err = errReset
+	case lost:
+		err = errReset
+		if refusal := w.zone.apply(c.p, changes); refusal != nil {
+			err = refusal
+		}
+	case hang:
+		if c.p.dice("hang").IntN(2) == 0 {
+			_ = w.zone.apply(c.p, changes)
+		}
+	default:
+		if refusal := w.zone.apply(c.p, changes); refusal != nil {
+			err = refusal
+		}
+	}
+	w.note(c.p.name, "change: %s: %s", outcome(f, err), describe(changes))
+	c.p.hangs = f == hang
+	w.mu.Unlock()
+	if f == hang {
+		<-ctx.Done()
+		err = ctx.Err()
+	}
+	if err == nil {
+		c.p.mayDie("before the answer")
+	}
+	if travel := c.travel(ctx, "answer"); travel != nil {
+		err, f = travel, lost
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c.p.answered(f, err, time.Since(began))
+	c.p.patient(f)
+	return err
+}
+
+// proof reports whether a batch is to show that changes are permitted, and changes nothing.
+func proof(changes []plan.Change) bool {
+	return strings.Contains(changes[0].Record.SetID, strings.Repeat("0", 64))
+}
+
+// prove answers such a batch.
+func (c client) prove(ctx context.Context, changes []plan.Change) error {
+	refusal := &plan.Refusal{Reason: plan.NotFound, Message: "was not found"}
+	err := c.read(ctx, "prove", func() {
+		c.p.h.account.proofs++
+		for _, change := range changes {
+			if c.p.w.zone.denied != nil && c.p.w.zone.denied(change.Record) {
+				refusal.Reason = plan.Denied
+			}
+		}
+	})
+	if err == nil {
+		err = refusal
+	}
+	return err
+}
+
+func outcome(f fate, err error) string {
+	if refusal := (*plan.Refusal)(nil); errors.As(err, &refusal) {
+		return fmt.Sprint("refused: ", refusal.Message)
+	}
+	return string(f)
+}
+
+func describe(changes []plan.Change) string {
+	var parts []string
+	for _, c := range changes {
+		r := c.Record
+		id := r.SetID
+		if i := strings.LastIndex(id, ":"); i > 20 {
+			id = id[:strings.Index(id, ":")] + "…" + id[max(0, i-4):]
+		}
+		parts = append(
+			parts,
+			fmt.Sprintf(
+				"%s %s %s weight %d %q",
+				c.Action,
+				strings.TrimSuffix(r.Name, "."+zoneName),
+				id,
+				r.Weight,
+				r.Value,
+			),
+		)
+	}
+	return "{" + strings.Join(parts, "; ") + "}"
+}
+
+// Group gives all record sets of one name and type.
+func (c client) Group(ctx context.Context, name string, t record.Type) ([]record.Record, error) {
+	var found []record.Record
+	err := c.read(ctx, "read "+name, func() {
+		z := c.p.w.zone
+		if value := z.other[record.Key{Name: name, Type: t}]; value != "" {
+			found = append(found, record.Record{
+				Name:  name,
+				Type:  t,
+				TTL:   300,
+				Value: value,
+			})
+		}
+		for _, r := range z.sorted() {
+			if r.Name == name && r.Type == t {
+				found = append(found, r)
+			}
+		}
+	})
+	return found, err
+}
+
+// Page gives the weighted records from one name and type on.
+func (c client) Page(
+	ctx context.Context,
+	name string,
+	t record.Type,
+) ([]record.Record, func(string, record.Type) bool, error) {
+	place := func(name string, t record.Type) string { return order(record.Record{Name: name, Type: t}) }
+	var page []record.Record
+	next := "~"
+	err := c.read(ctx, "read from "+name, func() {
+		for _, r := range c.p.w.zone.sorted() {
+			switch {
+			case place(r.Name, r.Type) < place(name, t):
+			case len(page) == verifiedPage:
+				next = place(r.Name, r.Type)
+				return
+			default:
+				page = append(page, r)
+			}
+		}
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return page, func(n string, of record.Type) bool { return place(n, of) >= place(name, t) && place(n, of) < next }, nil
+}
+
+// verifiedPage is as many records as a page has that begins with a name: more than any name has here.
+const verifiedPage = 25
+
+// read makes a call that only reads.
+func (c client) read(ctx context.Context, what string, take func()) error {
+	w, began := c.p.w, time.Now()
+	if err := c.travel(ctx, "request"); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	if c.p.dead {
+		w.mu.Unlock()
+		return errDead
+	}
+	f := c.fate()
+	if h := c.p.h; h != nil {
+		h.account.reads++
+		if f != good {
+			h.account.badReads++
+		}
+	}
+	w.note(c.p.name, "%s: %s", what, f)
+	var err error
+	switch f {
+	case good:
+		take()
+	case throttle, prior:
+		err = plan.ErrThrottled
+	case hang:
+		err = context.DeadlineExceeded
+	default:
+		err = errReset
+	}
+	c.p.hangs = f == hang
+	w.mu.Unlock()
+	if f == hang {
+		<-ctx.Done()
+	}
+	if travel := c.travel(ctx, "answer"); travel != nil {
+		err = travel
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c.p.answered(f, err, time.Since(began))
+	return err
+}
+
+// pageSize is small, so that what happens between two pages matters.
+const pageSize = 7
+
+// Each passes on the weighted records, page by page. A page is tried a few times, as package route53 does.
+func (c client) Each(ctx context.Context, visit func(page []record.Record, listed int) error) error {
+	after := ""
+	for {
+		var page []record.Record
+		var err error
+		for try := range 4 {
+			callCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
+			err = c.read(callCtx, "list", func() {
+				page = nil
+				for _, r := range c.p.w.zone.sorted() {
+					if order(r) > after && len(page) < pageSize {
+						page = append(page, r)
+					}
+				}
+			})
+			cancel()
+			if err == nil || ctx.Err() != nil {
+				break
+			}
+			if err := c.p.wait(ctx, "retry", 0, time.Second<<try); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("list records in zone Z1: %w", err)
+		}
+		if err := visit(page, len(page)); err != nil {
+			return err
+		}
+		if len(page) < pageSize {
+			return nil
+		}
+		after = order(page[len(page)-1])
+	}
+}

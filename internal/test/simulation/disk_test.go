@@ -1,0 +1,129 @@
+package simulation
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ecssd/ecssd/internal/record"
+)
+
+// disk is what a host's state directory is on.
+type disk struct {
+	dir     string // of the present process
+	content []byte // of the journal while no process runs; nil: there is none
+	state   diskState
+	stash   []byte // while it fails: what is on it
+	old     []byte // what was on it when it could not be written, though the agent went on; nil: it has not failed so
+	standby []byte // beside the journal while no process runs; nil: there is none
+
+	snapshot []byte // of the journal, taken earlier
+	restored bool   // to the snapshot, and no process has started since
+}
+
+// original is the host of which images are made.
+const original = "i-00000000000000abc"
+
+// image gives the journal that comes with one: of records that are the original's, and none of whoever starts from it.
+func image(now time.Time) []byte {
+	return []byte(
+		`{"Version":1,"Instance":"` + original + `","Boot":"boot-9","AsOf":"` + now.Format(
+			time.RFC3339,
+		) + `","Records":[` +
+			`{"Zone":"Z1","Record":{"Name":"else.` + zoneName + `","Type":"A","SetID":"else","TTL":60,"Weight":1,"Value":"10.9.9.9"}}]}`,
+	)
+}
+
+// restore brings back what was on the disk before, hours later as the journal sees it.
+func (d *disk) restore() {
+	var file map[string]json.RawMessage
+	must(json.Unmarshal(d.snapshot, &file))
+	file["AsOf"] = json.RawMessage(`"` + time.Now().Add(-3*time.Hour).Format(time.RFC3339) + `"`)
+	content, err := json.Marshal(file)
+	must(err)
+	d.content, d.restored = content, true
+}
+
+type diskState string
+
+const (
+	diskWorks  diskState = ""
+	diskFull   diskState = "full"      // nothing can be written, and files can be removed
+	diskFrozen diskState = "read-only" // nothing can be written or removed
+)
+
+func (d *disk) path() string { return filepath.Join(d.dir, "records.json") }
+
+// fail makes writing fail: a directory in the journal's place cannot be replaced by a file. An empty one can be
+// removed, once, as a file on a full disk can.
+func (d *disk) fail(state diskState) {
+	d.stash, _ = os.ReadFile(d.path())
+	_ = os.Remove(d.path())
+	_ = os.Mkdir(d.path(), 0o700)
+	if state == diskFrozen {
+		_ = os.WriteFile(filepath.Join(d.path(), "frozen"), nil, 0o600)
+	}
+	d.state = state
+}
+
+func (d *disk) heal() {
+	if d.state == diskFrozen {
+		d.old = d.stash
+	}
+	if info, err := os.Stat(d.path()); d.state != diskWorks && err == nil && info.IsDir() {
+		_ = os.RemoveAll(d.path())
+		if d.stash != nil {
+			_ = os.WriteFile(d.path(), d.stash, 0o600)
+		}
+	}
+	d.state, d.stash = diskWorks, nil
+}
+
+// stale says whether what is on the disk is older than what the agent has done.
+func (d *disk) stale() bool {
+	if d.old != nil && d.state != diskFrozen && string(d.read()) != string(d.old) {
+		d.old = nil
+	}
+	return d.state == diskFrozen || d.old != nil
+}
+
+// read gives the journal as a process would find it that starts now; nil where there is none.
+func (d *disk) read() []byte {
+	info, err := os.Stat(d.path())
+	if err != nil {
+		return nil
+	}
+	if info.IsDir() {
+		return d.stash
+	}
+	content, _ := os.ReadFile(d.path())
+	return content
+}
+
+// page is the part of a journal that matters here, read by this package's own eyes.
+type page struct {
+	ListingDue bool
+	Records    []struct {
+		Zone   string
+		Record struct{ Name, Type, SetID string }
+	}
+}
+
+// covers says whether a journal tells of a record, or that it may not tell of all.
+func covers(content []byte) (all bool, keys map[record.Key]bool, err error) {
+	if content == nil {
+		return true, nil, nil
+	}
+	var p page
+	if err := json.Unmarshal(content, &p); err != nil {
+		return false, nil, err
+	}
+	keys = map[record.Key]bool{}
+	for _, r := range p.Records {
+		if r.Zone == "Z1" {
+			keys[record.Key{Name: r.Record.Name, Type: record.Type(r.Record.Type), SetID: r.Record.SetID}] = true
+		}
+	}
+	return p.ListingDue, keys, nil
+}

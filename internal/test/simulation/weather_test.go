@@ -1,0 +1,34 @@
+package simulation
+
+// weather is how Route 53 fails: the chances of one call, out of 100.
+type weather struct {
+	name                                                string
+	throttle, prior, internal, lost, reset, hang, slow_ int
+	unnamed                                             int // refusals that do not say which change they mean
+}
+
+var weathers = []weather{
+	{name: "fair"},
+	{name: "throttled", throttle: 60, prior: 15},
+	{name: "prior changes", prior: 50},
+	{
+		name:     "storm",
+		internal: 30,
+		lost:     20,
+		reset:    20,
+		hang:     10,
+		slow_:    20,
+	},
+	{name: "lossy", lost: 40, reset: 10},
+	{name: "outage", internal: 80, hang: 20},
+	{
+		name:     "drizzle",
+		throttle: 5,
+		internal: 5,
+		lost:     5,
+		reset:    5,
+		slow_:    10,
+		unnamed:  50,
+	},
+	{name: "slow", slow_: 70, unnamed: 20},
+}
