@@ -62,7 +62,7 @@ func classifyChange(err error, changes []plan.Change) error {
 		if errors.As(err, &batch) && len(batch.Messages) > 0 {
 			messages = batch.Messages
 		}
-		return refusal(messages, changes)
+		return Refusal(messages, changes)
 	case "InvalidInput", "InvalidArgument", "InvalidDomainName":
 		return &plan.Refusal{Reason: plan.Invalid, Message: answer.ErrorCode() + ": " + words(answer.ErrorMessage())}
 	case "LimitsExceeded":
@@ -73,8 +73,8 @@ func classifyChange(err error, changes []plan.Change) error {
 	return classify(err)
 }
 
-// refusal reads the messages of InvalidChangeBatch, which has no codes of its own: which changes they name, and why.
-func refusal(messages []string, changes []plan.Change) *plan.Refusal {
+// Refusal reads the messages of InvalidChangeBatch, which has no codes of its own: which changes they name, and why.
+func Refusal(messages []string, changes []plan.Change) *plan.Refusal {
 	r := &plan.Refusal{
 		Reason:  plan.Invalid,
 		Message: words(strings.Join(messages, ", ")),

@@ -204,7 +204,7 @@ func TestRefusals(t *testing.T) {
 		"nothing": {message: ``, reason: plan.Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := refusal([]string{c.message}, batch)
+			got := Refusal([]string{c.message}, batch)
 			named := map[int]plan.Reason{}
 			for change, reason := range got.Named {
 				named[slices.Index(batch, change)] = reason
@@ -222,7 +222,7 @@ func TestRefusals(t *testing.T) {
 
 func TestRefusalOfARemovalIsNotClaimedOfAdditions(t *testing.T) {
 	message := `[Tried to delete resource record set [name='x.', type='SRV', set-identifier='y'] but it was not found]`
-	assert.Equal(t, plan.Invalid, refusal([]string{message}, batch[3:]).Reason)
+	assert.Equal(t, plan.Invalid, Refusal([]string{message}, batch[3:]).Reason)
 }
 
 func TestRefusalByTheDocumentOfOld(t *testing.T) {
@@ -298,7 +298,7 @@ func FuzzRefusal(f *testing.F) {
 	f.Add(`, ,Tried to [[name='\052.example.internal', set-identifier='`)
 	f.Add(`FATAL problem encountered with '`)
 	f.Fuzz(func(t *testing.T, message string) {
-		got := refusal([]string{message}, batch)
+		got := Refusal([]string{message}, batch)
 		assert.NotEmpty(t, got.Reason)
 		for change, reason := range got.Named {
 			assert.Contains(t, batch, change)
