@@ -16,19 +16,32 @@ const module = "github.com/ecssd/ecssd/"
 // mayImport says which packages of ours each package may import: the direction in which data flows. Adapters to the
 // outside (docker, route53, host, journal) never import each other.
 var mayImport = map[string][]string{
-	"internal/container":   {},
-	"internal/endpoint":    {"internal/container"},
-	"internal/record":      {"internal/endpoint"},
-	"internal/plan":        {"internal/record"},
-	"internal/apply":       {"internal/backoff", "internal/plan", "internal/record"},
-	"internal/journal":     {"internal/plan", "internal/record"},
-	"internal/docker":      {"internal/backoff", "internal/container"},
-	"internal/route53":     {"internal/awserr", "internal/plan", "internal/record"},
-	"internal/host":        {},
-	"internal/eventbridge": {"internal/backoff"},
-	"internal/footprint":   {},
-	"internal/awserr":      {},
-	"internal/backoff":     {},
+	"internal/container": {},
+	"internal/endpoint":  {"internal/container"},
+	"internal/record":    {"internal/endpoint"},
+	"internal/plan":      {"internal/record"},
+	"internal/apply": {
+		"internal/apply/ledger", "internal/apply/metrics", "internal/apply/pace", "internal/apply/permission",
+		"internal/apply/quarantine", "internal/apply/target", "internal/apply/verify", "internal/backoff", "internal/plan",
+		"internal/record",
+	},
+	"internal/apply/ledger":     {"internal/plan", "internal/record"},
+	"internal/apply/metrics":    {"internal/plan", "internal/record"},
+	"internal/apply/pace":       {"internal/plan"},
+	"internal/apply/permission": {"internal/plan", "internal/record"},
+	"internal/apply/quarantine": {"internal/plan", "internal/record"},
+	"internal/apply/target": {
+		"internal/apply/ledger", "internal/apply/quarantine", "internal/plan", "internal/record",
+	},
+	"internal/apply/verify": {"internal/plan", "internal/record"},
+	"internal/journal":      {"internal/plan", "internal/record"},
+	"internal/docker":       {"internal/backoff", "internal/container"},
+	"internal/route53":      {"internal/awserr", "internal/plan", "internal/record"},
+	"internal/host":         {},
+	"internal/eventbridge":  {"internal/backoff"},
+	"internal/footprint":    {},
+	"internal/awserr":       {},
+	"internal/backoff":      {},
 	"internal/cli": {
 		"internal/agent", "internal/container", "internal/docker", "internal/doctor", "internal/endpoint", "internal/eventbridge",
 		"internal/footprint", "internal/host", "internal/journal", "internal/plan", "internal/record", "internal/route53", "internal/sweep",
@@ -47,7 +60,11 @@ var mayImport = map[string][]string{
 }
 
 // pure packages compute: no context, clock, logger, environment, network or file.
-var pure = []string{"internal/container", "internal/endpoint", "internal/record", "internal/plan"}
+var pure = []string{
+	"internal/container", "internal/endpoint", "internal/record", "internal/plan",
+	"internal/apply/ledger", "internal/apply/pace", "internal/apply/permission", "internal/apply/quarantine",
+	"internal/apply/target", "internal/apply/verify",
+}
 
 var impure = []string{
 	"context",

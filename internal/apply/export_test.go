@@ -6,5 +6,5 @@ package apply
 func (w *Writer) Denied() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.denied
+	return w.permission.Denied()
 }

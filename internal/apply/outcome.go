@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
@@ -27,43 +26,46 @@ const (
 	WasRefused    OutcomeKind = "refused"      // Route 53 refuses to change it
 )
 
-// tell tells what has become of the host's SRV records, as far as Route 53 has confirmed it, since it was told last. A
-// record whose change may or may not have been made is not told of before that is known. The caller holds mu.
-func (w *Writer) tell() {
+// reportOutcomes reports what has become of the host's SRV records since it last did, as far as Route 53 has confirmed
+// it: an unconfirmed record is not reported. The caller holds mu.
+func (w *Writer) reportOutcomes() {
 	if w.cfg.OnOutcome == nil {
 		return
 	}
-	for _, key := range slices.SortedFunc(maps.Keys(w.told), byKey) {
-		if _, ok := w.known[key]; !ok {
-			w.cfg.OnOutcome(Outcome{Kind: BecameAbsent, Record: w.told[key]})
-			delete(w.told, key)
+	current := w.ledger.Current()
+	for _, key := range slices.SortedFunc(maps.Keys(w.reported), record.Key.Compare) {
+		if _, ok := current[key]; !ok {
+			w.cfg.OnOutcome(Outcome{Kind: BecameAbsent, Record: w.reported[key]})
+			delete(w.reported, key)
 		}
 	}
-	for _, key := range slices.SortedFunc(maps.Keys(w.known), byKey) {
-		e := w.known[key]
+	for _, key := range slices.SortedFunc(maps.Keys(current), record.Key.Compare) {
+		e := current[key]
 		if e.Unconfirmed || key.Type != record.SRV {
 			continue
 		}
-		before, there := w.told[key]
-		w.told[key] = e.Record
+		before, reported := w.reported[key]
+		w.reported[key] = e.Record
 		switch {
-		case e.Record.Weight > 0 && (!there || before.Weight == 0):
+		case e.Record.Weight > 0 && (!reported || before.Weight == 0):
 			w.cfg.OnOutcome(Outcome{Kind: BecameServing, Record: e.Record})
-		case e.Record.Weight == 0 && (!there || before.Weight > 0):
+		case e.Record.Weight == 0 && (!reported || before.Weight > 0):
 			w.cfg.OnOutcome(Outcome{Kind: BecameStandby, Record: e.Record})
 		}
 	}
 }
 
-// assumeTold takes a record for told: what the journal or the zone has from before was told of by the agent that wrote
-// it.
-func (w *Writer) assumeTold(e plan.Entry) {
-	if w.cfg.OnOutcome != nil && e.Record.Type == record.SRV && !e.Unconfirmed {
-		w.told[e.Record.Key()] = e.Record
+// reportRefused reports that Route 53 refuses to change an SRV record. The caller holds mu.
+func (w *Writer) reportRefused(r record.Record, message string) {
+	if w.cfg.OnOutcome != nil && r.Type == record.SRV {
+		w.cfg.OnOutcome(Outcome{Kind: WasRefused, Record: r, Message: message})
 	}
 }
 
-// byKey orders records of one type.
-func byKey(a, b record.Key) int {
-	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.SetID, b.SetID))
+// assumeReported counts a record as reported: the agent that wrote what the journal or the zone has from before has
+// reported it.
+func (w *Writer) assumeReported(e plan.Entry) {
+	if w.cfg.OnOutcome != nil && e.Record.Type == record.SRV && !e.Unconfirmed {
+		w.reported[e.Record.Key()] = e.Record
+	}
 }

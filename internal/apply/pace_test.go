@@ -359,7 +359,7 @@ func TestThrottlingIsWaitedOut(t *testing.T) {
 		}
 		assert.LessOrEqual(t, longest, 14125*time.Millisecond, "within 15 s of the last throttled call all is right")
 		assert.Greater(t, longest, 7*time.Second)
-		assert.LessOrEqual(t, w.messages()["Route 53 does not take changes, trying again"], 11, "once a minute")
+		assert.LessOrEqual(t, w.messages()["cannot change records; retrying"], 11, "once a minute")
 
 		z.set(func() { z.fault = nil })
 		z.pass(20 * time.Second)
@@ -367,7 +367,7 @@ func TestThrottlingIsWaitedOut(t *testing.T) {
 		assert.NoError(t, w.Status().Err)
 		assert.Empty(t, w.Status().Pending)
 		assert.False(t, w.Status().LastGood.IsZero())
-		assert.Equal(t, 1, w.messages()["Route 53 takes changes again"])
+		assert.Equal(t, 1, w.messages()["Route 53 accepts changes again"])
 	})
 }
 

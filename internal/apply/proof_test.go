@@ -95,7 +95,7 @@ func TestProofWithoutAnythingToWrite(t *testing.T) {
 		z.pass(time.Hour)
 		assert.ErrorContains(t, w.Unproven(), "is not authorized to perform")
 		assert.InDelta(t, 60, z.proofs, 5, "every minute")
-		assert.Equal(t, map[string]int{"Route 53 denies this host any change": 1}, w.messages())
+		assert.Equal(t, map[string]int{"Route 53 denies this host all changes": 1}, w.messages())
 		z.set(func() { z.denied = nil })
 		z.pass(80 * time.Second)
 		assert.NoError(t, w.Unproven())

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/apply/quarantine"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -117,7 +117,7 @@ func TestTTLOfOthersIsTaken(t *testing.T) {
 		assert.Equal(
 			t,
 			1,
-			w.messages()["taking the TTL that the name's other records have: all records of a name share one"],
+			w.messages()["other records of this name have another TTL; using theirs"],
 		)
 
 		second := srv("web", 2)
@@ -188,7 +188,7 @@ func TestNameFull(t *testing.T) {
 		w.want(srv("web", 1), srv("api", 1))
 		z.pass(0)
 		assert.Contains(t, z.content(), srv("api", 1), "other names go on")
-		assert.Equal(t, []apply.Refused{{
+		assert.Equal(t, []quarantine.Refused{{
 			Change:  create(srv("web", 1)),
 			Reason:  plan.NameFull,
 			Message: "refused",
@@ -205,7 +205,7 @@ func TestNameFull(t *testing.T) {
 			[]time.Duration{0, 0, 15 * time.Second, 45 * time.Second, 105 * time.Second, 165 * time.Second},
 			times,
 		)
-		assert.Equal(t, map[string]int{"Route 53 refuses a change, the others go on": 1}, w.messages(), "said once")
+		assert.Equal(t, map[string]int{"Route 53 refused a change; applying the others": 1}, w.messages(), "said once")
 
 		z.remove(others("web", 1)...)
 		z.pass(time.Minute)
@@ -386,7 +386,7 @@ func TestOneDeniedAmongForty(t *testing.T) {
 				z.pass(2 * time.Hour)
 				assert.LessOrEqual(t, z.callCount(), isolated+2*60*4/3, "tried about every minute")
 				assert.Equal(t, map[string]int{
-					"Route 53 refuses a change, the others go on": 1,
+					"Route 53 refused a change; applying the others": 1,
 				}, w.messages(), "said once")
 				z.set(func() { z.denied = nil })
 				z.pass(probeAtMost)
@@ -422,13 +422,13 @@ func TestEverythingDenied(t *testing.T) {
 		z.pass(2 * time.Hour)
 		assert.LessOrEqual(t, z.callCount()-began, 2*60*4/3)
 		assert.Len(t, w.Status().Refused, 20)
-		assert.Equal(t, 20, w.messages()["Route 53 refuses a change, the others go on"])
+		assert.Equal(t, 20, w.messages()["Route 53 refused a change; applying the others"])
 		z.set(func() { z.denied = nil })
 		began = z.callCount()
 		z.pass(probeAtMost)
 		assert.Len(t, z.content(), 20)
 		assert.Equal(t, 2, z.callCount()-began, "one that is tried for all, and all others")
-		assert.Equal(t, 20, w.messages()["Route 53 refuses a change, the others go on"])
+		assert.Equal(t, 20, w.messages()["Route 53 refused a change; applying the others"])
 	})
 }
 

@@ -1,20 +1,21 @@
 package apply
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/ecssd/ecssd/internal/apply/quarantine"
+	"github.com/ecssd/ecssd/internal/apply/target"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// Status is how a Writer stands.
+// Status is the state of a Writer at one moment.
 type Status struct {
 	Pending []plan.Change // to be made, those refused left out
-	Refused []Refused
-	// Waiting holds the SRV records that are not in the zone since Route 53 refuses the A record that they point to,
+	Refused []quarantine.Refused
+	// Waiting holds the SRV records that are not in the zone because Route 53 refuses the A record that they point to,
 	// with its name.
 	Waiting  map[record.Key]string
 	Err      error     // why the last call failed; nil where it did not
@@ -26,61 +27,37 @@ type Status struct {
 // mostRecent is how many changes are remembered: those of a deployment on a full host.
 const mostRecent = 100
 
-// Applied is a change that Route 53 has taken.
+// Applied is a change that Route 53 has applied.
 type Applied struct {
 	At     time.Time
 	Change plan.Change
 }
 
-// Refused is a change that Route 53 refuses.
-type Refused struct {
-	Change  plan.Change
-	Reason  plan.Reason
-	Message string // Route 53's own words
-	Advice  string // what to do about it; may be empty
-	Times   int    // in a row
-	Retry   time.Time
-}
-
-// Status tells how the writer stands now.
+// Status returns the writer's state.
 func (w *Writer) Status() Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := Status{Err: w.lastErr, LastGood: w.lastGood, Recent: slices.Clone(w.recent)}
+	s := Status{
+		Refused:  w.quarantine.List(),
+		Waiting:  map[record.Key]string{},
+		Err:      w.lastErr,
+		LastGood: w.lastGood,
+		Recent:   slices.Clone(w.recent),
+	}
 	slices.Reverse(s.Recent)
 	if w.lastErr != nil {
-		s.Retry = w.pace.retry()
+		s.Retry = w.pace.Retry()
 	}
-	s.Waiting = map[record.Key]string{}
-	for key := range w.waiting() {
-		s.Waiting[key] = targetOf(w.wishes[key].Record)
+	for key := range w.target.Waiting() {
+		s.Waiting[key] = target.Of(w.ledger.Desired()[key].Record)
 	}
-	if w.wishes != nil {
-		s.Pending = slices.DeleteFunc(plan.Diff(w.known, w.desired()), func(c plan.Change) bool {
-			_, held := w.quarantine.held[c.Record.Key()]
-			return held || s.Waiting[c.Record.Key()] != "" && c.Action != plan.Delete
-		})
-	}
-	for _, r := range w.quarantine.held {
-		s.Refused = append(s.Refused, Refused{
-			Change:  r.change,
-			Reason:  r.reason,
-			Message: r.message,
-			Advice:  adviceOn(r.change, r.reason, r.message),
-			Times:   r.times,
-			Retry:   w.quarantine.probes[r.cause()].due,
-		})
-	}
-	slices.SortFunc(s.Refused, func(a, b Refused) int {
-		return cmp.Or(
-			cmp.Compare(a.Change.Record.Name, b.Change.Record.Name),
-			cmp.Compare(a.Change.Record.SetID, b.Change.Record.SetID),
-		)
+	s.Pending = slices.DeleteFunc(w.changes(), func(c plan.Change) bool {
+		return w.quarantine.Get(c.Record.Key()) != nil || s.Waiting[c.Record.Key()] != "" && c.Action != plan.Delete
 	})
 	return s
 }
 
-// LastCall tells when a call was applied last, the zero time if none was, and why the last call failed; nil where it
+// LastCall returns when a call was applied last, the zero time if none was, and why the last call failed; nil where it
 // did not.
 func (w *Writer) LastCall() (applied time.Time, err error) {
 	w.mu.Lock()
@@ -88,15 +65,15 @@ func (w *Writer) LastCall() (applied time.Time, err error) {
 	return w.lastGood, w.lastErr
 }
 
-// Known gives what the host believes to have in the zone.
+// Current returns what the host has in the zone, as far as it knows.
 func (w *Writer) Current() plan.Current {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return maps.Clone(w.known)
+	return maps.Clone(w.ledger.Current())
 }
 
-// Busy tells for how long the writer has been at its present piece of work, a call and what follows from it; 0 while it
-// waits.
+// Busy returns for how long the writer has been at its present piece of work, a call and what follows from it; 0 while
+// it waits.
 func (w *Writer) Busy() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -1,9 +1,6 @@
 package plan
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // Reason is why Route 53 refused a batch for good: sending the same again would be refused again.
 type Reason string
@@ -43,14 +40,3 @@ func (r *Refusal) reason() Reason {
 
 // Denied reports whether the batch was refused for want of permission.
 func (r *Refusal) Denied() bool { return r.reason() == Denied }
-
-// ErrNoSuchZone says that the hosted zone does not exist, or no longer.
-var ErrNoSuchZone = errors.New("no such hosted zone")
-
-// ErrThrottled says that Route 53 is too busy for this account or this zone just now (Throttling,
-// PriorRequestNotComplete).
-var ErrThrottled = errors.New("throttled by Route 53")
-
-// ErrZoneBusy is the ErrThrottled that passes soonest: another change of the zone is being processed
-// (PriorRequestNotComplete).
-var ErrZoneBusy = fmt.Errorf("%w: the zone is busy with another change", ErrThrottled)

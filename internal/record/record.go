@@ -2,6 +2,8 @@
 // identifiers that say whose they are. It reads and writes nothing.
 package record
 
+import "cmp"
+
 // Type is a DNS record type.
 type Type string
 
@@ -30,3 +32,24 @@ type Key struct {
 
 // Key of the record.
 func (r Record) Key() Key { return Key{Name: r.Name, Type: r.Type, SetID: r.SetID} }
+
+// Compare orders keys by name, type and set identifier.
+func (k Key) Compare(other Key) int {
+	return cmp.Or(
+		cmp.Compare(k.Name, other.Name),
+		cmp.Compare(k.Type, other.Type),
+		cmp.Compare(k.SetID, other.SetID),
+	)
+}
+
+// Group is all weighted record sets of one name and type. They share one TTL, and Route 53 limits their number.
+type Group struct {
+	Name string
+	Type Type
+}
+
+// Group returns the group to which the record belongs.
+func (r Record) Group() Group { return Group{Name: r.Name, Type: r.Type} }
+
+// Group returns the group to which the record of the key belongs.
+func (k Key) Group() Group { return Group{Name: k.Name, Type: k.Type} }

@@ -1,7 +1,6 @@
-package apply
+package metrics
 
 import (
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,16 +13,16 @@ import (
 
 func TestCallsAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := NewMetrics(prometheus.NewRegistry())
+		m := New(prometheus.NewRegistry())
 		assert.Zero(t, m.Calls())
-		m.call(nil, 100*time.Millisecond)
+		m.Call(plan.Applied, 100*time.Millisecond)
 		time.Sleep(40 * time.Second)
-		m.call(nil, 200*time.Millisecond)
-		m.call(plan.ErrThrottled, time.Hour)
-		m.call(&plan.Refusal{}, time.Hour)
-		m.call(errors.New("reset"), time.Hour)
-		m.delay(time.Second)
-		m.delay(2 * time.Second)
+		m.Call(plan.Applied, 200*time.Millisecond)
+		m.Call(plan.Throttled, time.Hour)
+		m.Call(plan.Rejected, time.Hour)
+		m.Call(plan.Unknown, time.Hour)
+		m.Delay(time.Second)
+		m.Delay(2 * time.Second)
 		want := Calls{
 			Applied:    2,
 			Throttled:  1,

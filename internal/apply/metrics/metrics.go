@@ -1,7 +1,7 @@
-package apply
+// Package metrics counts what the writers of a host do: for Prometheus, and for people who look at one host.
+package metrics
 
 import (
-	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,18 +11,18 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// Metrics counts what writers do. Several writers may share one.
+// Metrics counts what writers do. Several writers may share one; its methods may be called from several goroutines.
 type Metrics struct {
 	calls     *prometheus.HistogramVec
 	changes   *prometheus.CounterVec
 	delays    prometheus.Histogram
 	readBacks *prometheus.CounterVec
-	mended    prometheus.Counter
+	different prometheus.Counter
 	tally     tally
 }
 
-// NewMetrics registers the metrics of writers.
-func NewMetrics(registry prometheus.Registerer) *Metrics {
+// New registers the metrics of writers.
+func New(registry prometheus.Registerer) *Metrics {
 	auto := promauto.With(registry)
 	seconds := []float64{.01, .025, .05, .075, .1, .15, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
 	m := &Metrics{
@@ -40,7 +40,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		readBacks: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "ecssd_verifications_total", Help: "Pages of the zone with own records read back, by outcome: right, mended, failed.",
 		}, []string{"outcome"}),
-		mended: auto.NewCounter(prometheus.CounterOpts{
+		different: auto.NewCounter(prometheus.CounterOpts{
 			Name: "ecssd_verification_differences_total", Help: "Records found other than this host had written them.",
 		}),
 	}
@@ -59,38 +59,41 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	return m
 }
 
-func (m *Metrics) call(err error, took time.Duration) {
-	outcome := "failed"
-	var refusal *plan.Refusal
+// Call counts a ChangeResourceRecordSets call that took so long.
+func (m *Metrics) Call(outcome plan.Outcome, took time.Duration) {
+	label := "failed"
 	switch {
-	case err == nil:
-		outcome = "applied"
-	case errors.Is(err, plan.ErrThrottled):
-		outcome = "throttled"
-	case errors.As(err, &refusal):
-		outcome = "refused"
+	case outcome == plan.Applied:
+		label = "applied"
+	case outcome == plan.Rejected:
+		label = "refused"
+	case outcome.Busy():
+		label = "throttled"
 	}
-	m.calls.WithLabelValues(outcome).Observe(took.Seconds())
-	m.tally.call(outcome, took, time.Now())
+	m.calls.WithLabelValues(label).Observe(took.Seconds())
+	m.tally.call(label, took, time.Now())
 }
 
-func (m *Metrics) applied(c plan.Change) {
+// Applied counts a change that was applied.
+func (m *Metrics) Applied(c plan.Change) {
 	m.changes.WithLabelValues(string(c.Action), string(c.Record.Type)).Inc()
 }
 
-func (m *Metrics) delay(d time.Duration) {
+// Delay counts an event whose change was applied after so long.
+func (m *Metrics) Delay(d time.Duration) {
 	m.delays.Observe(d.Seconds())
 	m.tally.delay(d)
 }
 
-func (m *Metrics) verified(differences int, err error) {
+// Verified counts a page that was read back, with so many records that were not as the host had written them.
+func (m *Metrics) Verified(differences int) {
 	outcome := "right"
-	switch {
-	case err != nil:
-		outcome = "failed"
-	case differences > 0:
+	if differences > 0 {
 		outcome = "mended"
 	}
 	m.readBacks.WithLabelValues(outcome).Inc()
-	m.mended.Add(float64(differences))
+	m.different.Add(float64(differences))
 }
+
+// VerificationFailed counts a page that could not be read back.
+func (m *Metrics) VerificationFailed() { m.readBacks.WithLabelValues("failed").Inc() }

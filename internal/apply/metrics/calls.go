@@ -1,4 +1,4 @@
-package apply
+package metrics
 
 import (
 	"slices"
@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Calls says what became of the calls that change records.
+// Calls is what became of the ChangeResourceRecordSets calls.
 type Calls struct {
 	Applied, Throttled, Refused, Failed int
 	// answered or given up in the last minute, whatever became of them
 	LastMinute int
 	Mean       time.Duration // of a call that was applied; 0 before the first
-	// mean, from an event of the Engine to its change applied; 0 before the first
+	// mean, from a Docker event to its change applied; 0 before the first
 	Delay time.Duration
 }
 
@@ -26,10 +26,10 @@ type tally struct {
 	lately []time.Time // of the calls of the last minute, the oldest first; the pace between calls bounds them
 }
 
-func (t *tally) call(outcome string, took time.Duration, now time.Time) {
+func (t *tally) call(label string, took time.Duration, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch outcome {
+	switch label {
 	case "applied":
 		t.calls.Applied++
 		t.took += took
@@ -72,5 +72,5 @@ func (t *tally) read(now time.Time) Calls {
 	return calls
 }
 
-// Calls tells what became of the calls of the writers that share m.
+// Calls returns what became of the calls of the writers that share m.
 func (m *Metrics) Calls() Calls { return m.tally.read(time.Now()) }
