@@ -45,7 +45,11 @@ var mayImport = map[string][]string{
 	"internal/cli": {
 		"internal/agent", "internal/container", "internal/docker", "internal/doctor", "internal/endpoint", "internal/eventbridge",
 		"internal/footprint", "internal/host", "internal/journal", "internal/plan", "internal/record", "internal/route53", "internal/sweep",
-		"internal/sweep/run",
+		"internal/sweep/run", "internal/status", "internal/web",
+	},
+	"internal/status": {},
+	"internal/web": {
+		"internal/agent", "internal/container", "internal/endpoint", "internal/plan", "internal/record", "internal/status",
 	},
 	"internal/sweep":           {"internal/backoff", "internal/container", "internal/plan", "internal/record"},
 	"internal/sweep/inventory": {"internal/container", "internal/sweep"},

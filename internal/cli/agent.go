@@ -21,6 +21,8 @@ import (
 	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/route53"
+	"github.com/ecssd/ecssd/internal/status"
+	"github.com/ecssd/ecssd/internal/web"
 )
 
 const (
@@ -232,8 +234,16 @@ func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err erro
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var running atomic.Pointer[agent.Agent]
-	now := func() state { return tell(s, p.readiness, running.Load(), time.Now()) }
-	serving.Go(func() { serve(ctx, s.Listen, p.registry, p.readiness, now, p.log) })
+	listener := web.Config{
+		Addr:      s.Listen,
+		Registry:  p.registry,
+		Readiness: p.readiness,
+		State: func() status.State {
+			return web.StateOf(s.version, s.Zone, p.readiness.Missing(), running.Load(), time.Now())
+		},
+		Log: p.log,
+	}
+	serving.Go(func() { web.Serve(ctx, listener) })
 	serving.Go(func() { tellStatus(ctx, p.log, func() string { return statusLine(p.readiness, running.Load()) }) })
 	if err := p.assemble(ctx, s); err != nil {
 		if ctx.Err() != nil {

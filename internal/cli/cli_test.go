@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "seed": seed, "records": records, "remove-zone": removeZone, "container": runContainer, "end-container": endContainer,
+			"status": wantStatus, "seed": seed, "records": records, "remove-zone": removeZone, "container": runContainer, "end-container": endContainer,
 			"signal": signalContainer, "fail": fail, "ready": ready, "get": get, "calls": calls,
 		},
 	})
@@ -82,7 +82,7 @@ func number(ts *testscript.TestScript, s string) int64 {
 	return n
 }
 
-func status(ts *testscript.TestScript, neg bool, args []string) {
+func wantStatus(ts *testscript.TestScript, neg bool, args []string) {
 	wants(ts, neg, args, 2, "status N PROGRAM ARG…")
 	got := 0
 	if err := ts.Exec(args[1], args[2:]...); err != nil {

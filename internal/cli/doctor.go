@@ -17,6 +17,7 @@ import (
 	"github.com/ecssd/ecssd/internal/docker"
 	"github.com/ecssd/ecssd/internal/doctor"
 	"github.com/ecssd/ecssd/internal/host"
+	"github.com/ecssd/ecssd/internal/status"
 )
 
 type doctorCommand struct {
@@ -129,9 +130,9 @@ func printFindings(out io.Writer, report doctor.Report, took time.Duration) erro
 		if coloured {
 			state = fmt.Sprintf("\x1b[%dm%s\x1b[0m", colours[f.State], state)
 		}
-		fmt.Fprintf(out, "%s  %-*s  %s\n", state, width, f.Check, printable(f.Detail))
+		fmt.Fprintf(out, "%s  %-*s  %s\n", state, width, f.Check, status.Printable(f.Detail))
 		if f.Hint != "" {
-			fmt.Fprintf(out, "%*s  hint: %s\n", len("FAIL  ")+width, "", printable(f.Hint))
+			fmt.Fprintf(out, "%*s  hint: %s\n", len("FAIL  ")+width, "", status.Printable(f.Hint))
 		}
 	}
 	counts := states(report.Findings)

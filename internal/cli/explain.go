@@ -21,6 +21,7 @@ import (
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/status"
 )
 
 type explainCommand struct {
@@ -60,7 +61,7 @@ func (c explainCommand) Run(ctx context.Context, s *Settings, std streams) error
 		return UsageError{err}
 	}
 	e := explanation{subject: subject, policy: policy, settings: s}
-	if e.agent, e.agentErr = askState(ctx, s); e.agentErr != nil {
+	if e.agent, e.agentErr = agentState(ctx, s); e.agentErr != nil {
 		e.known, e.journalErr = journal.Read(s.StateDir)
 		e.policy.Address = ownAddress(ctx, s)
 	} else {
@@ -112,7 +113,7 @@ type explanation struct {
 	settings *Settings
 	all      []container.Container
 
-	agent    state
+	agent    status.State
 	agentErr error // why there is no agent's state; what follows stands in for it
 
 	known      map[string]plan.Current // by zone, as in the agent's journal
@@ -121,13 +122,13 @@ type explanation struct {
 
 func (e explanation) print(out io.Writer) {
 	c := e.subject
-	fmt.Fprintf(out, "container  %s (%.12s), %s%s\n", printable(c.Name), c.ID, c.State, health(c))
+	fmt.Fprintf(out, "container  %s (%.12s), %s%s\n", status.Printable(c.Name), c.ID, c.State, health(c))
 	for _, source := range []struct {
 		kind   string
 		values map[string]string
 	}{{"label", c.Labels}, {"variable", c.Env}} {
 		for _, key := range slices.Sorted(maps.Keys(source.values)) {
-			fmt.Fprintf(out, "%-9s  %s=%.200q\n", source.kind, printable(key), source.values[key])
+			fmt.Fprintf(out, "%-9s  %s=%.200q\n", source.kind, status.Printable(key), source.values[key])
 		}
 	}
 	if e.agentErr != nil {
@@ -135,7 +136,7 @@ func (e explanation) print(out io.Writer) {
 			out,
 			"agent      none answers at %s (%s): this is what one would do with the settings of this command\n",
 			e.settings.Listen,
-			printable(e.agentErr.Error()),
+			status.Printable(e.agentErr.Error()),
 		)
 		e.mapping(out)
 		e.records(out)

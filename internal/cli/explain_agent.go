@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/status"
 )
 
 // told tells what the agent says of the container.
@@ -23,7 +24,7 @@ func (e explanation) told(out io.Writer) {
 	if s.HostStandby != "" {
 		fmt.Fprintf(out, "host       on standby, so that all its records have weight 0: %s\n", s.HostStandby)
 	}
-	i := slices.IndexFunc(s.Containers, func(c containerState) bool { return c.ID == e.subject.ID })
+	i := slices.IndexFunc(s.Containers, func(c status.Container) bool { return c.ID == e.subject.ID })
 	if i < 0 { // it does not run, or the agent has not looked yet
 		e.mapping(out)
 	} else {
@@ -39,7 +40,7 @@ func (e explanation) told(out io.Writer) {
 	}
 	for _, r := range s.Refused {
 		if e.about(r.Record) || e.waitsFor(r.Record) {
-			fmt.Fprintf(out, "refused    %s: %s\n", r.changeState, r.Message)
+			fmt.Fprintf(out, "refused    %s: %s\n", r.Change, r.Message)
 			if r.Advice != "" {
 				fmt.Fprintf(out, "to do      %s\n", r.Advice)
 			}
@@ -50,16 +51,16 @@ func (e explanation) told(out io.Writer) {
 	for _, done := range s.Recent {
 		if e.about(done.Record) && !told[done.Record.Name] {
 			told[done.Record.Name] = true
-			fmt.Fprintf(out, "changed    %s, %s\n", done.changeState, e.when(done.At))
+			fmt.Fprintf(out, "changed    %s, %s\n", done.Change, e.when(done.At))
 		}
 	}
 }
 
 // announced tells as what the container is announced, and why it is not.
-func (e explanation) announced(out io.Writer, c containerState) {
+func (e explanation) announced(out io.Writer, c status.Container) {
 	for _, p := range c.Endpoints {
 		how := p.State
-		if p.State == isStandby {
+		if p.State == status.Standby {
 			how = "standby (weight 0)"
 		}
 		if p.Why != "" {
@@ -108,16 +109,16 @@ func (e explanation) announced(out io.Writer, c containerState) {
 }
 
 // about says whether a record is of the container.
-func (e explanation) about(r recordState) bool {
+func (e explanation) about(r status.Record) bool {
 	id, ok := record.ParseSetID(r.SetID)
 	return ok && id.Container == e.subject.ID
 }
 
 // waitsFor reports whether a record is an A record that a record of the container waits for.
-func (e explanation) waitsFor(r recordState) bool {
+func (e explanation) waitsFor(r status.Record) bool {
 	for _, c := range e.agent.Containers {
 		if c.ID == e.subject.ID && r.Type == string(record.A) {
-			return slices.ContainsFunc(c.Endpoints, func(p endpointState) bool { return p.WaitsFor == r.Name })
+			return slices.ContainsFunc(c.Endpoints, func(p status.Endpoint) bool { return p.WaitsFor == r.Name })
 		}
 	}
 	return false
@@ -125,7 +126,7 @@ func (e explanation) waitsFor(r recordState) bool {
 
 // when gives a time with its distance from the time of the agent's answer.
 func (e explanation) when(t time.Time) string {
-	return fmt.Sprintf("at %s (%s)", t.Format(time.RFC3339), ago(e.agent.Now.Sub(t)))
+	return fmt.Sprintf("at %s (%s)", t.Format(time.RFC3339), status.Ago(e.agent.Now.Sub(t)))
 }
 
 // again says when something is tried next.
@@ -134,9 +135,4 @@ func (e explanation) again(t *time.Time) string {
 		return ""
 	}
 	return "; tried again " + e.when(*t)
-}
-
-// String gives a change as it is printed: CREATE web.example SRV weight 1.
-func (c changeState) String() string {
-	return fmt.Sprintf("%s %s %s weight %d", c.Action, c.Record.Name, c.Record.Type, c.Record.Weight)
 }

@@ -2,26 +2,19 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/status"
+	"github.com/ecssd/ecssd/internal/test/statetest"
 )
 
 // Whoever listens where the agent would may answer what he likes.
 func TestExplanationByAHostileAgentIsHarmless(t *testing.T) {
-	content, err := os.ReadFile("testdata/state.json")
-	require.NoError(t, err)
-	var any map[string]any
-	require.NoError(t, json.Unmarshal(content, &any))
-	content, err = json.Marshal(hostile(any, titleSequence+c1Sequence+turned))
-	require.NoError(t, err)
 	e := explanation{subject: container.Container{State: container.Running}, settings: &Settings{}}
-	require.NoError(t, json.Unmarshal(content, &e.agent))
+	e.agent = statetest.Replaced(t, statetest.State(t), titleSequence+c1Sequence+turned)
 	e.agent.Containers[0].ID = e.subject.ID
 	var out bytes.Buffer
 	e.print(&out)
@@ -32,15 +25,15 @@ func TestExplanationByAHostileAgentIsHarmless(t *testing.T) {
 // The Engine told nothing of a container, and its record, which stood in the zone, was said not to be written.
 func TestExplanationTellsOfRecordsThatStay(t *testing.T) {
 	e := explanation{subject: container.Container{ID: "c0", State: container.Running}, settings: &Settings{}}
-	e.agent = state{Ready: true, Zone: zoneState{Name: zoneName, ID: "Z1"}, Containers: []containerState{{
+	e.agent = status.State{Ready: true, Zone: status.Zone{Name: zoneName, ID: "Z1"}, Containers: []status.Container{{
 		ID: "c0",
-		Kept: []recordState{{
+		Kept: []status.Record{{
 			Name:   "web." + zoneName,
 			Type:   "SRV",
 			Value:  "1 1 32768 " + hostTarget,
 			Weight: 1,
 		}},
-		Problems: []problemState{
+		Problems: []status.Problem{
 			{
 				Subject: "container",
 				Reason:  "its records stay as they are, since the Engine does not tell of it: timeout",

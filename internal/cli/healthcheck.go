@@ -3,9 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"time"
+
+	"github.com/ecssd/ecssd/internal/status"
 )
 
 // answerTimeout is how long the agent may take to answer a command.
@@ -25,38 +25,21 @@ It does not ask /readyz: an agent that waits for AWS or for the Engine does what
 }
 
 func (healthcheckCommand) Run(ctx context.Context, s *Settings) error {
-	err := askAgent(ctx, s, "/healthz", func(response *http.Response) error {
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("it answers %s", response.Status)
-		}
-		return nil
-	})
-	if err != nil {
+	ctx, cancel := withinAnswerTimeout(ctx)
+	defer cancel()
+	if err := (status.Client{Addr: s.Listen}).Alive(ctx); err != nil {
 		return fmt.Errorf("ask the agent at %s for its health: %w", s.Listen, err)
 	}
 	return nil
 }
 
-// askAgent passes on what the agent at --listen answers to GET path.
-func askAgent(ctx context.Context, s *Settings, path string, take func(*http.Response) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, fmt.Errorf("no answer within %s", answerTimeout))
+// agentState returns the state of the agent at --listen.
+func agentState(ctx context.Context, s *Settings) (status.State, error) {
+	ctx, cancel := withinAnswerTimeout(ctx)
 	defer cancel()
-	// The listener's address is dialled whatever the URL says. Where it names no host, or all of the host's addresses,
-	// Dial takes the loopback one (package net).
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, s.Listen)
-		},
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	return take(response)
+	return status.Client{Addr: s.Listen}.State(ctx)
+}
+
+func withinAnswerTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, answerTimeout, fmt.Errorf("no answer within %s", answerTimeout))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/agent"
+	"github.com/ecssd/ecssd/internal/web"
 )
 
 // healthcheck runs the command in-process; it prints nothing of its own.
@@ -36,7 +37,12 @@ func TestHealthcheckOfAnAgentThatIsNotReady(t *testing.T) {
 			require.NoError(t, err)
 			address := net.JoinHostPort(host, port)
 			log, _ := logtest.NewNullLogger()
-			go serve(t.Context(), address, prometheus.NewRegistry(), &agent.Readiness{}, nil, logrus.NewEntry(log))
+			go web.Serve(t.Context(), web.Config{
+				Addr:      address,
+				Registry:  prometheus.NewRegistry(),
+				Readiness: &agent.Readiness{},
+				Log:       logrus.NewEntry(log),
+			})
 			assert.EventuallyWithT(
 				t,
 				func(c *assert.CollectT) { assert.NoError(c, healthcheck(t, address)) },
@@ -60,7 +66,7 @@ func TestHealthcheckSaysWhatIsWrong(t *testing.T) {
 		"no answer":      {silent.Addr().String(), "no answer within 2s"},
 		"another program": {
 			broken.Listener.Addr().String(),
-			"ask the agent at " + broken.Listener.Addr().String() + " for its health: it answers 404 Not Found",
+			"ask the agent at " + broken.Listener.Addr().String() + " for its health: HTTP status 404 Not Found",
 		},
 		"no address": {"", `--listen "" is not an address and port`},
 	} {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/route53"
+	"github.com/ecssd/ecssd/internal/status"
 )
 
 type lsCommand struct {
@@ -193,7 +194,7 @@ func (c lsCommand) lines(zone string, rows []listed, colourful bool, width int) 
 			table,
 			"%s\t%s\t%d\t%s\t%s\t%s\n",
 			r.Service,
-			printable(cmp.Or(r.Address, r.Target))+":"+strconv.Itoa(int(r.Port)),
+			status.Printable(cmp.Or(r.Address, r.Target))+":"+strconv.Itoa(int(r.Port)),
 			r.Weight,
 			r.State,
 			r.Host,

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ecssd/ecssd/internal/route53"
+	"github.com/ecssd/ecssd/internal/status"
 )
 
 // watchEvery is the least time between two listings of ecssd ls --watch.
@@ -52,7 +53,7 @@ func (c lsCommand) watch(ctx context.Context, s *Settings, zone *route53.Zone, s
 			if err == nil {
 				lines = append(lines, c.lines(s.Zone, rows, terminal(out), width)...)
 			} else {
-				lines = append(lines, printable(err.Error())+"\n")
+				lines = append(lines, status.Printable(err.Error())+"\n")
 			}
 			if redraws {
 				lines = redrawn(lines, height)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/netip"
 	"os/exec"
 	"slices"
 	"testing"
@@ -13,15 +12,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/agent"
-	"github.com/ecssd/ecssd/internal/container"
-	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/status"
 	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // state gives what the agent tells at /state, as text too.
-func (w *world) state() (told state, text string) {
+func (w *world) state() (told status.State, text string) {
 	w.t.Helper()
 	response, err := http.Get("http://" + w.listen + "/state")
 	require.NoError(w.t, err)
@@ -38,12 +35,12 @@ func (w *world) state() (told state, text string) {
 func (w *world) tells(
 	c *enginetest.Container,
 	what string,
-	condition func(containerState) bool,
-) (found containerState) {
+	condition func(status.Container) bool,
+) (found status.Container) {
 	w.t.Helper()
 	w.eventually(time.Minute, what, func() bool {
 		told, _ := w.state()
-		i := slices.IndexFunc(told.Containers, func(s containerState) bool { return s.ID == c.ID })
+		i := slices.IndexFunc(told.Containers, func(s status.Container) bool { return s.ID == c.ID })
 		if i >= 0 {
 			found = told.Containers[i]
 		}
@@ -53,8 +50,8 @@ func (w *world) tells(
 }
 
 // is says whether a container has one endpoint, in this state.
-func is(state string) func(containerState) bool {
-	return func(c containerState) bool { return len(c.Endpoints) == 1 && c.Endpoints[0].State == state }
+func is(state string) func(status.Container) bool {
+	return func(c status.Container) bool { return len(c.Endpoints) == 1 && c.Endpoints[0].State == state }
 }
 
 // onIPv4 has a port published once: on IPv6 it may get another number, of which is told.
@@ -71,62 +68,68 @@ func TestStateOfAContainer(t *testing.T) {
 		Labels:  labels,
 		Env:     []string{"TOKEN=variable-secret", "SERVICE_TOKEN=setting-secret"},
 	})
-	got := w.tells(c, "the container serves", is(isServing))
+	got := w.tells(c, "the container serves", is(status.Serving))
 	port := c.HostPort("8080/tcp")
 	assert.WithinDuration(t, time.Now(), got.Started, time.Minute)
 	held := w.service("web")[0]
-	want := containerState{
+	want := status.Container{
 		ID:      c.ID,
 		Name:    c.Name,
 		Service: w.prefix + "web",
 		TaskARN: labels["com.amazonaws.ecs.task-arn"],
 		State:   "running",
 		Started: got.Started,
-		Endpoints: []endpointState{{
+		Endpoints: []status.Endpoint{{
 			Name:     w.prefix + "web",
 			Port:     "8080/tcp",
 			Address:  "10.0.0.1",
 			HostPort: port,
 			Asked:    7,
 			Weight:   7,
-			State:    isServing,
-			Record:   &recordState{w.prefix + "web." + zoneName, "SRV", held.SetIdentifier, 0, 7, held.Values[0]},
+			State:    status.Serving,
+			Record: &status.Record{
+				Name:   w.prefix + "web." + zoneName,
+				Type:   "SRV",
+				SetID:  held.SetIdentifier,
+				Weight: 7,
+				Value:  held.Values[0],
+			},
 		}},
-		Problems: []problemState{},
+		Problems: []status.Problem{},
 	}
 	assert.Equal(t, want, got)
 	told, text := w.state()
-	assert.Equal(t, zoneState{zoneName, w.zone}, told.Zone)
+	assert.Equal(t, status.Zone{Name: zoneName, ID: w.zone}, told.Zone)
 	assert.Equal(t, instanceID, told.Instance)
 	assert.Equal(t, "10.0.0.1", told.Address)
 	assert.Equal(t, "ecssd "+told.Version+"\n", output(t, w.command("version")))
 	assert.True(t, told.Ready)
 	assert.Empty(t, told.Missing)
 	assert.WithinDuration(t, time.Now(), told.Now, time.Minute)
-	assert.Equal(t, countState{
+	assert.Equal(t, status.Counts{
 		Serving:   1,
 		Stopping:  told.Counts.Stopping,
 		CrashLoop: told.Counts.CrashLoop,
 	}, told.Counts, "those are of other tests")
 	assert.Empty(t, told.Pending)
-	assert.Equal(t, changeState{"CREATE", *got.Endpoints[0].Record}, told.Recent[0].changeState)
+	assert.Equal(t, status.Change{Action: "CREATE", Record: *got.Endpoints[0].Record}, told.Recent[0].Change)
 	assert.Equal(t, 1, told.Calls.Applied)
 	assert.Equal(t, 1, told.Calls.LastMinute)
 	assert.Positive(t, told.Calls.MeanSeconds)
 	assert.NotContains(t, text, "secret", "what environment and labels hold is nobody's business")
 
 	c.Pause()
-	want.State, want.Endpoints[0].State, want.Endpoints[0].Why = "paused", isStandby, "the container is paused"
+	want.State, want.Endpoints[0].State, want.Endpoints[0].Why = "paused", status.Standby, "the container is paused"
 	want.Endpoints[0].Weight, want.Endpoints[0].Record.Weight = 0, 0
-	assert.Equal(t, want, w.tells(c, "it is on standby", is(isStandby)))
+	assert.Equal(t, want, w.tells(c, "it is on standby", is(status.Standby)))
 	c.Unpause()
-	w.tells(c, "it serves again", is(isServing))
+	w.tells(c, "it serves again", is(status.Serving))
 
 	c.Stop(5)
 	w.eventually(10*time.Second, "its record is gone, and it is told of no more", func() bool {
 		told, _ := w.state()
 		return len(told.Recent) > 0 && told.Recent[0].Action == "DELETE" && told.Calls.MeanDelaySeconds > 0 &&
-			!slices.ContainsFunc(told.Containers, func(s containerState) bool { return s.ID == c.ID })
+			!slices.ContainsFunc(told.Containers, func(s status.Container) bool { return s.ID == c.ID })
 	})
 }
 
@@ -146,9 +149,9 @@ func TestStateOfWhatWaitsForAnAddress(t *testing.T) {
 	got := w.tells(
 		c,
 		"that its record waits",
-		func(c containerState) bool { return len(c.Endpoints) == 1 && c.Endpoints[0].WaitsFor != "" },
+		func(c status.Container) bool { return len(c.Endpoints) == 1 && c.Endpoints[0].WaitsFor != "" },
 	)
-	assert.Equal(t, isRefused, got.Endpoints[0].State)
+	assert.Equal(t, status.Refused, got.Endpoints[0].State)
 	assert.Equal(t, hostTarget, got.Endpoints[0].WaitsFor)
 	assert.Equal(t, "Route 53 refuses the A record "+hostTarget+" that it points to", got.Endpoints[0].Why)
 	assert.Nil(t, got.Endpoints[0].Record)
@@ -166,18 +169,6 @@ func TestStateOfWhatWaitsForAnAddress(t *testing.T) {
 	)
 }
 
-// Of a container that has just been looked at nothing is pending yet.
-func TestStateOfAnEndpointWithoutARecord(t *testing.T) {
-	c := agent.Container{
-		Container: container.Container{ID: "1", State: container.Running},
-		Endpoints: []agent.Endpoint{{}},
-	}
-	told := tellContainer(c, record.Owner{Address: netip.MustParseAddr("10.0.0.1")}, agent.Status{}, nil)
-	assert.Equal(t, isPending, told.Endpoints[0].State)
-	assert.Equal(t, "its record is still to be written", told.Endpoints[0].Why)
-	assert.Nil(t, told.Endpoints[0].Record)
-}
-
 func TestStateOfWhatIsNotAnnounced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -188,7 +179,7 @@ func TestStateOfWhatIsNotAnnounced(t *testing.T) {
 	}))
 	w.start()
 	denied := w.container("denied", enginetest.Options{})
-	got := w.tells(denied, "Route 53 refuses its record", is(isRefused))
+	got := w.tells(denied, "Route 53 refuses its record", is(status.Refused))
 	assert.Nil(t, got.Endpoints[0].Record)
 	told, _ := w.state()
 	require.Len(t, told.Refused, 1)
@@ -202,14 +193,14 @@ func TestStateOfWhatIsNotAnnounced(t *testing.T) {
 	labels := enginetest.ECSLabels(w.prefix + "bad")
 	labels["SERVICE_NAME"] = "no name\x1b[31m"
 	bad := w.container("bad", enginetest.Options{Publish: onIPv4, Labels: labels})
-	got = w.tells(bad, "it has a problem", func(c containerState) bool { return len(c.Problems) == 1 })
+	got = w.tells(bad, "it has a problem", func(c status.Container) bool { return len(c.Problems) == 1 })
 	assert.Equal(t, `no name\x1b[31m`, got.Service)
 	assert.Equal(t, "SERVICE_NAME", got.Problems[0].Subject)
 
 	dying := w.container("dying", enginetest.Options{Args: []string{"-drain", "1m"}})
-	w.tells(dying, "it serves", is(isServing))
+	w.tells(dying, "it serves", is(status.Serving))
 	dying.Kill("TERM")
-	got = w.tells(dying, "it is withheld", func(c containerState) bool { return c.Withheld != nil })
+	got = w.tells(dying, "it is withheld", func(c status.Container) bool { return c.Withheld != nil })
 	assert.Empty(t, got.Endpoints)
 	assert.Equal(t, "stopping", got.Withheld.Reason)
 	assert.WithinDuration(t, time.Now(), *got.Withheld.Since, time.Minute)
@@ -217,7 +208,7 @@ func TestStateOfWhatIsNotAnnounced(t *testing.T) {
 
 	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "InternalFailure"}))
 	waits := w.container("waits", enginetest.Options{})
-	w.tells(waits, "its record is still to be written", is(isPending))
+	w.tells(waits, "its record is not written yet", is(status.Pending))
 	w.eventually(10*time.Second, "the failure is told", func() bool {
 		told, _ = w.state()
 		return told.Calls.Error != "" && told.Calls.Failed > 0 && told.Calls.Retry != nil
@@ -226,7 +217,7 @@ func TestStateOfWhatIsNotAnnounced(t *testing.T) {
 		t,
 		slices.ContainsFunc(
 			told.Pending,
-			func(c changeState) bool { return c.Record.Name == w.prefix+"waits."+zoneName },
+			func(c status.Change) bool { return c.Record.Name == w.prefix+"waits."+zoneName },
 		),
 	)
 }
@@ -235,7 +226,7 @@ func TestStateWhileSomethingIsMissing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "--zone", "elsewhere.internal")
 	w.launch()
-	var told state
+	var told status.State
 	w.eventually(20*time.Second, "it says that there is no zone", func() bool {
 		if response, err := http.Get("http://" + w.listen + "/healthz"); err != nil {
 			return false
@@ -249,7 +240,7 @@ func TestStateWhileSomethingIsMissing(t *testing.T) {
 		)
 	})
 	assert.False(t, told.Ready)
-	assert.Equal(t, zoneState{Name: "elsewhere.internal"}, told.Zone)
+	assert.Equal(t, status.Zone{Name: "elsewhere.internal"}, told.Zone)
 }
 
 // output gives what a command prints.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/status"
 	"github.com/ecssd/ecssd/internal/sweep"
 	sweeprun "github.com/ecssd/ecssd/internal/sweep/run"
 )
@@ -112,17 +113,17 @@ func printReport(out io.Writer, zone string, r sweep.Report) {
 		case sweep.Refused:
 			action = "refuse"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", action, record.Escape(f.Name), f.Type, printable(f.Reason), f.SetID)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", action, record.Escape(f.Name), f.Type, status.Printable(f.Reason), f.SetID)
 	}
 	for _, stop := range r.Stops {
-		fmt.Fprintf(table, "stop\t%s\ttask\t%s\n", printable(stop.Task), printable(stop.Reason))
+		fmt.Fprintf(table, "stop\t%s\ttask\t%s\n", status.Printable(stop.Task), status.Printable(stop.Reason))
 	}
 	for _, s := range r.Stuck {
 		fmt.Fprintf(
 			table,
 			"stuck\t%s\ttask\tits container %s on %s has no container ID in ECS after 10 minutes\n",
-			printable(s.Task),
-			printable(s.Container),
+			status.Printable(s.Task),
+			status.Printable(s.Container),
 			s.Instance,
 		)
 	}

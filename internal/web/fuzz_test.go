@@ -1,33 +1,13 @@
-package cli
+package web
 
 import (
 	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 )
-
-// Whatever is printed does nothing to a terminal, is bounded, and is left as it is where it is harmless.
-func FuzzPrintable(f *testing.F) {
-	for _, s := range []string{"web", titleSequence, c1Sequence, forgedLine, markup, turned, "\xff\xfe", `back\slash "quoted"`, "tab\there", strings.Repeat("é", 400), "\u2028", "🙂"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		printed := printable(text)
-		assert.True(t, utf8.ValidString(printed))
-		assert.False(t, strings.ContainsFunc(printed, func(r rune) bool {
-			return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Cs)
-		}), "%q", printed)
-		assert.LessOrEqual(t, len(printed), 4*longestPrinted+20)
-		if len(printed) <= longestPrinted {
-			assert.Equal(t, printed, printable(printed), "twice the same")
-		}
-	})
-}
 
 // Whoever asks by a name is refused, whichever way the name is written: only an address cannot be made to lead
 // elsewhere.
@@ -40,7 +20,7 @@ func FuzzHost(f *testing.F) {
 		f.Add(host)
 	}
 	f.Fuzz(func(t *testing.T, host string) {
-		if !known(host, "") || host == "" {
+		if !allowedHost(host, "") || host == "" {
 			return
 		}
 		// As a browser or a proxy might read it.

@@ -1,12 +1,10 @@
-package cli
+package web
 
 import (
-	"bufio"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +16,10 @@ import (
 	"github.com/ecssd/ecssd/internal/agent"
 )
 
+func config(addr string) Config {
+	return Config{Addr: addr, Registry: prometheus.NewRegistry(), Readiness: &agent.Readiness{}}
+}
+
 // ask gives the answer to a request for /metrics with these headers.
 func ask(listen, host string, header map[string]string) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
@@ -26,7 +28,7 @@ func ask(listen, host string, header map[string]string) *httptest.ResponseRecord
 		request.Header.Set(key, value)
 	}
 	answer := httptest.NewRecorder()
-	guarded(listen, handler(prometheus.NewRegistry(), &agent.Readiness{}, nil)).Handler.ServeHTTP(answer, request)
+	config(listen).server().Handler.ServeHTTP(answer, request)
 	return answer
 }
 
@@ -123,45 +125,6 @@ func TestListenerRefusesPagesOfOtherSites(t *testing.T) {
 	}
 }
 
-// TestListenerOfTheRunningAgent asks the agent as it runs, so that what is tested above is what serves.
-func TestListenerOfTheRunningAgent(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.start()
-	send := func(request string) (status int) {
-		t.Helper()
-		conn, err := net.Dial("tcp", w.listen)
-		require.NoError(t, err)
-		defer conn.Close()
-		require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
-		go func() { _, _ = io.WriteString(conn, request) }() // it may be refused before its end
-		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		require.NoError(t, err)
-		response.Body.Close()
-		return response.StatusCode
-	}
-	assert.Equal(t, 200, send("GET /metrics HTTP/1.1\r\nHost: "+w.listen+"\r\n\r\n"))
-	assert.Equal(t, 200, send("HEAD /metrics HTTP/1.1\r\nHost: "+w.listen+"\r\n\r\n"))
-	assert.Equal(t, 200, send("GET /healthz HTTP/1.0\r\n\r\n"))
-	assert.Equal(t, 421, send("GET /metrics HTTP/1.1\r\nHost: attacker.example\r\n\r\n"))
-	assert.Equal(t, 421, send("GET http://attacker.example/metrics HTTP/1.1\r\nHost: "+w.listen+"\r\n\r\n"))
-	assert.Equal(t, 403, send("GET /metrics HTTP/1.1\r\nHost: "+w.listen+"\r\nOrigin: http://attacker.example\r\n\r\n"))
-	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"} {
-		assert.Equal(
-			t,
-			405,
-			send(method+" /metrics HTTP/1.1\r\nHost: "+w.listen+"\r\nContent-Length: 0\r\n\r\n"),
-			method,
-		)
-	}
-	assert.Equal(
-		t,
-		431,
-		send("GET /metrics HTTP/1.1\r\nHost: "+w.listen+"\r\nX: "+strings.Repeat("x", 64<<10)+"\r\n\r\n"),
-	)
-	assert.Equal(t, 404, send("GET /debug/pprof/ HTTP/1.1\r\nHost: "+w.listen+"\r\n\r\n"), "nothing is served unasked")
-}
-
 // pipes is a listener of connections within this process, whose deadlines go by the clock of synctest.
 type pipes struct{ conns chan net.Conn }
 
@@ -182,8 +145,8 @@ func (pipes) Addr() net.Addr { return &net.TCPAddr{} }
 func TestListenerDropsWhoIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := pipes{make(chan net.Conn)}
-		server := guarded("127.0.0.1:9553", handler(prometheus.NewRegistry(), &agent.Readiness{}, nil))
-		go func() { _ = server.Serve(few(listener)) }()
+		server := config("127.0.0.1:9553").server()
+		go func() { _ = server.Serve(limitListener(listener)) }()
 		defer server.Close()
 
 		near, far := net.Pipe()
@@ -198,7 +161,7 @@ func TestListenerDropsWhoIsSlow(t *testing.T) {
 			require.Less(t, time.Since(begun), time.Minute, "it is still being listened to")
 		}
 		near.Close()
-		assert.LessOrEqual(t, time.Since(begun), longestRequest+2*time.Second)
+		assert.LessOrEqual(t, time.Since(begun), readTimeout+2*time.Second)
 
 		near, far = net.Pipe()
 		listener.conns <- far
@@ -207,15 +170,15 @@ func TestListenerDropsWhoIsSlow(t *testing.T) {
 		all, err := io.ReadAll(near) // until the other end closes
 		require.NoError(t, err)
 		assert.Contains(t, string(all), "200 OK")
-		assert.Equal(t, longestIdle, time.Since(begun))
+		assert.Equal(t, idleTimeout, time.Since(begun))
 		near.Close()
 	})
 }
 
 func TestListenerTakesFewConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		listener := pipes{make(chan net.Conn, 2*mostConnections)}
-		limited := few(listener)
+		listener := pipes{make(chan net.Conn, 2*maxConnections)}
+		limited := limitListener(listener)
 		for range cap(listener.conns) {
 			conn, other := net.Pipe()
 			defer other.Close()
@@ -232,10 +195,10 @@ func TestListenerTakesFewConnections(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		require.Len(t, taken, mostConnections)
+		require.Len(t, taken, maxConnections)
 		taken[0].Close()
 		synctest.Wait()
-		assert.Len(t, taken, mostConnections+1, "another has its turn")
+		assert.Len(t, taken, maxConnections+1, "another has its turn")
 		require.NoError(t, limited.Close())
 	})
 }
