@@ -58,14 +58,16 @@ var mayImport = map[string][]string{
 		"internal/awserr", "internal/backoff", "internal/container", "internal/docker", "internal/sweep/inventory",
 		"internal/endpoint", "internal/host", "internal/journal", "internal/plan", "internal/record", "internal/route53",
 	},
+	"internal/local": {"internal/container", "internal/endpoint", "internal/plan", "internal/record"},
 	"internal/agent": {
-		"internal/apply", "internal/backoff", "internal/container", "internal/endpoint", "internal/journal", "internal/plan", "internal/record",
+		"internal/apply", "internal/backoff", "internal/container", "internal/endpoint", "internal/journal",
+		"internal/local", "internal/plan", "internal/record",
 	},
 }
 
 // pure packages compute: no context, clock, logger, environment, network or file.
 var pure = []string{
-	"internal/container", "internal/endpoint", "internal/record", "internal/plan",
+	"internal/container", "internal/endpoint", "internal/record", "internal/plan", "internal/local",
 	"internal/apply/ledger", "internal/apply/pace", "internal/apply/permission", "internal/apply/quarantine",
 	"internal/apply/target", "internal/apply/verify",
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/endpoint"
 	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/local"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -41,11 +42,7 @@ type Engine interface {
 }
 
 // Task is what the ECS agent knows of a container and the Engine does not.
-type Task struct {
-	Address  netip.Addr // of the task's own network interface; the zero Addr where it has none
-	Restarts bool       // the ECS agent starts the container again when it ends by itself
-	Stopping bool       // ECS wants the task stopped
-}
+type Task = local.Task
 
 // Zone is a hosted zone.
 type Zone interface {
@@ -104,35 +101,16 @@ type Agent struct {
 	beside sync.WaitGroup // what the observing goroutine has begun and does not wait for
 
 	// Used by the observing goroutine alone.
-	containers map[string]container.Container // live, by ID; nil before the first look
-	died       map[string]died                // what was heard of deaths, by container ID, until a look has answered it
-	tasks      map[string]Task                // what the ECS agent said of them
-	stops      stops
-	crashes    crashes
-	problems   map[endpoint.Problem]bool // already reported
-	resting    map[string]rest           // containers that the ECS agent is to start again, by ID
-	// What the ECS agent has to be asked again: the addresses of tasks, by container ID, which tasks it wants stopped,
-	// and what it knows of containers that no answer has covered.
-	addressesAsked          map[string]question
-	stopsAsked, othersAsked question
-	covered                 map[string]bool // containers of ECS, by ID: an answer has come since they are known
-	overdue                 time.Time       // since when a stop mark is in doubt; zero: none is
-	asking                  *answer         // of the question under way; nil: there is none
-	due                     time.Time       // when the wishes may differ without a hint; zero: never
-	slept                   time.Duration
-	standby                 string // why the whole host is on standby; empty where it is not
-	blind                   struct {
-		err   error     // of the last snapshot
-		since time.Time // when snapshots began to fail; zero: they do not
-		said  time.Time // when that was logged last
-	}
+	model         *local.Model
+	slept         time.Duration
+	failureLogged time.Time // when it was last logged that snapshots fail
 
-	mu        sync.Mutex
-	announced map[string]bool // containers with an endpoint
-	published published
-	subjects  map[string]subject // containers by ID; only where events are told
-	zoneNow   string             // ID of the zone in which the records are kept
-	writerNow *apply.Writer      // nil before there is a zone
+	mu         sync.Mutex
+	state      *local.State
+	registered map[string]bool    // containers with an endpoint
+	subjects   map[string]subject // containers by ID; only where there are events
+	zoneNow    string             // ID of the zone in which the records are kept
+	writerNow  *apply.Writer      // nil before there is a zone
 }
 
 // New gives an agent that has not looked at anything yet.
@@ -150,19 +128,23 @@ func New(cfg Config) *Agent {
 	cfg.Readiness.NotReady("zone", "not found yet")
 	cfg.Readiness.NotReady("engine", "not connected yet")
 	known := make(chan struct{})
+	var stops []local.Stop
+	for _, mark := range cfg.Journal.Stops() {
+		stops = append(stops, local.Stop(mark))
+	}
 	return &Agent{
 		cfg:          cfg,
 		inbox:        inbox{wake: make(chan struct{}, 1)},
 		standbyKnown: known,
 		standbyAsked: sync.OnceFunc(func() { close(known) }),
-		tasks:        map[string]Task{},
-		died:         map[string]died{},
-		resting:      map[string]rest{},
-		covered:      map[string]bool{},
-		stops:        loadStops(cfg.Journal.Stops()),
-		crashes:      newCrashes(),
-		problems:     map[endpoint.Problem]bool{},
-		subjects:     map[string]subject{},
+		model: local.New(local.Config{
+			Owner:  cfg.Owner,
+			Zone:   record.Zone{Name: cfg.ZoneName, TTL: cfg.TTL},
+			Policy: cfg.Policy,
+			Stops:  stops,
+		}, time.Now()),
+		state:    &local.State{},
+		subjects: map[string]subject{},
 	}
 }
 
@@ -292,15 +274,13 @@ func (a *Agent) writer(id string, zone Zone, c apply.Config) *apply.Writer {
 	}
 	c.Zone, c.Current, c.Owns = zone, known, a.owns
 	c.Save = func(known plan.Current) error { return a.cfg.Journal.SetRecords(id, known) }
-	c.Jitter, c.OnOutcome, c.Log, c.Metrics = a.cfg.Jitter, told, a.cfg.Log.WithField(
-		"zone_id",
-		id,
-	), a.cfg.Metrics.Writer
+	c.Jitter, c.OnOutcome, c.Metrics = a.cfg.Jitter, told, a.cfg.Metrics.Writer
+	c.Log = a.cfg.Log.WithField("zone_id", id)
 	return apply.New(c)
 }
 
 // owns says whether a record found in the zone is this host's: by its instance ID, or written by the original agent for
-// a container that is announced here, and thus to be replaced.
+// a container that is registered here, and thus to be replaced.
 func (a *Agent) owns(r record.Record) bool {
 	if r.Owned(a.cfg.Owner.InstanceID) {
 		return true
@@ -311,5 +291,5 @@ func (a *Agent) owns(r record.Record) bool {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.announced[id.Container]
+	return a.registered[id.Container]
 }

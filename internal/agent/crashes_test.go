@@ -189,6 +189,6 @@ func TestHintsThatWereGivenUpAreAGap(t *testing.T) {
 		b.add(container.Hint{})
 	}
 	m := b.drain()
-	assert.True(t, m.fresh)
-	assert.NotEqual(t, m.hints[0].stream, m.hints[len(m.hints)-1].stream)
+	assert.True(t, m.Gap)
+	assert.NotEqual(t, m.Hints[0].Stream, m.Hints[len(m.Hints)-1].Stream)
 }

@@ -91,14 +91,13 @@ func BenchmarkEvent(b *testing.B) {
 			require.NoError(b, j.SetRecords("Z1", known))
 			writer := a.writer("Z1", nil, apply.Config{})
 			started := container.Hint{ContainerID: engine.containers[n-1].ID, Action: container.Start, Time: time.Now()}
-			a.inbox.connected = time.Now()
-			view := view{dirty: map[string]int{}}
+			a.inbox.Connected = time.Now()
 			b.ReportAllocs()
 			for b.Loop() {
 				a.inbox.add(started)
-				a.round(b.Context(), writer, &view)
+				a.round(b.Context(), writer, false)
 				a.beside.Wait()
-				a.round(b.Context(), writer, &view)
+				a.round(b.Context(), writer, false)
 				if pending := writer.Status().Pending; len(pending) != 1 {
 					b.Fatalf("%d changes", len(pending))
 				}

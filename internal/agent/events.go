@@ -5,6 +5,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/apply"
 	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/local"
 	"github.com/ecssd/ecssd/internal/record"
 )
 
@@ -62,7 +63,7 @@ func (a *Agent) tell(zoneID string, o apply.Outcome) {
 	id, _ := record.ParseSetID(o.Record.SetID)
 	a.mu.Lock()
 	s, known := a.subjects[id.Container]
-	reason := a.published.why(id.Container, o)
+	reason := why(a.state, id.Container, o)
 	a.mu.Unlock()
 	if !known {
 		s.ID = id.Container
@@ -77,25 +78,25 @@ func (a *Agent) tell(zoneID string, o apply.Outcome) {
 	})
 }
 
-// why says in words what has led to an outcome.
-func (p published) why(containerID string, o apply.Outcome) string {
+// why returns in words what has led to an outcome.
+func why(s *local.State, containerID string, o apply.Outcome) string {
 	switch o.Kind {
 	case apply.WasRefused:
 		return o.Message
 	case apply.BecameServing:
 		return ""
 	}
-	for _, c := range p.containers {
+	for _, c := range s.Containers {
 		switch {
 		case c.ID != containerID:
-		case p.withheld[c.ID].Reason == Stopping:
+		case s.Withheld[c.ID].Reason == local.Stopping:
 			return "the container was asked to stop"
-		case p.withheld[c.ID].Reason == CrashLoop:
+		case s.Withheld[c.ID].Reason == local.CrashLoop:
 			return "containers of the service die soon after their start"
 		case o.Kind == apply.BecameAbsent:
 			return "the container is no longer announced"
-		case p.standby != "":
-			return "the host is on standby: " + p.standby
+		case s.HostStandby != "":
+			return "the host is on standby: " + s.HostStandby
 		case c.State == container.Paused:
 			return "the container is paused"
 		case c.Health == container.Starting, c.Health == container.Unhealthy:
@@ -107,7 +108,7 @@ func (p published) why(containerID string, o apply.Outcome) string {
 	switch {
 	case o.Kind != apply.BecameAbsent:
 		return ""
-	case p.containers == nil: // nobody has looked: ecssd deregister
+	case s.Containers == nil: // nobody has looked: ecssd deregister
 		return "all records of the host are removed"
 	default:
 		return "the container has ended"

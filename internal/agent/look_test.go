@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/local"
 )
 
 // hint makes the engine tell of something that changes nothing.
@@ -81,7 +82,7 @@ func TestRemovalDoesNotWaitForWhatHangs(t *testing.T) {
 					end(w, b)
 					w.after(soon)
 					if what == "the ECS agent" { // within two seconds of a new stream an event may be of the past
-						w.after(replayTime)
+						w.after(local.ReplayTime)
 					}
 					assert.Equal(t, weights{"web 1": 1}, w.zone.services())
 					w.after(20 * time.Second)
@@ -109,7 +110,7 @@ func TestSignalRightAfterTheStreamWasLostDoesNotWaitForALookThatHangs(t *testing
 				w.engine.interrupt()
 				w.after(500 * time.Millisecond)
 				end(w, b)
-				w.after(replayTime + soon)
+				w.after(local.ReplayTime + soon)
 				assert.Equal(t, weights{"web 1": 1}, w.zone.services())
 			})
 		})
@@ -357,8 +358,8 @@ func TestSignalOfAContainerThatCouldNotBeInspected(t *testing.T) {
 		w.engine.make(func() { w.engine.unread = nil })
 		w.after(10 * time.Second)
 		assert.Empty(t, w.zone.services())
-		w.after(outlived)
-		assert.Equal(t, weights{"web 1": 1}, w.zone.services(), "it has outlived that")
+		w.after(local.StopTimeout)
+		assert.Equal(t, weights{"web 1": 1}, w.zone.services(), "it has outlived the signal")
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/ecssd/ecssd/internal/apply"
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/local"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -72,7 +73,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	for _, outcome := range []string{"ok", "failed"} {
 		m.snapshots.WithLabelValues(outcome)
 	}
-	m.count(Counts{})
+	m.show(&local.State{})
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ecssd_changes_pending", Help: "Record changes to be made, those refused not counted.",
 	}, m.gauge(func(w *apply.Writer, _ *journal.Journal) float64 { return float64(len(w.Status().Pending)) }))
@@ -162,10 +163,6 @@ func (m *Metrics) snapshot(err error) {
 
 func (m *Metrics) connected(yes bool) { m.engine.Set(oneIf(yes)) }
 
-func (m *Metrics) problem(n int) { m.problems.Set(float64(n)) }
-
-func (m *Metrics) hostStandby(yes bool) { m.standby.Set(oneIf(yes)) }
-
 func oneIf(yes bool) float64 {
 	if yes {
 		return 1
@@ -173,11 +170,15 @@ func oneIf(yes bool) float64 {
 	return 0
 }
 
-func (m *Metrics) count(c Counts) {
+// show has the gauges show a state.
+func (m *Metrics) show(s *local.State) {
+	c := s.Counts()
 	m.endpoints.WithLabelValues("serving").Set(float64(c.Serving))
 	m.endpoints.WithLabelValues("standby").Set(float64(c.Standby))
 	m.containers.WithLabelValues("stopping").Set(float64(c.Stopping))
 	m.containers.WithLabelValues("crash_loop").Set(float64(c.Held))
+	m.problems.Set(float64(s.Faults))
+	m.standby.Set(oneIf(s.HostStandby != ""))
 }
 
 // Register shows by metrics what Missing tells in words, from the start of the program on.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/local"
 )
 
 // Sync brings the zone in step with this host once. It returns when that is done, with an error that says what Route 53
@@ -42,39 +43,35 @@ func (a *Agent) Sync(ctx context.Context) error {
 	return writer.Settle(ctx)
 }
 
-// replayTime is how long the Engine is given to send the events it remembers: who is stopping is in them.
-const replayTime = 250 * time.Millisecond
-
-// lookOnce takes one look, and asks the ECS agent what is to be asked then.
+// lookOnce takes one snapshot, and asks the ECS agent what is to be asked then.
 func (a *Agent) lookOnce(ctx context.Context, writer *apply.Writer) error {
-	view := view{dirty: map[string]int{}, all: true}
-	var again <-chan time.Time
 	defer a.beside.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var next <-chan time.Time
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 			continue
 		case <-a.inbox.wake:
-			if view.begun == 0 {
-				sleep(ctx, replayTime)
+			if !a.model.Asked() {
+				sleep(ctx, local.ReplayTime)
 			}
-		case <-again:
+		case <-next:
 		}
-		next := a.round(ctx, writer, &view)
-		if a.containers != nil && a.asking == nil {
+		deadline := a.round(ctx, writer, false)
+		if a.model.Complete() {
 			return nil
 		}
-		if again = nil; !next.IsZero() {
-			again = time.After(time.Until(next))
+		if next = nil; deadline.Set() {
+			next = time.After(time.Until(deadline.Time()))
 		}
 	}
 	why := a.cfg.Readiness.why("engine")
-	if a.blind.err != nil {
-		why = a.blind.err.Error()
+	if err := a.model.Failure().Err; err != nil {
+		why = err.Error()
 	}
-	return fmt.Errorf("look at the Engine: %w, in which it did not answer: %s", ctx.Err(), why)
+	return fmt.Errorf("list containers: %w: %s", ctx.Err(), why)
 }
 
 // Deregister removes all records of this host: from every zone that the journal knows of, and, where there was no

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/local"
 	"github.com/ecssd/ecssd/internal/plan"
 )
 
@@ -109,12 +110,12 @@ func TestSummaryTellsOfStandby(t *testing.T) {
 		w.engine.start(paused)
 		w.after(time.Second)
 		counts, standby := a.Summary()
-		assert.Equal(t, Counts{Serving: 1, Standby: 1}, counts)
+		assert.Equal(t, local.Counts{Serving: 1, Standby: 1}, counts)
 		assert.Empty(t, standby)
 		set("scaled in", nil)
 		w.after(5 * time.Second)
 		counts, standby = a.Summary()
-		assert.Equal(t, Counts{Standby: 2}, counts)
+		assert.Equal(t, local.Counts{Standby: 2}, counts)
 		assert.Equal(t, "scaled in", standby)
 		cancel()
 		require.NoError(t, <-done)
@@ -190,7 +191,7 @@ func TestHintsThatNobodyTakesAreBounded(t *testing.T) {
 		w.engine.start(web(2))
 		w.after(time.Minute)
 		a.inbox.mu.Lock()
-		assert.LessOrEqual(t, len(a.inbox.hints), mostHints)
+		assert.LessOrEqual(t, len(a.inbox.Hints), mostHints)
 		a.inbox.mu.Unlock()
 		w.with(func() { found = true })
 		w.after(20 * time.Second)

@@ -8,13 +8,14 @@ import (
 	"github.com/ecssd/ecssd/internal/apply"
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/endpoint"
+	"github.com/ecssd/ecssd/internal/local"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
 
 // Status is how an agent stands.
 type Status struct {
-	Counts
+	local.Counts
 	HostStandby string // why the whole host is on standby; empty where it is not
 	Containers  []Container
 	ZoneID      string // empty where the zone has not been found yet
@@ -22,18 +23,12 @@ type Status struct {
 	Calls       apply.Calls
 }
 
-// Counts says how many endpoints of this host are in which state, and how many containers are withheld.
-type Counts struct {
-	Serving, Standby int // endpoints
-	Stopping, Held   int // containers: asked to stop; in a crash loop
-}
-
 // Container is a live container of this host and what is announced of it.
 type Container struct {
 	container.Container
 	Endpoints []Endpoint
 	Problems  []endpoint.Problem
-	Withheld  Withheld
+	Withheld  local.Withheld
 	// Kept are its records that stay as they are, while it is not known what is to be announced of it.
 	Kept []record.Record
 }
@@ -45,81 +40,26 @@ type Endpoint struct {
 	Known  plan.Entry // what the host believes to have in the zone; the zero Entry where that is nothing
 }
 
-// Withheld is why a live container is not announced for a while, whatever its settings; the zero value where it is.
-type Withheld struct {
-	Reason WithheldReason
-	Until  time.Time // when it will be, if it lives
-	Since  time.Time // of the stop signal; the zero time in a crash loop
-}
-
-// WithheldReason is why a live container is not announced for a while.
-type WithheldReason string
-
-// The reasons.
-const (
-	Stopping  WithheldReason = "stopping"   // it was asked to stop
-	CrashLoop WithheldReason = "crash_loop" // others of its service have died soon after their start
-)
-
-// published is what the last wishes were made of. It is never changed.
-type published struct {
-	containers []container.Container
-	endpoints  []endpoint.Endpoint
-	problems   []endpoint.Problem
-	withheld   map[string]Withheld
-	kept       []apply.Desired // of containers of which it is not known what is announced
-	standby    string
-}
-
-func (p published) counts() Counts {
-	var counts Counts
-	for _, e := range p.endpoints {
-		if e.Standby {
-			counts.Standby++
-		} else {
-			counts.Serving++
-		}
-	}
-	for _, w := range p.kept {
-		switch {
-		case w.Record.Type != record.SRV:
-		case w.Record.Weight == 0:
-			counts.Standby++
-		default:
-			counts.Serving++
-		}
-	}
-	for _, w := range p.withheld {
-		if w.Reason == Stopping {
-			counts.Stopping++
-		} else {
-			counts.Held++
-		}
-	}
-	return counts
-}
-
-// announce notes what is announced, for telling and for recognizing records of the original agent.
-func (a *Agent) announce(p published) {
-	announced := map[string]bool{}
-	for _, e := range p.endpoints {
-		announced[e.ContainerID] = true
+// publish notes the state for whoever asks, and to recognize records of the original agent.
+func (a *Agent) publish(s *local.State, now time.Time) {
+	registered := map[string]bool{}
+	for _, e := range s.Endpoints {
+		registered[e.ContainerID] = true
 	}
 	a.mu.Lock()
-	a.announced, a.published = announced, p
+	a.registered, a.state = registered, s
 	if a.cfg.OnEvent != nil {
-		a.remember(p.containers, time.Now())
+		a.remember(s.Containers, now)
 	}
 	a.mu.Unlock()
-	a.cfg.Metrics.count(p.counts())
-	a.cfg.Metrics.hostStandby(p.standby != "")
+	a.cfg.Metrics.show(s)
 }
 
-// Summary tells how many of what the agent announces, and why the whole host is on standby, if it is.
-func (a *Agent) Summary() (counts Counts, hostStandby string) {
+// Summary returns how many endpoints and containers are in which state, and why the whole host is on standby, if it is.
+func (a *Agent) Summary() (counts local.Counts, hostStandby string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.published.counts(), a.published.standby
+	return a.state.Counts(), a.state.HostStandby
 }
 
 // Owner gives the host that the agent works for.
@@ -128,28 +68,28 @@ func (a *Agent) Owner() record.Owner { return a.cfg.Owner }
 // Status tells how the agent stands now, containers by name.
 func (a *Agent) Status() Status {
 	a.mu.Lock()
-	p, s, writer := a.published, Status{ZoneID: a.zoneNow}, a.writerNow
+	p, s, writer := a.state, Status{ZoneID: a.zoneNow}, a.writerNow
 	a.mu.Unlock()
-	s.Counts, s.HostStandby = p.counts(), p.standby
+	s.Counts, s.HostStandby = p.Counts(), p.HostStandby
 	s.Calls = a.cfg.Metrics.Writer.Calls()
 	var known plan.Current
 	if writer != nil {
 		s.Zone, known = writer.Status(), writer.Current()
 	}
-	byID := make(map[string]*Container, len(p.containers))
-	for _, c := range p.containers {
-		byID[c.ID] = &Container{Container: c, Withheld: p.withheld[c.ID]}
+	byID := make(map[string]*Container, len(p.Containers))
+	for _, c := range p.Containers {
+		byID[c.ID] = &Container{Container: c, Withheld: p.Withheld[c.ID]}
 	}
-	wanted := slices.DeleteFunc(a.records(p.endpoints), func(r record.Record) bool { return r.Type != record.SRV })
-	for i, e := range p.endpoints {
+	wanted := a.srvRecords(p.Endpoints)
+	for i, e := range p.Endpoints {
 		told := byID[e.ContainerID]
 		told.Endpoints = append(told.Endpoints, Endpoint{e, wanted[i], known[wanted[i].Key()]})
 	}
-	for _, problem := range p.problems {
+	for _, problem := range p.Problems {
 		told := byID[problem.ContainerID]
 		told.Problems = append(told.Problems, problem)
 	}
-	for _, w := range p.kept {
+	for _, w := range p.Kept {
 		id, _ := record.ParseSetID(w.Record.SetID)
 		if told := byID[id.Container]; told != nil { // nil between its death and its start by the ECS agent
 			told.Kept = append(told.Kept, w.Record)
@@ -168,3 +108,12 @@ func (a *Agent) Status() Status {
 	)
 	return s
 }
+
+// srvRecords returns the SRV record of each endpoint, in their order.
+func (a *Agent) srvRecords(endpoints []endpoint.Endpoint) []record.Record {
+	return slices.DeleteFunc(record.Desired(a.zone(), a.cfg.Owner, endpoints), func(r record.Record) bool {
+		return r.Type != record.SRV
+	})
+}
+
+func (a *Agent) zone() record.Zone { return record.Zone{Name: a.cfg.ZoneName, TTL: a.cfg.TTL} }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecssd/ecssd/internal/local"
 	"github.com/ecssd/ecssd/internal/plan"
 )
 
@@ -38,7 +39,7 @@ func TestStatusTellsOfEachContainer(t *testing.T) {
 		w.after(5 * time.Second)
 
 		s := a.Status()
-		assert.Equal(t, Counts{Serving: 1, Stopping: 1}, s.Counts)
+		assert.Equal(t, local.Counts{Serving: 1, Stopping: 1}, s.Counts)
 		assert.Equal(t, "Z1", s.ZoneID)
 		require.Len(t, s.Containers, 3)
 		assert.Equal(t, []string{"ecs-web-1", "ecs-web-2", "ecs-web-3"},
@@ -47,8 +48,8 @@ func TestStatusTellsOfEachContainer(t *testing.T) {
 		assert.Equal(t, "web", s.Containers[0].Endpoints[0].Name)
 		assert.Zero(t, s.Containers[0].Withheld)
 		assert.Empty(t, s.Containers[1].Endpoints)
-		assert.Equal(t, Stopping, s.Containers[1].Withheld.Reason)
-		assert.WithinDuration(t, time.Now().Add(outlived), s.Containers[1].Withheld.Until, 10*time.Second)
+		assert.Equal(t, local.Stopping, s.Containers[1].Withheld.Reason)
+		assert.WithinDuration(t, time.Now().Add(local.StopTimeout), s.Containers[1].Withheld.Until, 10*time.Second)
 		require.Len(t, s.Containers[2].Problems, 1)
 		assert.Equal(t, "SERVICE_NAME", s.Containers[2].Problems[0].Subject)
 

@@ -40,28 +40,3 @@ func TestSignalHeardOfAfterTheNextRunWasSeen(t *testing.T) {
 		require.Empty(t, w.journal.Stops(), "nor is it so after a restart of the agent")
 	})
 }
-
-// The ECS agent wanted a container stopped that the Engine could not inspect yet. Once it could, the container was
-// registered.
-func TestMarkBeforeTheContainerCouldBeInspected(t *testing.T) {
-	at := time.Unix(1_800_000_000, 0)
-	stuck := container.Container{ID: "a", Unread: "timeout"}
-	for name, test := range map[string]struct {
-		started time.Time
-		want    bool
-	}{
-		"that run":    {at.Add(-time.Second), true},
-		"a later run": {at.Add(time.Second), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			marks := stops{}
-			assert.True(t, marks.mark(stuck, at))
-			assert.False(t, marks.prune(map[string]container.Container{"a": stuck}))
-			assert.True(t, marks.marked(stuck))
-			found := container.Container{ID: "a", StartedAt: test.started}
-			assert.True(t, marks.prune(map[string]container.Container{"a": found}))
-			assert.Equal(t, test.want, marks.marked(found))
-			assert.False(t, marks.prune(map[string]container.Container{"a": found}))
-		})
-	}
-}

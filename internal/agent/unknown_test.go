@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/local"
 	"github.com/ecssd/ecssd/internal/record"
 )
 
@@ -137,7 +138,7 @@ func TestTaskWhoseAddressOnlyItsRecordKnows(t *testing.T) {
 			"the address of its task's network interface is not known yet from ECS introspection",
 		)
 		status := w.present.Status()
-		assert.Equal(t, Counts{Serving: 1}, status.Counts)
+		assert.Equal(t, local.Counts{Serving: 1}, status.Counts)
 		told := status.Containers[slices.IndexFunc(status.Containers, func(told Container) bool { return told.ID == c.ID })]
 		require.Len(t, told.Endpoints, 1)
 		assert.Equal(t, before[told.Endpoints[0].Wanted.Key()], told.Endpoints[0].Known.Record)
@@ -214,7 +215,7 @@ func TestContainerOfWhichTheEngineDoesNotTellKeepsItsRecord(t *testing.T) {
 		assert.Equal(t, weights{"web 1": 1, "web 2": 1}, w.zone.services(), "others come")
 		assert.Contains(t, w.reasons(), "its records stay as they are, since the Engine does not tell of it: timeout")
 		status := w.present.Status()
-		assert.Equal(t, Counts{Serving: 2}, status.Counts)
+		assert.Equal(t, local.Counts{Serving: 2}, status.Counts)
 		for _, told := range status.Containers {
 			if told.ID == c.ID {
 				assert.Equal(t, []record.Record{before[told.Kept[0].Key()]}, told.Kept)
@@ -267,7 +268,7 @@ func TestEngineThatDoesNotSayWhatRunsIsTold(t *testing.T) {
 		assert.Equal(t, []string{"containers: connection refused"}, w.readiness.Missing())
 		said := 0
 		for _, e := range w.log.AllEntries() {
-			if e.Message == "the Engine does not say what runs, the records stay as they are" {
+			if e.Message == "cannot list containers; keeping existing records" {
 				said++
 			}
 		}
@@ -288,7 +289,7 @@ func TestOldSignalIsNoReasonToDoubtAContainerAnew(t *testing.T) {
 		w.run()
 		w.after(5 * time.Second)
 		w.engine.kill(c, 15)
-		w.after(outlived + time.Minute)
+		w.after(local.StopTimeout + time.Minute)
 		require.Equal(t, weights{"web 1": 1}, w.zone.services())
 		w.end()
 		batches := w.zone.count()
@@ -361,7 +362,7 @@ func TestNothingIsDueBeforeTheFirstLook(t *testing.T) {
 		w.engine.make(func() { w.engine.down, w.engine.streams = true, true })
 		w.after(time.Second)
 		w.addZone("Z2")
-		w.after(outlived + time.Minute)
+		w.after(local.StopTimeout + time.Minute)
 		assert.Less(t, w.engine.snapshots(), 2000, "looks at an Engine that does not answer")
 	})
 }
@@ -429,7 +430,7 @@ func TestSyncLooksAgain(t *testing.T) {
 		assert.ErrorContains(
 			t,
 			w.agent().Sync(ctx),
-			"look at the Engine: context deadline exceeded, in which it did not answer: connection refused",
+			"list containers: context deadline exceeded: connection refused",
 		)
 		require.NoError(t, w.journal.Close())
 	})
@@ -487,9 +488,9 @@ func TestContainerThatCouldNotBeInspectedIsLookedAtAgainAfterTheEngineWasAway(t 
 		w.engine.start(c)
 		w.after(time.Second)
 		w.engine.make(func() { w.engine.down, w.engine.streams = true, true })
-		w.after(unreadRetry + lookRetry)
+		w.after(3 * time.Second)
 		w.engine.make(func() { w.engine.down, w.engine.unread[c.ID] = false, false })
-		w.after(unreadRetry + lookRetry)
+		w.after(3 * time.Second)
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
 	})
 }

@@ -38,7 +38,8 @@ func (c *workspace) remove() { _ = os.RemoveAll(c.dir) }
 
 // simulated are the packages that take part in simulated days.
 var simulated = []string{
-	"internal/agent", "internal/apply", "internal/container", "internal/endpoint", "internal/journal", "internal/plan", "internal/record", "internal/sweep",
+	"internal/agent", "internal/apply", "internal/container", "internal/endpoint", "internal/journal", "internal/local", "internal/plan",
+	"internal/record", "internal/sweep",
 }
 
 // concerns says which tests of internal/cli, by their names, concern a package.
@@ -58,6 +59,7 @@ var concerns = map[string]string{
 	"internal/sweep":           "Sweep",
 	"internal/sweep/inventory": "Sweep",
 	"internal/sweep/run":       "Sweep",
+	"internal/local":           "Stop|Start|Crash|Health|Restart|Network|Task|Engine|EventStream|Killed|Removed",
 	"internal/agent":           "Stop|Start|Crash|Health|Restart|Network|Task|Engine|EventStream|State|Bus|Standby|Metadata|Killed|Systemd|Removed",
 }
 
