@@ -16,7 +16,7 @@ import (
 // fault is one change of one file.
 type fault struct {
 	Package string // "internal/agent"
-	File    string // "internal/agent/stops.go"
+	File    string // "internal/local/stops.go"
 	Line    int
 	Kind    string
 	Edits   []edit // in order
