@@ -244,7 +244,7 @@ func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err erro
 		Log: p.log,
 	}
 	serving.Go(func() { web.Serve(ctx, listener) })
-	serving.Go(func() { tellStatus(ctx, p.log, func() string { return statusLine(p.readiness, running.Load()) }) })
+	serving.Go(func() { notifyStatus(ctx, p.log, func() string { return statusLine(p.readiness, running.Load()) }) })
 	if err := p.assemble(ctx, s); err != nil {
 		if ctx.Err() != nil {
 			return nil

@@ -11,7 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// UsageError is an error of whoever called the command.
+// UsageError is an error in the command line or the environment.
 type UsageError struct{ error }
 
 func (e UsageError) Unwrap() error { return e.error }
@@ -24,16 +24,16 @@ type cli struct {
 	Sync        syncCommand        `cmd:"" help:"Bring the zone in step with this host's containers once."`
 	Deregister  deregisterCommand  `cmd:"" help:"Remove all records of this host."`
 	Standby     standbyCommand     `cmd:"" help:"Take this host out of traffic, or put it back."`
-	Ls          lsCommand          `cmd:"" help:"List the zone's services and where they run."`
+	Ls          lsCommand          `cmd:"" help:"List the services in the zone and where they run."`
 	Resolve     resolveCommand     `cmd:"" help:"Look a service up in DNS, as a consumer would."`
-	Explain     explainCommand     `cmd:"" help:"Say why a container is announced or not, and as what."`
+	Explain     explainCommand     `cmd:"" help:"Explain why a container is registered or not, and under which names."`
 	Doctor      doctorCommand      `cmd:"" help:"Check everything that the agent depends on, and print hints."`
 	Sweep       sweepCommand       `cmd:"" help:"Remove records of hosts and containers that are gone, once, as the sweeper does."`
-	Healthcheck healthcheckCommand `cmd:"" help:"Say by the exit status whether the agent of this host is alive."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Exit with status 0 if the agent of this host is alive."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
-// streams is where a command prints: what was asked for on Out, everything else on Err.
+// streams is where a command prints: its result on Out, everything else on Err.
 type streams struct{ Out, Err io.Writer }
 
 // Run is the command. version is that of the release; empty outside one. The error is a UsageError where the command
@@ -73,7 +73,8 @@ type versionCommand struct{}
 
 // Help is printed by ecssd version --help.
 func (versionCommand) Help() string {
-	return `Prints the version of this program. An agent that was started before an upgrade may be of another: ecssd doctor tells.
+	return `Prints the version of this program. An agent that was started before an upgrade runs another version until it is restarted: ecssd
+doctor warns of that.
 
     ecssd version`
 }
@@ -83,7 +84,7 @@ func (versionCommand) Run(s *Settings, std streams) error {
 	return err
 }
 
-// releaseVersion returns version, or what the Go command knows of it where that is empty.
+// releaseVersion returns version, or the version in the build information if it is empty.
 func releaseVersion(version string) string {
 	if version != "" {
 		return version

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// EnvironmentFile is what systemd reads into the agent's environment. Commands in a shell read it too, so that they
-// look at the zone that the agent of this host works in. The environment and flags go before it.
+// EnvironmentFile is the file from which systemd sets the agent's environment. Commands in a shell read it too, so that
+// they use the same zone as the agent of this host. Flags and variables that are set win over it.
 const EnvironmentFile = "/etc/ecssd/ecssd.conf"
 
-// LoadEnvironment sets the variables that a file in the form of systemd.exec(5), EnvironmentFile=, gives, but for those
-// that are set. Of several lines for one variable the last counts, as for systemd. No file is no error. The error is a
-// UsageError.
+// LoadEnvironment sets the variables in a file in the format of systemd.exec(5), EnvironmentFile=, that are not set yet.
+// Of several lines for one variable the last counts, as for systemd. It is no error if the file does not exist. The error
+// is a UsageError.
 func LoadEnvironment(path string) error {
 	if err := loadEnvironment(path); err != nil {
 		return UsageError{err}

@@ -30,15 +30,15 @@ type explainCommand struct {
 
 // Help is printed by ecssd explain --help.
 func (explainCommand) Help() string {
-	return `Goes the whole way from the container's labels and variables to its records in DNS, and says of each step that does not happen
-why. It asks the agent of this host, at --listen; where none answers within 2 seconds it works out what one would do, with the
-settings given here, and tells the records that the agent's journal holds.
+	return `Follows a container from its labels and variables to its records in DNS, and prints for each step whether it happened and, if
+not, why. It asks the agent of this host, at --listen. If no agent answers within 2 seconds, it prints what an agent would do with
+the settings of this command, and the records in the agent's journal.
 
     ecssd explain 2f3c8e51a9d0
     ecssd explain $(docker ps -lq)                    # the container created last
-    ecssd explain --allow-names 'web.*' web           # under other settings, where no agent runs
+    ecssd explain --allow-names 'web.*' web           # with other settings, where no agent runs
 
-Of labels and variables only those are printed that names and settings are read from: com.amazonaws.ecs.… and SERVICE_….`
+Of labels and variables it prints only those that names and settings are read from: com.amazonaws.ecs.… and SERVICE_….`
 }
 
 func (c explainCommand) Run(ctx context.Context, s *Settings, std streams) error {
@@ -62,7 +62,7 @@ func (c explainCommand) Run(ctx context.Context, s *Settings, std streams) error
 	}
 	e := explanation{subject: subject, policy: policy, settings: s}
 	if e.agent, e.agentErr = agentState(ctx, s); e.agentErr != nil {
-		e.known, e.journalErr = journal.Read(s.StateDir)
+		e.current, e.journalErr = journal.Read(s.StateDir)
 		e.policy.Address = ownAddress(ctx, s)
 	} else {
 		e.policy.Address, _ = netip.ParseAddr(e.agent.Address)
@@ -72,8 +72,8 @@ func (c explainCommand) Run(ctx context.Context, s *Settings, std streams) error
 	return nil
 }
 
-// ownAddress gives the address of this host to which consumers are sent; the zero Addr where EC2 does not tell it in
-// time.
+// ownAddress returns the address of this host that consumers connect to; the zero Addr if EC2 metadata does not return it
+// in time.
 func ownAddress(ctx context.Context, s *Settings) netip.Addr {
 	if address := s.address(); address.IsValid() {
 		return address
@@ -95,8 +95,8 @@ func addressed(ctx context.Context, all []container.Container) []container.Conta
 		byID[c.ID] = c
 	}
 	ask := sync.OnceValue(func() map[string]agent.Task {
-		known, _ := tasks(ctx, host.NewIntrospection(host.IntrospectionURL)) // without an answer no address is known
-		return known
+		found, _ := tasks(ctx, host.NewIntrospection(host.IntrospectionURL)) // after an error no address is known
+		return found
 	})
 	for i, c := range all {
 		if endpoint.OwnInterface(c, byID[c.SharedWith]) {
@@ -106,7 +106,7 @@ func addressed(ctx context.Context, all []container.Container) []container.Conta
 	return all
 }
 
-// explanation is what explain tells of.
+// explanation is what explain prints.
 type explanation struct {
 	subject  container.Container
 	policy   endpoint.Policy
@@ -114,117 +114,114 @@ type explanation struct {
 	all      []container.Container
 
 	agent    status.State
-	agentErr error // why there is no agent's state; what follows stands in for it
+	agentErr error // why there is no agent's state; the fields below are used instead
 
-	known      map[string]plan.Current // by zone, as in the agent's journal
+	current    map[string]plan.Current // by zone, from the agent's journal
 	journalErr error
+}
+
+// printLine prints one line of the explanation.
+func printLine(out io.Writer, kind, format string, args ...any) {
+	fmt.Fprintf(out, "%-10s  %s\n", kind, fmt.Sprintf(format, args...))
 }
 
 func (e explanation) print(out io.Writer) {
 	c := e.subject
-	fmt.Fprintf(out, "container  %s (%.12s), %s%s\n", status.Printable(c.Name), c.ID, c.State, health(c))
+	printLine(out, "container", "%s (%.12s), %s%s", status.Printable(c.Name), c.ID, c.State, health(c))
 	for _, source := range []struct {
 		kind   string
 		values map[string]string
 	}{{"label", c.Labels}, {"variable", c.Env}} {
 		for _, key := range slices.Sorted(maps.Keys(source.values)) {
-			fmt.Fprintf(out, "%-9s  %s=%.200q\n", source.kind, status.Printable(key), source.values[key])
+			printLine(out, source.kind, "%s=%.200q", status.Printable(key), source.values[key])
 		}
 	}
 	if e.agentErr != nil {
-		fmt.Fprintf(
-			out,
-			"agent      none answers at %s (%s): this is what one would do with the settings of this command\n",
-			e.settings.Listen,
-			status.Printable(e.agentErr.Error()),
-		)
-		e.mapping(out)
-		e.records(out)
+		printLine(out, "agent", "no agent at %s (%s); below is what one would do with the settings of this command",
+			e.settings.Listen, status.Printable(e.agentErr.Error()))
+		e.printMapping(out)
+		e.printJournal(out)
 		return
 	}
-	// What listens there may be somebody else's.
-	var told strings.Builder
-	e.told(&told)
+	// Another program may listen there, and send control characters.
+	var text strings.Builder
+	e.printAgent(&text)
 	_, _ = io.WriteString(out, strings.Map(func(r rune) rune {
 		if r != '\n' && !strconv.IsPrint(r) {
 			return utf8.RuneError
 		}
 		return r
-	}, told.String()))
+	}, text.String()))
 }
 
-// mapping tells what an agent would announce with the settings of this command.
-func (e explanation) mapping(out io.Writer) {
+// printMapping prints what an agent would register with the settings of this command.
+func (e explanation) printMapping(out io.Writer) {
 	endpoints, problems := e.policy.Map(e.all)
-	announced := false
+	registered := false
 	for _, p := range endpoints {
 		if p.ContainerID != e.subject.ID {
 			continue
 		}
-		announced = true
-		state := "serving"
+		registered = true
+		state := status.Serving
 		if p.Standby {
 			state = "standby (weight 0)"
 		}
-		fmt.Fprintf(out, "announced  %s.%s: container port %s, at host port %d, weight %d, %s\n",
+		printLine(out, "registered", "%s.%s: container port %s, at host port %d, weight %d, %s",
 			p.Name, e.policy.Zone, p.Port, p.HostPort, p.Weight, state)
 	}
-	if !announced {
-		fmt.Fprintln(out, "announced  no")
+	if !registered {
+		printLine(out, "registered", "no")
 	}
 	for _, p := range problems {
 		if p.ContainerID == e.subject.ID {
-			printReason(out, announced && p.Chosen, p.Subject, p.Reason)
+			printReason(out, registered && p.Chosen, p.Subject, p.Reason)
 		}
 	}
 }
 
-// printReason prints why something is not announced, or only what is to be known of what is.
+// printReason prints why something is not registered; as a note where something is, and this was chosen.
 func printReason(out io.Writer, note bool, subject, reason string) {
 	kind := "because"
 	if note {
 		kind = "note"
 	}
-	fmt.Fprintf(out, "%-9s  %s: %s\n", kind, subject, reason)
+	printLine(out, kind, "%s: %s", subject, reason)
 }
 
-// records tells what the agent has written of the container.
-func (e explanation) records(out io.Writer) {
+// printJournal prints what the agent has written of the container.
+func (e explanation) printJournal(out io.Writer) {
 	if e.journalErr != nil {
-		fmt.Fprintf(out, "records    not known: %v\n", e.journalErr)
+		printLine(out, "records", "unknown: %v", e.journalErr)
 		return
 	}
 	written := false
-	for _, zone := range slices.Sorted(maps.Keys(e.known)) {
-		for _, entry := range e.known[zone] {
+	for _, zone := range slices.Sorted(maps.Keys(e.current)) {
+		for _, entry := range e.current[zone] {
 			id, ok := record.ParseSetID(entry.Record.SetID)
 			if !ok || id.Container != e.subject.ID {
 				continue
 			}
 			written = true
-			notes := ""
-			if entry.Unconfirmed {
-				notes += ", not confirmed yet"
-			}
-			if entry.Record.Marked() {
-				notes += ", put on standby by the sweeper"
-			}
-			fmt.Fprintf(
-				out,
-				"record     %s %s %q weight %d ttl %d in zone %s%s\n",
-				record.Escape(entry.Record.Name),
-				entry.Record.Type,
-				strings.ReplaceAll(entry.Record.Value, "\n", " "),
-				entry.Record.Weight,
-				entry.Record.TTL,
-				zone,
-				notes,
-			)
+			printEntry(out, entry, zone)
 		}
 	}
 	if !written {
-		fmt.Fprintln(out, "records    none written")
+		printLine(out, "records", "none written")
 	}
+}
+
+func printEntry(out io.Writer, entry plan.Entry, zone string) {
+	notes := ""
+	if entry.Unconfirmed {
+		notes += ", not confirmed yet"
+	}
+	if entry.Record.Marked() {
+		notes += ", put on standby by the sweeper"
+	}
+	r := entry.Record
+	printLine(out, "record", "%s %s %q weight %d ttl %d in zone %s%s", record.Escape(r.Name), r.Type,
+		strings.ReplaceAll(r.Value, "\n", " "), r.Weight, r.TTL, zone, notes)
 }
 
 func health(c container.Container) string {

@@ -42,11 +42,11 @@ func TestExplanationTellsOfRecordsThatStay(t *testing.T) {
 	}}}
 	var out bytes.Buffer
 	e.print(&out)
-	assert.Contains(t, out.String(), "announced  as before: its records stay as they are\n")
+	assert.Contains(t, out.String(), "registered  as before: its records are kept\n")
 	assert.Contains(
 		t,
 		out.String(),
-		`record     web.`+zoneName+` SRV "1 1 32768 `+hostTarget+`" weight 1 ttl 0 in zone Z1`+"\n",
+		`record      web.`+zoneName+` SRV "1 1 32768 `+hostTarget+`" weight 1 ttl 0 in zone Z1`+"\n",
 	)
 	assert.NotContains(t, out.String(), "none written")
 }

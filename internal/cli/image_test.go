@@ -250,7 +250,7 @@ func TestImage(t *testing.T) {
 			"root has no more power over the host than the user of the image",
 		)
 		explained := w.exec(agent, "/ecssd", "explain", agent)
-		assert.Contains(t, explained, "because    container: SERVICE_IGNORE is set")
+		assert.Contains(t, explained, "because     container: SERVICE_IGNORE is set")
 	})
 
 	t.Run("unhealthy where its agent does not answer", func(t *testing.T) {

@@ -18,20 +18,20 @@ import (
 
 type lsCommand struct {
 	Service string `help:"List only this service." placeholder:"NAME"`
-	Host    string `help:"List only what runs on this host." placeholder:"ID|ADDRESS"`
+	Host    string `help:"List only endpoints on this host." placeholder:"ID|ADDRESS"`
 	Watch   bool   `help:"List again every 5 seconds, until stopped."`
 	JSON    bool   `name:"json" help:"Print a JSON array instead of a table."`
 }
 
 // Help is printed by ecssd ls --help.
 func (lsCommand) Help() string {
-	return `It lists the hosted zone, which is what Route 53 answers by. STATE is
+	return `Lists the records in the hosted zone, from which Route 53 answers. STATE is
 
     serving    consumers are sent there, by weight
     standby    weight 0: its health check does not pass yet or any more, it is paused, or its host is about to go
                or put on standby by hand
     unhealthy  weight 0, set by the sweeper: its HTTP check fails, or its host is impaired
-    orphaned   its host has no address in the zone, so that no consumer gets there; the sweeper removes it once its host is gone
+    orphaned   its host has no address in the zone, so that consumers cannot connect; the sweeper removes it once its host is gone
 
 Examples:
 
@@ -39,9 +39,9 @@ Examples:
     ecssd ls --host i-0123456789abcdef0 --watch
     ecssd ls --json | jq -r '.[] | select(.state != "serving") | .service'
 
-A listing takes one call of Route 53 for each 300 records in the zone, whatever is printed of it, and an account has few calls a
-second (Route 53 developer guide, Quotas). So --watch waits 5 seconds between listings, or a second for each call of the last
-one where that is longer. Colours are left out where NO_COLOR is set or the output is no terminal.`
+A listing takes one call of Route 53 for each 300 records in the zone, also with --service and --host, and an account may make few
+calls a second (Route 53 developer guide, Quotas). So --watch waits 5 seconds between listings, or a second for each call of the
+last one where that is longer. There are no colours if NO_COLOR is set or the output is not a terminal.`
 }
 
 // The states of a listed record.
@@ -58,7 +58,7 @@ type listed struct {
 	Target    string `json:"target"`
 	Address   string `json:"address,omitempty"` // of the target, where the zone names it
 	Port      uint16 `json:"port"`
-	Weight    int64  `json:"weight"` // what Route 53 goes by now
+	Weight    int64  `json:"weight"` // in Route 53
 	Asked     int    `json:"asked"`  // what the container asked for
 	State     string `json:"state"`  // serving, standby, unhealthy or orphaned
 	Host      string `json:"host"`   // instance ID, or the host name of a record of the original agent
@@ -84,7 +84,7 @@ func (c lsCommand) Run(ctx context.Context, s *Settings, std streams) error {
 	return err
 }
 
-// list gives what is asked for of the zone, and how many calls of Route 53 it took.
+// list returns the rows asked for, and how many calls of Route 53 it took.
 func (c lsCommand) list(ctx context.Context, s *Settings, zone *route53.Zone) (rows []listed, calls int, err error) {
 	var records []record.Record
 	err = zone.Each(ctx, func(page []record.Record, _ int) error {
@@ -105,7 +105,7 @@ func printJSON(out io.Writer, rows []listed) error {
 	return encoder.Encode(rows)
 }
 
-// openZone finds the hosted zone for a command that only reads, which may run anywhere.
+// openZone finds the hosted zone for a command that only reads, and may run anywhere.
 func openZone(ctx context.Context, s *Settings) (*route53.Zone, error) {
 	metadata, err := openMetadata(ctx, s)
 	if err != nil {
@@ -126,7 +126,7 @@ func openZone(ctx context.Context, s *Settings) (*route53.Zone, error) {
 	return client.Zone(found.ID), nil
 }
 
-// tabulate gives a row for each SRV record that ecssd, or the original agent, has written.
+// tabulate returns a row for each SRV record that ecssd, or the original agent, has written.
 func tabulate(zone string, records []record.Record) []listed {
 	type named struct{ name, owner string }
 	addresses, own := map[string]string{}, map[named]bool{}
@@ -184,7 +184,7 @@ func (c lsCommand) lines(zone string, rows []listed, colourful bool, width int) 
 		if c.Service != "" || c.Host != "" {
 			what = "such service"
 		}
-		return []string{fmt.Sprintf("no %s is announced in %s\n", what, zone)}
+		return []string{fmt.Sprintf("no %s is registered in %s\n", what, zone)}
 	}
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
@@ -213,7 +213,7 @@ func (c lsCommand) lines(zone string, rows []listed, colourful bool, width int) 
 	return lines
 }
 
-// cut gives the beginning of a line that fits into a width.
+// cut returns the beginning of a line that fits into a width.
 func cut(line string, width int) string {
 	if text := []rune(strings.TrimSuffix(line, "\n")); len(text) > width {
 		return string(text[:width]) + "\n"

@@ -18,10 +18,11 @@ import (
 // watchEvery is the least time between two listings of ecssd ls --watch.
 const watchEvery = 5 * time.Second
 
-// wide is the width of what is no terminal.
+// wide is the width where the output is not a terminal.
 const wide = math.MaxInt
 
-// watch lists again and again until ctx ends. What fails once it has begun is shown, and tried again.
+// watch lists again and again until ctx ends. It returns the error of the first listing; later ones are shown and tried
+// again.
 func (c lsCommand) watch(ctx context.Context, s *Settings, zone *route53.Zone, std streams) error {
 	out := std.Out
 	shown := false
@@ -61,7 +62,7 @@ func (c lsCommand) watch(ctx context.Context, s *Settings, zone *route53.Zone, s
 			_, err = io.WriteString(out, strings.Join(lines, ""))
 		}
 		if err != nil {
-			return err // nobody reads
+			return err // the output is closed
 		}
 		select {
 		case <-ctx.Done():
@@ -71,9 +72,9 @@ func (c lsCommand) watch(ctx context.Context, s *Settings, zone *route53.Zone, s
 	}
 }
 
-// redrawn gives lines in place of what a terminal shows, no more than fit on it (ECMA-48: CUP, EL, ED).
+// redrawn returns lines that replace what a terminal shows, no more than fit on it (ECMA-48: CUP, EL, ED).
 func redrawn(lines []string, height int) []string {
-	// one says how many more there are, on the last stands the cursor
+	// one line for how many more there are, one for the cursor
 	if room := height - 2; len(lines) > room && room > 0 {
 		lines = append(lines[:room:room], fmt.Sprintf("and %d more\n", len(lines)-room))
 	}
@@ -81,7 +82,7 @@ func redrawn(lines []string, height int) []string {
 	return []string{"\x1b[H", all, "\x1b[J"}
 }
 
-// terminalSize gives the size of the terminal that out is, in characters.
+// terminalSize returns the size in characters of the terminal that out is.
 func terminalSize(out io.Writer) (width, height int, is bool) {
 	file, ok := out.(*os.File)
 	if !ok {
@@ -97,7 +98,7 @@ func terminalSize(out io.Writer) (width, height int, is bool) {
 	return int(size.Col), int(size.Row), true
 }
 
-// coloured gives a line of the table in the colour of its state, which it names, too (ECMA-48, SGR).
+// coloured returns a line of the table in the colour of its state (ECMA-48, SGR).
 func coloured(line, state string) string {
 	colour := ""
 	switch state {

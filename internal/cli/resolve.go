@@ -11,18 +11,18 @@ import (
 
 type resolveCommand struct {
 	Name   string `arg:"" help:"A service (time), or a full name (time.servicediscovery.internal)."`
-	Server string `help:"DNS server to ask, with its port; the system's where not given." placeholder:"ADDRESS:PORT"`
+	Server string `help:"Address and port of the DNS server to ask; the system's where not given." placeholder:"ADDRESS:PORT"`
 }
 
 // Help is printed by ecssd resolve --help.
 func (resolveCommand) Help() string {
 	return `Looks up the SRV records of the name and the addresses of their targets. A name answers with one container at a time, chosen
-by weight: ask again to see others. It asks DNS alone, which may be up to a minute behind a change, and resolvers in between may
-keep an answer; ecssd ls shows what the zone holds.
+by weight: repeat the command to see others. It asks DNS alone, which may be up to a minute behind a change, and resolvers in
+between may cache an answer. ecssd ls shows what the zone holds.
 
     ecssd resolve time
     ecssd resolve time.servicediscovery.internal
-    ecssd resolve time --server 169.254.169.253:53     # the VPC's resolver, past what this host keeps
+    ecssd resolve time --server 169.254.169.253:53     # the VPC's resolver, without this host's cache
 
 The exit status is 1 if the name or the address of its target is not found, or no answer comes within 10 seconds.`
 }
@@ -64,7 +64,7 @@ func (c resolveCommand) Run(ctx context.Context, s *Settings, std streams) error
 	return nil
 }
 
-// of returns the error of a look-up with the server that was asked. Package net names that of /etc/resolv.conf,
+// of returns the error of a look-up with the server that was asked. Package net names the one in /etc/resolv.conf,
 // whatever Dial dials.
 func (c resolveCommand) of(err error) error {
 	var failed *net.DNSError

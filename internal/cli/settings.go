@@ -17,7 +17,7 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// Settings are the flags that all commands share. Each can also be given in a variable: ECSSD_ZONE_ID for --zone-id.
+// Settings are the flags that all commands share. Each can also be set by a variable: ECSSD_ZONE_ID for --zone-id.
 type Settings struct {
 	Zone         string        `help:"Name of the private hosted zone." default:"servicediscovery.internal"`
 	ZoneID       string        `help:"ID of the hosted zone; without it the zone is found by its name." placeholder:"Z…"`
@@ -28,15 +28,15 @@ type Settings struct {
 	TTL          int64         `name:"ttl" help:"TTL of SRV records, in seconds; A records have 60." default:"0"`
 	Weight       int           `help:"Weight of containers that ask for none, 0 to 255." default:"1"`
 	MaxWeight    int           `help:"Highest weight that a container may ask for, 0 to 255." default:"255"`
-	AllowNames   string        `help:"Regular expression that a whole service name has to match to be announced." placeholder:"REGEXP"`
+	AllowNames   string        `help:"Regular expression that a whole service name must match to be registered." placeholder:"REGEXP"`
 	NameTemplate string        `help:"Go template of service names, over .Service .Cluster .Family .Revision .Port .Proto." default:"{{.Service}}"`
-	EventBus     string        `help:"Name or ARN of an EventBridge bus that is told what becomes of endpoints; nobody is told where not given." placeholder:"BUS"`
+	EventBus     string        `help:"Name or ARN of an EventBridge bus that gets an event for each change of an endpoint; where not given, no events are sent." placeholder:"BUS"`
 	StateDir     string        `help:"Directory of the journal of what this host has written." default:"/var/lib/ecssd"`
-	Listen       string        `help:"Address of the page, /state, /healthz, /readyz and /metrics." default:"127.0.0.1:9553"`
-	Resync       time.Duration `help:"Time between full looks at the Engine, which make good for lost events." default:"1m"`
+	Listen       string        `help:"Address and port of the page, /state, /healthz, /readyz and /metrics." default:"127.0.0.1:9553"`
+	Resync       time.Duration `help:"Time between full snapshots of the Engine, which make up for lost events." default:"1m"`
 	LogLevel     string        `help:"Least severe log entries to write: debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
-	LogFormat    string        `help:"Form of the log: text or json." enum:"text,json" default:"text"`
-	DockerHost   string        `help:"The Engine's socket; DOCKER_HOST or unix:///var/run/docker.sock where not given." placeholder:"unix://…"`
+	LogFormat    string        `help:"Format of the log: text or json." enum:"text,json" default:"text"`
+	DockerHost   string        `help:"Socket of the Docker Engine; DOCKER_HOST or unix:///var/run/docker.sock where not given." placeholder:"unix://…"`
 
 	version string // of this program
 }
@@ -46,8 +46,7 @@ var (
 	regionForm = regexp.MustCompile(`^[a-z0-9-]*$`)
 )
 
-// Validate checks what a flag's type does not. It is called when the command line has been read, before anything is
-// done.
+// Validate checks what the types of the flags do not. Kong calls it before the command runs.
 func (s *Settings) Validate() error {
 	s.Zone = strings.ToLower(strings.TrimSuffix(s.Zone, "."))
 	s.ZoneID = strings.TrimPrefix(s.ZoneID, "/hostedzone/")
@@ -112,7 +111,7 @@ func (s *Settings) address() netip.Addr {
 	return address
 }
 
-// policy gives what the operator allows and chooses of names and weights.
+// policy returns what the operator allows and chooses of names and weights.
 func (s *Settings) policy() (endpoint.Policy, error) {
 	policy := endpoint.Policy{Zone: s.Zone, DefaultWeight: s.Weight, MaxWeight: s.MaxWeight}
 	template, err := endpoint.ParseTemplate(s.NameTemplate)
@@ -129,7 +128,7 @@ func (s *Settings) policy() (endpoint.Policy, error) {
 	return policy, nil
 }
 
-// owner gives the host in the form in which records need it.
+// owner returns the host as records need it.
 func (s *Settings) owner(id host.Identity) record.Owner {
 	owner := record.Owner{
 		InstanceID: id.InstanceID,
@@ -143,7 +142,7 @@ func (s *Settings) owner(id host.Identity) record.Owner {
 	return owner
 }
 
-// logger gives the log, which goes to stderr.
+// logger returns a log that writes to out.
 func (s *Settings) logger(out io.Writer) *logrus.Entry {
 	log := logrus.New()
 	log.SetOutput(out)

@@ -17,13 +17,13 @@ type standbyCommand struct {
 
 // Help is printed by ecssd standby --help.
 func (standbyCommand) Help() string {
-	return `All records of this host get weight 0: consumers are sent to other hosts, unless a service runs nowhere else. The agent sees
-it within 5 seconds. It is kept in the state directory and outlives the agent and reboots, until ecssd standby --off.
+	return `Gives all records of this host weight 0: consumers are sent to other hosts, unless a service runs nowhere else. The agent does so
+within 5 seconds. The state directory keeps it through restarts of the agent and reboots, until ecssd standby --off.
 
     sudo ecssd standby           # before work on the host
     sudo ecssd standby --off     # after it
 
-Where no agent runs it says so, and the next one goes by it. The exit status is 0 then, too.`
+If no agent runs, the command says so, and the next agent does it. The exit status is 0 then, too.`
 }
 
 func (c standbyCommand) Run(ctx context.Context, s *Settings, std streams) error {
@@ -31,9 +31,9 @@ func (c standbyCommand) Run(ctx context.Context, s *Settings, std streams) error
 		was, err := journal.EndStandby(s.StateDir)
 		switch {
 		case err != nil:
-			return withAdvice(err, s)
+			return withHint(err, s)
 		case !was:
-			fmt.Fprintln(std.Out, "This host was not on standby by hand.")
+			fmt.Fprintln(std.Out, "This host was not put on standby by hand.")
 			return nil
 		}
 		fmt.Fprintln(std.Out, "This host goes back into traffic within 5 seconds.")
@@ -43,18 +43,18 @@ func (c standbyCommand) Run(ctx context.Context, s *Settings, std streams) error
 			return err
 		}
 		if err := journal.SetStandby(s.StateDir, instance, time.Now()); err != nil {
-			return withAdvice(err, s)
+			return withHint(err, s)
 		}
 		fmt.Fprintln(std.Out, "This host goes on standby within 5 seconds, until: ecssd standby --off")
 	}
 	if err := (healthcheckCommand{}).Run(ctx, s); err != nil {
-		fmt.Fprintf(std.Err, "No agent runs here now, so nothing changes until one does: %v\n", err)
+		fmt.Fprintf(std.Err, "No agent answers; records change when one runs: %v\n", err)
 	}
 	return nil
 }
 
-// instanceHere returns the ID of this host: the standby is that of this host alone, and not of those that are made of
-// an image of it. Where EC2 metadata does not answer, the host is the one that the journal belongs to.
+// instanceHere returns the ID of this host, so that a host that is made from an image of this one is not on standby.
+// If EC2 metadata does not answer, it is the instance that the journal belongs to.
 func instanceHere(ctx context.Context, s *Settings) (string, error) {
 	if s.InstanceID != "" {
 		return s.InstanceID, nil
@@ -72,26 +72,26 @@ func instanceHere(ctx context.Context, s *Settings) (string, error) {
 	if instance, journalErr := journal.Instance(s.StateDir); journalErr == nil && instance != "" {
 		return instance, nil
 	} else if !errors.Is(journalErr, fs.ErrNotExist) {
-		return "", withAdvice(journalErr, s)
+		return "", withHint(journalErr, s)
 	}
-	return "", fmt.Errorf("find out which host this is: %w: give --instance-id", err)
+	return "", fmt.Errorf("get the instance ID: %w (hint: give --instance-id)", err)
 }
 
-// identifyTimeout is how long EC2 metadata may take to say which host this is.
+// identifyTimeout is how long EC2 metadata may take to answer with the instance ID.
 const identifyTimeout = 3 * time.Second
 
-// withAdvice says what to do about a state directory that cannot be used.
-func withAdvice(err error, s *Settings) error {
+// withHint adds what to do about a state directory that cannot be used.
+func withHint(err error, s *Settings) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: run this as root, or as the agent's user", err)
+		return fmt.Errorf("%w (hint: run this as root, or as the agent's user)", err)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: no agent has run here with --state-dir %s", err, s.StateDir)
 	}
 	return err
 }
 
-// hostStandby says why the whole host is to be on standby: by hand, or because EC2 tells that it is about to go.
+// hostStandby returns why the whole host is to be on standby: by hand, or because EC2 metadata announces its end.
 func hostStandby(stateDir, instance string, notices *host.Metadata) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		since, err := journal.Standby(stateDir, instance)

@@ -161,12 +161,8 @@ func TestStateOfWhatWaitsForAnAddress(t *testing.T) {
 	assert.Empty(t, w.service("web"))
 	explained, err := w.command("explain", "--listen", w.listen, c.ID).Output()
 	require.NoError(t, err)
-	assert.Contains(t, string(explained), "refused    CREATE "+hostTarget+" A weight 1: ")
-	assert.Contains(
-		t,
-		string(explained),
-		"to do      somebody has an A record that is not weighted under this host's name: remove it",
-	)
+	assert.Contains(t, string(explained), "refused     CREATE "+hostTarget+" A weight 1: ")
+	assert.Contains(t, string(explained), "hint        "+told.Refused[0].Advice+"\n")
 }
 
 func TestStateOfWhatIsNotAnnounced(t *testing.T) {

@@ -13,36 +13,36 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/status"
 	"github.com/ecssd/ecssd/internal/sweep"
-	sweeprun "github.com/ecssd/ecssd/internal/sweep/run"
+	"github.com/ecssd/ecssd/internal/sweep/run"
 )
 
 type sweepCommand struct {
-	DryRun          bool   `help:"Say what would be done, and change nothing."`
-	Clusters        string `help:"Names or ARNs of ECS clusters, with commas between; all clusters of the region where not given."`
-	CheckHealth     bool   `help:"Check containers over HTTP, at every TCP port that they announce."`
-	CheckHealthPath string `help:"Path of the check, where a container names none." default:"/health"`
-	UnhealthyAction string `help:"What is done about a container that fails its check: standby, or stop-task if its task definition names the check and it failed in an earlier pass." enum:"standby,stop-task" default:"standby"`
-	DeleteBudget    string `help:"Part of the records above which none are deleted without EC2's proof, and of the checks that fail above which no task is stopped." default:"30%"`
-	NegativeTTL     int64  `name:"negative-ttl" help:"Seconds for which resolvers may keep the answer that a name does not exist; 0 leaves the zone's SOA record as it is." default:"0"`
+	DryRun          bool   `help:"Print what would be done, and change nothing."`
+	Clusters        string `help:"Names or ARNs of ECS clusters, separated by commas; all clusters of the region where not given."`
+	CheckHealth     bool   `help:"Check containers over HTTP, at every registered TCP port."`
+	CheckHealthPath string `help:"Path of the check of a container that sets none." default:"/health"`
+	UnhealthyAction string `help:"Action for a container that fails its check: standby, or stop-task if its task definition sets the check and it failed in an earlier pass." enum:"standby,stop-task" default:"standby"`
+	DeleteBudget    string `help:"Share of the records above which none are deleted unless EC2 confirms that the host is gone; also the share of failing checks above which no task is stopped." default:"30%"`
+	NegativeTTL     int64  `name:"negative-ttl" help:"Seconds for which resolvers may cache NXDOMAIN; 0 leaves the SOA record of the zone unchanged." default:"0"`
 	JSON            bool   `name:"json" help:"Print the report as JSON."`
 }
 
 // Help is printed by ecssd sweep --help.
 func (sweepCommand) Help() string {
 	return `Reads the whole zone, ECS and EC2, and deletes the records of hosts and containers that are gone. It deletes nothing if any of
-these cannot be read. Containers that only ECS does not know are looked for again after 90 seconds. It runs anywhere with the
-sweeper's permissions (docs/sweeper.md), and leaves --ttl alone.
+these cannot be read. Containers that are missing in ECS alone are looked up again after 90 seconds. It runs anywhere with the
+sweeper's permissions (docs/sweeper.md), and ignores --ttl.
 
     ecssd sweep --dry-run
     ecssd sweep --dry-run --json | jq -r '.findings[]?.name'
     ecssd sweep --clusters web,batch --check-health --check-health-path /up
 
-The exit status is 1 if something could not be read or done, or more would go than --delete-budget allows.`
+The exit status is 1 if something cannot be read or changed, or if more records would be deleted than --delete-budget allows.`
 }
 
-// parameters gives the sweeper's parameters. The TTL of the records is left alone, since --ttl has a default.
-func (c sweepCommand) parameters(s *Settings) sweeprun.Parameters {
-	return sweeprun.Parameters{
+// parameters returns the sweeper's parameters, without --ttl: it has a default, which nobody asked for.
+func (c sweepCommand) parameters(s *Settings) run.Parameters {
+	return run.Parameters{
 		Zone:            s.Zone,
 		ZoneID:          s.ZoneID,
 		Clusters:        c.Clusters,
@@ -58,8 +58,8 @@ func (c sweepCommand) parameters(s *Settings) sweeprun.Parameters {
 func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 	p := c.parameters(s)
 	if err := p.Validate(); err != nil {
-		if wrong, ok := errors.AsType[sweeprun.ParamError](err); ok {
-			err = fmt.Errorf("--%s %s", strings.ToLower(strings.ReplaceAll(wrong.Variable, "_", "-")), wrong.Problem)
+		if invalid, ok := errors.AsType[run.ParamError](err); ok {
+			err = fmt.Errorf("--%s %s", strings.ToLower(strings.ReplaceAll(invalid.Variable, "_", "-")), invalid.Problem)
 		}
 		return UsageError{err}
 	}
@@ -72,19 +72,18 @@ func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 		return err
 	}
 	if config.Region == "" {
-		// Unlike Route 53, ECS and EC2 are other ones in each region: of a region that nobody named they would say that
-		// all is gone.
+		// Unlike Route 53, ECS and EC2 are separate in each region: in a default region they would know none of the hosts.
 		id, err := metadata.Identify(ctx, host.Given{})
 		if err != nil || id.Region == "" {
 			return UsageError{
 				errors.New(
-					"no AWS region is configured, and EC2 metadata tells none: give --region, or AWS_REGION in the environment",
+					"no AWS region is configured, and EC2 metadata has none (hint: give --region, or set AWS_REGION)",
 				),
 			}
 		}
 		config.Region = id.Region
 	}
-	report, err := sweeprun.Sweep(ctx, config, p, s.logger(std.Err))
+	report, err := run.Sweep(ctx, config, p, s.logger(std.Err))
 	if c.JSON {
 		encoder := json.NewEncoder(std.Out)
 		encoder.SetIndent("", "  ")
@@ -93,14 +92,14 @@ func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 		}
 		return err
 	}
-	if report.Seen == 0 && err != nil { // which says why nothing was read
+	if report.Seen == 0 && err != nil { // nothing was read, and err is why
 		return err
 	}
 	printReport(std.Out, s.Zone, report)
 	return err
 }
 
-// printReport prints a report: what is to be done about each record that is out of order, and what was done.
+// printReport prints a report: the action for each record that is out of date, and how many were done.
 func printReport(out io.Writer, zone string, r sweep.Report) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, f := range r.Findings {
@@ -130,7 +129,7 @@ func printReport(out io.Writer, zone string, r sweep.Report) {
 	if r.NegativeTTL > 0 {
 		fmt.Fprintf(
 			table,
-			"lower\t%s\tSOA\tresolvers are to keep for %d s that a name does not exist\n",
+			"lower\t%s\tSOA\tset how long resolvers cache NXDOMAIN to %d s\n",
 			record.Escape(zone),
 			r.NegativeTTL,
 		)
@@ -149,7 +148,7 @@ func printReport(out io.Writer, zone string, r sweep.Report) {
 		r.Skipped,
 	)
 	if r.DryRun {
-		fmt.Fprintln(out, "dry run: nothing is changed")
+		fmt.Fprintln(out, "dry run: nothing was changed")
 		return
 	}
 	fmt.Fprintf(out, "%d deleted, %d put on standby, %d restored, %d not done, %d tasks stopped, in %.1f s\n",

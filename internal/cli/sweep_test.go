@@ -68,12 +68,12 @@ func TestSweepSaysWhatItWouldDoAndDoesIt(t *testing.T) {
 	plan := "" +
 		"delete  ip-10-0-0-2." + zoneName + "  A    " + reason + "  " + deadID + ":host:123456789012/eu-central-1\n" +
 		"delete  time." + zoneName + "         SRV  " + reason + "  " + deadID + ":ecs:" + strings.Repeat("2", 64) + ":80/tcp\n" +
-		"lower   " + zoneName + "              SOA  resolvers are to keep for 60 s that a name does not exist\n" +
+		"lower   " + zoneName + "              SOA  set how long resolvers cache NXDOMAIN to 60 s\n" +
 		"4 records seen, 2 stale, 0 refused, 0 unhealthy, 0 left\n"
 
 	out, _, status := w.execute("sweep", "--dry-run", "--negative-ttl=60")
 	assert.Equal(t, 0, status)
-	assert.Equal(t, plan+"dry run: nothing is changed\n", out)
+	assert.Equal(t, plan+"dry run: nothing was changed\n", out)
 	assert.Equal(t, before, w.sandbox.Records(w.zone))
 	assert.Empty(t, w.changes())
 
@@ -89,7 +89,7 @@ func TestSweepSaysWhatItWouldDoAndDoesIt(t *testing.T) {
 
 	out, _, status = w.execute("sweep", "--negative-ttl=60", "--dry-run")
 	assert.Equal(t, 0, status)
-	assert.Equal(t, "2 records seen, 0 stale, 0 refused, 0 unhealthy, 0 left\ndry run: nothing is changed\n", out)
+	assert.Equal(t, "2 records seen, 0 stale, 0 refused, 0 unhealthy, 0 left\ndry run: nothing was changed\n", out)
 }
 
 func TestSweepPrintsEveryKindOfFinding(t *testing.T) {
@@ -133,10 +133,10 @@ leave    web.a   SRV   as left     5
 refuse   web.a   SRV   as refused  6
 stop     arn:t1  task  it answers\x1b 500
 stuck    arn:t2  task  its container web on i-1 has no container ID in ECS after 10 minutes
-lower    a       SOA   resolvers are to keep for 60 s that a name does not exist
+lower    a       SOA   set how long resolvers cache NXDOMAIN to 60 s
 no task is stopped: 2 of 3 checks failed, more than 30 %
 9 records seen, 4 stale, 1 refused, 1 unhealthy, 1 left
-dry run: nothing is changed
+dry run: nothing was changed
 `, out.String())
 }
 
@@ -222,7 +222,7 @@ func TestSweepWithoutARegion(t *testing.T) {
 	assert.Empty(t, out)
 	assert.Equal(
 		t,
-		"ecssd: no AWS region is configured, and EC2 metadata tells none: give --region, or AWS_REGION in the environment\n",
+		"ecssd: no AWS region is configured, and EC2 metadata has none (hint: give --region, or set AWS_REGION)\n",
 		stderr,
 	)
 	assert.Len(t, w.sandbox.Calls(), calls)

@@ -15,15 +15,15 @@ import (
 // statusEvery is how often the line that systemctl status shows is brought up to date.
 const statusEvery = 2 * time.Second
 
-// notify tells systemd something about this service (sd_notify(3)); nothing where systemd did not start it.
+// notify sends systemd a state of this service (sd_notify(3)). It does nothing if systemd did not start the process.
 func notify(log *logrus.Entry, state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		log.WithError(err).Debug("systemd does not listen")
+		log.WithError(err).Debug("cannot notify systemd")
 	}
 }
 
-// tellStatus keeps systemd's line on this service up to date until ctx ends.
-func tellStatus(ctx context.Context, log *logrus.Entry, line func() string) {
+// notifyStatus keeps the line of systemctl status up to date until ctx ends.
+func notifyStatus(ctx context.Context, log *logrus.Entry, line func() string) {
 	last := ""
 	for {
 		if now := line(); now != last {
@@ -39,8 +39,7 @@ func tellStatus(ctx context.Context, log *logrus.Entry, line func() string) {
 	}
 }
 
-// statusLine says in a line what the agent announces, or what it waits for; a is nil where the agent has not started
-// yet.
+// statusLine returns how many endpoints the agent has, and what it waits for. a is nil before the agent has started.
 func statusLine(readiness *agent.Readiness, a *agent.Agent) string {
 	var parts []string
 	if a != nil {
