@@ -20,20 +20,20 @@ import (
 
 // process is one life of an agent, or a pass of the sweeper.
 type process struct {
-	w        *world
-	h        *host // nil for the sweeper
-	name     string
-	dead     bool
-	cancel   context.CancelFunc
-	done     chan struct{}
-	journal  *journal.Journal
-	began    time.Time
-	stopping bool      // told to end
-	listed   int       // records that the sweeper may have seen
-	unproven int       // deletions of the sweeper's without EC2's proof
-	hangs    bool      // a call does, at present
-	failed   int       // changes in a row, the last of them included
-	failing  time.Time // since when
+	w               *world
+	h               *host // nil for the sweeper
+	name            string
+	dead            bool
+	cancel          context.CancelFunc
+	done            chan struct{}
+	journal         *journal.Journal
+	began           time.Time
+	stopping        bool      // told to end
+	listed          int       // records that the sweeper may have seen
+	unprovenDeletes int       // deletions of the sweeper's without EC2's proof
+	callHangs       bool      // a call does, at present
+	failedInRow     int       // changes in a row, the last of them included
+	failingSince    time.Time // since when
 }
 
 // dice gives random numbers for one decision. They depend on nothing but the seed, who asks, what for and when, so that
@@ -55,7 +55,7 @@ func (p *process) wait(ctx context.Context, what string, shortest, longest time.
 // mayDie is a moment at which an agent is killed now and then.
 func (p *process) mayDie(when string) {
 	p.w.mu.Lock()
-	dies := p.h != nil && !p.dead && p.h.proc == p && p.w.on(crashes) && p.dice("die "+when).IntN(40) == 0
+	dies := p.h != nil && !p.dead && p.h.proc == p && p.w.on(agentCrashes) && p.dice("die "+when).IntN(40) == 0
 	p.w.mu.Unlock()
 	if !dies {
 		return
@@ -87,7 +87,7 @@ func (h *host) launch() {
 	if h.disk.standby != nil {
 		must(os.WriteFile(filepath.Join(h.disk.dir, "standby"), h.disk.standby, 0o600))
 	}
-	h.starting()
+	h.agentStarts()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	p := &process{
 		w:      w,
@@ -148,13 +148,13 @@ func (p *process) tasks(ctx context.Context) (map[string]agent.Task, error) {
 	}
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
-	if p.w.on(mute) && !p.w.over && p.dice("mute").IntN(3) == 0 {
+	if p.w.on(introspectionFails) && !p.w.noMoreFaults && p.dice("mute").IntN(3) == 0 {
 		return nil, errors.New("connection refused")
 	}
 	found := map[string]agent.Task{}
 	for _, b := range p.h.engine.boxes {
 		if id := b.c.ID; b.ecs {
-			found[id] = agent.Task{Stopping: p.h.ecs[id], Restarts: b.again}
+			found[id] = agent.Task{Stopping: p.h.ecsStopping[id], Restarts: b.ecsRestartPolicy}
 		}
 	}
 	return found, nil
@@ -184,7 +184,7 @@ func (p *process) notices(context.Context) (string, error) {
 	if since, err := journal.Standby(p.h.disk.dir, p.h.id); since != "" || err != nil {
 		return since, err
 	}
-	return p.h.notices, nil
+	return p.h.notice, nil
 }
 
 // crash ends the agent at once. The caller holds the lock.
@@ -202,7 +202,7 @@ func (h *host) crash(why string) {
 	h.disk.state, h.disk.stash = diskWorks, nil
 	p.dead, h.proc = true, nil
 	p.cancel()
-	h.ending()
+	h.agentEnded()
 }
 
 // stop asks the agent to end and waits until it has.

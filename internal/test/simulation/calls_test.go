@@ -8,7 +8,7 @@ import (
 )
 
 // ledger counts what a host has to do, and what it does.
-type ledger struct {
+type callCount struct {
 	causes  int // changes of containers
 	faults  int // calls that failed, or of which the answer was lost
 	refused int
@@ -21,56 +21,56 @@ type ledger struct {
 	proofs          int // of the calls that read: those that were to show that changes are permitted
 }
 
-func (p *process) calls(now time.Time) {
+func (p *process) countCall(now time.Time) {
 	if p.h != nil {
-		p.h.account.calls++
-		p.h.account.last = now
-		if p.w.quiet && !p.w.crowded {
+		p.h.calls.calls++
+		p.h.calls.last = now
+		if p.w.noCallsDue && !p.w.nameIsFull {
 			p.w.violated("%s: a call while nothing happens", p.h.name)
 		}
 	}
 }
 
 // answered notes how a call ended.
-func (p *process) answered(f fate, err error, took time.Duration) {
-	p.hangs = false
+func (p *process) answered(f callOutcome, err error, took time.Duration) {
+	p.callHangs = false
 	if p.h == nil || p.dead {
 		return
 	}
 	refusal := (*plan.Refusal)(nil)
 	switch {
 	case errors.As(err, &refusal):
-		p.h.account.refused++
-		p.h.trouble = time.Now()
+		p.h.calls.refused++
+		p.h.lastFailure = time.Now()
 	case f != good || err != nil:
-		p.h.account.faults++
-		p.h.trouble = time.Now()
+		p.h.calls.faults++
+		p.h.lastFailure = time.Now()
 		if f == throttle {
-			p.h.throttled = time.Now()
+			p.h.lastThrottled = time.Now()
 		}
 	case took > time.Second:
-		p.h.trouble = time.Now()
+		p.h.lastFailure = time.Now()
 	}
 }
 
 // patient holds a process to waits between calls that fail in a row: 2 a second at the most, but for the first 8.
-func (p *process) patient(f fate) {
+func (p *process) checkRetryPace(f callOutcome) {
 	if f == good {
-		p.failed = 0
+		p.failedInRow = 0
 		return
 	}
-	if p.failed == 0 {
-		p.failing = time.Now()
+	if p.failedInRow == 0 {
+		p.failingSince = time.Now()
 	}
-	p.failed++
-	if row := time.Since(p.failing); float64(p.failed) > 8+2*row.Seconds() {
-		p.w.violated("%s: %d calls failed within %v", p.name, p.failed, row)
+	p.failedInRow++
+	if row := time.Since(p.failingSince); float64(p.failedInRow) > 8+2*row.Seconds() {
+		p.w.violated("%s: %d calls failed within %v", p.name, p.failedInRow, row)
 	}
 }
 
 // audit holds the number of calls to what there was to do.
 func (h *host) audit() {
-	a := h.account
+	a := h.calls
 	allowed := a.causes + a.causes/5 + a.faults + 2*a.refused + a.extra + 3
 	if a.calls > allowed {
 		h.w.violated(
@@ -92,7 +92,7 @@ func (h *host) audit() {
 	if h.w.lostJournal {
 		readings += 10 // pages
 	}
-	if h.w.on(permits) {
+	if h.w.on(permissionsChange) {
 		readings += a.proofs
 	}
 	if a.reads > readings {
@@ -105,10 +105,10 @@ func (h *host) audit() {
 			h.started,
 		)
 	}
-	if a.proofs > h.started+1 && !h.w.on(permits) {
+	if a.proofs > h.started+1 && !h.w.on(permissionsChange) {
 		h.w.violated("%s: asks %d times whether it may change the zone, with %d starts", h.name, a.proofs, h.started)
 	}
-	if a.refused > 40+a.causes && !h.w.crowded && !h.w.on(permits) { // what finds a name full is tried every 15 s
+	if a.refused > 40+a.causes && !h.w.nameIsFull && !h.w.on(permissionsChange) { // what finds a name full is tried every 15 s
 		h.w.violated("%s: %d calls refused", h.name, a.refused)
 	}
 }

@@ -22,26 +22,26 @@ type client struct {
 }
 
 // fate is what becomes of one call.
-type fate string
+type callOutcome string
 
 const (
-	good     fate = "good"
-	throttle fate = "throttled"
-	prior    fate = "PriorRequestNotComplete"
-	internal fate = "internal failure"
-	lost     fate = "answer lost"     // the change was made
-	reset    fate = "connection lost" // the change was not made
-	hang     fate = "hangs"           // made or not
+	good     callOutcome = "good"
+	throttle callOutcome = "throttled"
+	prior    callOutcome = "PriorRequestNotComplete"
+	internal callOutcome = "internal failure"
+	lost     callOutcome = "answer lost"     // the change was made
+	reset    callOutcome = "connection lost" // the change was not made
+	hang     callOutcome = "hangs"           // made or not
 )
 
-func (c client) fate() fate {
+func (c client) drawOutcome() callOutcome {
 	z, dice := c.p.w.zone, c.p.dice("fate")
 	n := dice.IntN(100)
 	for _, f := range []struct {
 		chance int
-		fate   fate
-	}{{z.weather.throttle, throttle}, {z.weather.prior, prior}, {z.weather.internal, internal}, {z.weather.lost, lost},
-		{z.weather.reset, reset}, {z.weather.hang, hang}} {
+		fate   callOutcome
+	}{{z.rates.throttle, throttle}, {z.rates.prior, prior}, {z.rates.internal, internal}, {z.rates.lost, lost},
+		{z.rates.reset, reset}, {z.rates.hang, hang}} {
 		if n < f.chance {
 			return f.fate
 		}
@@ -63,9 +63,9 @@ func (c client) travel(ctx context.Context, what string) error {
 func (p *process) slowness() int {
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
-	chance := p.w.zone.weather.slow_
+	chance := p.w.zone.rates.slow
 	if chance > 0 && p.h != nil {
-		p.h.trouble = time.Now()
+		p.h.lastFailure = time.Now()
 	}
 	return chance
 }
@@ -73,7 +73,7 @@ func (p *process) slowness() int {
 // Change makes all changes or none.
 func (c client) Change(ctx context.Context, changes []plan.Change) error {
 	w, began := c.p.w, time.Now()
-	if proof(changes) {
+	if isProof(changes) {
 		return c.prove(ctx, changes)
 	}
 	c.p.mayDie("before a call")
@@ -86,12 +86,12 @@ func (c client) Change(ctx context.Context, changes []plan.Change) error {
 		return errDead
 	}
 	now := time.Now()
-	c.p.calls(now)
-	f := c.fate()
-	if f == good && w.zone.weather.prior > 0 && now.Before(w.zone.busy) {
+	c.p.countCall(now)
+	f := c.drawOutcome()
+	if f == good && w.zone.rates.prior > 0 && now.Before(w.zone.busyUntil) {
 		f = prior
 	}
-	if f == good && !w.zone.affords(changes, now) {
+	if f == good && !w.zone.withinQuota(changes, now) {
 		f = throttle
 	}
 	var err error
@@ -119,7 +119,7 @@ func (c client) Change(ctx context.Context, changes []plan.Change) error {
 		}
 	}
 	w.note(c.p.name, "change: %s: %s", outcome(f, err), describe(changes))
-	c.p.hangs = f == hang
+	c.p.callHangs = f == hang
 	w.mu.Unlock()
 	if f == hang {
 		<-ctx.Done()
@@ -134,12 +134,12 @@ func (c client) Change(ctx context.Context, changes []plan.Change) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c.p.answered(f, err, time.Since(began))
-	c.p.patient(f)
+	c.p.checkRetryPace(f)
 	return err
 }
 
 // proof reports whether a batch is to show that changes are permitted, and changes nothing.
-func proof(changes []plan.Change) bool {
+func isProof(changes []plan.Change) bool {
 	return strings.Contains(changes[0].Record.SetID, strings.Repeat("0", 64))
 }
 
@@ -147,7 +147,7 @@ func proof(changes []plan.Change) bool {
 func (c client) prove(ctx context.Context, changes []plan.Change) error {
 	refusal := &plan.Refusal{Reason: plan.NotFound, Message: "was not found"}
 	err := c.read(ctx, "prove", func() {
-		c.p.h.account.proofs++
+		c.p.h.calls.proofs++
 		for _, change := range changes {
 			if c.p.w.zone.denied != nil && c.p.w.zone.denied(change.Record) {
 				refusal.Reason = plan.Denied
@@ -160,7 +160,7 @@ func (c client) prove(ctx context.Context, changes []plan.Change) error {
 	return err
 }
 
-func outcome(f fate, err error) string {
+func outcome(f callOutcome, err error) string {
 	if refusal := (*plan.Refusal)(nil); errors.As(err, &refusal) {
 		return fmt.Sprint("refused: ", refusal.Message)
 	}
@@ -195,7 +195,7 @@ func (c client) Group(ctx context.Context, name string, t record.Type) ([]record
 	var found []record.Record
 	err := c.read(ctx, "read "+name, func() {
 		z := c.p.w.zone
-		if value := z.other[record.Key{Name: name, Type: t}]; value != "" {
+		if value := z.simpleSets[record.Key{Name: name, Type: t}]; value != "" {
 			found = append(found, record.Record{
 				Name:  name,
 				Type:  t,
@@ -253,11 +253,11 @@ func (c client) read(ctx context.Context, what string, take func()) error {
 		w.mu.Unlock()
 		return errDead
 	}
-	f := c.fate()
+	f := c.drawOutcome()
 	if h := c.p.h; h != nil {
-		h.account.reads++
+		h.calls.reads++
 		if f != good {
-			h.account.badReads++
+			h.calls.badReads++
 		}
 	}
 	w.note(c.p.name, "%s: %s", what, f)
@@ -272,7 +272,7 @@ func (c client) read(ctx context.Context, what string, take func()) error {
 	default:
 		err = errReset
 	}
-	c.p.hangs = f == hang
+	c.p.callHangs = f == hang
 	w.mu.Unlock()
 	if f == hang {
 		<-ctx.Done()

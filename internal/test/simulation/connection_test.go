@@ -24,7 +24,7 @@ type seen struct {
 }
 
 // unanswered is how long an inspection waits, and how long a container that could not be inspected has a rest from it.
-const unanswered = 3 * time.Second
+const inspectTimeout = 3 * time.Second
 
 // note notes what was found of a container, which is stuck or not.
 func (c *connection) note(cache map[string]seen, b *box, said listing, stuck bool) {
@@ -42,7 +42,7 @@ func (c *connection) note(cache map[string]seen, b *box, said listing, stuck boo
 		}
 	}
 	found.State, found.Unread = b.c.State, "timeout"
-	cache[b.c.ID] = seen{container: found, again: time.Now().Add(unanswered)}
+	cache[b.c.ID] = seen{container: found, again: time.Now().Add(inspectTimeout)}
 }
 
 // inspect waits for the inspection of some containers, and gives those that are stuck.
@@ -53,13 +53,13 @@ func (c *connection) inspect(ctx context.Context, asked func(b *box) bool) (stuc
 	stuck = map[*box]bool{}
 	c.p.h.w.mu.Lock()
 	for _, b := range c.p.h.engine.boxes {
-		if b.listed() && time.Now().Before(b.stuck) && asked(b) {
+		if b.listed() && time.Now().Before(b.inspectHangsUntil) && asked(b) {
 			stuck[b] = true
 		}
 	}
 	c.p.h.w.mu.Unlock()
 	if len(stuck) > 0 {
-		err = c.p.wait(ctx, "inspect in vain", unanswered, unanswered)
+		err = c.p.wait(ctx, "inspect in vain", inspectTimeout, inspectTimeout)
 	}
 	return stuck, err
 }
@@ -79,16 +79,16 @@ func (c *connection) Follow(ctx context.Context, connected func(), hint func(con
 		return err
 	}
 	w.mu.Lock()
-	if !e.up || e.closed {
+	if !e.up || e.refusesStreams {
 		w.mu.Unlock()
 		return errRefused
 	}
 	s := &stream{
-		p:     c.p,
-		queue: slices.Clone(e.memory),
-		more:  make(chan struct{}, 1),
-		cut:   make(chan struct{}),
-		began: map[*box]int{},
+		p:          c.p,
+		queue:      slices.Clone(e.eventLog),
+		wakeup:     make(chan struct{}, 1),
+		ended:      make(chan struct{}),
+		toldStarts: map[*box]int{},
 	}
 	for i := range s.queue { // the past comes at once
 		s.queue[i].at = time.Now()
@@ -126,10 +126,10 @@ func (c *connection) Follow(ctx context.Context, connected func(), hint func(con
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
-		case <-s.cut:
+		case <-s.ended:
 			timer.Stop()
 			return errors.New("unexpected EOF")
-		case <-s.more:
+		case <-s.wakeup:
 		case <-timer.C:
 		}
 		timer.Stop()

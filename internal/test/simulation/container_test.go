@@ -12,52 +12,52 @@ import (
 
 // box is one container, from its creation on.
 type box struct {
-	e       *engine
-	name    string // for the trace: web3
-	service string
-	ecs     bool
-	second  bool // publishes port 9000, too
-	weight  int64
-	checked bool // has a health check
-	restart bool // has a restart policy
-	again   bool // has one of ECS, which the Engine is not told of
-	returns bool // has died, and ECS is about to start it again by that policy
-	moves   int  // between networks
-	signal  int  // its stop signal
-	c       container.Container
-	removed bool
-	stuck   time.Time // until then no inspection of it is answered
+	e                 *engine
+	name              string // for the trace: web3
+	service           string
+	ecs               bool
+	twoPorts          bool // publishes port 9000, too
+	weight            int64
+	healthCheck       bool // has a health check
+	restartPolicy     bool // has a restart policy
+	ecsRestartPolicy  bool // has one of ECS, which the Engine is not told of
+	ecsRestartPending bool // has died, and ECS is about to start it again by that policy
+	moves             int  // between networks
+	stopSignal        int  // its stop signal
+	c                 container.Container
+	removed           bool
+	inspectHangsUntil time.Time // until then no inspection of it is answered
 
-	told  told
-	names []announcement // see records
+	known    knowledge
+	srvNames []srvName // see records
 }
 
 // create makes a container that does not run yet.
 func (e *engine) create(service string) *box {
 	r, n := e.h.rand, len(e.boxes)
 	b := &box{
-		e:       e,
-		name:    fmt.Sprintf("%s/%s%d", e.h.name, service, n),
-		service: service,
-		ecs:     r.IntN(3) > 0,
-		second:  r.IntN(5) == 0,
-		weight:  int64([]int{1, 1, 1, 5, 0}[r.IntN(5)]),
-		checked: r.IntN(4) == 0,
-		restart: r.IntN(4) == 0,
-		signal:  []int{15, 15, 15, 3}[r.IntN(4)],
+		e:             e,
+		name:          fmt.Sprintf("%s/%s%d", e.h.name, service, n),
+		service:       service,
+		ecs:           r.IntN(3) > 0,
+		twoPorts:      r.IntN(5) == 0,
+		weight:        int64([]int{1, 1, 1, 5, 0}[r.IntN(5)]),
+		healthCheck:   r.IntN(4) == 0,
+		restartPolicy: r.IntN(4) == 0,
+		stopSignal:    []int{15, 15, 15, 3}[r.IntN(4)],
 	}
 	b.c = container.Container{
 		ID:            fmt.Sprintf("%062x%02x", 0xc0ffee00+n, e.h.index),
 		Name:          fmt.Sprintf("%s-%d", service, n),
 		State:         "created",
-		StopSignal:    b.signal,
+		StopSignal:    b.stopSignal,
 		Labels:        map[string]string{"SERVICE_WEIGHT": strconv.FormatInt(b.weight, 10)},
 		Mode:          container.Bridge,
 		SettingsBytes: 100,
 	}
 	if b.ecs {
-		b.restart = false // ECS starts another container instead, or, by a policy of its own, this one
-		b.again = e.w.fixed("restart policy of "+b.name, 3) == 0
+		b.restartPolicy = false // ECS starts another container instead, or, by a policy of its own, this one
+		b.ecsRestartPolicy = e.w.fixed("restart policy of "+b.name, 3) == 0
 		b.c.Labels[container.LabelName] = service
 		b.c.Labels[container.LabelTaskARN] = "arn:aws:ecs:eu-west-1:123456789012:task/main/" + b.name
 	} else {
@@ -77,7 +77,7 @@ func (b *box) start() {
 func (b *box) publishAll() {
 	b.c.Published = nil
 	b.publish(80)
-	if b.second {
+	if b.twoPorts {
 		b.publish(9000)
 	}
 }
@@ -86,7 +86,7 @@ func (b *box) publishAll() {
 func (b *box) run() {
 	e := b.e
 	b.c.State, b.c.StartedAt, b.c.Health = container.Running, e.now(), container.NoHealthCheck
-	if b.checked {
+	if b.healthCheck {
 		b.c.Health = container.Starting
 	}
 	b.began()
@@ -138,12 +138,12 @@ func (b *box) kill(signal int) {
 func (b *box) die(heard bool) {
 	announced := b.expected(time.Now()) != mustNot
 	b.c.State = "exited"
-	if b.restart && !b.told.stopped() {
+	if b.restartPolicy && !b.known.stopped() {
 		b.c.State = container.Restarting
 	}
 	b.c.Health = container.NoHealthCheck
 	status := 1
-	if b.e.w.fixed(fmt.Sprint("exit status of ", b.name, b.told.runs), 4) == 0 {
+	if b.e.w.fixed(fmt.Sprint("exit status of ", b.name, b.known.runs), 4) == 0 {
 		status = 0
 	}
 	b.ended(heard, announced, status)

@@ -9,33 +9,36 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// disk is what a host's state directory is on.
+// disk holds a host's state directory.
 type disk struct {
-	dir     string // of the present process
-	content []byte // of the journal while no process runs; nil: there is none
+	dir     string // of the running process
+	content []byte // of the journal while no process runs; nil: no journal
 	state   diskState
-	stash   []byte // while it fails: what is on it
-	old     []byte // what was on it when it could not be written, though the agent went on; nil: it has not failed so
-	standby []byte // beside the journal while no process runs; nil: there is none
+	stash   []byte // while it fails: what it holds
+	old     []byte // what it held while it was read-only and the agent went on; nil: it was not
+	standby []byte // of the standby file while no process runs; nil: no file
 
 	snapshot []byte // of the journal, taken earlier
 	restored bool   // to the snapshot, and no process has started since
 }
 
-// original is the host of which images are made.
-const original = "i-00000000000000abc"
+// imageHost is the host of which machine images are made.
+const imageHost = "i-00000000000000abc"
 
-// image gives the journal that comes with one: of records that are the original's, and none of whoever starts from it.
-func image(now time.Time) []byte {
-	return []byte(
-		`{"Version":1,"Instance":"` + original + `","Boot":"boot-9","AsOf":"` + now.Format(
-			time.RFC3339,
-		) + `","Records":[` +
-			`{"Zone":"Z1","Record":{"Name":"else.` + zoneName + `","Type":"A","SetID":"else","TTL":60,"Weight":1,"Value":"10.9.9.9"}}]}`,
-	)
+// emptyJournal is the journal of a host that has written no record.
+func emptyJournal(id string, now time.Time) []byte {
+	return []byte(`{"Version":1,"Instance":"` + id + `","Boot":"boot-0","AsOf":"` + now.Format(time.RFC3339) +
+		`","Records":[]}`)
 }
 
-// restore brings back what was on the disk before, hours later as the journal sees it.
+// imageJournal is the journal that comes with a machine image: it holds records of the image's host.
+func imageJournal(now time.Time) []byte {
+	return []byte(`{"Version":1,"Instance":"` + imageHost + `","Boot":"boot-9","AsOf":"` + now.Format(time.RFC3339) +
+		`","Records":[{"Zone":"Z1","Record":{"Name":"else.` + zoneName +
+		`","Type":"A","SetID":"else","TTL":60,"Weight":1,"Value":"10.9.9.9"}}]}`)
+}
+
+// restore brings back the snapshot, which the journal finds to be hours old.
 func (d *disk) restore() {
 	var file map[string]json.RawMessage
 	must(json.Unmarshal(d.snapshot, &file))
@@ -80,7 +83,7 @@ func (d *disk) heal() {
 	d.state, d.stash = diskWorks, nil
 }
 
-// stale says whether what is on the disk is older than what the agent has done.
+// stale reports whether the disk holds an older journal than the agent last wrote.
 func (d *disk) stale() bool {
 	if d.old != nil && d.state != diskFrozen && string(d.read()) != string(d.old) {
 		d.old = nil
@@ -88,7 +91,7 @@ func (d *disk) stale() bool {
 	return d.state == diskFrozen || d.old != nil
 }
 
-// read gives the journal as a process would find it that starts now; nil where there is none.
+// read returns the journal as a process that starts now would find it; nil if there is none.
 func (d *disk) read() []byte {
 	info, err := os.Stat(d.path())
 	if err != nil {
@@ -101,8 +104,8 @@ func (d *disk) read() []byte {
 	return content
 }
 
-// page is the part of a journal that matters here, read by this package's own eyes.
-type page struct {
+// journalFile is the part of a journal that matters here. This package decodes it by itself.
+type journalFile struct {
 	ListingDue bool
 	Records    []struct {
 		Zone   string
@@ -110,12 +113,13 @@ type page struct {
 	}
 }
 
-// covers says whether a journal tells of a record, or that it may not tell of all.
-func covers(content []byte) (all bool, keys map[record.Key]bool, err error) {
+// journalKeys returns the keys of the records in a journal. all reports that the journal may lack some, so that the
+// zone is to be listed.
+func journalKeys(content []byte) (all bool, keys map[record.Key]bool, err error) {
 	if content == nil {
 		return true, nil, nil
 	}
-	var p page
+	var p journalFile
 	if err := json.Unmarshal(content, &p); err != nil {
 		return false, nil, err
 	}

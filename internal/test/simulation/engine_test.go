@@ -10,7 +10,7 @@ import (
 )
 
 // remembered is how many events an Engine tells a new subscriber of.
-const remembered = 256
+const eventsKept = 256
 
 var errRefused = errors.New("dial unix /var/run/docker.sock: connection refused")
 
@@ -20,14 +20,14 @@ type engine struct {
 	h     *host
 	boxes []*box // in the order of their creation, those removed too
 
-	up      bool          // answers
-	closed  bool          // accepts no subscription
-	offset  time.Duration // of the Engine's clock from the true time
-	late    time.Duration // events are told so much later
-	memory  []event
-	streams map[*stream]bool
-	untold  time.Time // when an event was last told late, or not at all
-	away    time.Time // when it was last seen to answer nothing
+	up             bool          // answers
+	refusesStreams bool          // accepts no subscription
+	offset         time.Duration // of the Engine's clock from the true time
+	eventDelay     time.Duration // events are told so much later
+	eventLog       []event
+	streams        map[*stream]bool
+	lastEventLost  time.Time // when an event was last told late, or not at all
+	lastDown       time.Time // when it was last seen to answer nothing
 }
 
 // event is a hint and when it is to be told.
@@ -40,12 +40,12 @@ type event struct {
 
 // stream is one subscription.
 type stream struct {
-	p     *process
-	queue []event
-	more  chan struct{}
-	cut   chan struct{}
-	deaf  bool         // is told nothing any more
-	began map[*box]int // the runs of whose start it has told
+	p          *process
+	queue      []event
+	wakeup     chan struct{}
+	ended      chan struct{}
+	silent     bool         // is told nothing any more
+	toldStarts map[*box]int // the runs of whose start it has told
 }
 
 func (e *engine) now() time.Time { return time.Now().Add(e.offset) }
@@ -59,19 +59,19 @@ func (e *engine) emit(b *box, h container.Hint) {
 	ev := event{
 		hint: h,
 		box:  b,
-		run:  b.told.runs,
-		at:   time.Now().Add(e.late),
+		run:  b.known.runs,
+		at:   time.Now().Add(e.eventDelay),
 	}
-	e.memory = append(e.memory, ev)
-	if len(e.memory) > remembered {
-		e.memory = slices.Clone(e.memory[len(e.memory)-remembered:])
+	e.eventLog = append(e.eventLog, ev)
+	if len(e.eventLog) > eventsKept {
+		e.eventLog = slices.Clone(e.eventLog[len(e.eventLog)-eventsKept:])
 	}
 	deaf := false
-	if e.late > 0 {
-		e.untold = time.Now()
+	if e.eventDelay > 0 {
+		e.lastEventLost = time.Now()
 	}
 	for s := range e.streams {
-		if s.deaf {
+		if s.silent {
 			deaf = true
 			continue
 		}
@@ -82,14 +82,14 @@ func (e *engine) emit(b *box, h container.Hint) {
 		s.wake()
 	}
 	if deaf {
-		e.untold = time.Now()
+		e.lastEventLost = time.Now()
 		b.unheard(h)
 	}
 }
 
 func (s *stream) wake() {
 	select {
-	case s.more <- struct{}{}:
+	case s.wakeup <- struct{}{}:
 	default:
 	}
 }
@@ -97,7 +97,7 @@ func (s *stream) wake() {
 // interrupt ends all streams.
 func (e *engine) interrupt() {
 	for s := range e.streams {
-		close(s.cut)
+		close(s.ended)
 		delete(e.streams, s)
 	}
 }

@@ -37,7 +37,7 @@ const (
 
 // expected gives what the zone should hold of a container now, whatever has failed.
 func (b *box) expected(now time.Time) expectation {
-	t, h := b.told, b.e.h
+	t, h := b.known, b.e.h
 	if !b.c.Live() {
 		return mustNot
 	}
@@ -45,26 +45,26 @@ func (b *box) expected(now time.Time) expectation {
 		age := now.Sub(t.signal)
 		switch {
 		case t.unheard,
-			h.w.on(clocks) && h.started > 1,
-			t.forgotten && (!h.ecs[b.c.ID] || h.w.on(mute) || h.w.on(clocks)):
+			h.w.on(clockSteps) && h.started > 1,
+			t.forgotten && (!h.ecsStopping[b.c.ID] || h.w.on(introspectionFails) || h.w.on(clockSteps)):
 			return may // where events are missing, the ECS agent is asked
 		case age < markHolds:
 			return mustNot
-		case h.ecs[b.c.ID], h.proc == nil, min(age, now.Sub(h.proc.began)) < markHolds+markMargin:
+		case h.ecsStopping[b.c.ID], h.proc == nil, min(age, now.Sub(h.proc.began)) < markHolds+markMargin:
 			return may // an agent that hears of it again after a restart counts from then
 		}
 		return mustBe
 	}
-	if h.ecs[b.c.ID] {
+	if h.ecsStopping[b.c.ID] {
 		return may // asked for, and not yet told
 	}
 	age := now.Sub(t.began)
-	if h.w.on(clocks) && h.proc != nil { // after a step nobody knows for how long it has run
+	if h.w.on(clockSteps) && h.proc != nil { // after a step nobody knows for how long it has run
 		age = min(age, now.Sub(h.proc.began))
 	}
 	if age <= loopProof+bound && h.possible(b.service, now) >= loopDeaths {
 		if t.certain >= loopDeaths && t.toldTo == h.proc && t.runs == 1 && age < loopProof-clockMargin &&
-			!h.w.on(clocks) {
+			!h.w.on(clockSteps) {
 			return mustNot
 		}
 		return may
@@ -75,7 +75,7 @@ func (b *box) expected(now time.Time) expectation {
 // possible counts the deaths of a service that the agent may count.
 func (h *host) possible(service string, now time.Time) (n int) {
 	window := loopWindow + loopProof + bound
-	if h.w.on(clocks) {
+	if h.w.on(clockSteps) {
 		window = longWindow
 	}
 	for _, d := range h.deaths {
@@ -92,13 +92,13 @@ func (b *box) records() []record.Record {
 	h := b.e.h
 	weight := b.weight
 	if b.c.State == container.Paused || b.c.Health == container.Starting || b.c.Health == container.Unhealthy ||
-		h.notices != "" {
+		h.notice != "" {
 		weight = 0
 	}
-	if b.names == nil {
+	if b.srvNames == nil {
 		kind := map[bool]string{true: "ecs", false: "docker"}[b.ecs]
 		add := func(name string, port int) {
-			b.names = append(b.names, announcement{
+			b.srvNames = append(b.srvNames, srvName{
 				record.Key{
 					Name:  name + "." + zoneName,
 					Type:  "SRV",
@@ -107,13 +107,13 @@ func (b *box) records() []record.Record {
 			})
 		}
 		add(b.service, 80)
-		if b.second {
+		if b.twoPorts {
 			add(b.service+"-80", 80)
 			add(b.service+"-9000", 9000)
 		}
 	}
 	found := make([]record.Record, 0, 3)
-	for _, n := range b.names {
+	for _, n := range b.srvNames {
 		value := ""
 		for _, p := range b.c.Published {
 			if int(p.Port.Number) == n.port {
@@ -137,7 +137,7 @@ func (b *box) records() []record.Record {
 }
 
 // announcement is one name of one port of a container.
-type announcement struct {
+type srvName struct {
 	key  record.Key
 	port int
 }

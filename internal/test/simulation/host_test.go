@@ -20,24 +20,24 @@ type host struct {
 	engine *engine
 	rand   *rand.Rand // the scenario's, for this host
 
-	boot    int
-	proc    *process // nil while no agent runs
-	started int      // how many did
-	gone    bool     // for good
-	booting bool
-	down    bool      // stopped, for EC2 too
-	up      time.Time // when EC2 last began to say that it runs
-	hung    bool      // EC2's status check fails, and the ECS agent is disconnected; the agent works
-	disk    disk
-	ecs     map[string]bool // containers that ECS wants stopped
-	notices string
+	boot         int
+	proc         *process // nil while no agent runs
+	started      int      // how many did
+	gone         bool     // for good
+	booting      bool
+	down         bool      // stopped, for EC2 too
+	up           time.Time // when EC2 last began to say that it runs
+	reportedHung bool      // EC2's status check fails, and the ECS agent is disconnected; the agent works
+	disk         disk
+	ecsStopping  map[string]bool // containers that ECS wants stopped
+	notice       string
 
-	account   ledger
-	addressed bool                  // has written the record of its address
-	trouble   time.Time             // when something last failed on which this host's records depend
-	throttled time.Time             // when a call of its agent last was
-	exempt    map[record.Key]string // keys that the agent can't know to be wrong, and why
-	deaths    []death
+	calls         callCount
+	wroteAddress  bool                  // has written the record of its address
+	lastFailure   time.Time             // when something last failed on which this host's records depend
+	lastThrottled time.Time             // when a call of its agent last was
+	exempt        map[record.Key]string // keys that the agent can't know to be wrong, and why
+	deaths        []death
 }
 
 func must(err error) {

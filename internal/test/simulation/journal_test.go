@@ -11,10 +11,10 @@ import (
 
 // starting notes what a process that starts cannot know. The caller holds the lock, and the disk is as the process
 // finds it.
-func (h *host) starting() {
-	listing, keys, err := covers(h.disk.content)
+func (h *host) agentStarts() {
+	listing, keys, err := journalKeys(h.disk.content)
 	lost, stale := h.disk.content == nil || err != nil || listing || h.disk.restored, h.disk.old != nil
-	lost = lost || bytes.Contains(h.disk.content, []byte(original))
+	lost = lost || bytes.Contains(h.disk.content, []byte(imageHost))
 	if h.disk.restored { // an old journal says so: what it has and lacks is made good
 		for key := range keys {
 			h.exempt[key] = "the journal was lost"
@@ -51,38 +51,38 @@ func (h *host) starting() {
 		}
 	}
 	if lost {
-		h.w.lostJournal, h.addressed = true, false
+		h.w.lostJournal, h.wroteAddress = true, false
 	}
 	if stale || lost { // the stop marks with it, unless the Engine remembers
-		h.trouble = time.Now()
+		h.lastFailure = time.Now()
 	}
-	h.account.extra += 3
+	h.calls.extra += 3
 }
 
-func (h *host) ending() { h.trouble = time.Now() }
+func (h *host) agentEnded() { h.lastFailure = time.Now() }
 
 // changed holds a batch that was applied to the rules, the moment it is.
 func (p *process) changed(before map[record.Key]record.Record, changes []plan.Change) {
 	w := p.w
 	if p.h == nil {
-		w.swept(p, before, changes)
+		w.checkSweeper(p, before, changes)
 		return
 	}
 	h := p.h
-	h.account.applied++
+	h.calls.applied++
 	for _, c := range changes {
 		key := c.Record.Key()
 		if !h.owns(key) && !h.legacy(key) {
 			w.violated("%s: changes a record of somebody else: %s %s", h.name, c.Action, key.SetID)
 		}
 		delete(h.exempt, key)
-		delete(w.marked, key)
-		h.leads(before, c)
-		h.addressed = h.addressed || c.Action != plan.Delete && key == h.address().Key()
+		delete(w.sweeperMarks, key)
+		h.checkTarget(before, c)
+		h.wroteAddress = h.wroteAddress || c.Action != plan.Delete && key == h.address().Key()
 	}
 	// A journal that is behind is either gone, so that the next start lists the zone, or could not be removed either.
 	content := h.disk.read()
-	listing, keys, err := covers(content)
+	listing, keys, err := journalKeys(content)
 	if err != nil {
 		w.violated("%s: the journal cannot be read while a change is made: %v", h.name, err)
 	}

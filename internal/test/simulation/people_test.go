@@ -8,8 +8,8 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// permit gives the hosts another policy.
-func (w *world) permit(r *rand.Rand) {
+// changePermissions gives the hosts another IAM policy.
+func (w *world) changePermissions(r *rand.Rand) {
 	service := services[r.IntN(len(services))]
 	policies := []struct {
 		name   string
@@ -24,33 +24,33 @@ func (w *world) permit(r *rand.Rand) {
 	policy := policies[r.IntN(len(policies))]
 	w.note("policy", "allows %s", policy.name)
 	w.zone.denied = policy.denied
-	w.refusing()
+	w.refusalsChanged()
 }
 
-// refusing notes that Route 53 refuses other things than before.
-func (w *world) refusing() {
+// refusalsChanged notes that Route 53 refuses other changes than before.
+func (w *world) refusalsChanged() {
 	for _, h := range w.hosts {
-		h.trouble = time.Now()
+		h.lastFailure = time.Now()
 	}
 }
 
-// squat is somebody who writes an A record under a host's name, or removes it.
-func (w *world) squat(h *host, r *rand.Rand) {
+// takeAddress is somebody who writes a simple A record under a host's name, or removes it.
+func (w *world) takeAddress(h *host, r *rand.Rand) {
 	name := record.Key{Name: h.hostName(), Type: record.A}
 	value := []string{"", h.addr.String(), "10.9.9.9"}[r.IntN(3)]
-	if _, there := w.zone.records[h.address().Key()]; there || value == w.zone.other[name] {
-		return // Route 53 has no simple record beside weighted ones
+	if _, there := w.zone.records[h.address().Key()]; there || value == w.zone.simpleSets[name] {
+		return // Route 53 allows no simple record set beside weighted ones
 	}
 	w.note("squatter", "%s leads to %q", name.Name, value)
-	w.zone.other[name], w.zone.squatted = value, time.Now()
-	w.refusing()
+	w.zone.simpleSets[name], w.zone.simpleSince = value, time.Now()
+	w.refusalsChanged()
 }
 
-// meddle is a person who edits or deletes a record of a host by hand.
-func (w *world) meddle(r *rand.Rand) {
+// editByHand is somebody who edits or deletes a record of a host by hand.
+func (w *world) editByHand(r *rand.Rand) {
 	var own []record.Record
 	for _, rec := range w.zone.sorted() {
-		if _, others := w.elsewhere[rec.Key()]; !others {
+		if _, others := w.strangers[rec.Key()]; !others {
 			own = append(own, rec)
 		}
 	}
@@ -59,10 +59,10 @@ func (w *world) meddle(r *rand.Rand) {
 	}
 	rec := own[r.IntN(len(own))]
 	w.host(rec.Key(), func(h *host) {
-		// one that nothing points to is written again only with the next that does
-		h.addressed = h.addressed && rec.Type != record.A
+		// An A record that no SRV record points to is written again only with the next SRV record that does.
+		h.wroteAddress = h.wroteAddress && rec.Type != record.A
 		h.exempt[rec.Key()] = "a person has changed it"
-		h.account.extra += 3
+		h.calls.extra += 3
 	})
 	if r.IntN(2) == 0 {
 		w.note("person", "deletes %s %s", rec.Name, rec.SetID)

@@ -15,16 +15,16 @@ const zoneName = "sd.internal"
 
 // zone is the hosted zone, and Route 53 in front of it. The world's lock guards all of it.
 type zone struct {
-	w        *world
-	records  map[record.Key]record.Record
-	other    map[record.Key]string    // the address of sets that are not weighted, by name and type
-	squatted time.Time                // when those last changed
-	denied   func(record.Record) bool // nil: everything is permitted
-	nameMax  int
-	busy     time.Time // a change is being processed until then, and another is refused if the weather is so
-	weather  weather
-	drawn    float64 // of the quota on changes, as of last
-	last     time.Time
+	w           *world
+	records     map[record.Key]record.Record
+	simpleSets  map[record.Key]string    // the address of sets that are not weighted, by name and type
+	simpleSince time.Time                // when those last changed
+	denied      func(record.Record) bool // nil: everything is permitted
+	nameMax     int
+	busyUntil   time.Time // a change is being processed until then, and another is refused if the weather is so
+	rates       failureRates
+	quotaUsed   float64 // of the quota on changes, as of last
+	quotaAsOf   time.Time
 }
 
 // Some days have a quota on changes, of which an UPSERT takes two, so that many changes may be throttled where a few
@@ -32,8 +32,8 @@ type zone struct {
 const changesAtOnce, changesPerSecond = 100, 3
 
 // affords draws what changes cost from the quota, or reports that it is used up.
-func (z *zone) affords(changes []plan.Change, now time.Time) bool {
-	if z.w.over || z.w.fixed("quota on changes", 4) > 0 {
+func (z *zone) withinQuota(changes []plan.Change, now time.Time) bool {
+	if z.w.noMoreFaults || z.w.fixed("quota on changes", 4) > 0 {
 		return true
 	}
 	cost := 0.
@@ -43,12 +43,12 @@ func (z *zone) affords(changes []plan.Change, now time.Time) bool {
 			cost++
 		}
 	}
-	z.drawn = max(0, z.drawn-now.Sub(z.last).Seconds()*changesPerSecond)
-	z.last = now
-	if z.drawn+cost > changesAtOnce {
+	z.quotaUsed = max(0, z.quotaUsed-now.Sub(z.quotaAsOf).Seconds()*changesPerSecond)
+	z.quotaAsOf = now
+	if z.quotaUsed+cost > changesAtOnce {
 		return false
 	}
-	z.drawn += cost
+	z.quotaUsed += cost
 	return true
 }
 
@@ -80,7 +80,7 @@ func (z *zone) apply(p *process, changes []plan.Change) error {
 			refuse(c, plan.Mismatch)
 		case c.Action == plan.Delete:
 			delete(next, key)
-		case z.other[record.Key{Name: key.Name, Type: key.Type}] != "":
+		case z.simpleSets[record.Key{Name: key.Name, Type: key.Type}] != "":
 			refuse(c, plan.Conflict)
 		case c.Action == plan.Create && there:
 			refuse(c, plan.Exists)
@@ -111,7 +111,7 @@ func (z *zone) apply(p *process, changes []plan.Change) error {
 	}
 	before := z.records
 	z.records = next
-	z.busy = time.Now().Add(50 * time.Millisecond)
+	z.busyUntil = time.Now().Add(50 * time.Millisecond)
 	p.changed(before, changes)
 	return nil
 }
@@ -124,7 +124,7 @@ func (z *zone) refusal(p *process, named *plan.Refusal, changes []plan.Change) e
 			named.Reason = reason
 		}
 	}
-	if p.dice("unnamed").IntN(100) < z.weather.unnamed {
+	if p.dice("unnamed").IntN(100) < z.rates.unnamed {
 		named.Named = nil
 		if len(changes) > 1 {
 			named.Reason = plan.Invalid

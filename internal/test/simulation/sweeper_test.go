@@ -25,14 +25,14 @@ func (w *world) sweep(ctx context.Context, limit time.Duration) {
 	defer cancel()
 	w.mu.Lock()
 	for _, rec := range w.zone.records {
-		if _, others := w.elsewhere[rec.Key()]; !others || strings.HasPrefix(rec.SetID, "i-") {
+		if _, others := w.strangers[rec.Key()]; !others || strings.HasPrefix(rec.SetID, "i-") {
 			p.listed++
 		}
 	}
 	w.mu.Unlock()
 	report, err := sweep.Sweep(ctx, sweep.Config{
 		Zone:   client{p},
-		Source: fleet{p},
+		Source: inventory{p},
 		Check:  p.checker(),
 		Budget: 0.3,
 		Log:    w.log(p.name),
@@ -59,7 +59,7 @@ func (w *world) stopAndSweep(ctx context.Context, r *rand.Rand) {
 	stopped := !h.gone && !h.down && !h.booting &&
 		h.reboot(time.Second+time.Duration(r.Int64N(int64(2*time.Second))), true)
 	if stopped {
-		h.account.extra++
+		h.calls.extra++
 	}
 	w.mu.Unlock()
 	if stopped && pause(ctx, time.Duration(r.Int64N(int64(5*time.Second)))) {
@@ -74,23 +74,23 @@ const lag = 40 * time.Second
 // lag is short on the days on which the sweeper checks containers, so that there are passes that need no second look:
 // what is changed after the checks then rests on what was read before.
 func (w *world) lag() time.Duration {
-	if w.checking {
+	if w.checksContainers {
 		return 2 * time.Second
 	}
 	return lag
 }
 
 // fleet is EC2 and ECS as the sweeper sees them: some things late, and at times not at all.
-type fleet struct{ p *process }
+type inventory struct{ p *process }
 
-func (f fleet) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
+func (f inventory) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 	w := f.p.w
 	if err := f.p.wait(ctx, "fleet", 100*time.Millisecond, 5*time.Second); err != nil {
 		return sweep.Fleet{}, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.on(blind) && f.p.dice("blind").IntN(3) == 0 {
+	if w.on(inventoryFails) && f.p.dice("blind").IntN(3) == 0 {
 		w.note(f.p.name, "a page of ECS cannot be read")
 		return sweep.Fleet{}, errors.New("describe tasks, page 2: Rate exceeded")
 	}
@@ -105,16 +105,16 @@ func (f fleet) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 			State:     h.state(),
 			Address:   h.addr,
 			InCluster: true,
-			Connected: !h.gone && !h.hung,
-			Impaired:  h.hung,
+			Connected: !h.gone && !h.reportedHung,
+			Impaired:  h.reportedHung,
 			Complete:  true,
 		}
 		for _, b := range h.engine.boxes {
-			if !b.ecs || b.told.runs == 0 || w.on(amnesia) {
+			if !b.ecs || b.known.runs == 0 || w.on(inventoryEmpty) {
 				continue
 			}
 			late := time.Duration(w.fixed(b.c.ID, int(w.lag()/time.Millisecond))) * time.Millisecond
-			if time.Since(b.told.began) < late {
+			if time.Since(b.known.began) < late {
 				continue
 			}
 			c := sweep.Container{
@@ -130,8 +130,8 @@ func (f fleet) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 				})
 			}
 			// ECS never reports STOPPED between a death and the start that its restart policy brings.
-			c.Stopped = !b.c.Live() && !b.returns && time.Since(b.told.since) > late
-			if b.removed && time.Since(b.told.since) > 2*late {
+			c.Stopped = !b.c.Live() && !b.ecsRestartPending && time.Since(b.known.since) > late
+			if b.removed && time.Since(b.known.since) > 2*late {
 				continue
 			}
 			found.Containers[b.c.ID] = c
@@ -148,14 +148,14 @@ func (h *host) state() sweep.State {
 	return sweep.Alive
 }
 
-func (f fleet) States(ctx context.Context, instances []string) (map[string]sweep.State, error) {
+func (f inventory) States(ctx context.Context, instances []string) (map[string]sweep.State, error) {
 	w := f.p.w
 	if err := f.p.wait(ctx, "states", 50*time.Millisecond, 2*time.Second); err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.on(blind) && f.p.dice("states blind").IntN(3) == 0 {
+	if w.on(inventoryFails) && f.p.dice("states blind").IntN(3) == 0 {
 		return nil, errors.New("describe instances: Rate exceeded")
 	}
 	states := map[string]sweep.State{}
@@ -168,20 +168,20 @@ func (f fleet) States(ctx context.Context, instances []string) (map[string]sweep
 }
 
 // network is how the sweeper reaches containers to check them.
-type network struct{ p *process }
+type checkTransport struct{ p *process }
 
 // checker gives the sweeper's checks on a third of the days; nil on the others.
 func (p *process) checker() *sweep.Checker {
-	if !p.w.checking {
+	if !p.w.checksContainers {
 		return nil
 	}
 	c := sweep.NewChecker("/health")
-	c.Client.Transport, c.Client.Timeout = network{p}, 20*time.Second // as long as many that hang take
+	c.Client.Transport, c.Client.Timeout = checkTransport{p}, 20*time.Second // as long as many that hang take
 	return c
 }
 
 // RoundTrip answers for the container that has the port. Some are ill for a while: they fail, or do not answer.
-func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
+func (n checkTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := n.p.wait(r.Context(), "check "+r.URL.Host, time.Millisecond, 50*time.Millisecond); err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // status is what a container answers with; 0 where it hangs.
-func (n network) status(at string) (status int, found bool) {
+func (n checkTransport) status(at string) (status int, found bool) {
 	w := n.p.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -207,7 +207,7 @@ func (n network) status(at string) (status int, found bool) {
 				if !b.c.Live() || h.gone || netip.AddrPortFrom(h.addr, p.HostPort).String() != at {
 					continue
 				}
-				ill := !w.over && int(time.Since(b.told.began)/(30*time.Second))%2 == 0
+				ill := !w.noMoreFaults && int(time.Since(b.known.began)/(30*time.Second))%2 == 0
 				switch kind := w.fixed("check "+b.c.ID, 4); {
 				case ill && kind == 0:
 					return http.StatusServiceUnavailable, true

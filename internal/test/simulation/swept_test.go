@@ -10,7 +10,7 @@ import (
 )
 
 // swept holds what the sweeper changes to its rules.
-func (w *world) swept(p *process, before map[record.Key]record.Record, changes []plan.Change) {
+func (w *world) checkSweeper(p *process, before map[record.Key]record.Record, changes []plan.Change) {
 	created := map[record.Key]bool{}
 	for _, c := range changes {
 		if c.Action == plan.Create {
@@ -24,8 +24,8 @@ func (w *world) swept(p *process, before map[record.Key]record.Record, changes [
 		key := c.Record.Key()
 		if created[key] {
 			if c.Action == plan.Create {
-				w.marked[key] = true
-				w.host(key, func(h *host) { h.account.extra++ })
+				w.sweeperMarks[key] = true
+				w.host(key, func(h *host) { h.calls.extra++ })
 			}
 			continue
 		}
@@ -36,28 +36,28 @@ func (w *world) swept(p *process, before map[record.Key]record.Record, changes [
 			}
 			known = true
 			delete(h.exempt, key)
-			h.addressed = h.addressed && key.Type != record.A
+			h.wroteAddress = h.wroteAddress && key.Type != record.A
 			if h.gone || h.down {
 				continue
 			}
 			// nobody can know; its agent starts later, and writes all anew
 			if time.Since(h.up) < answerAge+requestTakes {
-				h.account.extra++
+				h.calls.extra++
 				continue
 			}
 			if !h.stopped(key) {
-				p.unproven++
+				p.unprovenDeletes++
 			}
-			if w.on(amnesia) {
+			if w.on(inventoryEmpty) {
 				h.exempt[key] = "the sweeper was told that there are no containers"
-				h.account.extra += 2
+				h.calls.extra += 2
 				continue
 			}
 			if key == h.address().Key() {
 				w.violated("sweeper: deletes the address of %s, which lives", h.name)
 			}
 			for _, b := range h.engine.boxes {
-				if strings.Contains(key.SetID, b.c.ID) && b.c.Live() && !b.told.stopped() {
+				if strings.Contains(key.SetID, b.c.ID) && b.c.Live() && !b.known.stopped() {
 					w.violated("sweeper: deletes %s %s of %s, which lives", key.Name, key.SetID, b.name)
 				}
 			}
@@ -66,15 +66,15 @@ func (w *world) swept(p *process, before map[record.Key]record.Record, changes [
 			w.violated("sweeper: deletes %s, which is not ecssd's", key.SetID)
 		}
 	}
-	if p.unproven > 10 && 10*p.unproven > 3*p.listed {
-		w.violated("sweeper: deletes %d of %d records without EC2's proof", p.unproven, p.listed)
+	if p.unprovenDeletes > 10 && 10*p.unprovenDeletes > 3*p.listed {
+		w.violated("sweeper: deletes %d of %d records without EC2's proof", p.unprovenDeletes, p.listed)
 	}
 }
 
 // stopped reports whether a record is of a container of which ECS says that it has stopped.
 func (h *host) stopped(key record.Key) bool {
 	return slices.ContainsFunc(h.engine.boxes, func(b *box) bool {
-		return b.ecs && !b.c.Live() && !b.returns && !b.removed && strings.Contains(key.SetID, b.c.ID)
+		return b.ecs && !b.c.Live() && !b.ecsRestartPending && !b.removed && strings.Contains(key.SetID, b.c.ID)
 	})
 }
 
@@ -88,8 +88,8 @@ func (w *world) host(key record.Key, do func(*host)) {
 }
 
 // others checks that what is not ecssd's is as it was.
-func (w *world) others() {
-	for key, r := range w.elsewhere {
+func (w *world) checkStrangers() {
+	for key, r := range w.strangers {
 		if w.zone.records[key] != r {
 			w.violated("a record of somebody else has changed: %s", key.SetID)
 		}

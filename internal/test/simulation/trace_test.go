@@ -24,7 +24,7 @@ func (w *world) note(who, format string, args ...any) {
 }
 
 // said adds the product's own words.
-func (w *world) said(who, text string) { w.write(line{who: who, text: text, log: true}) }
+func (w *world) logged(who, text string) { w.write(line{who: who, text: text, log: true}) }
 
 func (w *world) write(l line) {
 	l.at = time.Since(w.start)
@@ -81,6 +81,6 @@ func (h hook) Levels() []logrus.Level { return logrus.AllLevels }
 
 func (h hook) Fire(e *logrus.Entry) error {
 	text := fmt.Sprint(e.Data)
-	h.w.said(h.name, "log: "+e.Message+" "+strings.ReplaceAll(text, "\n", " "))
+	h.w.logged(h.name, "log: "+e.Message+" "+strings.ReplaceAll(text, "\n", " "))
 	return nil
 }

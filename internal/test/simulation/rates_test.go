@@ -1,13 +1,13 @@
 package simulation
 
 // weather is how Route 53 fails: the chances of one call, out of 100.
-type weather struct {
-	name                                                string
-	throttle, prior, internal, lost, reset, hang, slow_ int
-	unnamed                                             int // refusals that do not say which change they mean
+type failureRates struct {
+	name                                               string
+	throttle, prior, internal, lost, reset, hang, slow int
+	unnamed                                            int // refusals that do not say which change they mean
 }
 
-var weathers = []weather{
+var allFailureRates = []failureRates{
 	{name: "fair"},
 	{name: "throttled", throttle: 60, prior: 15},
 	{name: "prior changes", prior: 50},
@@ -17,7 +17,7 @@ var weathers = []weather{
 		lost:     20,
 		reset:    20,
 		hang:     10,
-		slow_:    20,
+		slow:     20,
 	},
 	{name: "lossy", lost: 40, reset: 10},
 	{name: "outage", internal: 80, hang: 20},
@@ -27,8 +27,8 @@ var weathers = []weather{
 		internal: 5,
 		lost:     5,
 		reset:    5,
-		slow_:    10,
+		slow:     10,
 		unnamed:  50,
 	},
-	{name: "slow", slow_: 70, unnamed: 20},
+	{name: "slow", slow: 70, unnamed: 20},
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // told is what the agent can know of a container, and since when.
-type told struct {
+type knowledge struct {
 	since  time.Time // when what is to be in the zone last changed
 	began  time.Time // of the present run, true time
 	runs   int
@@ -23,7 +23,7 @@ type told struct {
 }
 
 // stopped says whether the run was asked to end.
-func (t told) stopped() bool { return !t.signal.IsZero() }
+func (t knowledge) stopped() bool { return !t.signal.IsZero() }
 
 // death is one that nobody asked for, as far as the agent can know.
 type death struct {
@@ -36,8 +36,8 @@ type death struct {
 }
 
 func (b *box) began() {
-	t := &b.told
-	*t = told{
+	t := &b.known
+	*t = knowledge{
 		since:  time.Now(),
 		began:  time.Now(),
 		runs:   t.runs + 1,
@@ -49,43 +49,43 @@ func (b *box) began() {
 			t.certain++
 		}
 	}
-	b.e.h.account.causes++
+	b.e.h.calls.causes++
 }
 
 func (b *box) changed(string) {
-	b.told.since = time.Now()
-	b.e.h.account.causes++
+	b.known.since = time.Now()
+	b.e.h.calls.causes++
 }
 
 // signalled notes a signal, if it is one that asks the container to end.
 func (b *box) signalled(signal int) {
-	t := &b.told
+	t := &b.known
 	t.disturbed = true
-	if signal != b.signal && signal != 9 || t.stopped() {
+	if signal != b.stopSignal && signal != 9 || t.stopped() {
 		return
 	}
 	t.signal, t.since, t.forgotten, t.unheard, t.heardBy = time.Now(), time.Now(), false, false, nil
 	// By the Engine's clock the signal may have come before the run began: after a step back nobody can tell.
 	t.forgotten = b.e.now().Before(b.c.StartedAt)
-	b.e.h.account.causes++
+	b.e.h.calls.causes++
 }
 
 // ended notes the end of a run; announced says whether there may have been records of it.
 func (b *box) ended(heard, announced bool, status int) {
 	h := b.e.h
-	asked := b.told.stopped()
-	if !asked || b.told.forgotten || b.told.unheard || b.signal != 15 {
+	asked := b.known.stopped()
+	if !asked || b.known.forgotten || b.known.unheard || b.stopSignal != 15 {
 		h.deaths = append(h.deaths, death{
 			service: b.service,
 			at:      time.Now(),
-			sure:    !b.told.disturbed && heard && status != 0,
+			sure:    !b.known.disturbed && heard && status != 0,
 			run:     b,
-			n:       b.told.runs,
+			n:       b.known.runs,
 		})
 	}
 	if announced {
-		b.told.since = time.Now()
-		h.account.causes++
+		b.known.since = time.Now()
+		h.calls.causes++
 	}
 }
 
@@ -94,14 +94,14 @@ func (b *box) ended(heard, announced bool, status int) {
 func (b *box) heard(ev event, p *process, s *stream) {
 	switch ev.hint.Action {
 	case container.Start:
-		s.began[b] = ev.run
+		s.toldStarts[b] = ev.run
 	case container.Kill:
-		if b.told.stopped() && b.told.runs == ev.run {
-			b.told.unheard, b.told.heardBy = false, p
+		if b.known.stopped() && b.known.runs == ev.run {
+			b.known.unheard, b.known.heardBy = false, p
 		}
 	case container.Die:
 		for i := range b.e.h.deaths {
-			if d := &b.e.h.deaths[i]; d.run == b && d.n == ev.run && s.began[b] == ev.run {
+			if d := &b.e.h.deaths[i]; d.run == b && d.n == ev.run && s.toldStarts[b] == ev.run {
 				d.heardBy = p
 			}
 		}
@@ -112,24 +112,24 @@ func (b *box) heard(ev event, p *process, s *stream) {
 func (b *box) unheard(hint container.Hint) {
 	switch hint.Action {
 	case container.Kill:
-		b.told.unheard = true
+		b.known.unheard = true
 	case container.Die:
 		b.e.h.deaths = append(b.e.h.deaths, death{
 			service: b.service,
 			at:      time.Now(),
 			run:     b,
-			n:       b.told.runs,
+			n:       b.known.runs,
 		})
 	}
 }
 
 // forget is what an Engine that restarts does: its memory of events is gone.
-func (e *engine) forget() {
-	e.memory = nil
+func (e *engine) forgetEvents() {
+	e.eventLog = nil
 	for _, b := range e.boxes {
 		// A process that has heard of the signal keeps it, and has written it down after a second or two.
-		if b.told.stopped() && (b.told.heardBy == nil || time.Since(b.told.signal) < bound) {
-			b.told.forgotten = true
+		if b.known.stopped() && (b.known.heardBy == nil || time.Since(b.known.signal) < bound) {
+			b.known.forgotten = true
 		}
 	}
 }

@@ -13,11 +13,11 @@ import (
 const bound = 15 * time.Second
 
 // probed is the bound on days on which Route 53 refuses something: the next try is at most 75 s away.
-const probed = 90 * time.Second
+const probeBound = 90 * time.Second
 
 // prompt is how long a change of a container may take while nothing has failed for a while: the longest gap between two
 // calls, and a call.
-const prompt = 4 * time.Second
+const promptBound = 4 * time.Second
 
 // busy is how long after a throttled call a host waits before its calls as on an account that is busy, and turn is how
 // long a change then waits for its first call. A change of which an event tells waits from then on, one that only a
@@ -29,7 +29,7 @@ const (
 
 // working says whether an agent works on the host.
 func (h *host) working() bool {
-	return h.proc != nil && !h.proc.stopping && !h.proc.hangs
+	return h.proc != nil && !h.proc.stopping && !h.proc.callHangs
 }
 
 // check compares the zone with the truth.
@@ -39,37 +39,37 @@ func (h *host) check(now time.Time) {
 		return
 	}
 	if !h.working() {
-		h.trouble = now
+		h.lastFailure = now
 	}
-	if !h.engine.up || h.engine.closed {
-		h.engine.away = now
+	if !h.engine.up || h.engine.refusesStreams {
+		h.engine.lastDown = now
 	}
 	missing := map[record.Key]string{}
 	allowed := map[record.Key]record.Record{} // the zero Record: any
 	for _, b := range h.engine.boxes {
 		want := b.expected(now)
-		if now.Sub(b.stuck) < bound {
-			h.engine.untold = now                 // looks take some seconds longer
-			if want == mustBe || b.signal != 15 { // by which signal it stops, nobody may know
+		if now.Sub(b.inspectHangsUntil) < bound {
+			h.engine.lastEventLost = now              // looks take some seconds longer
+			if want == mustBe || b.stopSignal != 15 { // by which signal it stops, nobody may know
 				want = may
 			}
 		}
 		limit := w.bound
 		switch {
-		case now.Sub(h.engine.untold) > bound && now.Sub(h.trouble) > busy:
-			limit = prompt
-		case now.Sub(h.engine.untold) < bound+turn && now.Sub(h.throttled) < busy:
+		case now.Sub(h.engine.lastEventLost) > bound && now.Sub(h.lastFailure) > busy:
+			limit = promptBound
+		case now.Sub(h.engine.lastEventLost) < bound+turn && now.Sub(h.lastThrottled) < busy:
 			limit += turn
 		}
-		settled := now.Sub(b.told.since) > limit && now.Sub(h.trouble) > w.bound && now.Sub(h.engine.away) > prompt
-		immediately := want == mustNot && b.c.Live() && !b.told.stopped() // in a crash loop, it is never to appear
+		settled := now.Sub(b.known.since) > limit && now.Sub(h.lastFailure) > w.bound && now.Sub(h.engine.lastDown) > promptBound
+		immediately := want == mustNot && b.c.Live() && !b.known.stopped() // in a crash loop, it is never to appear
 		if settled && !b.c.Live() || immediately && h.proc != nil {
 			continue
 		}
 		for _, r := range b.records() {
 			key := r.Key()
 			switch {
-			case w.squatted(h), w.zone.denied != nil:
+			case w.addressTaken(h), w.zone.denied != nil:
 				allowed[key] = record.Record{}
 			case !settled || want == may:
 				allowed[key] = record.Record{}
@@ -81,9 +81,9 @@ func (h *host) check(now time.Time) {
 	}
 	own := h.address()
 	allowed[own.Key()] = own
-	if w.squatted(h) || w.zone.denied != nil {
-		h.trouble = now
-	} else if h.addressed && now.Sub(h.trouble) > w.bound {
+	if w.addressTaken(h) || w.zone.denied != nil {
+		h.lastFailure = now
+	} else if h.wroteAddress && now.Sub(h.lastFailure) > w.bound {
 		missing[own.Key()] = "is missing, and was to be kept"
 	}
 	for key := range missing {
@@ -107,7 +107,7 @@ func (h *host) check(now time.Time) {
 			if w.foreign(key) {
 				want.TTL = have.TTL // that others have forced on the name
 			}
-			if have != want && !w.marked[key] {
+			if have != want && !w.sweeperMarks[key] {
 				w.violated("%s: in the zone is %+v, and it should be %+v", h.name, have, want)
 			}
 		}
@@ -120,12 +120,12 @@ func (h *host) check(now time.Time) {
 }
 
 // squatted reports whether somebody's A record of a host's name is in the way of the host's own.
-func (w *world) squatted(h *host) bool {
-	return w.zone.other[record.Key{Name: h.hostName(), Type: record.A}] != ""
+func (w *world) addressTaken(h *host) bool {
+	return w.zone.simpleSets[record.Key{Name: h.hostName(), Type: record.A}] != ""
 }
 
 // leads holds SRV records to their rule the moment they are written: each leads to its host.
-func (h *host) leads(before map[record.Key]record.Record, c plan.Change) {
+func (h *host) checkTarget(before map[record.Key]record.Record, c plan.Change) {
 	w, key := h.w, c.Record.Key()
 	if had, there := before[key]; c.Action == plan.Delete || key.Type != record.SRV ||
 		there && had.Value == c.Record.Value ||
@@ -134,8 +134,8 @@ func (h *host) leads(before map[record.Key]record.Record, c plan.Change) {
 	}
 	name := record.Key{Name: h.hostName(), Type: record.A}
 	_, ours := w.zone.records[h.address().Key()]
-	if !ours && w.zone.other[name] != h.addr.String() && time.Since(w.zone.squatted) > probed {
-		w.violated("%s: writes %s, which leads to %q", h.name, key.SetID, w.zone.other[name])
+	if !ours && w.zone.simpleSets[name] != h.addr.String() && time.Since(w.zone.simpleSince) > probeBound {
+		w.violated("%s: writes %s, which leads to %q", h.name, key.SetID, w.zone.simpleSets[name])
 	}
 }
 
@@ -151,7 +151,7 @@ func (h *host) nameOf(key record.Key) string {
 
 // foreign says whether others have records of the name.
 func (w *world) foreign(key record.Key) bool {
-	for other := range w.elsewhere {
+	for other := range w.strangers {
 		if other.Name == key.Name && other.Type == key.Type {
 			return true
 		}
