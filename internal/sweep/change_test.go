@@ -12,14 +12,11 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	strict "github.com/ecssd/ecssd/internal/test/zone"
 )
 
-func denied(int, []plan.Change) (error, bool) {
-	return &plan.Refusal{Reason: plan.Denied, Message: "is not authorized to perform"}, false
-}
-
-func throttled(int, []plan.Change) (error, bool) {
-	return fmt.Errorf("change records: %w", plan.ErrThrottled), false
+func denied(int, []plan.Change) strict.Fault {
+	return strict.Fault{Err: &plan.Refusal{Reason: plan.Denied, Message: "is not authorized to perform"}}
 }
 
 // dead gives records of hosts that EC2 says are gone, and the fleet that says so.
@@ -39,19 +36,19 @@ func TestWhatHasChangedMeanwhileSurvives(t *testing.T) {
 			scene(t, func(t *testing.T) {
 				records, f := dead(250)
 				z := newZone(t, records...)
-				z.unnamed = unnamed
+				z.Unnamed = unnamed
 				weighed := with(records[17], func(r *record.Record) { r.Weight = 0 })
 				moved := with(records[130], func(r *record.Record) { r.Value = "1 1 9 elsewhere.internal" })
-				z.before = func(call int) {
+				z.Before = func(call int) {
 					if call == 1 {
-						z.put(weighed, moved)
-						z.remove(records[249])
+						z.Put(weighed, moved)
+						z.Remove(records[249])
 					}
 				}
 				report := swept(t, config(z, says(f)))
 				assert.Equal(t, sorted(weighed, moved), z.content())
 				assert.Equal(t, []int{247, 3, 0}, []int{report.Deleted, report.Conflicts, report.NotDone})
-				assert.Less(t, len(z.calls), 60)
+				assert.Less(t, len(z.Calls()), 60)
 			})
 		})
 	}
@@ -65,7 +62,7 @@ func TestMarksDoNotOverwrite(t *testing.T) {
 	t.Run("an agent's removal", func(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			z := newZone(t, on(1, 1), on(2, 2))
-			z.before = func(int) { z.remove(on(2, 2)) }
+			z.Before = func(int) { z.Remove(on(2, 2)) }
 			report := swept(t, config(z, says(hung)))
 			assert.Equal(t, []record.Record{on(1, 1)}, z.content(), "what its agent removed does not come back")
 			assert.Equal(t, []int{0, 1}, []int{report.Standby, report.Conflicts})
@@ -74,7 +71,7 @@ func TestMarksDoNotOverwrite(t *testing.T) {
 	t.Run("an agent's new weight", func(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			z := newZone(t, on(1, 1), on(2, 2))
-			z.before = func(int) { z.put(asking(7, on(2, 2))) }
+			z.Before = func(int) { z.Put(asking(7, on(2, 2))) }
 			swept(t, config(z, says(hung)))
 			assert.Equal(t, []record.Record{on(1, 1), asking(7, on(2, 2))}, z.content())
 		})
@@ -83,7 +80,7 @@ func TestMarksDoNotOverwrite(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			z := newZone(t, on(1, 1), marked(on(2, 2)))
 			standby := with(on(2, 2), func(r *record.Record) { r.Weight = 0 })
-			z.before = func(int) { z.put(standby) }
+			z.Before = func(int) { z.Put(standby) }
 			report := swept(t, config(z, says(fleet(2))))
 			assert.Equal(t, []record.Record{on(1, 1), standby}, z.content())
 			assert.Equal(t, []int{0, 1}, []int{report.Restored, report.Conflicts})
@@ -103,28 +100,28 @@ func TestMarksDoNotOverwrite(t *testing.T) {
 }
 
 func TestTroubleWithTheZone(t *testing.T) {
-	lost := func(applied bool) func(int, []plan.Change) (error, bool) {
-		return func(call int, _ []plan.Change) (error, bool) {
+	lost := func(applied bool) func(int, []plan.Change) strict.Fault {
+		return func(call int, _ []plan.Change) strict.Fault {
 			if call == 1 {
-				return errLost, applied
+				return strict.Fault{Err: strict.ErrReset, Made: applied}
 			}
-			return nil, true
+			return strict.None
 		}
 	}
-	for name, fault := range map[string]func(int, []plan.Change) (error, bool){
+	for name, fault := range map[string]func(int, []plan.Change) strict.Fault{
 		"a request is lost": lost(false),
-		"throttled": func(call int, changes []plan.Change) (error, bool) {
+		"throttled": func(call int, changes []plan.Change) strict.Fault {
 			if call <= 12 {
-				return throttled(call, changes)
+				return strict.Throttled
 			}
-			return nil, true
+			return strict.None
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scene(t, func(t *testing.T) {
 				records, f := dead(150)
 				z := newZone(t, records...)
-				z.fault = fault
+				z.Fault = fault
 				report := swept(t, config(z, says(f)))
 				assert.Empty(t, z.content())
 				assert.Equal(t, 150, report.Deleted)
@@ -137,7 +134,7 @@ func TestTroubleWithTheZone(t *testing.T) {
 			f.Instances[instance(201)], f.Containers[id(201)] = member(201), running(201, 201)
 			five := asking(5, on(201, 201))
 			z := newZone(t, append(records, marked(five))...)
-			z.fault = lost(true)
+			z.Fault = lost(true)
 			report := swept(t, config(z, says(f)))
 			assert.Equal(t, []record.Record{five}, z.content())
 			assert.Equal(t, 151, report.Deleted+report.Restored+report.Conflicts)
@@ -147,13 +144,13 @@ func TestTroubleWithTheZone(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			records, f := dead(100)
 			z := newZone(t, records...)
-			z.fault = func(_ int, changes []plan.Change) (error, bool) {
+			z.Fault = func(_ int, changes []plan.Change) strict.Fault {
 				for _, c := range changes {
 					if c.Record == records[41] {
-						return &plan.Refusal{Reason: plan.Invalid, Message: "no"}, false
+						return strict.Fault{Err: &plan.Refusal{Reason: plan.Invalid, Message: "no"}}
 					}
 				}
-				return nil, true
+				return strict.None
 			}
 			report := swept(t, config(z, says(f)))
 			assert.Equal(t, []record.Record{records[41]}, z.content())
@@ -164,43 +161,44 @@ func TestTroubleWithTheZone(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			records, f := dead(300)
 			z := newZone(t, records...)
-			z.fault = denied
+			z.Fault = denied
 			report, err := sweep.Sweep(t.Context(), config(z, says(f)))
 			assert.ErrorContains(
 				t,
 				err,
-				"300 changes are left for the next pass: change batch refused (denied): is not authorized to perform",
+				"300 changes are left for the next pass: change records in zone Z1: change batch refused (denied): is not "+
+					"authorized to perform",
 			)
 			addsUp(t, report)
 			assert.Equal(t, []int{0, 300}, []int{report.Deleted, report.NotDone})
-			assert.Less(t, len(z.calls), 10, "the others would be denied too")
+			assert.Less(t, len(z.Calls()), 10, "the others would be denied too")
 		})
 	})
 	t.Run("the zone is gone", func(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			records, f := dead(300)
 			z := newZone(t, records...)
-			z.fault = func(call int, _ []plan.Change) (error, bool) {
+			z.Fault = func(call int, _ []plan.Change) strict.Fault {
 				if call > 1 {
-					return plan.ErrNoSuchZone, false
+					return strict.NoSuchZone
 				}
-				return nil, true
+				return strict.None
 			}
 			report, err := sweep.Sweep(t.Context(), config(z, says(f)))
 			assert.ErrorIs(t, err, plan.ErrNoSuchZone)
 			addsUp(t, report)
 			assert.Equal(t, []int{100, 200}, []int{report.Deleted, report.NotDone})
-			assert.Len(t, z.calls, 2)
+			assert.Len(t, z.Calls(), 2)
 		})
 	})
 	t.Run("it never answers, and there is no deadline", func(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			records, f := dead(3)
 			z := newZone(t, records...)
-			z.fault = func(int, []plan.Change) (error, bool) { return errLost, false }
+			z.Fault = func(int, []plan.Change) strict.Fault { return strict.LostRequest }
 			start := time.Now()
 			report, err := sweep.Sweep(t.Context(), config(z, says(f)))
-			assert.ErrorIs(t, err, errLost)
+			assert.ErrorIs(t, err, strict.ErrReset)
 			addsUp(t, report)
 			assert.Equal(t, 3, report.NotDone)
 			assert.Less(t, time.Since(start), 5*time.Minute)
@@ -210,11 +208,11 @@ func TestTroubleWithTheZone(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			records, f := dead(250)
 			z := newZone(t, records...)
-			z.fault = func(call int, changes []plan.Change) (error, bool) {
+			z.Fault = func(call int, changes []plan.Change) strict.Fault {
 				if call > 1 {
-					return throttled(call, changes)
+					return strict.Throttled
 				}
-				return nil, true
+				return strict.None
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
 			defer cancel()
@@ -232,14 +230,14 @@ func TestTroubleWithTheZone(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			records, f := dead(100)
 			z := newZone(t, records...)
-			z.fault = func(call int, changes []plan.Change) (error, bool) {
+			z.Fault = func(call int, changes []plan.Change) strict.Fault {
 				switch {
 				case call == 1:
-					return &plan.Refusal{Reason: plan.Invalid, Message: "no"}, false
+					return strict.Fault{Err: &plan.Refusal{Reason: plan.Invalid, Message: "no"}}
 				case call > 2:
-					return errLost, false
+					return strict.LostRequest
 				}
-				return nil, true
+				return strict.None
 			}
 			report, err := sweep.Sweep(t.Context(), config(z, says(f)))
 			assert.Error(t, err)
@@ -251,55 +249,60 @@ func TestTroubleWithTheZone(t *testing.T) {
 
 // Of a host that EC2 does not know only its own record tells whose it was. Once that is gone nobody deletes the others.
 func TestAHostsOwnRecordGoesAfterItsOthers(t *testing.T) {
-	records := []record.Record{on(1, 1), host(9)}
-	for n := range 150 {
-		records = append(records, on(9, 900+n))
+	living := []record.Record{on(1, 1), srv("web2", instance(1), ip(address(1)), 1)}
+	records := append(living[:2:2], host(9))
+	for n := range 150 { // more than one batch, and more than one name may have
+		name := "web"
+		if n >= 75 {
+			name = "web2"
+		}
+		records = append(records, srv(name, instance(9), ip(address(9)), 900+n))
 	}
-	fails := func(_ int, changes []plan.Change) (error, bool) {
+	fails := func(_ int, changes []plan.Change) strict.Fault {
 		for _, c := range changes {
-			if c.Record == records[151] {
-				return errLost, false
+			if c.Record == records[152] {
+				return strict.LostRequest
 			}
 		}
-		return nil, true
+		return strict.None
 	}
 	for name, test := range map[string]struct {
 		meanwhile func(z *zone)
-		fault     func(int, []plan.Change) (error, bool)
+		fault     func(int, []plan.Change) strict.Fault
 		unnamed   bool
 		fails     bool
 		want      []record.Record
 		counted   []int // deleted, overtaken, not done
 	}{
-		"all is well": {want: records[:1], counted: []int{151, 0, 0}},
+		"all is well": {want: living, counted: []int{151, 0, 0}},
 		"the second batch fails": {
 			fault:   fails,
 			fails:   true,
-			want:    append(records[:2:2], records[102:]...),
+			want:    append(records[:3:3], records[103:]...),
 			counted: []int{100, 0, 51},
 		},
 		"one has changed": {
-			meanwhile: func(z *zone) { z.put(asking(7, records[5])) },
-			want:      append(records[:2:2], asking(7, records[5])),
+			meanwhile: func(z *zone) { z.Put(asking(7, records[5])) },
+			want:      append(records[:3:3], asking(7, records[5])),
 			counted:   []int{149, 1, 1},
 		},
 		"one has changed, not named": {
-			meanwhile: func(z *zone) { z.put(asking(7, records[5])) },
+			meanwhile: func(z *zone) { z.Put(asking(7, records[5])) },
 			unnamed:   true,
-			want:      append(records[:2:2], asking(7, records[5])),
+			want:      append(records[:3:3], asking(7, records[5])),
 			counted:   []int{149, 1, 1},
 		},
 		"one is gone already": {
-			meanwhile: func(z *zone) { z.remove(records[5]) },
-			want:      records[:1],
+			meanwhile: func(z *zone) { z.Remove(records[5]) },
+			want:      living,
 			counted:   []int{150, 1, 0},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scene(t, func(t *testing.T) {
 				z := newZone(t, records...)
-				z.fault, z.unnamed = test.fault, test.unnamed
-				z.before = func(call int) {
+				z.Fault, z.Unnamed = test.fault, test.unnamed
+				z.Before = func(call int) {
 					if call == 1 && test.meanwhile != nil {
 						test.meanwhile(z)
 					}
@@ -311,9 +314,9 @@ func TestAHostsOwnRecordGoesAfterItsOthers(t *testing.T) {
 				addsUp(t, report)
 				assert.Equal(t, sorted(test.want...), z.content())
 				assert.Equal(t, test.counted, []int{report.Deleted, report.Conflicts, report.NotDone})
-				z.fault = nil
+				z.Fault = nil
 				swept(t, c)
-				assert.Equal(t, records[:1], z.content(), "in the next pass")
+				assert.Equal(t, living, z.content(), "in the next pass")
 			})
 		})
 	}
@@ -364,20 +367,20 @@ func TestNewTTL(t *testing.T) {
 			report.Rewritten,
 			report.Deleted,
 		}, "A records of hosts and tasks have a TTL that agents give them")
-		for _, call := range z.calls {
+		for _, call := range z.Calls() {
 			names := map[string]int{}
-			for _, change := range call {
+			for _, change := range call.Changes {
 				names[change.Record.Name]++
 			}
 			assert.Contains(t, []int{0, 6}, names["db."+domain], "a name's TTL changes in one batch")
 		}
 		swept(t, c)
-		assert.Equal(t, int64(30), z.records[beside.Key()].TTL, "in the next pass")
+		assert.Contains(t, z.content(), seconds(30, beside), "in the next pass")
 	})
 	t.Run("an agent adds a record meanwhile", func(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			z := newZone(t, db(1), db(2), on(1, 1))
-			z.before = func(int) { z.put(db(3)) }
+			z.Before = func(int) { z.Put(db(3)) }
 			c := config(z, says(fleet(3)))
 			c.TTL = new(int64(30))
 			report := swept(t, c)
@@ -391,7 +394,7 @@ func TestNewTTL(t *testing.T) {
 			c := config(z, says(fleet(3)))
 			c.TTL = new(int64(0))
 			swept(t, c)
-			assert.Empty(t, z.calls)
+			assert.Empty(t, z.Calls())
 		})
 	})
 }
@@ -401,7 +404,7 @@ func TestStopping(t *testing.T) {
 		records, f := dead(300)
 		z := newZone(t, records...)
 		ctx, cancel := context.WithCancel(t.Context())
-		z.before = func(call int) {
+		z.Before = func(call int) {
 			if call == 2 {
 				cancel()
 			}
@@ -410,6 +413,6 @@ func TestStopping(t *testing.T) {
 		assert.True(t, errors.Is(err, context.Canceled))
 		addsUp(t, report)
 		assert.Equal(t, []int{100, 200}, []int{report.Deleted, report.NotDone})
-		assert.Len(t, z.calls, 2)
+		assert.Len(t, z.Calls(), 2)
 	})
 }

@@ -45,6 +45,9 @@ func (s *service) add(port uint16) record.Record {
 	c.Ports[0].Host = port
 	s.fleet.Instances[instance(n)], s.fleet.Containers[id(n)] = i, c
 	r := with(on(n, n), func(r *record.Record) { r.Value = fmt.Sprintf("1 1 %d 192.0.2.1.example", port) })
+	if n > 100 { // so many records may a name have
+		r.Name = fmt.Sprintf("web%d.%s", n/100, domain)
+	}
 	s.records = append(s.records, r)
 	return r
 }
@@ -696,7 +699,7 @@ func TestChecksAtOnce(t *testing.T) {
 		var network counting
 		z := newZone(t)
 		for n := 1; n <= 300; n++ {
-			z.put(on(n, n))
+			z.Put(srv(fmt.Sprint("web", n%4), instance(n), ip(address(n)), n))
 		}
 		c := config(z, says(fleet(300)))
 		c.Check = sweep.NewChecker("/health")

@@ -2,6 +2,7 @@ package sweep_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	strict "github.com/ecssd/ecssd/internal/test/zone"
 )
 
 // hanging is a network in which no server answers.
@@ -98,11 +100,11 @@ func TestEachAttemptRestsOnAFreshAnswer(t *testing.T) {
 			}
 			return map[string]sweep.State{instance(2): sweep.Gone}, nil
 		}
-		z.fault = func(int, []plan.Change) (error, bool) {
+		z.Fault = func(int, []plan.Change) strict.Fault {
 			attempts++
 			assert.Less(t, time.Since(s.confirmed), 10*time.Second)
 			assert.False(t, runs, "an attempt after EC2 has said that the host runs")
-			return errLost, false
+			return strict.LostRequest
 		}
 		report := swept(t, config(z, s))
 		assert.Equal(t, sorted(on(2, 2), host(2), on(1, 1)), z.content())
@@ -122,9 +124,9 @@ func TestASlowAnswerIsAskedForAgain(t *testing.T) {
 			}
 			return map[string]sweep.State{instance(2): sweep.Gone}, nil
 		}
-		z.fault = func(int, []plan.Change) (error, bool) {
+		z.Fault = func(int, []plan.Change) strict.Fault {
 			assert.Less(t, time.Since(s.statesAt[2]), 10*time.Second)
-			return nil, true
+			return strict.None
 		}
 		assert.Equal(t, 1, swept(t, config(z, s)).Deleted)
 		assert.Len(t, s.statesOf, 3)
@@ -144,7 +146,7 @@ func TestEC2CannotBeAskedAgain(t *testing.T) {
 		})
 		records := []record.Record{on(1, 1), on(1, 7), on(2, 2), host(2), on(3, 3), on(9, 9), host(9)}
 		for n := range 150 { // more than one batch
-			records = append(records, on(2, 200+n))
+			records = append(records, srv(fmt.Sprint("web", n%2), instance(2), ip(address(2)), 200+n))
 		}
 		z, s := newZone(t, records...), says(hung)
 		s.states = func(context.Context) (map[string]sweep.State, error) { return nil, errRead }
@@ -202,12 +204,12 @@ func TestAHostRunsAgainBetweenTwoBatches(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		z, s := newZone(t, on(2, 2), host(2), on(1, 1)), says(gone2())
 		s.states = func(context.Context) (map[string]sweep.State, error) {
-			if len(z.calls) > 0 {
+			if len(z.Calls()) > 0 {
 				return alive(instance(2)), nil
 			}
 			return map[string]sweep.State{instance(2): sweep.Gone}, nil
 		}
-		z.before = func(int) { time.Sleep(9 * time.Second) }
+		z.Before = func(int) { time.Sleep(9 * time.Second) }
 		report := swept(t, config(z, s))
 		assert.Equal(t, sorted(host(2), on(1, 1)), z.content())
 		assert.Equal(t, []int{1, 1}, []int{report.Deleted, report.Conflicts})

@@ -13,6 +13,7 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	strict "github.com/ecssd/ecssd/internal/test/zone"
 )
 
 // Whatever fails, and whatever agents do meanwhile: no record of a living container goes but by its agent's hand, and
@@ -74,7 +75,7 @@ func (d *day) container(h int) {
 		r = marked(r)
 	}
 	d.living[r.Key()] = r
-	d.zone.put(r)
+	d.zone.Put(r)
 }
 
 func (d *day) build() {
@@ -101,7 +102,7 @@ func (d *day) build() {
 		if kind != 4 && kind != 6 {
 			d.fleet.Instances[instance(h)] = i
 		}
-		d.zone.put(home)
+		d.zone.Put(home)
 		left := kind == 5 || kind == 6
 		if !left {
 			d.living[home.Key()] = home
@@ -114,7 +115,7 @@ func (d *day) build() {
 			if left || kind > 6 && d.one(6) {
 				d.next++
 				r := srv(d.name(), instance(h), ip(address(h)), d.next)
-				d.zone.put(r)
+				d.zone.Put(r)
 				d.dead[r.Key()] = kind == 5 // the others may be the last of a name, or too many
 				continue
 			}
@@ -125,7 +126,7 @@ func (d *day) build() {
 		r := srv(d.name(), "x", "elsewhere", n)
 		r.SetID = fmt.Sprint("somebody ", n)
 		d.foreign[r.Key()] = r
-		d.zone.put(r)
+		d.zone.Put(r)
 	}
 }
 
@@ -142,13 +143,13 @@ func (d *day) others() {
 					continue
 				}
 				if d.one(2) {
-					d.zone.remove(r)
+					d.zone.Remove(r)
 					delete(d.living, r.Key())
 					continue
 				}
 				r = asking(d.rand.IntN(4), with(r, func(r *record.Record) { r.Value = "1" + r.Value[1:] }))
 				d.living[r.Key()] = r
-				d.zone.put(r)
+				d.zone.Put(r)
 			}
 		}
 	}
@@ -180,21 +181,21 @@ func (d *day) states(instances []string) (map[string]sweep.State, error) {
 	return states, nil
 }
 
-func (d *day) fault(int, []plan.Change) (error, bool) {
+func (d *day) fault(int, []plan.Change) strict.Fault {
 	if !d.broken {
-		return nil, true
+		return strict.None
 	}
 	switch d.rand.IntN(8) {
 	case 0:
-		return errLost, true
+		return strict.LostAnswer
 	case 1:
-		return errLost, false
+		return strict.LostRequest
 	case 2:
-		return throttled(0, nil)
+		return strict.Throttled
 	case 3:
-		return &plan.Refusal{Reason: plan.Invalid, Message: "no"}, false
+		return strict.Fault{Err: &plan.Refusal{Reason: plan.Invalid, Message: "no"}}
 	}
-	return nil, true
+	return strict.None
 }
 
 func (d *day) play() {
@@ -213,16 +214,16 @@ func (d *day) play() {
 		return seen, nil
 	}}
 	s.states = func(context.Context) (map[string]sweep.State, error) { return d.states(s.statesOf[len(s.statesOf)-1]) }
-	d.zone.fault = d.fault
+	d.zone.Fault = d.fault
 	c := config(d.zone, s)
 	for pass := range 6 {
 		d.broken = pass < 5
-		d.zone.page, d.zone.failPage = 10, 0
+		d.zone.PageSize, d.zone.failPage = 10, 0
 		if d.broken && d.one(5) {
 			d.zone.failPage = 1 + d.rand.IntN(4)
 		}
-		d.zone.unnamed = d.broken && d.one(3)
-		d.zone.before = func(int) {
+		d.zone.Unnamed = d.broken && d.one(3)
+		d.zone.Before = func(int) {
 			if d.broken {
 				d.others()
 			}

@@ -11,7 +11,6 @@ import (
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/assert"
 
-	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
 )
@@ -67,7 +66,7 @@ func TestNothingLiveIsDeletedAndEveryOrphanIs(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		f, living, over := crowd()
 		z := newZone(t, living...)
-		z.put(over...)
+		z.Put(over...)
 		report := swept(t, config(z, says(f)))
 		assert.Equal(t, sorted(living...), z.content())
 		assert.Equal(t, []int{
@@ -80,7 +79,7 @@ func TestNothingLiveIsDeletedAndEveryOrphanIs(t *testing.T) {
 			report.Deleted,
 		})
 		assert.Len(t, report.Findings, 500, "no more than a report can carry")
-		assert.Less(t, len(z.calls), 20)
+		assert.Less(t, len(z.Calls()), 20)
 	})
 }
 
@@ -88,13 +87,13 @@ func TestDryRun(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		f, living, over := crowd()
 		z := newZone(t, living...)
-		z.put(over...)
+		z.Put(over...)
 		c := config(z, says(f))
 		c.DryRun, c.TTL = true, new(int64(30))
 		report := swept(t, c)
 		assert.True(t, report.DryRun)
 		assert.Equal(t, []int{len(over), 0}, []int{report.Stale, report.Deleted})
-		assert.Empty(t, z.calls)
+		assert.Empty(t, z.Calls())
 	})
 }
 
@@ -104,9 +103,9 @@ func TestAReadingThatFailsChangesNothing(t *testing.T) {
 	f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone}
 	fails := func() (sweep.Fleet, error) { return sweep.Fleet{}, errRead }
 	for name, break_ := range map[string]func(*zone, *source){
-		"the zone's first page":  func(z *zone, _ *source) { z.page, z.failPage = 2, 1 },
-		"the zone's second page": func(z *zone, _ *source) { z.page, z.failPage = 2, 2 },
-		"the zone's last page":   func(z *zone, _ *source) { z.page, z.failPage = 2, 4 },
+		"the zone's first page":  func(z *zone, _ *source) { z.PageSize, z.failPage = 2, 1 },
+		"the zone's second page": func(z *zone, _ *source) { z.PageSize, z.failPage = 2, 2 },
+		"the zone's last page":   func(z *zone, _ *source) { z.PageSize, z.failPage = 2, 5 },
 		"the fleet":              func(_ *zone, s *source) { s.looks[0] = fails },
 		"the second look":        func(_ *zone, s *source) { s.looks = append(s.looks, fails) },
 	} {
@@ -120,7 +119,7 @@ func TestAReadingThatFailsChangesNothing(t *testing.T) {
 				assert.Equal(t, err.Error(), report.Error)
 				report.Error, report.Seconds = "", 0
 				assert.Equal(t, sweep.Report{}, report)
-				assert.Empty(t, z.calls)
+				assert.Empty(t, z.Calls())
 			})
 		})
 	}
@@ -141,7 +140,7 @@ func TestTheSecondLook(t *testing.T) {
 	t.Run("comes 90 s after the records were read", func(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			z := newZone(t, on(1, 1), on(1, 7), on(1, 8))
-			z.page, z.paging = 1, 30*time.Second
+			z.PageSize, z.ReadLatency = 1, 30*time.Second
 			s := says(fleet(1))
 			s.took = 20 * time.Second
 			swept(t, config(z, s))
@@ -171,7 +170,7 @@ func TestTheSecondLook(t *testing.T) {
 			z, s := newZone(t, on(1, 1)), says(fleet(1))
 			first := s.looks[0]
 			s.looks = []func() (sweep.Fleet, error){func() (sweep.Fleet, error) {
-				z.put(on(1, 5))
+				z.Put(on(1, 5))
 				return first()
 			}}
 			swept(t, config(z, s))
@@ -264,14 +263,14 @@ func TestDeadlines(t *testing.T) {
 			assert.ErrorIs(t, err, context.DeadlineExceeded)
 			assert.NotEmpty(t, report.Error)
 			assert.NoError(t, ctx.Err(), "time is left to report")
-			assert.Empty(t, z.calls)
+			assert.Empty(t, z.Calls())
 		})
 	})
 	t.Run("changes take longer than there is time", func(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			records, f := dead(1000)
 			z := newZone(t, records...)
-			z.before = func(int) { time.Sleep(4 * time.Second) }
+			z.Before = func(int) { time.Sleep(4 * time.Second) }
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			report, err := sweep.Sweep(ctx, config(z, says(f)))
@@ -302,7 +301,7 @@ func TestDeadlines(t *testing.T) {
 			time.AfterFunc(time.Minute, cancel)
 			_, err := sweep.Sweep(ctx, config(z, says(fleet(1))))
 			assert.ErrorIs(t, err, context.Canceled)
-			assert.Empty(t, z.calls)
+			assert.Empty(t, z.Calls())
 		})
 	})
 }
@@ -313,7 +312,7 @@ func TestWhatIsLeftHidesNothing(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		z := newZone(t, on(2, 2), with(on(2, 3), func(r *record.Record) { r.Name = "zzz." + domain }))
 		for n := range 600 {
-			z.put(srv("far", instance(1000+n), "h", n))
+			z.Put(srv(fmt.Sprint("far", n/100), instance(1000+n), "h", n))
 		}
 		f := fleet(1)
 		f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone}
@@ -367,6 +366,6 @@ func TestAnEmptyZone(t *testing.T) {
 		z := newZone(t)
 		report := swept(t, config(z, says(fleet(2))))
 		assert.Equal(t, sweep.Report{}, report)
-		assert.Equal(t, [][]plan.Change(nil), z.calls)
+		assert.Empty(t, z.Calls())
 	})
 }

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	strict "github.com/ecssd/ecssd/internal/test/zone"
 )
 
 const (
@@ -28,72 +28,33 @@ const (
 	domain          = "example.internal"
 )
 
-var (
-	errLost = errors.New("connection reset by peer")
-	errRead = errors.New("rate exceeded on page 2")
-)
+var errRead = errors.New("rate exceeded on page 2")
 
-// zone is a hosted zone as strict as Route 53: batches are atomic, a DELETE repeats the record exactly, a CREATE is of
-// a record that is not there, a group has one TTL.
+// zone is the strict zone, which also checks what the sweeper promises of every call.
 type zone struct {
-	t *testing.T
-
-	mu       sync.Mutex
-	records  map[record.Key]record.Record
-	page     int // records a page
-	failPage int // the page that cannot be read, from 1
-	paging   time.Duration
-	// refusals do not say which change they mean
-	unnamed bool
-	before  func(call int)                                                  // what others do before a change is made
-	fault   func(call int, changes []plan.Change) (err error, applied bool) // nil: none
-	calls   [][]plan.Change
+	*strict.Zone
+	t        *testing.T
+	failPage int // the page of a listing that cannot be read, from 1; 0: none
 }
 
 func newZone(t *testing.T, records ...record.Record) *zone {
-	z := &zone{t: t, records: map[record.Key]record.Record{}, page: 300}
-	z.put(records...)
-	return z
-}
-
-// put writes as another hand would.
-func (z *zone) put(records ...record.Record) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	for _, r := range records {
-		z.records[r.Key()] = r
-	}
-}
-
-func (z *zone) remove(r record.Record) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	delete(z.records, r.Key())
+	return &zone{Zone: strict.New(t, domain, records...), t: t}
 }
 
 func (z *zone) Each(ctx context.Context, visit func([]record.Record, int) error) error {
-	number := 0
-	for page := range slices.Chunk(z.content(), z.page) {
-		number++
-		if number == z.failPage {
-			return fmt.Errorf("list records in zone Z1: %w", errRead)
+	before := len(z.Reads())
+	z.Behave(func(b *strict.Behaviour) {
+		b.ReadFault = func(read int) error {
+			if read-before == z.failPage {
+				return errRead
+			}
+			return nil
 		}
-		time.Sleep(z.paging)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := visit(page, len(page)); err != nil {
-			return err
-		}
-	}
-	return nil
+	})
+	return z.Zone.Each(ctx, visit)
 }
 
 func (z *zone) Change(ctx context.Context, changes []plan.Change) error {
-	z.mu.Lock()
-	z.calls = append(z.calls, slices.Clone(changes))
-	number, before, fault := len(z.calls), z.before, z.fault
-	z.mu.Unlock()
 	assert.NotEmpty(z.t, changes)
 	assert.Equal(z.t, len(changes), plan.Batch(changes), "more than one batch may carry")
 	for _, c := range changes {
@@ -101,70 +62,11 @@ func (z *zone) Change(ctx context.Context, changes []plan.Change) error {
 		_, ours := record.ParseSetID(c.Record.SetID)
 		assert.True(z.t, ours, "a record of somebody else: %+v", c)
 	}
-	if before != nil {
-		before(number)
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	applied := true
-	var err error
-	if fault != nil {
-		err, applied = fault(number, changes)
-	}
-	if applied {
-		if refusal := z.apply(changes); refusal != nil && err == nil {
-			err = fmt.Errorf("change records in zone Z1: %w", refusal)
-		}
-	}
-	return err
+	return z.Zone.Change(ctx, changes)
 }
 
-// apply makes all changes or none.
-func (z *zone) apply(changes []plan.Change) error {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	next := maps.Clone(z.records)
-	named := map[plan.Change]plan.Reason{}
-	for _, c := range changes {
-		have, there := next[c.Record.Key()]
-		switch {
-		case c.Action == plan.Delete && !there:
-			named[c] = plan.NotFound
-		case c.Action == plan.Delete && have != c.Record:
-			named[c] = plan.Mismatch
-		case c.Action == plan.Delete:
-			delete(next, c.Record.Key())
-		case there:
-			named[c] = plan.Invalid
-		default:
-			next[c.Record.Key()] = c.Record
-		}
-	}
-	for _, c := range changes {
-		for key, r := range next {
-			if c.Action == plan.Create && key.Name == c.Record.Name && key.Type == c.Record.Type &&
-				r.TTL != c.Record.TTL {
-				named[c] = plan.TTL
-			}
-		}
-	}
-	switch {
-	case len(named) == 0:
-		z.records = next
-		return nil
-	case z.unnamed:
-		return &plan.Refusal{Reason: plan.Invalid, Message: "something is wrong"}
-	}
-	return &plan.Refusal{Reason: plan.Invalid, Named: named, Message: "refused"}
-}
-
-// content gives the records, sorted.
-func (z *zone) content() []record.Record {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	return sorted(slices.Collect(maps.Values(z.records))...)
-}
+// content returns the records, sorted.
+func (z *zone) content() []record.Record { return sorted(z.Records()...) }
 
 func sorted(records ...record.Record) []record.Record {
 	records = slices.Clone(records)

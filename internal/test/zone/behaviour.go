@@ -7,7 +7,6 @@ import (
 
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
-	store "github.com/ecssd/ecssd/internal/sandbox/route53/zone"
 )
 
 // Behaviour is how a Zone answers. The zero value answers at once and without faults.
@@ -56,12 +55,11 @@ var (
 	HangMade   = Fault{Err: errHang, Made: true} // after that
 )
 
-// Behave changes how the zone behaves from now on.
+// Behave changes how the zone behaves from now on, while others may call it.
 func (z *Zone) Behave(change func(*Behaviour)) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	change(&z.behaviour)
-	z.store.SetRules(store.Rules{MaxWeighted: z.behaviour.MaxWeighted, MaxSets: z.behaviour.MaxSets})
+	change(&z.Behaviour)
 }
 
 // Faults plays each fault on one call of Change, and none on those after.

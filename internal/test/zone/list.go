@@ -79,19 +79,19 @@ func (z *Zone) list(ctx context.Context, from store.Position) (store.Page, error
 		Name: record.Unescape(strings.TrimSuffix(from.Name, ".")),
 		Type: record.Type(from.Type),
 	})
-	number, latency := len(z.reads), z.behaviour.ReadLatency
+	number, latency := len(z.reads), z.ReadLatency
 	z.mu.Unlock()
 	if err := pause(ctx, latency); err != nil {
 		return store.Page{}, err
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if z.behaviour.ReadFault != nil {
-		if err := z.behaviour.ReadFault(number); err != nil {
+	if z.ReadFault != nil {
+		if err := z.ReadFault(number); err != nil {
 			return store.Page{}, err
 		}
 	}
-	page, err := z.store.List(ID, from, cmp.Or(z.behaviour.PageSize, 300))
+	page, err := z.store.List(ID, from, cmp.Or(z.PageSize, 300))
 	if refused := (*store.Error)(nil); errors.As(err, &refused) && refused.Code == store.NoSuchHostedZone {
 		err = fmt.Errorf("%w: %s", plan.ErrNoSuchZone, refused)
 	}

@@ -35,16 +35,18 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-// Zone is one hosted zone. Its methods may be called from several goroutines.
+// Zone is one hosted zone. Its methods may be called from several goroutines; its Behaviour is set before the first call,
+// or by Behave.
 type Zone struct {
+	Behaviour
+
 	t     TB
 	store *store.Store
 
-	mu        sync.Mutex
-	behaviour Behaviour
-	begun     int // calls of Change
-	calls     []Call
-	reads     []Read
+	mu    sync.Mutex // guards Behaviour, too
+	begun int        // calls of Change
+	calls []Call
+	reads []Read
 }
 
 // Call is one call of Change that has ended.
@@ -83,7 +85,7 @@ func (z *Zone) Change(ctx context.Context, changes []plan.Change) error {
 	call := Call{Time: time.Now(), Changes: slices.Clone(changes)}
 	z.mu.Lock()
 	z.begun++
-	number, latency, before := z.begun, z.behaviour.Latency, z.behaviour.Before
+	number, latency, before := z.begun, z.Latency, z.Before
 	z.mu.Unlock()
 	if before != nil {
 		before(number)
@@ -109,10 +111,9 @@ func (z *Zone) Change(ctx context.Context, changes []plan.Change) error {
 func (z *Zone) change(number int, changes []plan.Change) error {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	b := &z.behaviour
 	fault := Fault{Made: true}
-	if b.Fault != nil {
-		fault = b.Fault(number, changes)
+	if z.Fault != nil {
+		fault = z.Fault(number, changes)
 	}
 	if fault.Made {
 		if err := z.apply(changes); err != nil && fault.Err == nil {
@@ -124,8 +125,7 @@ func (z *Zone) change(number int, changes []plan.Change) error {
 
 // apply has the store make the changes. IAM is judged before the content of a batch.
 func (z *Zone) apply(changes []plan.Change) error {
-	b := &z.behaviour
-	if b.Denied != nil && slices.ContainsFunc(changes, b.Denied) {
+	if z.Denied != nil && slices.ContainsFunc(changes, z.Denied) {
 		return &plan.Refusal{Reason: plan.Denied, Message: "User: arn:aws:sts::123456789012:assumed-role/host/i-1 is not " +
 			"authorized to perform: route53:ChangeResourceRecordSets on resource: arn:aws:route53:::hostedzone/" + ID}
 	}
@@ -134,14 +134,15 @@ func (z *Zone) apply(changes []plan.Change) error {
 		batch = append(batch, store.Change{Action: store.Action(c.Action), Set: encode(c.Record)})
 	}
 	var before map[record.Key]record.Record
-	if b.Applied != nil {
+	if z.Applied != nil {
 		before = z.byKey()
 	}
+	z.store.SetRules(store.Rules{MaxWeighted: z.MaxWeighted, MaxSets: z.MaxSets})
 	if _, err := z.store.Change(ID, batch, ""); err != nil {
 		return z.refusal(err, changes)
 	}
-	if b.Applied != nil {
-		b.Applied(before, z.byKey())
+	if z.Applied != nil {
+		z.Applied(before, z.byKey())
 	}
 	return nil
 }
@@ -154,7 +155,7 @@ func (z *Zone) refusal(err error, changes []plan.Change) error {
 		return err
 	case refused.Code == store.NoSuchHostedZone:
 		return fmt.Errorf("%w: %s", plan.ErrNoSuchZone, err)
-	case z.behaviour.Unnamed:
+	case z.Unnamed:
 		return &plan.Refusal{Reason: plan.Invalid, Message: "[The request is not valid]"}
 	}
 	return route53.Refusal([]string{refused.Text()}, changes)
