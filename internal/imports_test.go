@@ -34,7 +34,8 @@ var mayImport = map[string][]string{
 		"internal/apply/ledger", "internal/apply/quarantine", "internal/plan", "internal/record",
 	},
 	"internal/apply/verify": {"internal/plan", "internal/record"},
-	"internal/journal":      {"internal/plan", "internal/record"},
+	"internal/journal":      {"internal/plan", "internal/record", "internal/statedir"},
+	"internal/statedir":     {},
 	"internal/docker":       {"internal/backoff", "internal/container"},
 	"internal/route53":      {"internal/awserr", "internal/plan", "internal/record"},
 	"internal/host":         {},
@@ -44,8 +45,8 @@ var mayImport = map[string][]string{
 	"internal/backoff":      {},
 	"internal/cli": {
 		"internal/agent", "internal/container", "internal/docker", "internal/doctor", "internal/endpoint", "internal/eventbridge",
-		"internal/footprint", "internal/host", "internal/journal", "internal/plan", "internal/record", "internal/route53", "internal/sweep",
-		"internal/sweep/run", "internal/status", "internal/web",
+		"internal/footprint", "internal/host", "internal/journal", "internal/plan", "internal/record", "internal/route53", "internal/statedir",
+		"internal/status", "internal/sweep", "internal/sweep/run", "internal/web",
 	},
 	"internal/status": {},
 	"internal/web": {
@@ -56,7 +57,7 @@ var mayImport = map[string][]string{
 	"internal/sweep/run":       {"internal/sweep/inventory", "internal/route53", "internal/sweep"},
 	"internal/doctor": {
 		"internal/awserr", "internal/backoff", "internal/container", "internal/docker", "internal/sweep/inventory",
-		"internal/endpoint", "internal/host", "internal/journal", "internal/plan", "internal/record", "internal/route53",
+		"internal/endpoint", "internal/host", "internal/journal", "internal/plan", "internal/record", "internal/route53", "internal/statedir",
 	},
 	"internal/local": {"internal/container", "internal/endpoint", "internal/plan", "internal/record"},
 	"internal/agent": {

@@ -21,6 +21,7 @@ import (
 	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/route53"
+	"github.com/ecssd/ecssd/internal/statedir"
 	"github.com/ecssd/ecssd/internal/status"
 	"github.com/ecssd/ecssd/internal/web"
 )
@@ -102,7 +103,7 @@ func (p *parts) assemble(ctx context.Context, s *Settings) error {
 		p.log.WithError(err).Warn("a reboot of this host cannot be told from a restart of the agent")
 	}
 	p.journal, err = journal.Open(s.StateDir, id.InstanceID, boot)
-	if errors.Is(err, journal.ErrLocked) {
+	if errors.Is(err, statedir.ErrLocked) {
 		return fmt.Errorf("%w: stop it first (systemctl stop ecssd)", err)
 	} else if err != nil {
 		return err

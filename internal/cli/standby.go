@@ -9,6 +9,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/statedir"
 )
 
 type standbyCommand struct {
@@ -28,7 +29,7 @@ If no agent runs, the command says so, and the next agent does it. The exit stat
 
 func (c standbyCommand) Run(ctx context.Context, s *Settings, std streams) error {
 	if c.Off {
-		was, err := journal.EndStandby(s.StateDir)
+		was, err := statedir.EndStandby(s.StateDir)
 		switch {
 		case err != nil:
 			return withHint(err, s)
@@ -42,7 +43,7 @@ func (c standbyCommand) Run(ctx context.Context, s *Settings, std streams) error
 		if err != nil {
 			return err
 		}
-		if err := journal.SetStandby(s.StateDir, instance, time.Now()); err != nil {
+		if err := statedir.SetStandby(s.StateDir, instance, time.Now()); err != nil {
 			return withHint(err, s)
 		}
 		fmt.Fprintln(std.Out, "This host goes on standby within 5 seconds, until: ecssd standby --off")
@@ -94,7 +95,7 @@ func withHint(err error, s *Settings) error {
 // hostStandby returns why the whole host is to be on standby: by hand, or because EC2 metadata announces its end.
 func hostStandby(stateDir, instance string, notices *host.Metadata) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
-		since, err := journal.Standby(stateDir, instance)
+		since, err := statedir.Standby(stateDir, instance)
 		if since != "" {
 			return "by hand, " + since, nil
 		}

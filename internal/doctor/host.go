@@ -15,6 +15,7 @@ import (
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/statedir"
 )
 
 // identity is who the host is.
@@ -127,7 +128,7 @@ func (d *doctor) lookAtStandby(ctx context.Context) Finding {
 	if instance == "" {
 		instance, _ = journal.Instance(d.StateDir)
 	}
-	since, err := journal.Standby(d.StateDir, instance)
+	since, err := statedir.Standby(d.StateDir, instance)
 	switch {
 	case since != "":
 		return bad(

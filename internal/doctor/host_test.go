@@ -11,6 +11,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/statedir"
 )
 
 // here makes a doctor of a host with a state directory.
@@ -62,9 +63,9 @@ func TestOldJournalIsTold(t *testing.T) {
 
 func TestStandbyOfAnotherHostIsNotThisOnes(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, journal.SetStandby(dir, "i-10", time.Now()))
+	require.NoError(t, statedir.SetStandby(dir, "i-10", time.Now()))
 	assert.Equal(t, OK, here(dir).lookAtStandby(t.Context()).State)
-	require.NoError(t, journal.SetStandby(dir, "i-1", time.Now()))
+	require.NoError(t, statedir.SetStandby(dir, "i-1", time.Now()))
 	assert.Equal(t, Warn, here(dir).lookAtStandby(t.Context()).State)
 	unknown := here(dir)
 	unknown.identity = func() identity { return identity{} }

@@ -37,7 +37,7 @@ func TestJournalThatOthersMayWriteToIsNotUsed(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(path(dir), []byte(planted), 0o600))
 			require.NoError(t, os.Chmod(path(dir), mode))
-			assertSetAside(t, dir, "others than its owner may write to it")
+			assertSetAside(t, dir, "users other than its owner may write to it")
 		})
 	}
 }
@@ -46,7 +46,7 @@ func TestJournalThatOthersMayWriteToIsNotUsed(t *testing.T) {
 func TestPipeInPlaceOfTheJournalDoesNotHang(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, unix.Mkfifo(path(dir), 0o600))
-	assertSetAside(t, dir, "no regular file")
+	assertSetAside(t, dir, "not a regular file")
 }
 
 // Whoever may write to the directory can guess no name that the agent writes to next: it makes each file anew.

@@ -23,6 +23,7 @@ import (
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/statedir"
 )
 
 func srv(id string) record.Record {
@@ -338,7 +339,7 @@ func TestOneProcessAtATime(t *testing.T) {
 	before := kept(t, dir)
 	for _, instance := range []string{"i-1", "i-2"} {
 		_, err := journal.Open(dir, instance, "boot-2")
-		assert.ErrorIs(t, err, journal.ErrLocked)
+		assert.ErrorIs(t, err, statedir.ErrLocked)
 		assert.ErrorContains(t, err, dir)
 	}
 	assert.Equal(t, before, kept(t, dir), "who is refused changes nothing")
@@ -355,7 +356,7 @@ func TestLockCannotBeDeleted(t *testing.T) {
 		require.NoError(t, os.Remove(filepath.Join(dir, name)))
 	}
 	_, err := journal.Open(dir, "i-1", "boot-1")
-	assert.ErrorIs(t, err, journal.ErrLocked)
+	assert.ErrorIs(t, err, statedir.ErrLocked)
 }
 
 // The lock of a process that was killed goes with it. The process is this test binary, run as TestMain says.
@@ -374,7 +375,7 @@ func TestLockOfTheDead(t *testing.T) {
 	require.Equal(t, "holding\n", line)
 
 	_, err = journal.Open(dir, "i-1", "boot-1")
-	assert.ErrorIs(t, err, journal.ErrLocked)
+	assert.ErrorIs(t, err, statedir.ErrLocked)
 	require.NoError(t, command.Process.Kill())
 	_ = command.Wait()
 	assert.Empty(t, stderr.String(), "such as a data race")

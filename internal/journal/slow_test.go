@@ -50,7 +50,7 @@ func TestNobodyWaitsForADiskThatIsBusy(t *testing.T) {
 	require.NoError(t, <-written)
 	assert.NoError(t, j.Err())
 	require.NoError(t, j.Close())
-	found, err := j.read()
+	found, err := read(j.dir)
 	require.NoError(t, err)
 	assert.Len(t, found.Stops, 1)
 }

@@ -9,57 +9,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/statedir"
 )
-
-func TestStandbyByHand(t *testing.T) {
-	dir := t.TempDir()
-	since, err := journal.Standby(dir, "i-1")
-	require.NoError(t, err)
-	assert.Empty(t, since)
-	was, err := journal.EndStandby(dir)
-	require.NoError(t, err)
-	assert.False(t, was)
-
-	require.NoError(t, journal.SetStandby(dir, "i-1", time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)))
-	since, err = journal.Standby(dir, "i-1")
-	require.NoError(t, err)
-	assert.Equal(t, "since 2026-11-23T03:00:00Z", since)
-	info, err := os.Stat(filepath.Join(dir, "standby"))
-	require.NoError(t, err)
-	assert.Equal(t, os.FileMode(0o644), info.Mode().Perm(), "root writes it, the service's own user reads it")
-
-	was, err = journal.EndStandby(dir)
-	require.NoError(t, err)
-	assert.True(t, was)
-	since, err = journal.Standby(dir, "i-1")
-	require.NoError(t, err)
-	assert.Empty(t, since)
-}
-
-func TestStandbyWhoseFileSaysNothing(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "standby"), []byte("\x1b[2J"), 0o644))
-	since, err := journal.Standby(dir, "i-1")
-	require.NoError(t, err)
-	assert.Equal(t, "since an unknown time", since)
-}
-
-func TestStandbyNeedsAStateDirectory(t *testing.T) {
-	err := journal.SetStandby(filepath.Join(t.TempDir(), "none"), "i-1", time.Now())
-	assert.ErrorContains(t, err, "none")
-	assert.ErrorIs(t, err, os.ErrNotExist)
-}
-
-func TestStandbyHangsOnNoPipe(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, unix.Mkfifo(filepath.Join(dir, "standby"), 0o600))
-	since, err := journal.Standby(dir, "i-1")
-	require.NoError(t, err)
-	assert.Equal(t, "since an unknown time", since)
-}
 
 // A machine image was made of a host on standby, and each clone of it stayed out of traffic for good.
 func TestStandbyOfAnotherLife(t *testing.T) {
@@ -71,21 +24,21 @@ func TestStandbyOfAnotherLife(t *testing.T) {
 		counts    bool
 		aside     string
 	}{
-		"of this host": {"i-1", func(t *testing.T, dir string) { require.NoError(t, journal.SetStandby(dir, "i-1", before)) }, true, ""},
+		"of this host": {"i-1", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-1", before)) }, true, ""},
 		"of this host, without a journal": {
-			"", func(t *testing.T, dir string) { require.NoError(t, journal.SetStandby(dir, "i-1", before)) }, true, "",
+			"", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-1", before)) }, true, "",
 		},
 		"of a host that this is a clone of": {
-			"i-0", func(t *testing.T, dir string) { require.NoError(t, journal.SetStandby(dir, "i-0", before)) }, false, "standby.i-0",
+			"i-0", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-0", before)) }, false, "standby.i-0",
 		},
 		"of another host, without a journal": {
-			"", func(t *testing.T, dir string) { require.NoError(t, journal.SetStandby(dir, "i-0", before)) }, false, "standby.i-0",
+			"", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-0", before)) }, false, "standby.i-0",
 		},
 		"of another host, and this host's journal": {
-			"i-1", func(t *testing.T, dir string) { require.NoError(t, journal.SetStandby(dir, "i-10", before)) }, false, "standby.i-10",
+			"i-1", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-10", before)) }, false, "standby.i-10",
 		},
 		"by hand on a clone, before its agent ran": {
-			"i-0", func(t *testing.T, dir string) { require.NoError(t, journal.SetStandby(dir, "i-1", before)) }, true, "",
+			"i-0", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-1", before)) }, true, "",
 		},
 		"of an earlier version, this host's journal": {
 			"i-1", func(t *testing.T, dir string) {
@@ -113,7 +66,7 @@ func TestStandbyOfAnotherLife(t *testing.T) {
 			test.file(t, dir)
 			for range 2 { // an agent starts, and starts again
 				j := open(t, dir)
-				since, err := journal.Standby(dir, "i-1")
+				since, err := statedir.Standby(dir, "i-1")
 				require.NoError(t, err)
 				assert.Equal(t, map[bool]string{true: "since 2026-11-23T03:00:00Z"}[test.counts], since)
 				assert.Equal(t, test.aside != "", strings.Contains(j.Notice(), "standby"), j.Notice())
@@ -131,13 +84,4 @@ func TestStandbyOfAnotherLife(t *testing.T) {
 			}
 		})
 	}
-}
-
-// The state directory is read-only: another host's standby cannot be set aside, and does not count all the same.
-func TestStandbyOfAnotherHostThatCannotBeSetAside(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, journal.SetStandby(dir, "i-0", time.Now()))
-	since, err := journal.Standby(dir, "i-1")
-	require.NoError(t, err)
-	assert.Empty(t, since)
 }

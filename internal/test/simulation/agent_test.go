@@ -16,6 +16,7 @@ import (
 	"github.com/ecssd/ecssd/internal/endpoint"
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/statedir"
 )
 
 // process is one life of an agent, or a pass of the sweeper.
@@ -181,7 +182,7 @@ func (p *process) lookUp(ctx context.Context, name string) ([]netip.Addr, error)
 func (p *process) notices(context.Context) (string, error) {
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
-	if since, err := journal.Standby(p.h.disk.dir, p.h.id); since != "" || err != nil {
+	if since, err := statedir.Standby(p.h.disk.dir, p.h.id); since != "" || err != nil {
 		return since, err
 	}
 	return p.h.notice, nil

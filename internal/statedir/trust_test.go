@@ -1,4 +1,4 @@
-package journal
+package statedir
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestWhoseJournalIsTrusted(t *testing.T) {
+func TestWhoseFileIsTrusted(t *testing.T) {
 	for name, c := range map[string]struct {
 		owner, dirOwner, self int
 		want                  bool
