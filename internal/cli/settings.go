@@ -41,11 +41,6 @@ type Settings struct {
 	version string // of this program
 }
 
-var (
-	zoneIDForm = regexp.MustCompile(`^[A-Z0-9]{1,32}$`)
-	regionForm = regexp.MustCompile(`^[a-z0-9-]*$`)
-)
-
 // Validate checks what the types of the flags do not. Kong calls it before the command runs.
 func (s *Settings) Validate() error {
 	s.Zone = strings.ToLower(strings.TrimSuffix(s.Zone, "."))
@@ -54,7 +49,7 @@ func (s *Settings) Validate() error {
 	return oneLine(
 		check(endpoint.CheckName(s.Zone, "") == nil, "--zone %q is not a domain name", s.Zone),
 		check(
-			s.ZoneID == "" || zoneIDForm.MatchString(s.ZoneID),
+			s.ZoneID == "" || record.ValidZoneID(s.ZoneID),
 			"--zone-id %q is not the ID of a hosted zone, such as Z0123456789ABCDEFGHIJ",
 			s.ZoneID,
 		),
@@ -65,7 +60,7 @@ func (s *Settings) Validate() error {
 		),
 		check(s.HostIP == "" || s.address().Is4(), "--host-ip %q is not an IPv4 address", s.HostIP),
 		check(
-			regionForm.MatchString(s.Region),
+			s.Region == "" || record.ValidRegion(s.Region),
 			"--region %q is not the name of a region, such as eu-central-1",
 			s.Region,
 		),

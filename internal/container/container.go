@@ -4,8 +4,6 @@ package container
 
 import (
 	"net/netip"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -49,29 +47,6 @@ const (
 	UDP  Proto = "udp"
 	SCTP Proto = "sctp"
 )
-
-// Port is a port inside a container's network namespace.
-type Port struct {
-	Number uint16
-	Proto  Proto
-}
-
-// String gives the port as the Engine writes it: "80/tcp".
-func (p Port) String() string { return strconv.Itoa(int(p.Number)) + "/" + string(p.Proto) }
-
-// ParsePort reads a port as String writes it.
-func ParsePort(s string) (Port, bool) {
-	number, proto, _ := strings.Cut(s, "/")
-	n, err := strconv.ParseUint(number, 10, 16)
-	if err != nil || n == 0 {
-		return Port{}, false
-	}
-	switch p := Proto(proto); p {
-	case TCP, UDP, SCTP:
-		return Port{Number: uint16(n), Proto: p}, true
-	}
-	return Port{}, false
-}
 
 // Binding is a container port published on the host.
 type Binding struct {

@@ -162,7 +162,7 @@ func ports[V any](declared map[nat.Port]V) []container.Port {
 			found = append(found, port)
 		}
 	}
-	slices.SortFunc(found, comparePorts)
+	slices.SortFunc(found, container.Port.Compare)
 	return slices.Clone(found[:min(len(found), maxSettings)])
 }
 
@@ -184,7 +184,7 @@ func published(settings *api.NetworkSettings) []container.Binding {
 		}
 	}
 	slices.SortFunc(bindings, func(a, b container.Binding) int {
-		return cmp.Or(comparePorts(a.Port, b.Port), a.HostIP.Compare(b.HostIP), cmp.Compare(a.HostPort, b.HostPort))
+		return cmp.Or(a.Port.Compare(b.Port), a.HostIP.Compare(b.HostIP), cmp.Compare(a.HostPort, b.HostPort))
 	})
 	return bindings
 }
@@ -196,8 +196,4 @@ func parseHostIP(s string) (netip.Addr, bool) {
 	}
 	ip, err := netip.ParseAddr(s)
 	return ip, err == nil
-}
-
-func comparePorts(a, b container.Port) int {
-	return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Proto, b.Proto))
 }

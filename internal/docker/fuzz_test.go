@@ -46,7 +46,7 @@ func FuzzInspection(f *testing.F) {
 		for i, p := range c.Exposed {
 			again, ok := container.ParsePort(p.String())
 			assert.True(t, ok && again == p, "%v", p)
-			assert.True(t, i == 0 || comparePorts(c.Exposed[i-1], p) <= 0, "in order")
+			assert.True(t, i == 0 || c.Exposed[i-1].Compare(p) <= 0, "in order")
 		}
 		for _, b := range c.Published {
 			assert.True(t, b.HostPort > 0 && b.HostIP.IsValid() && b.Port.Number > 0)

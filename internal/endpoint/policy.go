@@ -56,7 +56,7 @@ func (p Policy) Map(containers []container.Container) ([]Endpoint, []Problem) {
 		return cmp.Or(
 			cmp.Compare(a.Name, b.Name),
 			cmp.Compare(a.ContainerID, b.ContainerID),
-			comparePorts(a.Port, b.Port),
+			a.Port.Compare(b.Port),
 		)
 	})
 	slices.SortStableFunc(problems, func(a, b Problem) int {

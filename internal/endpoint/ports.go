@@ -157,7 +157,7 @@ func (m *mapping) notMapped() {
 	if m.settings.explicit {
 		return
 	}
-	for _, port := range slices.SortedFunc(slices.Values(m.container.Exposed), comparePorts) {
+	for _, port := range slices.SortedFunc(slices.Values(m.container.Exposed), container.Port.Compare) {
 		if !slices.Contains(m.container.Mapped, port) {
 			m.chosen(
 				"port "+port.String(),
@@ -195,7 +195,7 @@ func (m *mapping) declared(address netip.Addr, ports, exposed []container.Port) 
 			all = append(all, container.Port{Number: number, Proto: container.UDP})
 		}
 	}
-	slices.SortFunc(all, comparePorts)
+	slices.SortFunc(all, container.Port.Compare)
 	var found []reachable
 	for _, port := range slices.Compact(all) {
 		r := reachable{port: port, hostPort: port.Number, address: address}
@@ -233,7 +233,7 @@ func (m *mapping) published(owner container.Container) []reachable {
 	for port, bindings := range byPort {
 		found = append(found, m.choose(port, bindings))
 	}
-	slices.SortFunc(found, func(a, b reachable) int { return comparePorts(a.port, b.port) })
+	slices.SortFunc(found, func(a, b reachable) int { return a.port.Compare(b.port) })
 	return found
 }
 
@@ -305,7 +305,7 @@ func addresses(bindings []container.Binding) []string {
 
 func portNames(ports []container.Port) []string {
 	var found []string
-	for _, p := range slices.Compact(slices.SortedFunc(slices.Values(ports), comparePorts)) {
+	for _, p := range slices.Compact(slices.SortedFunc(slices.Values(ports), container.Port.Compare)) {
 		found = append(found, p.String())
 	}
 	return found
@@ -341,10 +341,6 @@ func list(items []string) string {
 		return strings.Join(items[:maxListed], ", ") + " and others"
 	}
 	return strings.Join(items, ", ")
-}
-
-func comparePorts(a, b container.Port) int {
-	return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Proto, b.Proto))
 }
 
 func compareBindings(a, b container.Binding) int {

@@ -6,7 +6,8 @@ package host
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
+
+	"github.com/ecssd/ecssd/internal/record"
 )
 
 // Identity is who this host is. Account, Region, VPC and PrivateDNSName are empty off EC2.
@@ -26,12 +27,9 @@ type Given struct {
 	Address    netip.Addr // IPv4
 }
 
-// instanceID keeps set identifiers within Route 53's 128 characters and free of colons, which take them apart.
-var instanceID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,45}$`)
-
 // CheckInstanceID says what is wrong with an instance ID.
 func CheckInstanceID(id string) error {
-	if !instanceID.MatchString(id) {
+	if !record.ValidInstanceID(id) {
 		return fmt.Errorf("instance ID %.60q is not 1 to 45 letters, digits, '.', '_' or '-'", id)
 	}
 	return nil

@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+
+	"github.com/ecssd/ecssd/internal/record"
 )
 
 const (
@@ -106,10 +108,10 @@ func (m *Metadata) describe(ctx context.Context, id *Identity) error {
 			)
 		}
 	}
-	if id.Region = document.Region; id.Region != "" && !regionName.MatchString(id.Region) {
+	if id.Region = document.Region; id.Region != "" && !record.ValidRegion(id.Region) {
 		return fmt.Errorf("read the region from EC2 metadata: %.60q is none", id.Region)
 	}
-	if accountID.MatchString(document.AccountID) { // what plays EC2's metadata may have other ones
+	if record.ValidAccountID(document.AccountID) { // what plays EC2's metadata may have other ones
 		id.Account = document.AccountID
 	}
 	id.EC2 = true
@@ -138,12 +140,8 @@ func hostName(names string) string {
 	return name
 }
 
-// What goes into records has to have the form that is read from them again.
-var (
-	accountID  = regexp.MustCompile(`^[0-9]{12}$`)
-	regionName = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
-	dnsName    = regexp.MustCompile(`^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$`)
-)
+// dnsName is a name in lower case, as the target of an SRV record is read again.
+var dnsName = regexp.MustCompile(`^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$`)
 
 // advice returns what may be done where the metadata service does not say who this host is.
 func (m *Metadata) advice() string {

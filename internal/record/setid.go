@@ -58,12 +58,9 @@ func (s SetID) String() string {
 }
 
 var (
-	containerID = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	portProto   = regexp.MustCompile(`^([1-9][0-9]{0,4})/(tcp|udp)$`)
-	accountID   = regexp.MustCompile(`^[0-9]{12}$`)
-	regionName  = regexp.MustCompile(`^[a-z0-9-]+$`)
-	instanceID  = regexp.MustCompile(`^[A-Za-z0-9._-]{1,45}$`)
-	hostName    = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	portProto = regexp.MustCompile(`^([1-9][0-9]{0,4})/(tcp|udp)$`)
+	// hostName is wider than an instance ID: the original agent wrote the host's name, of whatever length.
+	hostName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 )
 
 // ParseSetID takes a set identifier apart. It answers false for every identifier that neither ecssd nor the original
@@ -73,17 +70,17 @@ func ParseSetID(id string) (SetID, bool) {
 	if len(id) > MaxSetID {
 		return SetID{}, false
 	}
-	if containerID.MatchString(id) {
+	if ValidContainerID(id) {
 		return SetID{Kind: Legacy, Container: id}, true
 	}
 	instance, rest, found := strings.Cut(id, ":")
 	if !found || !hostName.MatchString(instance) {
 		return SetID{}, false
 	}
-	if containerID.MatchString(rest) {
+	if ValidContainerID(rest) {
 		return SetID{Kind: Legacy, Instance: instance, Container: rest}, true
 	}
-	if !instanceID.MatchString(instance) {
+	if !ValidInstanceID(instance) {
 		return SetID{}, false
 	}
 	kind, rest, _ := strings.Cut(rest, ":")
@@ -92,7 +89,7 @@ func ParseSetID(id string) (SetID, bool) {
 	case ECS, Docker:
 		id, port, _ := strings.Cut(rest, ":")
 		parts := portProto.FindStringSubmatch(port)
-		if !containerID.MatchString(id) || parts == nil {
+		if !ValidContainerID(id) || parts == nil {
 			return SetID{}, false
 		}
 		number, err := strconv.ParseUint(parts[1], 10, 16)
@@ -103,13 +100,13 @@ func ParseSetID(id string) (SetID, bool) {
 		return s, true
 	case ENI:
 		s.Container = rest
-		return s, containerID.MatchString(rest)
+		return s, ValidContainerID(rest)
 	case Host:
 		if rest == "-" {
 			return s, true
 		}
 		s.Account, s.Region, found = strings.Cut(rest, "/")
-		return s, found && accountID.MatchString(s.Account) && regionName.MatchString(s.Region)
+		return s, found && ValidAccountID(s.Account) && ValidRegion(s.Region)
 	}
 	return SetID{}, false
 }

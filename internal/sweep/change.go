@@ -31,9 +31,9 @@ func replace(old, with record.Record) []plan.Change {
 // units gives what the judgements call for, and apart from it the deletion of hosts' own records. What changes one name
 // stands together.
 func (c Config) units(judgements []Judgement, all []record.Record) (units, hosts []unit) {
-	touched := map[group]bool{}
+	touched := map[record.Group]bool{}
 	for _, j := range judgements {
-		g := group{j.Record.Name, j.Record.Type}
+		g := j.Record.Group()
 		switch {
 		case j.Verdict.deletes():
 			u := unit{j.Verdict, []plan.Change{{Action: plan.Delete, Record: j.Record}}, j.ID.Instance, j.Gone}
@@ -61,11 +61,11 @@ func (c Config) units(judgements []Judgement, all []record.Record) (units, hosts
 // are replaced in one batch. Names in which something else changes wait for the next pass. Names with records that are
 // not ecssd's are left, and so are the A records of hosts and tasks: agents write them with a TTL of their own, and
 // would write it again.
-func retimed(all []record.Record, ttl int64, touched map[group]bool) []unit {
-	var order []group
-	byGroup := map[group][]plan.Change{}
+func retimed(all []record.Record, ttl int64, touched map[record.Group]bool) []unit {
+	var order []record.Group
+	byGroup := map[record.Group][]plan.Change{}
 	for _, r := range all {
-		g := group{r.Name, r.Type}
+		g := r.Group()
 		if id, ours := record.ParseSetID(r.SetID); !ours || id.Kind == record.Host || id.Kind == record.ENI {
 			touched[g] = true
 		}

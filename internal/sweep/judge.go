@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/record"
@@ -58,10 +57,6 @@ func judge(records []record.Record, fleet Fleet) []Judgement {
 	return judgements
 }
 
-// ec2ID is the form of EC2's instance IDs, 8 or 17 hexadecimal digits. A host may be named by hand, and EC2 knows no
-// name so given.
-var ec2ID = regexp.MustCompile(`^i-(?:[0-9a-f]{8}|[0-9a-f]{17})$`)
-
 // home is the account and region that a host's own A record names.
 type home struct{ account, region string }
 
@@ -89,7 +84,7 @@ func (j *Judgement) host(fleet Fleet, at home, owners owners) {
 		j.container(fleet, instance, owners)
 	case instance.InCluster:
 		j.is(Skipped, "ECS lists instance "+id+", and EC2 does not know it")
-	case !ec2ID.MatchString(id):
+	case !record.ValidEC2InstanceID(id):
 		j.is(Skipped, "EC2 did not name the host "+id)
 	case at == home{}:
 		j.is(Skipped, "EC2 knows no instance "+id+" here, and no record says where else it is")

@@ -59,25 +59,19 @@ func settle(judgements []Judgement, all []record.Record, budget float64) error {
 	return &refusal
 }
 
-// group is the weighted records of one name and type.
-type group struct {
-	name string
-	typ  record.Type
-}
-
 // spareTheLast leaves the last record of a service that would go without proof, the last serving one that would go on
 // standby for its host's sake, and the address of every record that stays.
 func spareTheLast(judgements []Judgement, all []record.Record) {
-	remaining, serving := map[group]int{}, map[group]int{}
+	remaining, serving := map[record.Group]int{}, map[record.Group]int{}
 	for _, r := range all {
-		g := group{r.Name, r.Type}
+		g := r.Group()
 		remaining[g]++
 		if r.Weight > 0 {
 			serving[g]++
 		}
 	}
 	for _, j := range judgements {
-		g := group{j.Record.Name, j.Record.Type}
+		g := j.Record.Group()
 		if j.Verdict.deletes() {
 			remaining[g]--
 		}
@@ -87,9 +81,9 @@ func spareTheLast(judgements []Judgement, all []record.Record) {
 	}
 	for i := range judgements {
 		j := &judgements[i]
-		g := group{j.Record.Name, j.Record.Type}
+		g := j.Record.Group()
 		switch {
-		case j.Verdict.unproven() && g.typ == record.SRV && remaining[g] == 0:
+		case j.Verdict.unproven() && g.Type == record.SRV && remaining[g] == 0:
 			j.is(Skipped, "it is the last record of the name, and there is no proof ("+j.Reason+")")
 			remaining[g]++
 			serving[g]++
@@ -102,7 +96,7 @@ func spareTheLast(judgements []Judgement, all []record.Record) {
 }
 
 // keepAddresses leaves the last address of a name that a remaining record points to.
-func keepAddresses(judgements []Judgement, all []record.Record, remaining map[group]int) {
+func keepAddresses(judgements []Judgement, all []record.Record, remaining map[record.Group]int) {
 	gone := map[record.Key]bool{}
 	for _, j := range judgements {
 		if j.Verdict.deletes() {
@@ -122,8 +116,8 @@ func keepAddresses(judgements []Judgement, all []record.Record, remaining map[gr
 	}
 	for i := range judgements {
 		j := &judgements[i]
-		g := group{j.Record.Name, record.A}
-		if j.Record.Type == record.A && j.Verdict.deletes() && needed[g.name] && remaining[g] == 0 {
+		g := record.Group{Name: j.Record.Name, Type: record.A}
+		if j.Record.Type == record.A && j.Verdict.deletes() && needed[g.Name] && remaining[g] == 0 {
 			j.is(Skipped, "a record that stays points to it ("+j.Reason+")")
 			remaining[g]++
 		}

@@ -4,21 +4,18 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
 )
 
 // filterAtOnce is the most values that the filters of one call may have.
 const filterAtOnce = 200
-
-// ec2ID is the form of EC2's instance IDs. Others, such as mi-… of hosts outside EC2, are nothing it can be asked for.
-var ec2ID = regexp.MustCompile(`^i-[0-9a-f]{1,32}$`)
 
 // readEC2 adds what EC2 says of the instances asked for, and of those that the fleet has.
 func (r *reading) readEC2(ctx context.Context, instances []string) error {
@@ -48,7 +45,7 @@ func (r *reading) readEC2(ctx context.Context, instances []string) error {
 
 // readStates reads the state and address of those of the instances that EC2 knows.
 func (r *reading) readStates(ctx context.Context, instances []string) error {
-	ids := slices.DeleteFunc(slices.Clone(instances), func(id string) bool { return !ec2ID.MatchString(id) })
+	ids := slices.DeleteFunc(slices.Clone(instances), func(id string) bool { return !record.ValidEC2InstanceID(id) })
 	slices.Sort(ids)
 	chunks := slices.Collect(slices.Chunk(slices.Compact(ids), filterAtOnce))
 	if err := each(ctx, chunks, r.readState); err != nil {

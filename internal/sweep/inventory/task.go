@@ -117,8 +117,7 @@ func (r *reading) add(m member) {
 		m.Ports = nil // they may be another's by now
 	}
 	slices.SortFunc(m.Ports, func(a, b sweep.Port) int {
-		return cmp.Or(cmp.Compare(a.Container.Number, b.Container.Number),
-			cmp.Compare(a.Container.Proto, b.Container.Proto), cmp.Compare(a.Host, b.Host))
+		return cmp.Or(a.Container.Compare(b.Container), cmp.Compare(a.Host, b.Host))
 	})
 	m.Ports = slices.Compact(m.Ports)
 	r.fleet.Containers[m.id] = m.Container

@@ -79,7 +79,7 @@ func (w wire) source(t *testing.T, checks bool) *inventory.Source {
 	return inventory.New(configFor(server.URL), nil, checks)
 }
 
-const oneInstance = `{"containerInstanceArn": "ci", "ec2InstanceId": "i-1", "status": "ACTIVE", "agentConnected": true}`
+const oneInstance = `{"containerInstanceArn": "ci", "ec2InstanceId": "i-01234567", "status": "ACTIVE", "agentConnected": true}`
 
 func TestWhatIsNotDescribed(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -180,8 +180,8 @@ func TestAnInstanceRegisteredMeanwhile(t *testing.T) {
 	}
 	f, err := w.source(t, false).Fleet(t.Context(), nil)
 	require.NoError(t, err)
-	assert.Equal(t, map[string]sweep.Instance{"i-1": {}}, f.Instances)
-	assert.Equal(t, "i-1", f.Containers["x"].Instance)
+	assert.Equal(t, map[string]sweep.Instance{"i-01234567": {}}, f.Instances)
+	assert.Equal(t, "i-01234567", f.Containers["x"].Instance)
 }
 
 func TestPorts(t *testing.T) {
@@ -267,7 +267,7 @@ func TestStatesOfEC2(t *testing.T) {
 		w := wire{
 			"DescribeInstances": says(
 				fmt.Sprintf(
-					`<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId>
+					`<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>i-01234567</instanceId>
 			<instanceState><code>%d</code></instanceState></item></instancesSet></item></reservationSet></DescribeInstancesResponse>`,
 					code,
 				),
@@ -275,7 +275,7 @@ func TestStatesOfEC2(t *testing.T) {
 		}
 		f, err := w.source(t, false).Fleet(t.Context(), nil)
 		require.NoError(t, err)
-		assert.Equal(t, want, f.Instances["i-1"].State, "code %d", code)
+		assert.Equal(t, want, f.Instances["i-01234567"].State, "code %d", code)
 	}
 }
 
@@ -289,7 +289,7 @@ func TestATaskThatEndedBeforeItsContainersWereMade(t *testing.T) {
 	}
 	f, err := w.source(t, false).Fleet(t.Context(), nil)
 	require.NoError(t, err)
-	assert.True(t, f.Instances["i-1"].Complete)
+	assert.True(t, f.Instances["i-01234567"].Complete)
 	assert.Empty(t, f.Containers)
 }
 

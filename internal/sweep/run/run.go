@@ -6,13 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/sirupsen/logrus"
 
+	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/route53"
 	"github.com/ecssd/ecssd/internal/sweep"
 	"github.com/ecssd/ecssd/internal/sweep/inventory"
@@ -31,8 +31,6 @@ type Parameters struct {
 	TTL             string // seconds; empty: left as they are
 	DryRun          bool
 }
-
-var zoneID = regexp.MustCompile(`^[A-Z0-9]{0,32}$`)
 
 // ParamError says what is wrong with a parameter, called as in the function's environment.
 type ParamError struct{ Variable, Problem string }
@@ -54,7 +52,7 @@ func (p Parameters) Validate() error {
 	switch {
 	case p.Zone == "":
 		return wrong("ZONE", "is empty: it is the name of the hosted zone")
-	case !zoneID.MatchString(p.ZoneID):
+	case p.ZoneID != "" && !record.ValidZoneID(p.ZoneID):
 		return wrong("ZONE_ID", "%q is not the ID of a hosted zone", p.ZoneID)
 	case !strings.HasPrefix(p.CheckHealthPath, "/"):
 		return wrong("CHECK_HEALTH_PATH", "%q does not begin with a slash", p.CheckHealthPath)
