@@ -19,10 +19,10 @@ import (
 	"github.com/ecssd/ecssd/internal/statedir"
 )
 
-// process is one life of an agent, or a pass of the sweeper.
+// process is one process of the agent, or one pass of the sweeper.
 type process struct {
 	w               *world
-	h               *host // nil for the sweeper
+	h               *host // nil: the sweeper
 	name            string
 	dead            bool
 	cancel          context.CancelFunc
@@ -37,8 +37,8 @@ type process struct {
 	failingSince    time.Time // since when
 }
 
-// dice gives random numbers for one decision. They depend on nothing but the seed, who asks, what for and when, so that
-// it does not matter in which order goroutines ask.
+// dice returns a generator for one decision. Its numbers depend on nothing but the seed, who asks, what for and when: the
+// order in which goroutines ask does not matter.
 func (p *process) dice(what string) *rand.Rand { return p.w.dice(p.name + what) }
 
 // wait lets time pass; it ends early with ctx.
@@ -53,7 +53,7 @@ func (p *process) wait(ctx context.Context, what string, shortest, longest time.
 	}
 }
 
-// mayDie is a moment at which an agent is killed now and then.
+// mayDie kills the agent now and then.
 func (p *process) mayDie(when string) {
 	p.w.mu.Lock()
 	dies := p.h != nil && !p.dead && p.h.proc == p && p.w.on(agentCrashes) && p.dice("die "+when).IntN(40) == 0
@@ -61,7 +61,7 @@ func (p *process) mayDie(when string) {
 	if !dies {
 		return
 	}
-	time.Sleep(time.Nanosecond) // everything else that happens at this moment has happened
+	time.Sleep(time.Nanosecond) // until all else that happens at this moment has happened
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
 	if p.h.proc == p {
@@ -70,24 +70,21 @@ func (p *process) mayDie(when string) {
 	}
 }
 
-// launch starts an agent on the host. The caller holds the lock.
+// isDead reports whether the process was killed.
+func (p *process) isDead() bool {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	return p.dead
+}
+
+// launch starts an agent on the host, unless one runs. The caller holds the lock.
 func (h *host) launch() {
 	w := h.w
 	if h.proc != nil || h.gone || h.booting {
 		return
 	}
 	h.started++
-	h.disk.dir = filepath.Join(w.dir, fmt.Sprintf("%s-%d", h.name, h.started))
-	must(os.Mkdir(h.disk.dir, 0o700))
-	if h.disk.content != nil {
-		must(os.WriteFile(h.disk.path(), h.disk.content, 0o600))
-		if h.rand.IntN(4) == 0 {
-			must(os.WriteFile(filepath.Join(h.disk.dir, ".records.json123"), []byte("half a jour"), 0o600))
-		}
-	}
-	if h.disk.standby != nil {
-		must(os.WriteFile(filepath.Join(h.disk.dir, "standby"), h.disk.standby, 0o600))
-	}
+	h.writeStateDir()
 	h.agentStarts()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	p := &process{
@@ -103,33 +100,7 @@ func (h *host) launch() {
 	must(err)
 	p.journal = j
 	w.note(h.name, "agent starts: %d known, listing due: %v", len(j.Records("Z1")), j.ListingDue())
-	a := agent.New(agent.Config{
-		Owner: record.Owner{
-			InstanceID: h.id,
-			Address:    h.addr,
-			Account:    account,
-			Region:     region,
-		},
-		ZoneName: zoneName,
-		ZoneID:   "Z1",
-		Policy:   endpoint.Policy{Zone: zoneName, DefaultWeight: 1, MaxWeight: 255},
-		Engine:   &connection{p: p},
-		Tasks:    p.tasks,
-		FindZone: func(context.Context) (string, error) {
-			return "", errors.New("it is given")
-		},
-		OpenZone:    func(string) agent.Zone { return client{p} },
-		Journal:     j,
-		Suspended:   func() (time.Duration, error) { return 0, nil },
-		HostStandby: p.notices,
-		LookUp:      p.lookUp,
-		Resync:      w.resync,
-		VerifyEvery: w.verifyEvery,
-		Jitter:      func() float64 { return p.dice("jitter").Float64() },
-		Log:         w.log(h.name),
-		Readiness:   &agent.Readiness{},
-		Metrics:     agent.NewMetrics(prometheus.NewRegistry()),
-	})
+	a := agent.New(p.config())
 	go func() {
 		defer close(p.done)
 		err := a.Run(ctx)
@@ -142,7 +113,54 @@ func (h *host) launch() {
 	}()
 }
 
-// tasks is the ECS agent's introspection.
+// writeStateDir makes the state directory of the agent's next process.
+func (h *host) writeStateDir() {
+	h.disk.dir = filepath.Join(h.w.dir, fmt.Sprintf("%s-%d", h.name, h.started))
+	must(os.Mkdir(h.disk.dir, 0o700))
+	if h.disk.content != nil {
+		must(os.WriteFile(h.disk.path(), h.disk.content, 0o600))
+		if h.rand.IntN(4) == 0 { // a write that a crash interrupted
+			must(os.WriteFile(filepath.Join(h.disk.dir, ".records.json123"), []byte("half a jour"), 0o600))
+		}
+	}
+	if h.disk.standby != nil {
+		must(os.WriteFile(filepath.Join(h.disk.dir, "standby"), h.disk.standby, 0o600))
+	}
+}
+
+// config is the agent's configuration.
+func (p *process) config() agent.Config {
+	h, w := p.h, p.w
+	return agent.Config{
+		Owner: record.Owner{
+			InstanceID: h.id,
+			Address:    h.addr,
+			Account:    account,
+			Region:     region,
+		},
+		ZoneName: zoneName,
+		ZoneID:   "Z1",
+		Policy:   endpoint.Policy{Zone: zoneName, DefaultWeight: 1, MaxWeight: 255},
+		Engine:   &connection{p: p},
+		Tasks:    p.tasks,
+		FindZone: func(context.Context) (string, error) {
+			return "", errors.New("the zone ID is given")
+		},
+		OpenZone:    func(string) agent.Zone { return client{p} },
+		Journal:     p.journal,
+		Suspended:   func() (time.Duration, error) { return 0, nil },
+		HostStandby: p.notices,
+		LookUp:      p.lookUp,
+		Resync:      w.resync,
+		VerifyEvery: w.verifyEvery,
+		Jitter:      func() float64 { return p.dice("jitter").Float64() },
+		Log:         w.log(h.name),
+		Readiness:   &agent.Readiness{},
+		Metrics:     agent.NewMetrics(prometheus.NewRegistry()),
+	}
+}
+
+// tasks is the introspection of the ECS agent.
 func (p *process) tasks(ctx context.Context) (map[string]agent.Task, error) {
 	if err := p.wait(ctx, "tasks", time.Millisecond, 20*time.Millisecond); err != nil {
 		return nil, err
@@ -161,7 +179,7 @@ func (p *process) tasks(ctx context.Context) (map[string]agent.Task, error) {
 	return found, nil
 }
 
-// lookUp is DNS: not known to all hosts, and late at times.
+// lookUp asks DNS, which some hosts cannot, and which does not always know the newest records.
 func (p *process) lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
 	if err := p.wait(ctx, "dns", time.Millisecond, 100*time.Millisecond); err != nil {
 		return nil, err
@@ -206,7 +224,7 @@ func (h *host) crash(why string) {
 	h.agentEnded()
 }
 
-// stop asks the agent to end and waits until it has.
+// stop ends the agent in order, and waits until it has ended.
 func (h *host) stop() {
 	h.w.mu.Lock()
 	p := h.proc

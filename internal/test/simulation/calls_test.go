@@ -7,18 +7,17 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 )
 
-// ledger counts what a host has to do, and what it does.
+// callCount counts why a host had to call Route 53, and its calls.
 type callCount struct {
 	causes  int // changes of containers
-	faults  int // calls that failed, or of which the answer was lost
+	faults  int // calls that failed, or whose answers were lost
 	refused int
-	extra   int // for starts, and what others do
+	extra   int // changes for starts of agents and for what others did
 	calls   int
 	applied int
 	last    time.Time
-	// Calls that read, and those of them that failed.
-	reads, badReads int
-	proofs          int // of the calls that read: those that were to show that changes are permitted
+	// Calls that read, those of them that failed, and those that were to prove permission.
+	reads, badReads, proofs int
 }
 
 func (p *process) countCall(now time.Time) {
@@ -26,7 +25,7 @@ func (p *process) countCall(now time.Time) {
 		p.h.calls.calls++
 		p.h.calls.last = now
 		if p.w.noCallsDue && !p.w.nameIsFull {
-			p.w.violated("%s: a call while nothing happens", p.h.name)
+			p.w.violated("%s: a call while nothing changes", p.h.name)
 		}
 	}
 }
@@ -53,7 +52,7 @@ func (p *process) answered(f callOutcome, err error, took time.Duration) {
 	}
 }
 
-// patient holds a process to waits between calls that fail in a row: 2 a second at the most, but for the first 8.
+// checkRetryPace checks that no more than 2 calls a second fail in a row, the first 8 not counted.
 func (p *process) checkRetryPace(f callOutcome) {
 	if f == good {
 		p.failedInRow = 0
@@ -68,7 +67,7 @@ func (p *process) checkRetryPace(f callOutcome) {
 	}
 }
 
-// audit holds the number of calls to what there was to do.
+// audit compares the number of calls with what there was to do.
 func (h *host) audit() {
 	a := h.calls
 	allowed := a.causes + a.causes/5 + a.faults + 2*a.refused + a.extra + 3
@@ -83,12 +82,10 @@ func (h *host) audit() {
 			a.extra,
 		)
 	}
-	// A name is read back each time; a refusal may ask for one more; where the journal was lost the zone is listed. A
-	// refusal may ask for two where it is of an A record; DNS may cause a reading as often, and each that failed one
-	// more; a start has the zone read out of turn.
-	readings := 2*int(
-		time.Since(h.w.start)/(h.w.verifyEvery*3/4),
-	) + 2*a.refused + 2*a.badReads + 3*h.started + a.extra + 3
+	// Verification reads at its interval, and DNS may cause as many readings. A refusal may need two, a reading that
+	// failed another one, a start three out of turn. Where the journal was lost the zone is listed.
+	intervals := int(time.Since(h.w.start) / (h.w.verifyEvery * 3 / 4))
+	readings := 2*intervals + 2*a.refused + 2*a.badReads + 3*h.started + a.extra + 3
 	if h.w.lostJournal {
 		readings += 10 // pages
 	}
@@ -108,7 +105,7 @@ func (h *host) audit() {
 	if a.proofs > h.started+1 && !h.w.on(permissionsChange) {
 		h.w.violated("%s: asks %d times whether it may change the zone, with %d starts", h.name, a.proofs, h.started)
 	}
-	if a.refused > 40+a.causes && !h.w.nameIsFull && !h.w.on(permissionsChange) { // what finds a name full is tried every 15 s
+	if a.refused > 40+a.causes && !h.w.nameIsFull && !h.w.on(permissionsChange) {
 		h.w.violated("%s: %d calls refused", h.name, a.refused)
 	}
 }

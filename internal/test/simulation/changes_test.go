@@ -18,7 +18,11 @@ func (h *host) changeContainer(r *rand.Rand) {
 		e.create(services[r.IntN(len(services))]).start()
 		return
 	}
-	b := running[r.IntN(len(running))]
+	h.change(running[r.IntN(len(running))], r)
+}
+
+// change changes a container that runs.
+func (h *host) change(b *box, r *rand.Rand) {
 	switch n := r.IntN(12); {
 	case n < 3:
 		h.stopContainer(b, r)

@@ -8,33 +8,31 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// bound is how long after the last thing that failed, or the last change of a container, the zone may differ from the
-// truth.
+// bound is how long the zone may differ from the truth after the last failure, or the last change of a container.
 const bound = 15 * time.Second
 
-// probed is the bound on days on which Route 53 refuses something: the next try is at most 75 s away.
+// probeBound is the bound on days on which Route 53 refuses something: the next try is at most 75 s away.
 const probeBound = 90 * time.Second
 
-// prompt is how long a change of a container may take while nothing has failed for a while: the longest gap between two
-// calls, and a call.
+// promptBound is how long a change of a container may take while nothing has failed for a while: the longest gap between
+// two calls, and a call.
 const promptBound = 4 * time.Second
 
 // busy is how long after a throttled call a host waits before its calls as on an account that is busy, and turn is how
-// long a change then waits for its first call. A change of which an event tells waits from then on, one that only a
+// long a change then waits for its first call. A change that an event reports waits from the event on, one that only a
 // listing finds waits from the listing on.
 const (
 	busy = time.Minute + bound
 	turn = 14 * time.Second
 )
 
-// working says whether an agent works on the host.
+// working reports whether an agent runs on the host and waits for no call that hangs.
 func (h *host) working() bool {
 	return h.proc != nil && !h.proc.stopping && !h.proc.callHangs
 }
 
 // check compares the zone with the truth.
 func (h *host) check(now time.Time) {
-	w := h.w
 	if h.gone {
 		return
 	}
@@ -44,87 +42,112 @@ func (h *host) check(now time.Time) {
 	if !h.engine.up || h.engine.refusesStreams {
 		h.engine.lastDown = now
 	}
-	missing := map[record.Key]string{}
-	allowed := map[record.Key]record.Record{} // the zero Record: any
+	e := &expectations{allowed: map[record.Key]record.Record{}, missing: map[record.Key]string{}}
 	for _, b := range h.engine.boxes {
-		want := b.expected(now)
-		if now.Sub(b.inspectHangsUntil) < bound {
-			h.engine.lastEventLost = now              // looks take some seconds longer
-			if want == mustBe || b.stopSignal != 15 { // by which signal it stops, nobody may know
-				want = may
-			}
+		h.expectContainer(b, e, now)
+	}
+	h.expectAddress(e, now)
+	h.compare(e)
+}
+
+// expectations are what a host may and has to have in the zone.
+type expectations struct {
+	allowed map[record.Key]record.Record // the zero Record: with any content
+	missing map[record.Key]string        // has to be there, and is not yet found; what to report
+}
+
+// expectContainer adds what is expected of a container's records.
+func (h *host) expectContainer(b *box, e *expectations, now time.Time) {
+	want := b.expected(now)
+	if now.Sub(b.inspectHangsUntil) < bound {
+		h.engine.lastEventLost = now              // looks take some seconds longer
+		if want == mustBe || b.stopSignal != 15 { // without inspect the agent does not know the stop signal
+			want = may
 		}
-		limit := w.bound
+	}
+	settled := now.Sub(b.known.since) > h.limit(now) && now.Sub(h.lastFailure) > h.w.bound &&
+		now.Sub(h.engine.lastDown) > promptBound
+	// A container withheld for a crash loop must never get a record.
+	withheld := want == mustNot && b.c.Live() && !b.known.stopped()
+	if settled && !b.c.Live() || withheld && h.proc != nil {
+		return
+	}
+	for _, r := range b.records() {
+		key := r.Key()
 		switch {
-		case now.Sub(h.engine.lastEventLost) > bound && now.Sub(h.lastFailure) > busy:
-			limit = promptBound
-		case now.Sub(h.engine.lastEventLost) < bound+turn && now.Sub(h.lastThrottled) < busy:
-			limit += turn
-		}
-		settled := now.Sub(b.known.since) > limit && now.Sub(h.lastFailure) > w.bound && now.Sub(h.engine.lastDown) > promptBound
-		immediately := want == mustNot && b.c.Live() && !b.known.stopped() // in a crash loop, it is never to appear
-		if settled && !b.c.Live() || immediately && h.proc != nil {
-			continue
-		}
-		for _, r := range b.records() {
-			key := r.Key()
-			switch {
-			case w.addressTaken(h), w.zone.denied != nil:
-				allowed[key] = record.Record{}
-			case !settled || want == may:
-				allowed[key] = record.Record{}
-			case want == mustBe:
-				allowed[key] = r
-				missing[key] = "is missing"
-			}
+		case h.w.addressTaken(h), h.w.zone.denied != nil, !settled, want == may:
+			e.allowed[key] = record.Record{}
+		case want == mustBe:
+			e.allowed[key] = r
+			e.missing[key] = "is missing"
 		}
 	}
+}
+
+// limit returns how long a change of a container may take now.
+func (h *host) limit(now time.Time) time.Duration {
+	switch eventLost := now.Sub(h.engine.lastEventLost); {
+	case eventLost > bound && now.Sub(h.lastFailure) > busy:
+		return promptBound
+	case eventLost < bound+turn && now.Sub(h.lastThrottled) < busy:
+		return h.w.bound + turn
+	}
+	return h.w.bound
+}
+
+// expectAddress adds what is expected of the host's A record.
+func (h *host) expectAddress(e *expectations, now time.Time) {
 	own := h.address()
-	allowed[own.Key()] = own
-	if w.addressTaken(h) || w.zone.denied != nil {
+	e.allowed[own.Key()] = own
+	if h.w.addressTaken(h) || h.w.zone.denied != nil {
 		h.lastFailure = now
-	} else if h.wroteAddress && now.Sub(h.lastFailure) > w.bound {
-		missing[own.Key()] = "is missing, and was to be kept"
+	} else if h.wroteAddress && now.Sub(h.lastFailure) > h.w.bound {
+		e.missing[own.Key()] = "is missing, and was to be kept"
 	}
-	for key := range missing {
+	for key := range e.missing {
 		if key.Type == record.SRV {
-			missing[own.Key()] = "is missing, to which records point"
+			e.missing[own.Key()] = "is missing, to which records point"
 			break
 		}
 	}
+}
+
+// compare reports where the zone differs from what is expected.
+func (h *host) compare(e *expectations) {
+	w := h.w
 	for key, have := range w.zone.records {
 		if !h.owns(key) {
 			continue
 		}
-		delete(missing, key)
-		want, ok := allowed[key]
+		delete(e.missing, key)
+		want, ok := e.allowed[key]
 		switch {
 		case h.exempt[key] != "":
 		case !ok:
 			w.violated("%s: %s %s of %s should not be in the zone", h.name, key.Name, key.SetID, h.nameOf(key))
 		case want == record.Record{}:
 		default:
-			if w.foreign(key) {
-				want.TTL = have.TTL // that others have forced on the name
+			if w.sharedWithOthers(key) {
+				want.TTL = have.TTL // which the others' records force on the name
 			}
 			if have != want && !w.sweeperMarks[key] {
 				w.violated("%s: in the zone is %+v, and it should be %+v", h.name, have, want)
 			}
 		}
 	}
-	for key, why := range missing {
+	for key, why := range e.missing {
 		if h.exempt[key] == "" && !w.fullName(key) {
 			w.violated("%s: %s %s of %s %s", h.name, key.Name, key.SetID, h.nameOf(key), why)
 		}
 	}
 }
 
-// squatted reports whether somebody's A record of a host's name is in the way of the host's own.
+// addressTaken reports whether a simple A record of others has the host's name.
 func (w *world) addressTaken(h *host) bool {
 	return w.zone.simpleSets[record.Key{Name: h.hostName(), Type: record.A}] != ""
 }
 
-// leads holds SRV records to their rule the moment they are written: each leads to its host.
+// checkTarget checks an SRV record at the moment it is written: its target has to lead to this host.
 func (h *host) checkTarget(before map[record.Key]record.Record, c plan.Change) {
 	w, key := h.w, c.Record.Key()
 	if had, there := before[key]; c.Action == plan.Delete || key.Type != record.SRV ||
@@ -139,7 +162,7 @@ func (h *host) checkTarget(before map[record.Key]record.Record, c plan.Change) {
 	}
 }
 
-// nameOf gives the container that a record is of, for the trace.
+// nameOf returns the name of the container that a record is for.
 func (h *host) nameOf(key record.Key) string {
 	for _, b := range h.engine.boxes {
 		if strings.Contains(key.SetID, b.c.ID) {
@@ -149,8 +172,8 @@ func (h *host) nameOf(key record.Key) string {
 	return "the host"
 }
 
-// foreign says whether others have records of the name.
-func (w *world) foreign(key record.Key) bool {
+// sharedWithOthers reports whether others have records of the same name and type.
+func (w *world) sharedWithOthers(key record.Key) bool {
 	for other := range w.strangers {
 		if other.Name == key.Name && other.Type == key.Type {
 			return true
@@ -159,7 +182,7 @@ func (w *world) foreign(key record.Key) bool {
 	return false
 }
 
-// fullName says whether no record of the name can be added.
+// fullName reports whether no record of the name can be added.
 func (w *world) fullName(key record.Key) bool {
 	return w.zone.count(w.zone.records, key) >= w.zone.nameMax
 }

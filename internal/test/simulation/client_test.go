@@ -21,7 +21,7 @@ type client struct {
 	p *process
 }
 
-// fate is what becomes of one call.
+// callOutcome is what becomes of one call.
 type callOutcome string
 
 const (
@@ -38,19 +38,19 @@ func (c client) drawOutcome() callOutcome {
 	z, dice := c.p.w.zone, c.p.dice("fate")
 	n := dice.IntN(100)
 	for _, f := range []struct {
-		chance int
-		fate   callOutcome
+		chance  int
+		outcome callOutcome
 	}{{z.rates.throttle, throttle}, {z.rates.prior, prior}, {z.rates.internal, internal}, {z.rates.lost, lost},
 		{z.rates.reset, reset}, {z.rates.hang, hang}} {
 		if n < f.chance {
-			return f.fate
+			return f.outcome
 		}
 		n -= f.chance
 	}
 	return good
 }
 
-// travel is the way of a request, or of its answer.
+// travel waits as long as a request, or its answer, is on its way.
 func (c client) travel(ctx context.Context, what string) error {
 	longest := 80 * time.Millisecond
 	if c.p.dice("slow").IntN(100) < c.p.slowness() {
@@ -59,7 +59,7 @@ func (c client) travel(ctx context.Context, what string) error {
 	return c.p.wait(ctx, what, 5*time.Millisecond, longest)
 }
 
-// slowness gives the chance that a request or an answer takes long; while that may be, nothing is prompt.
+// slowness returns the percentage of requests and answers that take long. While it is above 0, nothing has to be prompt.
 func (p *process) slowness() int {
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
@@ -85,39 +85,8 @@ func (c client) Change(ctx context.Context, changes []plan.Change) error {
 		w.mu.Unlock()
 		return errDead
 	}
-	now := time.Now()
-	c.p.countCall(now)
-	f := c.drawOutcome()
-	if f == good && w.zone.rates.prior > 0 && now.Before(w.zone.busyUntil) {
-		f = prior
-	}
-	if f == good && !w.zone.withinQuota(changes, now) {
-		f = throttle
-	}
-	var err error
-	switch f {
-	case throttle:
-		err = fmt.Errorf("change records in zone Z1: %w: %s", plan.ErrThrottled, f)
-	case prior:
-		err = fmt.Errorf("change records in zone Z1: %w: %s", plan.ErrZoneBusy, f)
-	case internal:
-		err = errInternal
-	case reset:
-		err = errReset
-	case lost:
-		err = errReset
-		if refusal := w.zone.apply(c.p, changes); refusal != nil {
-			err = refusal
-		}
-	case hang:
-		if c.p.dice("hang").IntN(2) == 0 {
-			_ = w.zone.apply(c.p, changes)
-		}
-	default:
-		if refusal := w.zone.apply(c.p, changes); refusal != nil {
-			err = refusal
-		}
-	}
+	f := c.drawChangeOutcome(changes)
+	err := c.change(f, changes)
 	w.note(c.p.name, "change: %s: %s", outcome(f, err), describe(changes))
 	c.p.callHangs = f == hang
 	w.mu.Unlock()
@@ -138,12 +107,52 @@ func (c client) Change(ctx context.Context, changes []plan.Change) error {
 	return err
 }
 
-// proof reports whether a batch is to show that changes are permitted, and changes nothing.
+// drawChangeOutcome draws what becomes of a call that changes records.
+func (c client) drawChangeOutcome(changes []plan.Change) callOutcome {
+	z, now := c.p.w.zone, time.Now()
+	c.p.countCall(now)
+	f := c.drawOutcome()
+	if f == good && z.rates.prior > 0 && now.Before(z.busyUntil) {
+		f = prior
+	}
+	if f == good && !z.withinQuota(changes, now) {
+		f = throttle
+	}
+	return f
+}
+
+// change does what an outcome says, and returns the error that the caller gets.
+func (c client) change(f callOutcome, changes []plan.Change) error {
+	apply := func() error { return c.p.w.zone.apply(c.p, changes) }
+	switch f {
+	case throttle:
+		return fmt.Errorf("change records in zone Z1: %w: %s", plan.ErrThrottled, f)
+	case prior:
+		return fmt.Errorf("change records in zone Z1: %w: %s", plan.ErrZoneBusy, f)
+	case internal:
+		return errInternal
+	case reset:
+		return errReset
+	case lost:
+		if refusal := apply(); refusal != nil {
+			return refusal
+		}
+		return errReset
+	case hang:
+		if c.p.dice("hang").IntN(2) == 0 {
+			_ = apply()
+		}
+		return nil
+	}
+	return apply()
+}
+
+// isProof reports whether a batch changes nothing and is to prove that changes are permitted.
 func isProof(changes []plan.Change) bool {
 	return strings.Contains(changes[0].Record.SetID, strings.Repeat("0", 64))
 }
 
-// prove answers such a batch.
+// prove answers a batch that is to prove permission.
 func (c client) prove(ctx context.Context, changes []plan.Change) error {
 	refusal := &plan.Refusal{Reason: plan.NotFound, Message: "was not found"}
 	err := c.read(ctx, "prove", func() {
@@ -190,7 +199,7 @@ func describe(changes []plan.Change) string {
 	return "{" + strings.Join(parts, "; ") + "}"
 }
 
-// Group gives all record sets of one name and type.
+// Group returns all record sets of one name and type.
 func (c client) Group(ctx context.Context, name string, t record.Type) ([]record.Record, error) {
 	var found []record.Record
 	err := c.read(ctx, "read "+name, func() {
@@ -212,7 +221,7 @@ func (c client) Group(ctx context.Context, name string, t record.Type) ([]record
 	return found, err
 }
 
-// Page gives the weighted records from one name and type on.
+// Page returns the weighted records from one name and type on.
 func (c client) Page(
 	ctx context.Context,
 	name string,
@@ -239,7 +248,7 @@ func (c client) Page(
 	return page, func(n string, of record.Type) bool { return place(n, of) >= place(name, t) && place(n, of) < next }, nil
 }
 
-// verifiedPage is as many records as a page has that begins with a name: more than any name has here.
+// verifiedPage is the size of a page that begins with a name: more records than any name has here.
 const verifiedPage = 25
 
 // read makes a call that only reads.
@@ -289,30 +298,11 @@ func (c client) read(ctx context.Context, what string, take func()) error {
 // pageSize is small, so that what happens between two pages matters.
 const pageSize = 7
 
-// Each passes on the weighted records, page by page. A page is tried a few times, as package route53 does.
+// Each calls visit with the weighted records, page by page.
 func (c client) Each(ctx context.Context, visit func(page []record.Record, listed int) error) error {
 	after := ""
 	for {
-		var page []record.Record
-		var err error
-		for try := range 4 {
-			callCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
-			err = c.read(callCtx, "list", func() {
-				page = nil
-				for _, r := range c.p.w.zone.sorted() {
-					if order(r) > after && len(page) < pageSize {
-						page = append(page, r)
-					}
-				}
-			})
-			cancel()
-			if err == nil || ctx.Err() != nil {
-				break
-			}
-			if err := c.p.wait(ctx, "retry", 0, time.Second<<try); err != nil {
-				return err
-			}
-		}
+		page, err := c.list(ctx, after)
 		if err != nil {
 			return fmt.Errorf("list records in zone Z1: %w", err)
 		}
@@ -324,4 +314,27 @@ func (c client) Each(ctx context.Context, visit func(page []record.Record, liste
 		}
 		after = order(page[len(page)-1])
 	}
+}
+
+// list reads one page of weighted records. It tries a few times, as package route53 does.
+func (c client) list(ctx context.Context, after string) (page []record.Record, err error) {
+	for try := range 4 {
+		callCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err = c.read(callCtx, "list", func() {
+			page = nil
+			for _, r := range c.p.w.zone.sorted() {
+				if order(r) > after && len(page) < pageSize {
+					page = append(page, r)
+				}
+			}
+		})
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		if err := c.p.wait(ctx, "retry", 0, time.Second<<try); err != nil {
+			return nil, err
+		}
+	}
+	return page, err
 }

@@ -10,26 +10,26 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 )
 
-// connection is the Engine as one process sees it: with the cache that package docker keeps.
+// connection is the Engine as one agent sees it, with the cache that package docker keeps.
 type connection struct {
 	p     *process
 	cache map[string]seen
 }
 
-// seen is a container as it was last inspected, and what the listing then said.
+// seen is a container as it was last inspected, and how it was listed then.
 type seen struct {
 	container container.Container
 	listing   listing
-	again     time.Time // where it could not be inspected: not before
+	again     time.Time // if the inspection failed: not before
 }
 
-// unanswered is how long an inspection waits, and how long a container that could not be inspected has a rest from it.
+// inspectTimeout is how long an inspection waits, and how long a container that could not be inspected is left alone.
 const inspectTimeout = 3 * time.Second
 
-// note notes what was found of a container, which is stuck or not.
-func (c *connection) note(cache map[string]seen, b *box, said listing, stuck bool) {
-	if !stuck {
-		cache[b.c.ID] = seen{container: b.c, listing: said}
+// note adds an inspected container to a cache; hangs: the inspection failed.
+func (c *connection) note(cache map[string]seen, b *box, listed listing, hangs bool) {
+	if !hangs {
+		cache[b.c.ID] = seen{container: b.c, listing: listed}
 		return
 	}
 	found := c.cache[b.c.ID].container
@@ -45,27 +45,27 @@ func (c *connection) note(cache map[string]seen, b *box, said listing, stuck boo
 	cache[b.c.ID] = seen{container: found, again: time.Now().Add(inspectTimeout)}
 }
 
-// inspect waits for the inspection of some containers, and gives those that are stuck.
-func (c *connection) inspect(ctx context.Context, asked func(b *box) bool) (stuck map[*box]bool, err error) {
+// inspect waits for the inspections of some containers, and returns those that hang.
+func (c *connection) inspect(ctx context.Context, asked func(b *box) bool) (hanging map[*box]bool, err error) {
 	if err := c.p.wait(ctx, "inspect", time.Millisecond, 30*time.Millisecond); err != nil {
 		return nil, err
 	}
-	stuck = map[*box]bool{}
+	hanging = map[*box]bool{}
 	c.p.h.w.mu.Lock()
 	for _, b := range c.p.h.engine.boxes {
 		if b.listed() && time.Now().Before(b.inspectHangsUntil) && asked(b) {
-			stuck[b] = true
+			hanging[b] = true
 		}
 	}
 	c.p.h.w.mu.Unlock()
-	if len(stuck) > 0 {
+	if len(hanging) > 0 {
 		err = c.p.wait(ctx, "inspect in vain", inspectTimeout, inspectTimeout)
 	}
-	return stuck, err
+	return hanging, err
 }
 
-// listing is what the list of containers tells of one. Of the time at which a run began, which is not listed, new
-// network endpoints tell, and of other ports that time or the number of its moves.
+// listing is what a list of containers shows of one. The real list does not show when a run began, but new network
+// endpoints, which come with each run and each move.
 type listing struct {
 	state   container.State
 	health  container.Health
@@ -73,49 +73,25 @@ type listing struct {
 	moves   int
 }
 
+// Follow subscribes to events and passes them on until the stream ends.
 func (c *connection) Follow(ctx context.Context, connected func(), hint func(container.Hint)) error {
-	w, e := c.p.h.w, c.p.h.engine
 	if err := c.p.wait(ctx, "subscribe", time.Millisecond, 20*time.Millisecond); err != nil {
 		return err
 	}
-	w.mu.Lock()
-	if !e.up || e.refusesStreams {
-		w.mu.Unlock()
-		return errRefused
+	s, err := c.subscribe()
+	if err != nil {
+		return err
 	}
-	s := &stream{
-		p:          c.p,
-		queue:      slices.Clone(e.eventLog),
-		wakeup:     make(chan struct{}, 1),
-		ended:      make(chan struct{}),
-		toldStarts: map[*box]int{},
-	}
-	for i := range s.queue { // the past comes at once
-		s.queue[i].at = time.Now()
-	}
-	e.streams[s] = true
-	w.mu.Unlock()
 	defer func() {
-		w.mu.Lock()
-		delete(e.streams, s)
-		w.mu.Unlock()
+		c.p.h.w.mu.Lock()
+		defer c.p.h.w.mu.Unlock()
+		delete(c.p.h.engine.streams, s)
 	}()
 	connected()
 	for {
-		w.mu.Lock()
-		wait := time.Hour
-		var next *event
-		if len(s.queue) > 0 {
-			if wait = time.Until(s.queue[0].at); wait <= 0 {
-				next = &s.queue[0]
-				s.queue = s.queue[1:]
-				next.box.heard(*next, c.p, s)
-			}
-		}
-		dead := c.p.dead
-		w.mu.Unlock()
+		next, wait := s.next()
 		switch {
-		case dead:
+		case c.p.isDead():
 			return errDead
 		case next != nil:
 			hint(next.hint)
@@ -136,29 +112,56 @@ func (c *connection) Follow(ctx context.Context, connected func(), hint func(con
 	}
 }
 
-// Snapshot lists, then inspects what is new, hinted at, or listed otherwise than before.
+// subscribe opens an event stream. It begins with the events that the Engine has kept.
+func (c *connection) subscribe() (*stream, error) {
+	w, e := c.p.h.w, c.p.h.engine
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !e.up || e.refusesStreams {
+		return nil, errRefused
+	}
+	s := &stream{
+		p:          c.p,
+		queue:      slices.Clone(e.eventLog),
+		wakeup:     make(chan struct{}, 1),
+		ended:      make(chan struct{}),
+		toldStarts: map[*box]int{},
+	}
+	for i := range s.queue { // past events come at once
+		s.queue[i].at = time.Now()
+	}
+	e.streams[s] = true
+	return s, nil
+}
+
+// next returns the next event that is due, or how long to wait for one.
+func (s *stream) next() (*event, time.Duration) {
+	s.p.h.w.mu.Lock()
+	defer s.p.h.w.mu.Unlock()
+	if len(s.queue) == 0 {
+		return nil, time.Hour
+	}
+	if wait := time.Until(s.queue[0].at); wait > 0 {
+		return nil, wait
+	}
+	next := &s.queue[0]
+	s.queue = s.queue[1:]
+	next.box.heard(*next, s.p, s)
+	return next, 0
+}
+
+// Snapshot lists, then inspects what is new, dirty, or listed otherwise than before.
 func (c *connection) Snapshot(ctx context.Context, dirty map[string]bool, all bool) ([]container.Container, error) {
 	w, e := c.p.h.w, c.p.h.engine
-	if err := c.p.wait(ctx, "list", time.Millisecond, 10*time.Millisecond); err != nil {
+	listed, err := c.list(ctx)
+	if err != nil {
 		return nil, err
-	}
-	w.mu.Lock()
-	listed := map[string]listing{}
-	refused := !e.up
-	for _, b := range e.boxes {
-		if b.listed() {
-			listed[b.c.ID] = listing{b.c.State, b.c.Health, b.c.StartedAt, b.moves}
-		}
-	}
-	w.mu.Unlock()
-	if refused {
-		return nil, errRefused
 	}
 	fresh := func(b *box) bool {
 		known, ok := c.cache[b.c.ID]
 		return ok && !dirty[b.c.ID] && !all && (known.listing == listed[b.c.ID] || time.Now().Before(known.again))
 	}
-	stuck, err := c.inspect(ctx, func(b *box) bool { return listed[b.c.ID] != listing{} && !fresh(b) })
+	hanging, err := c.inspect(ctx, func(b *box) bool { return listed[b.c.ID] != listing{} && !fresh(b) })
 	if err != nil {
 		return nil, err
 	}
@@ -171,20 +174,44 @@ func (c *connection) Snapshot(ctx context.Context, dirty map[string]bool, all bo
 	for _, b := range e.boxes {
 		id := b.c.ID
 		said, ok := listed[id]
-		if !ok {
-			continue
-		}
-		if fresh(b) && !stuck[b] {
+		switch {
+		case !ok:
+		case fresh(b) && !hanging[b]:
 			cache[id] = c.cache[id]
-		} else if b.listed() {
-			c.note(cache, b, said, stuck[b])
+		case b.listed():
+			c.note(cache, b, said, hanging[b])
 		}
 	}
 	c.cache = cache
 	return c.found(), nil
 }
 
-// Refresh inspects what is hinted at, and no more.
+// list lists the containers.
+func (c *connection) list(ctx context.Context) (map[string]listing, error) {
+	if err := c.p.wait(ctx, "list", time.Millisecond, 10*time.Millisecond); err != nil {
+		return nil, err
+	}
+	e := c.p.h.engine
+	c.p.h.w.mu.Lock()
+	defer c.p.h.w.mu.Unlock()
+	if !e.up {
+		return nil, errRefused
+	}
+	listed := map[string]listing{}
+	for _, b := range e.boxes {
+		if b.listed() {
+			listed[b.c.ID] = listing{
+				state:   b.c.State,
+				health:  b.c.Health,
+				started: b.c.StartedAt,
+				moves:   b.moves,
+			}
+		}
+	}
+	return listed, nil
+}
+
+// Refresh inspects what is dirty, and no more.
 func (c *connection) Refresh(ctx context.Context, dirty map[string]bool) ([]container.Container, error) {
 	w, e := c.p.h.w, c.p.h.engine
 	asked := map[string]bool{}
@@ -194,7 +221,7 @@ func (c *connection) Refresh(ctx context.Context, dirty map[string]bool) ([]cont
 	for id := range dirty {
 		asked[id] = true
 	}
-	stuck, err := c.inspect(ctx, func(b *box) bool { return asked[b.c.ID] })
+	hanging, err := c.inspect(ctx, func(b *box) bool { return asked[b.c.ID] })
 	if err != nil {
 		return nil, err
 	}
@@ -207,14 +234,14 @@ func (c *connection) Refresh(ctx context.Context, dirty map[string]bool) ([]cont
 	maps.DeleteFunc(cache, func(id string, _ seen) bool { return asked[id] })
 	for _, b := range e.boxes {
 		if asked[b.c.ID] && b.listed() {
-			c.note(cache, b, listing{}, stuck[b]) // which the next listing differs from
+			c.note(cache, b, listing{}, hanging[b]) // which the next listing differs from
 		}
 	}
 	c.cache = cache
 	return c.found(), nil
 }
 
-// found gives what was last found, by ID.
+// found returns what was last found, by ID.
 func (c *connection) found() (found []container.Container) {
 	for _, id := range slices.Sorted(maps.Keys(c.cache)) {
 		found = append(found, c.cache[id].container)

@@ -10,29 +10,29 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 )
 
-// box is one container, from its creation on.
+// box is a simulated container, from its creation on.
 type box struct {
 	e                 *engine
 	name              string // for the trace: web3
 	service           string
 	ecs               bool
-	twoPorts          bool // publishes port 9000, too
+	twoPorts          bool // publishes port 9000 beside 80
 	weight            int64
-	healthCheck       bool // has a health check
-	restartPolicy     bool // has a restart policy
-	ecsRestartPolicy  bool // has one of ECS, which the Engine is not told of
-	ecsRestartPending bool // has died, and ECS is about to start it again by that policy
+	healthCheck       bool
+	restartPolicy     bool // Docker's
+	ecsRestartPolicy  bool // that of ECS, which the Engine does not know
+	ecsRestartPending bool // has died, and ECS is about to start it again
 	moves             int  // between networks
-	stopSignal        int  // its stop signal
+	stopSignal        int
 	c                 container.Container
 	removed           bool
-	inspectHangsUntil time.Time // until then no inspection of it is answered
+	inspectHangsUntil time.Time
 
 	known    knowledge
 	srvNames []srvName // see records
 }
 
-// create makes a container that does not run yet.
+// create returns a container that does not run yet.
 func (e *engine) create(service string) *box {
 	r, n := e.h.rand, len(e.boxes)
 	b := &box{
@@ -56,7 +56,7 @@ func (e *engine) create(service string) *box {
 		SettingsBytes: 100,
 	}
 	if b.ecs {
-		b.restartPolicy = false // ECS starts another container instead, or, by a policy of its own, this one
+		b.restartPolicy = false // ECS starts another container, or this one by a restart policy of its own
 		b.ecsRestartPolicy = e.w.fixed("restart policy of "+b.name, 3) == 0
 		b.c.Labels[container.LabelName] = service
 		b.c.Labels[container.LabelTaskARN] = "arn:aws:ecs:eu-west-1:123456789012:task/main/" + b.name
@@ -73,7 +73,7 @@ func (b *box) start() {
 	b.run()
 }
 
-// publishAll gives the ports others of the host.
+// publishAll publishes the ports on free ports of the host.
 func (b *box) publishAll() {
 	b.c.Published = nil
 	b.publish(80)
@@ -82,7 +82,7 @@ func (b *box) publishAll() {
 	}
 }
 
-// run is start with the ports that it had.
+// run begins a run with the host ports that the container had.
 func (b *box) run() {
 	e := b.e
 	b.c.State, b.c.StartedAt, b.c.Health = container.Running, e.now(), container.NoHealthCheck
@@ -93,7 +93,7 @@ func (b *box) run() {
 	e.emit(b, container.Hint{Action: container.Start})
 }
 
-// used gives the ports of the host that live containers have.
+// used returns the host ports of live containers.
 func (e *engine) used() map[uint16]bool {
 	used := map[uint16]bool{}
 	for _, b := range e.boxes {
@@ -106,13 +106,13 @@ func (e *engine) used() map[uint16]bool {
 	return used
 }
 
-// portsTaken says whether another container has got a port of one that has ended.
+// portsTaken reports whether a live container has a host port that this one, which has ended, had.
 func (b *box) portsTaken() bool {
 	used := b.e.used()
 	return slices.ContainsFunc(b.c.Published, func(p container.Binding) bool { return used[p.HostPort] })
 }
 
-// publish gives a port a free port of the host, of few, so that ports are used again.
+// publish publishes a port on a free port of the host. There are few, so that ports are used again.
 func (b *box) publish(number uint16) {
 	used := b.e.used()
 	for {
@@ -134,9 +134,9 @@ func (b *box) kill(signal int) {
 	b.e.emit(b, container.Hint{Action: container.Kill, Signal: signal})
 }
 
-// die ends the run; heard says whether an event tells of it.
+// die ends the run; heard: the Engine sends an event.
 func (b *box) die(heard bool) {
-	announced := b.expected(time.Now()) != mustNot
+	registered := b.expected(time.Now()) != mustNot
 	b.c.State = "exited"
 	if b.restartPolicy && !b.known.stopped() {
 		b.c.State = container.Restarting
@@ -146,7 +146,7 @@ func (b *box) die(heard bool) {
 	if b.e.w.fixed(fmt.Sprint("exit status of ", b.name, b.known.runs), 4) == 0 {
 		status = 0
 	}
-	b.ended(heard, announced, status)
+	b.ended(heard, registered, status)
 	if heard {
 		b.e.emit(b, container.Hint{Action: container.Die, ExitStatus: status, Service: b.service})
 	}
@@ -164,7 +164,7 @@ func (b *box) turn(change func(*container.Container)) {
 	b.e.emit(b, container.Hint{Action: container.Other})
 }
 
-// move connects a running container to another network, which gives its ports others of the host.
+// move connects a running container to another network, which changes its host ports.
 func (b *box) move() {
 	b.publishAll()
 	b.moves++
@@ -172,5 +172,5 @@ func (b *box) move() {
 	b.e.emit(b, container.Hint{Action: container.Network})
 }
 
-// listed says whether the container is among those that are running, paused or restarting.
+// listed reports whether the Engine lists the container: it runs, is paused or restarts.
 func (b *box) listed() bool { return b.c.Live() || b.c.State == container.Restarting }

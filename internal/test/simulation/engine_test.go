@@ -9,7 +9,7 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 )
 
-// remembered is how many events an Engine tells a new subscriber of.
+// eventsKept is how many past events the Engine sends to a new subscriber.
 const eventsKept = 256
 
 var errRefused = errors.New("dial unix /var/run/docker.sock: connection refused")
@@ -20,17 +20,17 @@ type engine struct {
 	h     *host
 	boxes []*box // in the order of their creation, those removed too
 
-	up             bool          // answers
-	refusesStreams bool          // accepts no subscription
+	up             bool          // answers calls
+	refusesStreams bool          // accepts no subscription to events
 	offset         time.Duration // of the Engine's clock from the true time
-	eventDelay     time.Duration // events are told so much later
+	eventDelay     time.Duration // events are sent so much later
 	eventLog       []event
 	streams        map[*stream]bool
-	lastEventLost  time.Time // when an event was last told late, or not at all
-	lastDown       time.Time // when it was last seen to answer nothing
+	lastEventLost  time.Time // when an event was last late or lost
+	lastDown       time.Time // when it last refused calls or subscriptions
 }
 
-// event is a hint and when it is to be told.
+// event is a hint and when it is sent.
 type event struct {
 	hint container.Hint
 	box  *box
@@ -44,13 +44,13 @@ type stream struct {
 	queue      []event
 	wakeup     chan struct{}
 	ended      chan struct{}
-	silent     bool         // is told nothing any more
-	toldStarts map[*box]int // the runs of whose start it has told
+	silent     bool         // carries no events any more
+	toldStarts map[*box]int // the last run of each container whose start it carried
 }
 
 func (e *engine) now() time.Time { return time.Now().Add(e.offset) }
 
-// emit tells the subscribers of an event.
+// emit sends an event to all subscribers.
 func (e *engine) emit(b *box, h container.Hint) {
 	h.ContainerID, h.Time = b.c.ID, e.now()
 	e.w.note(e.h.name, "event %s %s%s", b.name, h.Action, map[bool]string{
@@ -66,13 +66,13 @@ func (e *engine) emit(b *box, h container.Hint) {
 	if len(e.eventLog) > eventsKept {
 		e.eventLog = slices.Clone(e.eventLog[len(e.eventLog)-eventsKept:])
 	}
-	deaf := false
+	lost := false
 	if e.eventDelay > 0 {
 		e.lastEventLost = time.Now()
 	}
 	for s := range e.streams {
 		if s.silent {
-			deaf = true
+			lost = true
 			continue
 		}
 		if n := len(s.queue); n > 0 && s.queue[n-1].at.After(ev.at) {
@@ -81,7 +81,7 @@ func (e *engine) emit(b *box, h container.Hint) {
 		s.queue = append(s.queue, ev)
 		s.wake()
 	}
-	if deaf {
+	if lost {
 		e.lastEventLost = time.Now()
 		b.unheard(h)
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// What the agent promises about time, said once more: a stop mark holds for 10 minutes, and after 3 deaths of a service
-// within 2 minutes its containers have to live for 30 seconds first.
+// The agent's times, repeated here: a stop mark holds for 10 minutes, and after 3 deaths of a service within 2 minutes
+// its containers have to live for 30 seconds first.
 const (
 	markHolds   = 10 * time.Minute
 	loopDeaths  = 3
@@ -19,14 +19,13 @@ const (
 	loopProof   = 30 * time.Second
 	longWindow  = time.Hour
 	clockMargin = time.Second
-	// The sweeper's word on how old the answer of EC2 is on which it deletes, and how long its request may be under
-	// way.
+	// How old the answer of EC2 may be on which the sweeper deletes, and how long its request may take.
 	answerAge    = 10 * time.Second
 	requestTakes = 3 * time.Second
 	markMargin   = 30 * time.Second
 )
 
-// expectation is what the zone should hold of a container.
+// expectation says whether a container may, must or must not have records.
 type expectation int
 
 const (
@@ -35,44 +34,49 @@ const (
 	mustBe
 )
 
-// expected gives what the zone should hold of a container now, whatever has failed.
+// expected returns what the zone should hold of a container now, whatever has failed.
 func (b *box) expected(now time.Time) expectation {
-	t, h := b.known, b.e.h
-	if !b.c.Live() {
+	h := b.e.h
+	switch {
+	case !b.c.Live():
 		return mustNot
+	case b.known.stopped():
+		return b.expectedAfterSignal(now)
+	case h.ecsStopping[b.c.ID]:
+		return may // ECS has asked for the stop, and no event has reported it yet
 	}
-	if t.stopped() {
-		age := now.Sub(t.signal)
-		switch {
-		case t.unheard,
-			h.w.on(clockSteps) && h.started > 1,
-			t.forgotten && (!h.ecsStopping[b.c.ID] || h.w.on(introspectionFails) || h.w.on(clockSteps)):
-			return may // where events are missing, the ECS agent is asked
-		case age < markHolds:
-			return mustNot
-		case h.ecsStopping[b.c.ID], h.proc == nil, min(age, now.Sub(h.proc.began)) < markHolds+markMargin:
-			return may // an agent that hears of it again after a restart counts from then
-		}
-		return mustBe
-	}
-	if h.ecsStopping[b.c.ID] {
-		return may // asked for, and not yet told
-	}
-	age := now.Sub(t.began)
-	if h.w.on(clockSteps) && h.proc != nil { // after a step nobody knows for how long it has run
+	age := now.Sub(b.known.began)
+	if h.w.on(clockSteps) && h.proc != nil { // after a step the agent counts from its own start
 		age = min(age, now.Sub(h.proc.began))
 	}
-	if age <= loopProof+bound && h.possible(b.service, now) >= loopDeaths {
-		if t.certain >= loopDeaths && t.toldTo == h.proc && t.runs == 1 && age < loopProof-clockMargin &&
-			!h.w.on(clockSteps) {
-			return mustNot
-		}
-		return may
+	if age > loopProof+bound || h.possible(b.service, now) < loopDeaths {
+		return mustBe
+	}
+	if b.known.certain >= loopDeaths && b.known.toldTo == h.proc && b.known.runs == 1 &&
+		age < loopProof-clockMargin && !h.w.on(clockSteps) {
+		return mustNot
+	}
+	return may
+}
+
+// expectedAfterSignal is expected for a container that was asked to stop and still runs.
+func (b *box) expectedAfterSignal(now time.Time) expectation {
+	t, h := b.known, b.e.h
+	age := now.Sub(t.signal)
+	switch {
+	case t.unheard,
+		h.w.on(clockSteps) && h.started > 1,
+		t.forgotten && (!h.ecsStopping[b.c.ID] || h.w.on(introspectionFails) || h.w.on(clockSteps)):
+		return may // where events are missing, the agent asks the ECS agent
+	case age < markHolds:
+		return mustNot
+	case h.ecsStopping[b.c.ID], h.proc == nil, min(age, now.Sub(h.proc.began)) < markHolds+markMargin:
+		return may // an agent that hears of the signal again after a restart counts from then
 	}
 	return mustBe
 }
 
-// possible counts the deaths of a service that the agent may count.
+// possible returns how many deaths of a service the agent may count.
 func (h *host) possible(service string, now time.Time) (n int) {
 	window := loopWindow + loopProof + bound
 	if h.w.on(clockSteps) {
@@ -86,8 +90,8 @@ func (h *host) possible(service string, now time.Time) (n int) {
 	return n
 }
 
-// records gives what announces a container. It is written down here once more, from what the README and the record
-// format say, and asks nothing of the packages that do it in the product.
+// records returns the SRV records of a container, from the README and the record format. It does not use the product's
+// packages for that.
 func (b *box) records() []record.Record {
 	h := b.e.h
 	weight := b.weight
@@ -117,12 +121,7 @@ func (b *box) records() []record.Record {
 		value := ""
 		for _, p := range b.c.Published {
 			if int(p.Port.Number) == n.port {
-				value = "1 " + strconv.FormatInt(
-					b.weight,
-					10,
-				) + " " + strconv.Itoa(
-					int(p.HostPort),
-				) + " " + h.hostName()
+				value = fmt.Sprintf("1 %d %d %s", b.weight, p.HostPort, h.hostName())
 			}
 		}
 		found = append(found, record.Record{
@@ -136,7 +135,7 @@ func (b *box) records() []record.Record {
 	return found
 }
 
-// announcement is one name of one port of a container.
+// srvName is one name of one port of a container.
 type srvName struct {
 	key  record.Key
 	port int

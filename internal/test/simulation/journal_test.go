@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"bytes"
+	"maps"
 	"strings"
 	"time"
 
@@ -9,28 +10,22 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// starting notes what a process that starts cannot know. The caller holds the lock, and the disk is as the process
-// finds it.
+// agentStarts notes which records an agent that starts cannot know of, and which it finds again only later. The caller
+// holds the lock, and the disk is as the agent finds it.
 func (h *host) agentStarts() {
 	listing, keys, err := journalKeys(h.disk.content)
-	lost, stale := h.disk.content == nil || err != nil || listing || h.disk.restored, h.disk.old != nil
-	lost = lost || bytes.Contains(h.disk.content, []byte(imageHost))
-	if h.disk.restored { // an old journal says so: what it has and lacks is made good
-		for key := range keys {
-			h.exempt[key] = "the journal was lost"
-		}
-		for _, b := range h.engine.boxes {
-			for _, r := range b.records() {
-				h.exempt[r.Key()] = "the journal was lost"
-			}
-		}
+	lost := h.disk.content == nil || err != nil || listing || h.disk.restored ||
+		bytes.Contains(h.disk.content, []byte(imageHost))
+	stale := h.disk.old != nil
+	if h.disk.restored { // the journal says that it is old, and the agent lists the zone
+		h.exemptAll(keys, "the journal was lost")
 	}
 	h.disk.old, h.disk.restored = nil, false
 	for key := range h.w.zone.records {
 		if h.owns(key) && (lost || !keys[key]) {
 			switch {
 			case lost:
-				h.exempt[key] = "the journal was lost" // the zone is to be listed
+				h.exempt[key] = "the journal was lost"
 			case stale:
 				h.exempt[key] = "the journal was old"
 			case h.exempt[key] == "":
@@ -38,30 +33,43 @@ func (h *host) agentStarts() {
 			}
 		}
 	}
-	if stale { // what is in an old journal may have gone since
-		for key := range keys {
-			if _, there := h.w.zone.records[key]; !there {
-				h.exempt[key] = "the journal was old"
-			}
-		}
-		for _, b := range h.engine.boxes {
-			for _, r := range b.records() {
-				h.exempt[r.Key()] = "the journal was old"
-			}
-		}
+	if stale {
+		h.exemptAll(h.absent(keys), "the journal was old")
 	}
 	if lost {
 		h.w.lostJournal, h.wroteAddress = true, false
 	}
-	if stale || lost { // the stop marks with it, unless the Engine remembers
+	if stale || lost { // the stop marks are lost with the journal, unless the Engine still has the events
 		h.lastFailure = time.Now()
 	}
 	h.calls.extra += 3
 }
 
+// absent returns those of the keys that the zone does not have: a record in an old journal may have gone since.
+func (h *host) absent(keys map[record.Key]bool) map[record.Key]bool {
+	gone := maps.Clone(keys)
+	maps.DeleteFunc(gone, func(key record.Key, _ bool) bool {
+		_, there := h.w.zone.records[key]
+		return there
+	})
+	return gone
+}
+
+// exemptAll exempts some keys and the records of every container.
+func (h *host) exemptAll(keys map[record.Key]bool, why string) {
+	for key := range keys {
+		h.exempt[key] = why
+	}
+	for _, b := range h.engine.boxes {
+		for _, r := range b.records() {
+			h.exempt[r.Key()] = why
+		}
+	}
+}
+
 func (h *host) agentEnded() { h.lastFailure = time.Now() }
 
-// changed holds a batch that was applied to the rules, the moment it is.
+// changed checks a batch at the moment it is applied.
 func (p *process) changed(before map[record.Key]record.Record, changes []plan.Change) {
 	w := p.w
 	if p.h == nil {
@@ -80,7 +88,7 @@ func (p *process) changed(before map[record.Key]record.Record, changes []plan.Ch
 		h.checkTarget(before, c)
 		h.wroteAddress = h.wroteAddress || c.Action != plan.Delete && key == h.address().Key()
 	}
-	// A journal that is behind is either gone, so that the next start lists the zone, or could not be removed either.
+	// A journal that lacks a change is removed, so that the next start lists the zone, or could not be removed either.
 	content := h.disk.read()
 	listing, keys, err := journalKeys(content)
 	if err != nil {
@@ -98,7 +106,7 @@ func (p *process) changed(before map[record.Key]record.Record, changes []plan.Ch
 	}
 }
 
-// legacy says whether a record is the original agent's, for a container of this host.
+// legacy reports whether a record is one that the original agent wrote for a container of this host.
 func (h *host) legacy(key record.Key) bool {
 	for _, b := range h.engine.boxes {
 		if key.SetID == b.c.ID || strings.HasSuffix(key.SetID, ":"+b.c.ID) && strings.Count(key.SetID, ":") == 1 {

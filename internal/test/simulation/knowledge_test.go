@@ -6,33 +6,33 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 )
 
-// told is what the agent can know of a container, and since when.
+// knowledge is what the agent can know of a container, and since when.
 type knowledge struct {
 	since  time.Time // when what is to be in the zone last changed
-	began  time.Time // of the present run, true time
+	began  time.Time // when the present run did, in true time
 	runs   int
 	signal time.Time // when the present run was asked to stop; zero: it was not
-	// forgotten says that no process can learn of the signal any more, or not before there is another stream: the
-	// container may be in the zone or not.
+	// forgotten: no agent can learn of the signal any more, or not before there is another event stream. The container
+	// may be in the zone or not.
 	forgotten bool
-	unheard   bool
-	disturbed bool // some signal was sent; which of them ends a container that is gone the agent cannot know
-	heardBy   *process
-	certain   int // deaths of the service that the agent had been told of when the run began
-	toldTo    *process
+	unheard   bool     // the signal's event was lost
+	disturbed bool     // a signal was sent; the agent cannot know whether it ended the container
+	heardBy   *process // the agent that received the signal's event
+	certain   int      // deaths of the service of which this agent had received events when the run began
+	toldTo    *process // that agent
 }
 
-// stopped says whether the run was asked to end.
+// stopped reports whether the run was asked to end.
 func (t knowledge) stopped() bool { return !t.signal.IsZero() }
 
-// death is one that nobody asked for, as far as the agent can know.
+// death is the end of a run that nobody asked for, as far as the agent can know.
 type death struct {
 	service string
 	at      time.Time
-	sure    bool // nobody asked for it, whatever the agent has heard, and it was no end in order
-	heardBy *process
+	sure    bool     // it counts as a crash, whichever events the agent received
+	heardBy *process // the agent that received its event
 	run     *box
-	n       int // which run
+	n       int // the number of the run
 }
 
 func (b *box) began() {
@@ -57,7 +57,7 @@ func (b *box) changed(string) {
 	b.e.h.calls.causes++
 }
 
-// signalled notes a signal, if it is one that asks the container to end.
+// signalled notes a signal. Only the stop signal and SIGKILL ask the container to end.
 func (b *box) signalled(signal int) {
 	t := &b.known
 	t.disturbed = true
@@ -65,13 +65,13 @@ func (b *box) signalled(signal int) {
 		return
 	}
 	t.signal, t.since, t.forgotten, t.unheard, t.heardBy = time.Now(), time.Now(), false, false, nil
-	// By the Engine's clock the signal may have come before the run began: after a step back nobody can tell.
+	// After a step back of its clock, the Engine's time of the signal is before the start of the run.
 	t.forgotten = b.e.now().Before(b.c.StartedAt)
 	b.e.h.calls.causes++
 }
 
-// ended notes the end of a run; announced says whether there may have been records of it.
-func (b *box) ended(heard, announced bool, status int) {
+// ended notes the end of a run; registered: the container may have had records.
+func (b *box) ended(heard, registered bool, status int) {
 	h := b.e.h
 	asked := b.known.stopped()
 	if !asked || b.known.forgotten || b.known.unheard || b.stopSignal != 15 {
@@ -83,14 +83,14 @@ func (b *box) ended(heard, announced bool, status int) {
 			n:       b.known.runs,
 		})
 	}
-	if announced {
+	if registered {
 		b.known.since = time.Now()
 		h.calls.causes++
 	}
 }
 
-// heard notes that a process has been told of an event. It can know that nobody asked for a death only where the same
-// stream told of the start of the run.
+// heard notes that an agent has received an event. It can know that nobody asked for a death only if the same stream
+// carried the start of the run.
 func (b *box) heard(ev event, p *process, s *stream) {
 	switch ev.hint.Action {
 	case container.Start:
@@ -108,7 +108,7 @@ func (b *box) heard(ev event, p *process, s *stream) {
 	}
 }
 
-// unheard notes that an event has got lost on a stream that goes on.
+// unheard notes that an event was lost on a stream that stays open.
 func (b *box) unheard(hint container.Hint) {
 	switch hint.Action {
 	case container.Kill:
@@ -123,11 +123,11 @@ func (b *box) unheard(hint container.Hint) {
 	}
 }
 
-// forget is what an Engine that restarts does: its memory of events is gone.
+// forgetEvents is what an Engine that restarts does.
 func (e *engine) forgetEvents() {
 	e.eventLog = nil
 	for _, b := range e.boxes {
-		// A process that has heard of the signal keeps it, and has written it down after a second or two.
+		// An agent that has received the signal's event has the stop mark in its journal after a second or two.
 		if b.known.stopped() && (b.known.heardBy == nil || time.Since(b.known.signal) < bound) {
 			b.known.forgotten = true
 		}

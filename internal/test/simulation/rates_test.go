@@ -1,10 +1,10 @@
 package simulation
 
-// weather is how Route 53 fails: the chances of one call, out of 100.
+// failureRates are how often Route 53 fails, in percent of the calls.
 type failureRates struct {
 	name                                               string
 	throttle, prior, internal, lost, reset, hang, slow int
-	unnamed                                            int // refusals that do not say which change they mean
+	unnamed                                            int // refusals that do not name the change
 }
 
 var allFailureRates = []failureRates{

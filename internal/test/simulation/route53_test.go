@@ -31,7 +31,7 @@ type zone struct {
 // are not.
 const changesAtOnce, changesPerSecond = 100, 3
 
-// affords draws what changes cost from the quota, or reports that it is used up.
+// withinQuota takes what changes cost from the quota, and reports whether there was enough.
 func (z *zone) withinQuota(changes []plan.Change, now time.Time) bool {
 	if z.w.noMoreFaults || z.w.fixed("quota on changes", 4) > 0 {
 		return true
@@ -52,16 +52,8 @@ func (z *zone) withinQuota(changes []plan.Change, now time.Time) bool {
 	return true
 }
 
-// apply validates a batch and makes all of it or nothing. What others have is guarded here.
+// apply makes all changes of a batch or none.
 func (z *zone) apply(p *process, changes []plan.Change) error {
-	next := maps.Clone(z.records)
-	refusal := &plan.Refusal{Named: map[plan.Change]plan.Reason{}}
-	refuse := func(c plan.Change, reason plan.Reason) {
-		if _, already := refusal.Named[c]; !already {
-			refusal.Named[c] = reason
-		}
-	}
-	touched := map[record.Key]bool{}
 	for _, c := range changes {
 		if p.h != nil && z.denied != nil && z.denied(c.Record) { // the sweeper has another role
 			return &plan.Refusal{
@@ -70,37 +62,25 @@ func (z *zone) apply(p *process, changes []plan.Change) error {
 			}
 		}
 	}
+	next := maps.Clone(z.records)
+	refusal := &plan.Refusal{Named: map[plan.Change]plan.Reason{}}
+	refuse := func(c plan.Change, reason plan.Reason) {
+		if _, already := refusal.Named[c]; reason != "" && !already {
+			refusal.Named[c] = reason
+		}
+	}
+	touched := map[record.Key]bool{}
 	for _, c := range changes {
 		key := c.Record.Key()
-		have, there := next[key]
-		switch {
-		case c.Action == plan.Delete && !there:
-			refuse(c, plan.NotFound)
-		case c.Action == plan.Delete && have != c.Record:
-			refuse(c, plan.Mismatch)
-		case c.Action == plan.Delete:
-			delete(next, key)
-		case z.simpleSets[record.Key{Name: key.Name, Type: key.Type}] != "":
-			refuse(c, plan.Conflict)
-		case c.Action == plan.Create && there:
-			refuse(c, plan.Exists)
-		default:
-			next[key] = c.Record
-			if !there && z.count(next, key) > z.nameMax {
-				refuse(c, plan.NameFull)
-			}
-		}
+		refuse(c, z.change(next, c))
 		if touched[key] && c.Action != plan.Create {
 			refuse(c, plan.Invalid)
 		}
 		touched[key] = true
 	}
 	for _, c := range changes {
-		for key, r := range next {
-			if c.Action != plan.Delete && key.Name == c.Record.Name && key.Type == c.Record.Type &&
-				r.TTL != c.Record.TTL {
-				refuse(c, plan.TTL)
-			}
+		if c.Action != plan.Delete && differentTTL(next, c.Record) {
+			refuse(c, plan.TTL)
 		}
 	}
 	if plan.Batch(changes) < len(changes) {
@@ -116,7 +96,41 @@ func (z *zone) apply(p *process, changes []plan.Change) error {
 	return nil
 }
 
-// refusal says, or does not say, which changes are meant.
+// change makes one change to records, or returns why it is refused. A name that is too full is changed all the same.
+func (z *zone) change(records map[record.Key]record.Record, c plan.Change) plan.Reason {
+	key := c.Record.Key()
+	have, there := records[key]
+	switch {
+	case c.Action == plan.Delete && !there:
+		return plan.NotFound
+	case c.Action == plan.Delete && have != c.Record:
+		return plan.Mismatch
+	case c.Action == plan.Delete:
+		delete(records, key)
+		return ""
+	case z.simpleSets[record.Key{Name: key.Name, Type: key.Type}] != "":
+		return plan.Conflict
+	case c.Action == plan.Create && there:
+		return plan.Exists
+	}
+	records[key] = c.Record
+	if !there && z.count(records, key) > z.nameMax {
+		return plan.NameFull
+	}
+	return ""
+}
+
+// differentTTL reports whether some record of the same name and type has another TTL.
+func differentTTL(records map[record.Key]record.Record, r record.Record) bool {
+	for key, other := range records {
+		if key.Name == r.Name && key.Type == r.Type && other.TTL != r.TTL {
+			return true
+		}
+	}
+	return false
+}
+
+// refusal returns the error of a batch that is refused. It may name the changes that it is refused for, or not.
 func (z *zone) refusal(p *process, named *plan.Refusal, changes []plan.Change) error {
 	for _, c := range changes {
 		if reason, ok := named.Named[c]; ok {
@@ -147,7 +161,7 @@ func order(r record.Record) string {
 	return strings.Join(reversed(r.Name), ".") + ". " + string(r.Type) + " " + r.SetID
 }
 
-// reversed gives the labels of a name, the last first.
+// reversed returns the labels of a name, the last first.
 func reversed(name string) []string {
 	labels := strings.Split(name, ".")
 	slices.Reverse(labels)
@@ -160,7 +174,7 @@ func (z *zone) sorted() []record.Record {
 	return all
 }
 
-// put and remove are other people's hands.
+// put and remove change the zone without a call, as others do.
 func (z *zone) put(r record.Record) { z.records[r.Key()] = r }
 
 func (z *zone) remove(key record.Key) { delete(z.records, key) }
