@@ -21,7 +21,7 @@ var (
 	hunt    = flag.Bool("hunt", false, "play one day after the other, and end with the first that goes wrong")
 )
 
-// TestMain lets garbage lie for longer than usual: days are short, and there are many.
+// TestMain collects garbage more rarely than usual: days are short, and there are many.
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(400)
 	m.Run()
@@ -62,7 +62,7 @@ func TestSimulation(t *testing.T) {
 	t.Cleanup(func() { fmt.Printf("simulation: %d days, seeds %d to %d\n", last-first+1, first, last) })
 }
 
-// again gives the command that plays a day once more and prints all that happens.
+// again returns the command that plays a day again and prints all that happens.
 func again(seed uint64) string {
 	return fmt.Sprintf(
 		"To play this day again: go test ./internal/test/simulation -run TestSimulation -seed=%d -v",
@@ -117,7 +117,7 @@ func (w *world) summary() (text string) {
 	return text
 }
 
-// TestADayCanBePlayedAgain holds the simulation to what makes it useful: the same seed gives the same day.
+// TestADayCanBePlayedAgain checks what makes the simulation useful: the same seed plays the same day.
 func TestADayCanBePlayedAgain(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprintf("seed=%d", seed+1), func(t *testing.T) {

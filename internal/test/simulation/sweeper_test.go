@@ -67,12 +67,12 @@ func (w *world) stopAndSweep(ctx context.Context, r *rand.Rand) {
 	}
 }
 
-// lag is after how long ECS knows of a container, or that it has stopped. The sweeper looks twice, 90 s apart; what
-// takes ECS longer than that it cannot tell from an orphan.
+// lag is how long ECS may take to list a container, or to report that it has stopped. It is shorter than the 90 s between
+// the sweeper's two looks, beyond which the sweeper takes a container for an orphan.
 const lag = 40 * time.Second
 
-// lag is short on the days on which the sweeper checks containers, so that there are passes that need no second look:
-// what is changed after the checks then rests on what was read before.
+// lag is short on the days on which the sweeper checks containers, so that some passes need no second look: their changes
+// rest on what was read before the checks.
 func (w *world) lag() time.Duration {
 	if w.checksContainers {
 		return 2 * time.Second
@@ -80,7 +80,7 @@ func (w *world) lag() time.Duration {
 	return lag
 }
 
-// fleet is EC2 and ECS as the sweeper sees them: some things late, and at times not at all.
+// inventory is ECS and EC2 as the sweeper sees them: late, and with calls that fail.
 type inventory struct{ p *process }
 
 func (f inventory) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
@@ -140,7 +140,7 @@ func (f inventory) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 	return found, nil
 }
 
-// state is what EC2 says of a host.
+// state returns the state of a host in EC2.
 func (h *host) state() sweep.State {
 	if h.gone || h.down {
 		return sweep.Gone
@@ -167,10 +167,10 @@ func (f inventory) States(ctx context.Context, instances []string) (map[string]s
 	return states, nil
 }
 
-// network is how the sweeper reaches containers to check them.
+// checkTransport carries the sweeper's HTTP checks.
 type checkTransport struct{ p *process }
 
-// checker gives the sweeper's checks on a third of the days; nil on the others.
+// checker returns the sweeper's checks on a third of the days; nil on the others.
 func (p *process) checker() *sweep.Checker {
 	if !p.w.checksContainers {
 		return nil
@@ -180,7 +180,7 @@ func (p *process) checker() *sweep.Checker {
 	return c
 }
 
-// RoundTrip answers for the container that has the port. Some are ill for a while: they fail, or do not answer.
+// RoundTrip answers for the container that has the port. Some fail for a while, or do not answer.
 func (n checkTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := n.p.wait(r.Context(), "check "+r.URL.Host, time.Millisecond, 50*time.Millisecond); err != nil {
 		return nil, err
@@ -196,7 +196,7 @@ func (n checkTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Body: http.NoBody, Request: r}, nil
 }
 
-// status is what a container answers with; 0 where it hangs.
+// status returns a container's status code; 0: it hangs.
 func (n checkTransport) status(at string) (status int, found bool) {
 	w := n.p.w
 	w.mu.Lock()

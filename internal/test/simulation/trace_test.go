@@ -11,19 +11,20 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
+// line is one line of the trace.
 type line struct {
 	at   time.Duration
 	who  string
 	text string
-	log  bool // the product's words, which are not compared
+	log  bool // the product logged it; it is not compared
 }
 
-// note adds to the trace what has happened.
+// note adds a line to the trace.
 func (w *world) note(who, format string, args ...any) {
 	w.write(line{who: who, text: fmt.Sprintf(format, args...)})
 }
 
-// said adds the product's own words.
+// logged adds a line that the product logged.
 func (w *world) logged(who, text string) { w.write(line{who: who, text: text, log: true}) }
 
 func (w *world) write(l line) {
@@ -33,8 +34,8 @@ func (w *world) write(l line) {
 	w.trace = append(w.trace, l)
 }
 
-// lines gives the trace. What happens at one moment stands in the order of the words: goroutines take turns as they
-// like.
+// lines returns the trace. Lines of one moment are sorted by their text, for goroutines run in any order; all: with the
+// lines that the product logged.
 func (w *world) lines(all bool) string {
 	w.tracing.Lock()
 	defer w.tracing.Unlock()
@@ -51,7 +52,7 @@ func (w *world) lines(all bool) string {
 	return text.String()
 }
 
-// violated notes that an invariant does not hold. The first few are enough.
+// violated notes that a rule is broken. The first five are kept.
 func (w *world) violated(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if len(w.violations) < 5 && !slices.Contains(w.violations, text) {
@@ -60,7 +61,7 @@ func (w *world) violated(format string, args ...any) {
 	}
 }
 
-// log gives a logger whose lines go to the trace of a replay, but are no part of what is compared.
+// log returns a logger whose lines go to the trace. They are no part of what is compared between two replays.
 func (w *world) log(name string) *logrus.Entry {
 	logger := logrus.New()
 	logger.SetOutput(io.Discard)
