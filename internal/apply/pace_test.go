@@ -148,7 +148,6 @@ func TestManyAtOnce(t *testing.T) {
 // A host that has used up its bucket gets 2 calls a second, and after 4 s of quiet all 8 again.
 func TestOwnBucket(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
-		z.set(func() { z.nameMax = 1000 })
 		changing := func(from, to int) (times []time.Duration) {
 			before := z.callCount()
 			for n := from; n <= to; n++ {
@@ -581,7 +580,6 @@ func TestSlowCallIsGivenUp(t *testing.T) {
 func TestLongLists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := newZone(t)
-		z.nameMax = 5000
 		w := newWriter(z, nil, 0)
 		w.want(many("web", 1200)...)
 		assert.NoError(t, w.Settle(t.Context()))

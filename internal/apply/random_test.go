@@ -83,13 +83,13 @@ func (c chaos) play() {
 	ttls := map[string]int64{}
 	z.set(func() {
 		z.fault, z.latency, z.denied, z.zoneMax = nil, 0, nil, 10000
-		for key, r := range z.records {
-			if !owns(r) {
-				hers[key] = r
-				ttls[r.Name] = r.TTL
-			}
-		}
 	})
+	for _, r := range z.content() {
+		if !owns(r) {
+			hers[r.Key()] = r
+			ttls[r.Name] = r.TTL
+		}
+	}
 	final := c.wishes(3, "last run but one")
 	c.writer.SetDesired(final, time.Now())
 	z.pass(6 * time.Hour) // time for what is in quarantine, and to read every name
@@ -171,10 +171,12 @@ func (c chaos) edit() {
 func (c chaos) rewriteTTL() {
 	name := []string{"web.example", "api.example", "db.example"}[c.rand.IntN(3)]
 	ttl := []int64{0, 5, 60}[c.rand.IntN(3)]
+	var group []record.Record
 	for _, r := range c.zone.content() {
 		if r.Name == name {
 			r.TTL = ttl
-			c.zone.put(r)
+			group = append(group, r)
 		}
 	}
+	assert.NoError(c.t, c.zone.strict.Try(plan.Upsert, group...))
 }

@@ -50,7 +50,7 @@ func TestMismatchOfSpelling(t *testing.T) {
 // One refusal that nothing explains must not hold the rest up.
 func TestMismatchThatStays(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
-		z.set(func() { z.stubborn[srv("web", 1).Key()] = true })
+		z.strict.WithHealthCheck(srv("web", 1)) // which it does not know
 		w.want(srv("web", 2))
 		z.pass(at(10))
 		assert.Equal(t, []record.Record{srv("web", 1), srv("web", 2)}, z.content())
@@ -60,7 +60,7 @@ func TestMismatchThatStays(t *testing.T) {
 		}
 		z.pass(2 * time.Hour)
 		assert.LessOrEqual(t, z.callCount(), 2*60*4/3, "tried about every minute")
-		z.set(func() { z.stubborn = nil })
+		z.put(srv("web", 1))
 		z.pass(probeAtMost)
 		assert.Equal(t, []record.Record{srv("web", 2)}, z.content())
 		assert.Empty(t, w.Status().Refused)
@@ -128,7 +128,7 @@ func TestTTLOfOthersIsTaken(t *testing.T) {
 		// The sweeper rewrites the group.
 		slow.TTL, other.TTL = 5, 5
 		second.TTL = 5
-		z.put(slow, other, second)
+		assert.NoError(t, z.strict.Try(plan.Upsert, slow, other, second))
 		z.pass(20 * time.Minute)
 		assert.Equal(t, 3, z.callCount())
 		third := srv("web", 3)
@@ -191,7 +191,7 @@ func TestNameFull(t *testing.T) {
 		assert.Equal(t, []quarantine.Refused{{
 			Change:  create(srv("web", 1)),
 			Reason:  plan.NameFull,
-			Message: "refused",
+			Message: "[Exceeded limit on number of weighted RRSets for web.example., type SRV in this zone.]",
 			Times:   1,
 			Retry:   z.start.Add(15 * time.Second),
 			Advice:  "Route 53 holds at most 100 weighted records of one name and type: run fewer containers of the service or split it by name",
@@ -251,7 +251,7 @@ func TestNameFullWhileManyRoll(t *testing.T) {
 		for n := range 10 {
 			w.want(append(records[n+1:20], records[20:]...)...)
 			z.pass(3 * time.Second)
-			assert.Equal(t, 100, count(z.records, srv("web", 0).Key()))
+			assert.Equal(t, 100, z.count("web.example"))
 			z.pass(3 * time.Second)
 		}
 		assert.LessOrEqual(t, z.callCount()-began, 10*2+2)
@@ -303,7 +303,7 @@ func TestNameFullButForOne(t *testing.T) {
 		z.put(others("web", 99)...)
 		w.want(many("web", 3)...)
 		z.pass(time.Second)
-		assert.Equal(t, 100, count(z.records, srv("web", 0).Key()))
+		assert.Equal(t, 100, z.count("web.example"))
 		assert.LessOrEqual(t, z.callCount(), 3)
 		assert.Len(t, w.Status().Refused, 2)
 		z.remove(others("web", 2)...)
@@ -576,14 +576,17 @@ func TestOneOfManyConflictsIsGone(t *testing.T) {
 		for i := range 10 {
 			records = append(records, srv(fmt.Sprintf("n%02d", i), i))
 		}
-		z.set(func() { z.conflict = func(r record.Record) bool { return r.Name != "good.example" } })
+		simple := func(name string) record.Record { return record.Record{Name: name, Type: record.SRV, Value: "1 1 80 x"} }
+		for _, r := range records {
+			z.put(simple(r.Name))
+		}
 		w.want(append(records, srv("good", 1))...)
 		z.pass(time.Minute)
-		assert.Len(t, z.content(), 1)
+		assert.Len(t, z.content(), 11)
 		began := z.callCount()
 		z.pass(time.Hour)
 		assert.LessOrEqual(t, z.callCount()-began, 60*4/3, "one call for all")
-		z.set(func() { z.conflict = func(r record.Record) bool { return r.Name != "n07.example" } })
+		z.remove(simple(records[7].Name))
 		z.pass(probeAtMost)
 		assert.Contains(t, z.content(), records[7])
 		assert.Len(t, w.Status().Refused, 9)

@@ -103,7 +103,6 @@ func TestBatchesAtTheLimit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			running(t, 0, func(t *testing.T, z *zone, w writer) {
-				z.set(func() { z.nameMax = 2000 })
 				w.want(test.want...)
 				z.pass(time.Minute)
 				assert.Equal(t, test.calls, z.callCount())

@@ -217,7 +217,9 @@ func TestSettle(t *testing.T) {
 		assert.EqualError(
 			t,
 			err,
-			"change records: 1 changes refused, the first of them CREATE SRV bad.example: is not authorized to perform",
+			"change records: 1 changes refused, the first of them CREATE SRV bad.example: "+
+				"User: arn:aws:sts::123456789012:assumed-role/host/i-1 is not authorized to perform: "+
+				"route53:ChangeResourceRecordSets on resource: arn:aws:route53:::hostedzone/Z1",
 		)
 		assert.Equal(t, []record.Record{srv("web", 2), srv("web", 3)}, z.content(), "the others are through")
 	})

@@ -1,11 +1,9 @@
 package apply_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,26 +19,24 @@ import (
 	"github.com/ecssd/ecssd/internal/apply"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
+	strict "github.com/ecssd/ecssd/internal/test/zone"
 )
 
 var errLost = errors.New("connection reset by peer")
 
-// zone is a hosted zone as strict as Route 53: batches are atomic, a DELETE repeats the record exactly, a group has one
-// TTL and room for so many.
+// zone is the strict zone, which also holds the writer to what it promises of every call. Its fields are set by set.
 type zone struct {
-	t     *testing.T
-	start time.Time
+	strict *strict.Zone
+	t      *testing.T
+	start  time.Time
 
-	mu       sync.Mutex
-	records  map[record.Key]record.Record
-	nameMax  int
-	zoneMax  int
-	denied   func(record.Record) bool // refused, and not said which
-	conflict func(record.Record) bool // somebody's record that is not weighted has its name
+	mu      sync.Mutex
+	nameMax int
+	zoneMax int // without the zone's own NS and SOA
+	denied  func(record.Record) bool
 	// no SRV record of ours may be written that does not lead to the address of its target's name
 	paired       bool
-	meddled      time.Time           // when strangers last changed A records of our names
-	stubborn     map[record.Key]bool // a DELETE of it is refused as if it had other values
+	meddled      time.Time // when strangers last changed A records of our names
 	latency      time.Duration
 	fault        func() (err error, applied bool) // before a call; nil: none
 	saved        plan.Current
@@ -67,16 +63,13 @@ type reading struct {
 }
 
 func newZone(t *testing.T, records ...record.Record) *zone {
-	z := &zone{
-		t:        t,
-		start:    time.Now(),
-		records:  map[record.Key]record.Record{},
-		nameMax:  100,
-		zoneMax:  10000,
-		stubborn: map[record.Key]bool{},
+	return &zone{
+		strict:  strict.New(t, "example", records...),
+		t:       t,
+		start:   time.Now(),
+		nameMax: 100,
+		zoneMax: 10000,
 	}
-	z.put(records...)
-	return z
 }
 
 func (z *zone) tell(o apply.Outcome) {
@@ -86,21 +79,9 @@ func (z *zone) tell(o apply.Outcome) {
 }
 
 // put writes as another hand would.
-func (z *zone) put(records ...record.Record) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	for _, r := range records {
-		z.records[r.Key()] = r
-	}
-}
+func (z *zone) put(records ...record.Record) { z.strict.Put(records...) }
 
-func (z *zone) remove(records ...record.Record) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	for _, r := range records {
-		delete(z.records, r.Key())
-	}
-}
+func (z *zone) remove(records ...record.Record) { z.strict.Remove(records...) }
 
 // set changes how the zone behaves.
 func (z *zone) set(change func()) {
@@ -140,8 +121,8 @@ func (z *zone) Change(ctx context.Context, changes []plan.Change) error {
 		err, applied = z.fault()
 	}
 	if applied {
-		if refusal := z.apply(changes); refusal != nil && err == nil {
-			err = fmt.Errorf("change zone Z1: %w", refusal)
+		if refusal := z.apply(changes); err == nil {
+			err = refusal
 		}
 	}
 	if !proof {
@@ -177,68 +158,24 @@ func (z *zone) checkCall(changes []plan.Change) {
 
 // apply makes all changes or none. The caller holds mu.
 func (z *zone) apply(changes []plan.Change) error {
-	next := maps.Clone(z.records)
-	refusal := &plan.Refusal{Named: map[plan.Change]plan.Reason{}, Message: "refused"}
-	refuse := func(c plan.Change, reason plan.Reason) {
-		if refusal.Named[c] == "" {
-			refusal.Named[c] = reason
+	z.strict.Behave(func(b *strict.Behaviour) {
+		b.MaxWeighted, b.MaxSets = z.nameMax, z.zoneMax+2
+		b.Denied, b.Applied = nil, nil
+		if z.denied != nil {
+			b.Denied = func(c plan.Change) bool { return z.denied(c.Record) }
 		}
-	}
-	for _, c := range changes {
-		key := c.Record.Key()
-		have, there := next[key]
-		switch {
-		case z.denied != nil && z.denied(c.Record):
-			return &plan.Refusal{Reason: plan.Denied, Message: "is not authorized to perform"}
-		case c.Action != plan.Delete && (z.conflict != nil && z.conflict(c.Record) || simple(next, key)):
-			refuse(c, plan.Conflict)
-		case c.Action == plan.Delete && !there:
-			refuse(c, plan.NotFound)
-		case c.Action == plan.Delete && (have != c.Record || z.stubborn[key]):
-			refuse(c, plan.Mismatch)
-		case c.Action == plan.Create && there:
-			refuse(c, plan.Exists)
-		case c.Action == plan.Delete:
-			delete(next, key)
-		default:
-			next[key] = c.Record
-			if !there && count(next, key) > z.nameMax {
-				refuse(c, plan.NameFull)
-			}
-			if !there && len(next) > z.zoneMax && len(refusal.Named) == 0 {
-				return &plan.Refusal{Reason: plan.ZoneFull, Message: "the hosted zone is full"}
-			}
+		if z.paired {
+			b.Applied = z.checkPairs
 		}
-	}
-	for _, c := range changes {
-		for key, r := range next {
-			if c.Action != plan.Delete && key.Name == c.Record.Name && key.Type == c.Record.Type &&
-				r.TTL != c.Record.TTL {
-				refuse(c, plan.TTL)
-			}
-		}
-	}
-	if len(refusal.Named) > 0 {
-		return refusal
-	}
-	if z.paired {
-		z.checkPairs(next)
-	}
-	z.records = next
-	return nil
-}
-
-// simple reports whether a record set that is not weighted has a name.
-func simple(records map[record.Key]record.Record, key record.Key) bool {
-	_, there := records[record.Key{Name: key.Name, Type: key.Type}]
-	return there && key.SetID != ""
+	})
+	return z.strict.Change(context.Background(), changes)
 }
 
 // checkPairs holds the writer to what it promises of SRV records: none comes into the zone that leads to another host,
 // or nowhere. The caller holds mu.
-func (z *zone) checkPairs(next map[record.Key]record.Record) {
+func (z *zone) checkPairs(before, next map[record.Key]record.Record) {
 	for key, r := range next {
-		had, there := z.records[key]
+		had, there := before[key]
 		host := strings.Fields(r.Value)
 		if key.Type != record.SRV || !owns(r) || there && had.Value == r.Value {
 			continue
@@ -260,9 +197,10 @@ func (z *zone) checkPairs(next map[record.Key]record.Record) {
 	}
 }
 
-func count(records map[record.Key]record.Record, key record.Key) (n int) {
-	for k := range records {
-		if k.Name == key.Name && k.Type == key.Type {
+// count returns how many records a name has.
+func (z *zone) count(name string) (n int) {
+	for _, r := range z.strict.Records() {
+		if r.Name == name {
 			n++
 		}
 	}
@@ -285,14 +223,7 @@ func (z *zone) Group(ctx context.Context, name string, t record.Type) ([]record.
 	if err := errors.Join(z.groupErr, ctx.Err()); err != nil {
 		return nil, err
 	}
-	var found []record.Record
-	for key, r := range z.records {
-		if key.Name == name && key.Type == t {
-			found = append(found, r)
-		}
-	}
-	slices.SortFunc(found, func(a, b record.Record) int { return strings.Compare(a.SetID, b.SetID) })
-	return found, nil
+	return z.strict.Group(ctx, name, t)
 }
 
 func (z *zone) Page(
@@ -315,18 +246,8 @@ func (z *zone) Page(
 	if err := errors.Join(z.groupErr, ctx.Err()); err != nil {
 		return nil, nil, err
 	}
-	place := func(name string, t record.Type) string { return record.Order(name) + " " + string(t) }
-	all := slices.Collect(maps.Values(z.records))
-	slices.SortFunc(all, func(a, b record.Record) int {
-		return cmp.Or(cmp.Compare(place(a.Name, a.Type), place(b.Name, b.Type)), cmp.Compare(a.SetID, b.SetID))
-	})
-	all = slices.DeleteFunc(all, func(r record.Record) bool { return place(r.Name, r.Type) < place(name, t) })
-	next := "~"
-	if size := cmp.Or(z.pageSize, 300); len(all) > size {
-		next = place(all[size].Name, all[size].Type)
-		all = all[:size]
-	}
-	return all, func(n string, of record.Type) bool { return place(n, of) >= place(name, t) && place(n, of) < next }, nil
+	z.strict.Behave(func(b *strict.Behaviour) { b.PageSize = z.pageSize })
+	return z.strict.Page(ctx, name, t)
 }
 
 func (z *zone) save(known plan.Current) error {
@@ -336,12 +257,8 @@ func (z *zone) save(known plan.Current) error {
 	return nil
 }
 
-// content gives the records, sorted by set identifier and name.
-func (z *zone) content() []record.Record {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	return sorted(slices.Collect(maps.Values(z.records)))
-}
+// content returns the records, sorted by name, type and set identifier.
+func (z *zone) content() []record.Record { return sorted(z.strict.Records()) }
 
 func sorted(records []record.Record) []record.Record {
 	records = slices.Clone(records)
@@ -433,8 +350,12 @@ func wish(records ...record.Record) []apply.Desired {
 	return wishes
 }
 
+// many returns n records: of one name, of a second one above 100, and so on, since a name has at most 100.
 func many(name string, n int) (records []record.Record) {
 	for i := range n {
+		if i > 0 && i%100 == 0 {
+			name += "x"
+		}
 		records = append(records, srv(name, i))
 	}
 	return records

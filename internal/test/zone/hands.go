@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	store "github.com/ecssd/ecssd/internal/sandbox/route53/zone"
 )
@@ -29,7 +30,7 @@ func (z *Zone) Remove(records ...record.Record) {
 	page, err := z.store.List(ID, store.Position{}, maxList)
 	z.mu.Unlock()
 	if err != nil {
-		z.t.Fatalf("list zone: %s", err)
+		z.t.Errorf("list zone: %s", err)
 	}
 	keys := map[record.Key]bool{}
 	for _, r := range records {
@@ -106,7 +107,19 @@ func (z *Zone) write(action store.Action, sets []store.Set) {
 	defer z.mu.Unlock()
 	for _, set := range sets {
 		if _, err := z.store.Change(ID, []store.Change{{Action: action, Set: set}}, ""); err != nil {
-			z.t.Fatalf("%s %s %s: %s", action, set.Name, set.Type, err)
+			z.t.Errorf("%s %s %s: %s", action, set.Name, set.Type, err)
 		}
 	}
+}
+
+// Try makes changes as somebody else would and returns why Route 53 refuses them, if it does.
+func (z *Zone) Try(action plan.Action, records ...record.Record) error {
+	changes := make([]store.Change, 0, len(records))
+	for _, r := range records {
+		changes = append(changes, store.Change{Action: store.Action(action), Set: encode(r)})
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	_, err := z.store.Change(ID, changes, "")
+	return err
 }
