@@ -1,6 +1,6 @@
-# The agent and nothing else: no shell, no libraries, no files of a distribution. "make image" builds it.
+# "make image" builds this. The image holds the agent alone: no shell, no libraries, no distribution.
 
-# Where there is no shell to make a directory with, WORKDIR makes one.
+# There is no shell to run mkdir; WORKDIR creates the directory.
 FROM scratch AS state
 WORKDIR /state
 
@@ -8,14 +8,14 @@ FROM scratch
 ARG TARGETARCH
 ARG VERSION
 LABEL org.opencontainers.image.title="ecssd" \
-      org.opencontainers.image.description="Keeps weighted SRV records in a Route 53 private zone in step with the containers of an ECS host" \
+      org.opencontainers.image.description="Registers the containers of an ECS host as weighted SRV records in a Route 53 private hosted zone" \
       org.opencontainers.image.source="https://github.com/ecssd/ecssd" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION"
 COPY bin/linux-$TARGETARCH/ecssd /ecssd
-# A named volume takes its owner from here. A directory of the host does not, and has to belong to the user.
+# A named volume takes its owner from this directory. A host directory mounted here must belong to user 65532 already.
 COPY --from=state --chown=65532:65532 /state /var/lib/ecssd
-# No user of any host. The Engine's socket is opened by a group: docker run --group-add.
+# An ID that no host uses. Access to the Engine's socket comes from its group: docker run --group-add.
 USER 65532:65532
 HEALTHCHECK --timeout=5s CMD ["/ecssd", "healthcheck"]
 ENTRYPOINT ["/ecssd"]

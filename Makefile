@@ -8,19 +8,19 @@ ARCH     = $(shell go env GOARCH 2>/dev/null)
 
 help:
 	@echo 'make build   bin/ecssd and bin/ecssd-sandbox, static'
-	@echo 'make lambda  bin/sweeper-arm64.zip and bin/sweeper-amd64.zip, byte for byte the same each time'
-	@echo 'make dist    into dist/ what is released: programs, .rpm and .deb packages, the archives, SHA256SUMS; the same each time'
-	@echo 'make image   the container image ecssd, for machines of this kind'
-	@echo 'make demo    ecssd at work: a sandbox in place of AWS, real containers, real DNS'
-	@echo 'make test    every test, with the race detector, against a real Docker Engine'
-	@echo 'make fuzz    each fuzz target for FUZZTIME=30s: inputs that no test thought of'
-	@echo 'make soak    simulated days on which everything goes wrong: SEEDS=20000 of them, from FROM=1, or for DURATION=8h'
-	@echo 'make bite    puts faults into a copy of the product and tells how many simulated days it takes to find each'
-	@echo 'make faults  puts FAULTS=200 random faults into copies of the product, by SEED=1, and tells which no test notices; goes on where it was'
-	@echo 'make bench   Go benchmarks of the way from an event to a change batch, COUNT=10 times, for benchstat'
-	@echo 'make footprint   memory and processor of the agent with 0, 50 and 300 containers on a real Engine; of what its program consists'
-	@echo 'make fleet   up to a thousand agents on one account, in virtual time: docs/fleet.md and docs/fleet.svg'
-	@echo 'make lint    gofmt, go vet, staticcheck, the modules; .ci/run is lint and test'
+	@echo 'make lambda  bin/sweeper-arm64.zip and bin/sweeper-amd64.zip, reproducible'
+	@echo 'make dist    dist/: what is released: programs, .rpm and .deb packages, archives, SHA256SUMS; reproducible'
+	@echo 'make image   the container image ecssd, for this architecture'
+	@echo 'make demo    a demonstration: a sandbox in place of AWS, real containers, real DNS'
+	@echo 'make test    all tests, with the race detector, against a real Docker Engine'
+	@echo 'make fuzz    each fuzz target for FUZZTIME=30s'
+	@echo 'make soak    simulated days on which everything fails: SEEDS=20000 of them, from FROM=1, or for DURATION=8h'
+	@echo 'make bite    put known faults into a copy of the product; report how many simulated days it takes to find each'
+	@echo 'make faults  put FAULTS=200 random faults, by SEED=1, into copies of the product; report which no test finds; resumes'
+	@echo 'make bench   Go benchmarks from an event to a change batch, COUNT=10 times, for benchstat'
+	@echo 'make footprint   memory and processor time of the agent with 0, 50 and 300 containers; sizes of packages in the program'
+	@echo 'make fleet   play up to 1,000 agents on one account in virtual time; write docs/fleet.md and docs/fleet.svg'
+	@echo 'make lint    gofmt, go vet, staticcheck, go mod tidy and verify; .ci/run is lint and test'
 
 build: go
 	$(BUILD) -o bin/ ./cmd/ecssd ./cmd/ecssd-sandbox
@@ -45,8 +45,8 @@ demo: build engine
 	@CGO_ENABLED=0 go build -o bin/demo ./internal/demo
 	@bin/demo
 
-# What waits most comes first, and more packages than processors at once. Simulated days are played without the race detector, too,
-# with which there is time for a few only. At its end a program with that detector would sleep for a second.
+# The packages that wait longest come first, and run more at a time than there are processors. The race detector leaves time for only a
+# few simulated days, so they run once more without it. atexit_sleep_ms=0: a program with the detector sleeps for a second at its end.
 FIRST = ./internal/cli ./packaging ./internal/sweep/run ./internal/demo ./lambda/sweeper ./internal/route53
 test: engine compiler packaging
 	GORACE=atexit_sleep_ms=0 go test -race -count=1 -timeout 30m -p 4 $(FIRST) ./...
@@ -86,7 +86,7 @@ lint: go
 	for module in . packaging/nfpm; do go -C $$module mod tidy -diff && go -C $$module mod verify || exit; done
 
 go:
-	@command -v go >/dev/null || { echo 'Go is missing: install the version that go.mod names, or a later one, from https://go.dev/dl/' >&2; exit 1; }
+	@command -v go >/dev/null || { echo 'Go is missing. Install the version in go.mod, or a later one: https://go.dev/dl/' >&2; exit 1; }
 
 engine: go
 	@.ci/engine
