@@ -39,7 +39,7 @@ func sweeperDashboard(t *testing.T, parameters map[string]any) (d dashboard) {
 	return d
 }
 
-// What the sweeper writes, and nothing that it does not, is on the dashboard.
+// The dashboard shows all metrics that the sweeper writes, and no others.
 func TestDashboardShowsEveryMetricThatIsWritten(t *testing.T) {
 	source, err := os.ReadFile("../lambda/sweeper/metrics.go")
 	require.NoError(t, err)

@@ -206,7 +206,7 @@ func (s stack) condition(t *testing.T, name string) bool {
 	return s.resolve(t, s.template["Conditions"].(map[string]any)[name]).(bool)
 }
 
-// resources gives the properties of the resources that the stack has.
+// resources returns the properties of the resources that the stack has.
 func (s stack) resources(t *testing.T) map[string]map[string]any {
 	t.Helper()
 	all := map[string]map[string]any{}
@@ -229,7 +229,7 @@ func (s stack) server(t *testing.T) map[string]any {
 	return s.resources(t)["ServerTemplate"]["LaunchTemplateData"].(map[string]any)
 }
 
-// accepts says whether CloudFormation would take a value for a parameter.
+// accepts reports whether CloudFormation would accept a value for a parameter.
 func (s stack) accepts(t *testing.T, name, value string) bool {
 	t.Helper()
 	declared := s.template["Parameters"].(map[string]any)[name].(map[string]any)
@@ -347,8 +347,8 @@ func TestRoleMayChangeOnlyServiceRecordsOfTheZone(t *testing.T) {
 	assert.Equal(t, []any{ecs, "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}, role["ManagedPolicyArns"])
 }
 
-// Whoever has parameters of the template of 2016 can pass them on.
-func TestBusIsToldOnlyWhereAsked(t *testing.T) {
+// The parameters of the template of 2016 are still accepted.
+func TestServersMaySendEventsOnlyToAGivenBus(t *testing.T) {
 	s := environment(t, environmentParameters())
 	assert.NotContains(t, s.resources(t), "BusPolicy")
 	s.parameters["EventBus"] = "operations"
@@ -468,8 +468,8 @@ func TestParametersThatAreRefused(t *testing.T) {
 	}
 }
 
-// A rolling update never has fewer servers than asked for, goes on only when the new server says that it is ready, and
-// follows every change of what servers run.
+// A rolling update keeps the desired number of servers, continues only when the new server signals that it is ready, and
+// replaces servers for every change of the launch template.
 func TestUpdateReplacesServersOneByOne(t *testing.T) {
 	s := environment(t, with(environmentParameters(), "DesiredCapacity", 3))
 	group := s.template["Resources"].(map[string]any)["ServerGroup"].(map[string]any)

@@ -24,7 +24,7 @@ func sweeperStack(t *testing.T, more map[string]any) stack {
 	return load(t, "sweeper.cform", parameters)
 }
 
-// statements gives what a role allows.
+// statements returns what a role allows.
 func statements(t *testing.T, s stack, role string) (all []map[string]any) {
 	t.Helper()
 	resources := s.resources(t)
@@ -42,7 +42,7 @@ func statements(t *testing.T, s stack, role string) (all []map[string]any) {
 	return all
 }
 
-// actions gives the actions that a role allows, sorted.
+// actions returns the actions that a role allows, sorted.
 func actions(t *testing.T, s stack, role string) (names []string) {
 	t.Helper()
 	for _, statement := range statements(t, s, role) {
@@ -70,7 +70,7 @@ func TestSweeperReadsEveryVariableOfItsEnvironment(t *testing.T) {
 	assert.Equal(t, slices.Compact(read), given)
 }
 
-// The calls that the sweeper can make are those whose functions its two adapters keep.
+// The sweeper's calls are the functions of the SDKs that its two adapters hold.
 func TestSweeperMayDoWhatItDoesAndNoMore(t *testing.T) {
 	calls := func(file string) (names []string) {
 		source, err := os.ReadFile(file)
@@ -118,8 +118,7 @@ func TestSweeperMayDoWhatItDoesAndNoMore(t *testing.T) {
 	}
 }
 
-// ECS asks IAM about a listing of tasks by cluster with the resource *: a statement that names resources never allows
-// it.
+// ListTasks by cluster is authorized with the resource *: a statement that names resources never allows it.
 func TestSweeperSeesOnlyGivenClusters(t *testing.T) {
 	for name, c := range map[string]struct {
 		clusters []any
@@ -212,7 +211,7 @@ func TestSweeperChangesOnlyServiceRecordsAndWhereAskedTheSOARecord(t *testing.T)
 	})))
 }
 
-// An alarm on a metric that nobody writes never goes off, or always.
+// An alarm on a metric that nothing writes never fires, or always.
 func TestAlarmsAreOnMetricsThatAreWritten(t *testing.T) {
 	source, err := os.ReadFile("../lambda/sweeper/metrics.go")
 	require.NoError(t, err)
@@ -238,14 +237,14 @@ func TestAlarmsAreOnMetricsThatAreWritten(t *testing.T) {
 				properties["MetricName"],
 			}, name)
 		}
-		assert.Nil(t, properties["AlarmActions"], "nobody is to be told")
-		assert.Nil(t, properties["OKActions"], "nobody is to be told")
+		assert.Nil(t, properties["AlarmActions"], "no topic is given")
+		assert.Nil(t, properties["OKActions"], "no topic is given")
 	}
 	assert.Equal(t, 4, alarms)
 	topic := "arn:aws:sns:eu-central-1:123456789012:night"
-	told := sweeperStack(t, map[string]any{"AlarmTopic": topic}).resources(t)["NotRunAlarm"]
-	assert.Equal(t, []any{topic}, told["AlarmActions"])
-	assert.Equal(t, []any{topic}, told["OKActions"])
+	alarm := sweeperStack(t, map[string]any{"AlarmTopic": topic}).resources(t)["NotRunAlarm"]
+	assert.Equal(t, []any{topic}, alarm["AlarmActions"])
+	assert.Equal(t, []any{topic}, alarm["OKActions"])
 }
 
 func TestPassesDoNotOverlapAndAreNotRepeated(t *testing.T) {
@@ -255,7 +254,7 @@ func TestPassesDoNotOverlapAndAreNotRepeated(t *testing.T) {
 		t,
 		resources["Function"]["Timeout"],
 		4*60,
-		"two invocations may be a minute nearer than the rate says",
+		"two invocations may be a minute closer than the rate",
 	)
 	assert.Nil(t, resources["Function"]["ReservedConcurrentExecutions"])
 	assert.Equal(t, 0, resources["FunctionInvocation"]["MaximumRetryAttempts"])
@@ -330,7 +329,7 @@ func TestZoneIsPrivateToTheVPCOf2016AndOutlivesItsStack(t *testing.T) {
 	s := load(t, "privatedns.cform", map[string]any{"VPC": "vpc-0a"})
 	assert.Equal(t, map[string]any{
 		"Name": "servicediscovery.internal", "HostedZoneConfig": map[string]any{
-			"Comment": "Service discovery for ECS, kept by ecssd",
+			"Comment": "Service discovery for ECS, managed by ecssd",
 		},
 		"VPCs": []any{map[string]any{"VPCId": "vpc-0a", "VPCRegion": "eu-central-1"}},
 	}, s.resources(t)["HostedZone"])

@@ -1,5 +1,5 @@
-// Package cloudformation tests the templates beside it. CloudFormation itself is not asked: what it would refuse, and
-// what it would take though nobody wants it, is looked for here.
+// Package cloudformation tests the templates in this directory, without CloudFormation: it finds what CloudFormation
+// would reject, and what it would accept although it is wrong.
 package cloudformation
 
 import (
@@ -17,8 +17,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// resourceType is what the CloudFormation template reference says of a type, as far as the templates use it: the
-// properties, a required one with an exclamation mark, and what Fn::GetAtt gives.
+// resourceType is the part of a type in the CloudFormation template reference that the templates use: properties, with
+// an exclamation mark if required, and the attributes that Fn::GetAtt returns.
 type resourceType struct{ properties, attributes []string }
 
 var resourceTypes = map[string]resourceType{
@@ -122,7 +122,7 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-// check gives what is wrong with a template, and its statements with wildcards, both sorted.
+// check returns what is wrong with a template, and its statements with wildcards, both sorted.
 func check(t *testing.T, text []byte) (problems, wild []string) {
 	t.Helper()
 	var twice map[string]any
@@ -167,7 +167,7 @@ func (c *checker) section(name string) map[string]any {
 	return section
 }
 
-// limits are those of a template that is sent in a call, and not by way of S3 ("Understand CloudFormation quotas").
+// limits are those of a template that is sent in the call, not through S3 ("Understand CloudFormation quotas").
 func (c *checker) limits(text []byte) {
 	if len(text) > 51_200 {
 		c.problem("the template has %d bytes, and 51,200 may be sent", len(text))
@@ -365,7 +365,7 @@ func (c *checker) resource(name string, resource map[string]any) {
 	}
 }
 
-// alternatives gives the items of a list, and of what Fn::If may put there.
+// alternatives returns the items of a list, including those that Fn::If may choose.
 func alternatives(value any) (items []any) {
 	for _, item := range list(value) {
 		switch item := item.(type) {
@@ -403,7 +403,7 @@ func (c *checker) statements(role string, value any) {
 	}
 }
 
-// pattern gives a resource as it is written, of a text that functions substitute in and split.
+// pattern returns a resource of a policy as it is written, before functions substitute and split it.
 func pattern(resource any) string {
 	if function, ok := resource.(map[string]any); ok {
 		if split, ok := function["Fn::Split"].([]any); ok {
@@ -415,7 +415,7 @@ func pattern(resource any) string {
 	return text
 }
 
-// parameters have to be used, described, and to stand in one group of the console's form, with a label.
+// parameters must be used, have a description and a label, and be in one group of the console's form.
 func (c *checker) parameters() {
 	metadata, _ := c.section("Metadata")["AWS::CloudFormation::Interface"].(map[string]any)
 	labels, _ := metadata["ParameterLabels"].(map[string]any)
@@ -455,7 +455,7 @@ func (c *checker) parameters() {
 				c.problem("parameter %s: %s", name, err)
 			}
 			if declared["ConstraintDescription"] == nil {
-				c.problem("parameter %s: a value that is refused is not told why", name)
+				c.problem("parameter %s: AllowedPattern without ConstraintDescription", name)
 			}
 		}
 	}

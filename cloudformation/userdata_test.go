@@ -22,16 +22,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// host is a directory that stands for a fresh container instance. User data runs as it is, in a mount namespace in
-// which /etc and /opt are directories of the host, and with commands that would reach beyond those replaced by ones
-// that note their arguments.
+// host is a directory that plays a new container instance. User data runs unchanged, in a mount namespace in which /etc
+// and /opt are directories of the host. Commands that would reach beyond are replaced by ones that record their
+// arguments.
 type host struct {
 	dir string
 	env []string
 }
 
-// pack stands for the package: installing it runs it, so whatever ran before its digest was compared would show. As the
-// real one does it leaves settings that are there, and replaces an agent that runs.
+// pack plays the package: installing it runs it, which shows anything that runs before its digest is compared. Like the
+// real one it keeps existing settings, and restarts a running agent.
 const pack = `cat >/opt/bin/ecssd <<'END'
 #!/bin/bash
 note "$@"
@@ -43,9 +43,9 @@ mkdir -p /etc/ecssd
 [[ ! -e /opt/running ]] || cp /etc/ecssd/ecssd.conf /opt/running
 `
 
-// commands are what a host has from the start, or once its package is installed (those of spare).
+// commands are those that a host has from the start, or (those of spare) after their package is installed.
 var commands = map[string]string{
-	// Notes how the command was called, and fails if that was asked for.
+	// Records the command's arguments, and fails if the test wants that.
 	"bin/note": `#!/bin/bash
 command=${0##*/}
 if [[ $command = note ]]; then
@@ -114,7 +114,7 @@ func (h host) write(t *testing.T, name, text string) {
 	require.NoError(t, os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o755))
 }
 
-// read gives a file's text; nothing where there is none.
+// read returns the content of a file, or nothing if it does not exist.
 func (h host) read(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(h.dir, name))
@@ -129,7 +129,7 @@ func (h host) calls(t *testing.T) []string {
 	return strings.Split(strings.TrimSuffix(h.read(t, "opt/calls"), "\n"), "\n")
 }
 
-// run runs a command on the host, and gives its exit status and its output.
+// run runs a command on the host and returns its exit status and output.
 func (h host) run(t *testing.T, command ...string) (int, string) {
 	t.Helper()
 	unshare := []string{"unshare", "--mount"}
@@ -193,7 +193,7 @@ func TestUserDataInstallsTheAgentFromS3(t *testing.T) {
 	)
 }
 
-// On an image that has the package the agent runs before user data does, without the zone's ID.
+// On an image that contains the package the agent runs before user data, without the zone's ID.
 func TestAgentThatRunsAlreadyGetsItsSettings(t *testing.T) {
 	h := newHost(t)
 	require.NoError(t, os.Mkdir(filepath.Join(h.dir, "etc/ecssd"), 0o755))
@@ -249,8 +249,8 @@ func TestUserDataInstallsTheAgentFromTheWeb(t *testing.T) {
 	)
 }
 
-// A server on which the agent cannot be installed as it was asked for never runs ECS, says so, and ends.
-func TestUserDataGivesUp(t *testing.T) {
+// A server on which the agent cannot be installed as given never runs ECS, logs the reason, and shuts down.
+func TestUserDataShutsDownIfTheAgentCannotBeInstalled(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(h host, s stack)
 		says    string
@@ -274,7 +274,7 @@ func TestUserDataGivesUp(t *testing.T) {
 			"see above",
 			[]string{"dnf", "curl"},
 		},
-		"web sends over to plain HTTP": {
+		"redirect to plain HTTP": {
 			func(h host, s stack) {
 				s.parameters["AgentUrl"] = "https://example.com/ecssd.rpm"
 				h.web(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -284,7 +284,7 @@ func TestUserDataGivesUp(t *testing.T) {
 						fmt.Fprint(w, pack)
 					}
 				}))
-				// Each attempt is refused alike; five more would take half a minute.
+				// Each attempt fails alike; five more would take half a minute.
 				h.write(t, "opt/bin/curl", "#!/bin/bash\nnote \"$@\" && exec /usr/bin/curl \"$@\" --retry 0\n")
 			},
 			`Protocol "http" not supported or disabled`,
@@ -300,7 +300,7 @@ func TestUserDataGivesUp(t *testing.T) {
 			`The package holds "ecssd 1.2.30", not "ecssd 1.2.3"`,
 			[]string{"dnf", "aws", "systemctl", "rpm", "ecssd"},
 		},
-		"ECS cannot be kept off": {
+		"ECS cannot be disabled": {
 			func(h host, _ stack) { h.write(t, "opt/failing/systemctl", "") },
 			"see above",
 			nil,
@@ -332,8 +332,8 @@ func TestUserDataGivesUp(t *testing.T) {
 	}
 }
 
-// Where the command that tells CloudFormation is missing, or fails, the server ends all the same.
-func TestUserDataGivesUpUnheard(t *testing.T) {
+// If cfn-signal is missing, or fails, the server shuts down nevertheless.
+func TestUserDataShutsDownWithoutASignal(t *testing.T) {
 	for _, broken := range []string{"dnf", "cfn-signal"} {
 		t.Run(broken, func(t *testing.T) {
 			h, s := newHost(t), packaged(t)
@@ -347,7 +347,7 @@ func TestUserDataGivesUpUnheard(t *testing.T) {
 	}
 }
 
-// What a stack's owner may write into a parameter reaches its destination as it is, and no shell.
+// A parameter's value reaches its destination unchanged, and is never run by a shell.
 func TestUserDataRunsNothingOfItsParameters(t *testing.T) {
 	h, s := newHost(t), packaged(t)
 	odd := map[string]string{
@@ -370,8 +370,8 @@ func TestUserDataRunsNothingOfItsParameters(t *testing.T) {
 	)
 }
 
-// joins boots a host, runs what user data leaves behind, and gives what that called, but for its asking for the
-// capacity provider. The agents are servers at two addresses.
+// joins boots a host, runs the unit that user data installs, and returns the commands that this ran, except those that
+// look for the capacity provider. The agents are servers at two addresses.
 func (h host) joins(t *testing.T, agent, ecs http.HandlerFunc) []string {
 	t.Helper()
 	status, out := h.boot(t, packaged(t))
@@ -379,7 +379,7 @@ func (h host) joins(t *testing.T, agent, ecs http.HandlerFunc) []string {
 	return h.joining(t, agent, ecs)
 }
 
-// joining runs what user data has left behind, as a boot does.
+// joining runs the unit that user data has installed, as a boot does.
 func (h host) joining(t *testing.T, agent, ecs http.HandlerFunc) []string {
 	t.Helper()
 	before := len(h.calls(t))
@@ -419,7 +419,7 @@ func notReady(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "zone: not found yet", http.StatusServiceUnavailable)
 }
 
-// Curl's patience is that of user data, unless told otherwise: then it asks once.
+// curl retries as user data says, unless the test limits it to one attempt.
 const impatient = "#!/bin/bash\nnote \"$@\" && exec /usr/bin/curl \"$@\" --retry 0\n"
 
 const (
@@ -455,8 +455,8 @@ func TestServerReportsThatAnAgentIsNotAtWork(t *testing.T) {
 	}
 }
 
-// While the stack is made the capacity provider waits for the group, the group for the server's report, and the server,
-// with its registration, for the capacity provider.
+// While the stack is created the capacity provider waits for the group, the group for the server's signal, and the
+// server, with its registration, for the capacity provider.
 func TestServerOfANewStackRegistersAfterTheCapacityProvider(t *testing.T) {
 	require.Equal(
 		t,
@@ -482,9 +482,9 @@ func TestServerOfANewStackRegistersAfterTheCapacityProvider(t *testing.T) {
 	assert.Equal(t, []string{asksAgent, signalled + "22"}, h.joins(t, notReady, ok)[:2])
 }
 
-// User data runs at the first boot alone, and keeps ECS off. So what joins the cluster is a unit that a later boot
-// starts again, until it has come to its end.
-func TestServerThatRebootsBeforeItHasJoinedJoinsAllTheSame(t *testing.T) {
+// User data runs only at the first boot, and disables ECS. Therefore a unit joins the cluster, which later boots start
+// again until it has succeeded.
+func TestServerThatRebootsBeforeItHasJoinedJoinsAfterwards(t *testing.T) {
 	h := newHost(t)
 	status, out := h.boot(t, packaged(t))
 	require.Zero(t, status, "%s", out)

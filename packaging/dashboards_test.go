@@ -21,7 +21,7 @@ type metric struct {
 	labels []string
 }
 
-// metrics gives the metrics that an agent shows.
+// metrics returns the metrics that an agent shows.
 func metrics(t *testing.T) map[string]metric {
 	t.Helper()
 	page, err := os.ReadFile("../docs/metrics.md")

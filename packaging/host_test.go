@@ -75,7 +75,7 @@ func outlive(t *testing.T, m *machine) {
 		assert.Error(t, err, out)
 	}
 	m.run("systemctl", "enable", "--now", "ecssd")
-	all := m.announced()
+	all := m.registered()
 	assert.ElementsMatch(t, []string{"started", "restarted", "upgraded", "killed", "stuck", "reconnected"}, all)
 	assert.False(t, m.deleted(), "a record was removed")
 
@@ -84,7 +84,7 @@ func outlive(t *testing.T, m *machine) {
 	assert.Empty(t, m.sandbox.Records(m.zone))
 
 	m.boot()
-	m.eventually(30*time.Second, "all services are back", func() bool { return slices.Equal(all, m.announced()) })
+	m.eventually(30*time.Second, "all services are back", func() bool { return slices.Equal(all, m.registered()) })
 	stops := m.run(
 		"sh",
 		"-c",
@@ -110,7 +110,7 @@ func alone(t *testing.T, m *machine) {
 	m.run("systemctl", "reboot")
 	// The agent ends within 10 s, the removal after 30. Left alone the latter tries for a minute.
 	m.down(55 * time.Second)
-	assert.ElementsMatch(t, []string{"stays", "ends"}, m.announced())
+	assert.ElementsMatch(t, []string{"stays", "ends"}, m.registered())
 
 	m.boot()
 	m.waitsFor("identity")
@@ -129,7 +129,7 @@ func alone(t *testing.T, m *machine) {
 	m.eventually(30*time.Second, "the records are right again", func() bool {
 		return slices.Equal([]string{
 			"stays",
-		}, m.announced())
+		}, m.registered())
 	})
 	m.eventually(30*time.Second, "the agent is up", func() bool { return m.property("ActiveState") == "active" })
 }

@@ -44,7 +44,7 @@ type machine struct {
 	id      string // of the container
 	sandbox *sandbox.Server
 	zone    string // ID
-	prefix  string // of the service names that its agent announces
+	prefix  string // of the service names that its agent registers
 }
 
 // files are added to the tree. What Docker's package brings is here made of what systemd has: the socket with the
@@ -83,7 +83,7 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec /sbin/init
 // imageName is followed by the process ID of a test as its tag.
 const imageName = "ecssd-test-host"
 
-// hostImage gives the Engine an image of the tree for the time of a test, and removes those of tests that did not live
+// hostImage returns the Engine an image of the tree for the time of a test, and removes those of tests that did not live
 // to do it.
 func hostImage(t *testing.T) string {
 	t.Helper()
@@ -156,7 +156,7 @@ func newMachine(t *testing.T, ref, packages string) *machine {
 	m.id = created.ID
 	t.Cleanup(func() {
 		if t.Failed() {
-			m.tell()
+			m.logJournal()
 		}
 		err := m.cli.ContainerRemove(context.Background(), m.id, api.RemoveOptions{Force: true, RemoveVolumes: true})
 		assert.True(t, err == nil || cerrdefs.IsNotFound(err), "remove the machine: %v", err)
@@ -224,7 +224,7 @@ func (m *machine) run(command ...string) string {
 	return out
 }
 
-// property gives a property of the agent's unit.
+// property returns a property of the agent's unit.
 func (m *machine) property(name string) string {
 	m.t.Helper()
 	return m.run("systemctl", "show", "--value", "--property="+name, "ecssd.service")
@@ -253,8 +253,8 @@ func (m *machine) eventually(within time.Duration, what string, condition func()
 	)
 }
 
-// tell logs what the machine's journal says.
-func (m *machine) tell() {
+// logJournal logs the end of the machine's journal.
+func (m *machine) logJournal() {
 	_ = m.cli.ContainerStart(context.Background(), m.id, api.StartOptions{}) // where it is off
 	out, err := m.try("journalctl", "-o", "short-precise", "-u", "ecssd*", "-u", "docker*")
 	m.t.Logf("the machine's journal: %v\n%s", err, out)
@@ -275,7 +275,7 @@ func (m *machine) configure() {
 }
 
 // container runs a container of the service prefix+name, which goes when the test ends, and waits until it is
-// announced.
+// registered.
 func (m *machine) container(name string) *enginetest.Container {
 	m.t.Helper()
 	c := enginetest.Run(m.t, enginetest.Options{
@@ -284,14 +284,14 @@ func (m *machine) container(name string) *enginetest.Container {
 	})
 	m.eventually(
 		30*time.Second,
-		"service "+name+" is announced",
-		func() bool { return slices.Contains(m.announced(), name) },
+		"service "+name+" is registered",
+		func() bool { return slices.Contains(m.registered(), name) },
 	)
 	return c
 }
 
-// announced gives the services that have a record, without their prefix, in the zone's order.
-func (m *machine) announced() []string {
+// registered returns the services that have a record, without their prefix, in the zone's order.
+func (m *machine) registered() []string {
 	names := []string{}
 	for _, set := range m.sandbox.Records(m.zone) {
 		if name, ok := strings.CutSuffix(strings.TrimPrefix(set.Name, m.prefix), "."+zoneName+"."); ok &&
@@ -302,7 +302,7 @@ func (m *machine) announced() []string {
 	return names
 }
 
-// deleted says whether any record was ever removed. An agent that has nothing to write asks with the removal of one
+// deleted reports whether any record was ever removed. An agent that has nothing to write asks with the removal of one
 // that does not exist whether it may.
 func (m *machine) deleted() bool {
 	return slices.ContainsFunc(m.sandbox.Calls("ChangeResourceRecordSets"), func(call sandbox.Call) bool {
@@ -311,7 +311,7 @@ func (m *machine) deleted() bool {
 	})
 }
 
-// freeAddress gives a loopback address on which nothing listens.
+// freeAddress returns a loopback address on which nothing listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -368,7 +368,7 @@ func packages(t *testing.T, versions ...string) string {
 	return dir
 }
 
-// log gives what the agent and systemd say of it since the last boot.
+// log returns what the agent and systemd say of it since the last boot.
 func (m *machine) log() string {
 	m.t.Helper()
 	return m.run("journalctl", "-o", "cat", "-u", "ecssd")

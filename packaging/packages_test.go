@@ -202,7 +202,7 @@ var installed = []string{
 	"-rwxr-xr-x root root /usr/bin/ecssd",
 }
 
-// script gives what a script has to be in a package.
+// script returns what a script has to be in a package.
 func script(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("scripts", name))
@@ -416,7 +416,7 @@ func (h host) upgrade(install func(path string), packages ...string) {
 	}
 }
 
-// calls gives what systemctl was asked for since it was last asked.
+// calls returns what systemctl was asked for since it was last asked.
 func (h host) calls() []string {
 	h.t.Helper()
 	file, err := os.Open(h.path("calls"))

@@ -20,7 +20,7 @@ const suite = "bookworm"
 // system are the packages that make the smallest Debian one that boots.
 var system = []string{"systemd", "systemd-sysv", "dbus"}
 
-// tree gives a tar archive of the root directory of a small Debian. It takes a minute to make and root to make it, so
+// tree returns a tar archive of the root directory of a small Debian. It takes a minute to make and root to make it, so
 // that it is kept below bin, for as long as what is in it stays the same.
 func tree(t testing.TB) string {
 	t.Helper()

@@ -15,12 +15,12 @@ func TestUninstall(t *testing.T) {
 	m.container("web")
 	m.run("dpkg", "-r", "ecssd")
 	assert.Equal(t, "inactive", m.property("ActiveState"))
-	assert.Equal(t, []string{"web"}, m.announced())
+	assert.Equal(t, []string{"web"}, m.registered())
 
 	m.install("1.0.0")
 	m.run("systemctl", "start", "ecssd")
 	m.run("systemctl", "stop", "ecssd")
-	assert.Equal(t, []string{"web"}, m.announced())
+	assert.Equal(t, []string{"web"}, m.registered())
 	m.run("sh", "-c", `systemd-run --quiet --wait --pipe -p DynamicUser=yes -p User=ecssd -p StateDirectory=ecssd \
 		-p EnvironmentFile=/etc/ecssd/ecssd.conf ecssd deregister`)
 	assert.Empty(t, m.sandbox.Records(m.zone))

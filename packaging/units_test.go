@@ -22,7 +22,7 @@ func TestUnitsDifferInNothingElse(t *testing.T) {
 	}, without(end, agent))
 }
 
-// service gives what a unit says in its section [Service].
+// service returns what a unit says in its section [Service].
 func service(t *testing.T, unit string) []string {
 	t.Helper()
 	text, err := os.ReadFile(unit)
@@ -36,7 +36,7 @@ func service(t *testing.T, unit string) []string {
 	)
 }
 
-// without gives the lines that are not among others.
+// without returns the lines that are not among others.
 func without(lines, others []string) []string {
 	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return slices.Contains(others, line) })
 }
