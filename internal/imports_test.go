@@ -21,19 +21,20 @@ var mayImport = map[string][]string{
 	"internal/record":    {"internal/endpoint"},
 	"internal/plan":      {"internal/record"},
 	"internal/apply": {
-		"internal/apply/ledger", "internal/apply/metrics", "internal/apply/pace", "internal/apply/permission",
+		"internal/apply/ledger", "internal/apply/metrics", "internal/apply/outcome", "internal/apply/pace", "internal/apply/permission",
 		"internal/apply/quarantine", "internal/apply/target", "internal/apply/verify", "internal/backoff", "internal/plan",
 		"internal/record",
 	},
 	"internal/apply/ledger":     {"internal/plan", "internal/record"},
 	"internal/apply/metrics":    {"internal/plan", "internal/record"},
-	"internal/apply/pace":       {"internal/plan"},
-	"internal/apply/permission": {"internal/plan", "internal/record"},
-	"internal/apply/quarantine": {"internal/plan", "internal/record"},
+	"internal/apply/outcome":    {"internal/plan", "internal/record"},
+	"internal/apply/pace":       {"internal/backoff", "internal/plan"},
+	"internal/apply/permission": {"internal/backoff", "internal/plan", "internal/record"},
+	"internal/apply/quarantine": {"internal/backoff", "internal/plan", "internal/record"},
 	"internal/apply/target": {
 		"internal/apply/ledger", "internal/apply/quarantine", "internal/plan", "internal/record",
 	},
-	"internal/apply/verify": {"internal/plan", "internal/record"},
+	"internal/apply/verify": {"internal/backoff", "internal/plan", "internal/record"},
 	"internal/journal":      {"internal/plan", "internal/record", "internal/statedir"},
 	"internal/statedir":     {},
 	"internal/docker":       {"internal/backoff", "internal/container"},
@@ -69,7 +70,7 @@ var mayImport = map[string][]string{
 // pure packages compute: no context, clock, logger, environment, network or file.
 var pure = []string{
 	"internal/container", "internal/endpoint", "internal/record", "internal/plan", "internal/local",
-	"internal/apply/ledger", "internal/apply/pace", "internal/apply/permission", "internal/apply/quarantine",
+	"internal/apply/ledger", "internal/apply/outcome", "internal/apply/pace", "internal/apply/permission", "internal/apply/quarantine",
 	"internal/apply/target", "internal/apply/verify",
 }
 

@@ -79,7 +79,7 @@ func (w *Writer) compare(found []record.Record, covers func(string, record.Type)
 			name = cmp.Or(name, g.Name)
 		}
 	}
-	w.reportOutcomes()
+	w.outcomes.Update(w.ledger.Current())
 	w.cfg.Metrics.Verified(differences)
 	if differences > 0 {
 		w.cfg.Log.WithField("name", name).WithField("differences", differences).

@@ -1,9 +1,7 @@
 package apply
 
 import (
-	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -18,7 +16,7 @@ import (
 // change is in quarantine, a TTL is another, or the batch is smaller. Where it does not differ after all, it has to
 // wait.
 func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan.Refusal) {
-	named := namedIn(batch, refusal)
+	named := refusal.Faults(batch)
 	read := w.readRefused(ctx, named)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -46,35 +44,6 @@ func (w *Writer) refused(ctx context.Context, batch []plan.Change, refusal *plan
 	}
 }
 
-// namedIn returns the changes of a batch that are known to be at fault, and why.
-func namedIn(batch []plan.Change, refusal *plan.Refusal) map[plan.Change]plan.Reason {
-	named := map[plan.Change]plan.Reason{}
-	switch {
-	case len(refusal.Named) > 0:
-		return refusal.Named
-	case refusal.Reason == plan.Exists: // UPSERT does for those that are not there, too
-		for _, c := range batch {
-			if c.Action == plan.Create {
-				named[c] = plan.Exists
-			}
-		}
-	}
-	if len(named) == 0 && len(batch) == 1 {
-		switch refusal.Reason {
-		case plan.NotFound, plan.Mismatch, plan.TTL, plan.NameFull: // of the only change there is
-			named[batch[0]] = refusal.Reason
-		}
-	}
-	return named
-}
-
-// inOrder returns the changes that a refusal names, always in the same order.
-func inOrder(named map[plan.Change]plan.Reason) []plan.Change {
-	return slices.SortedFunc(maps.Keys(named), func(a, b plan.Change) int {
-		return cmp.Or(a.Record.Key().Compare(b.Record.Key()), cmp.Compare(a.Action, b.Action))
-	})
-}
-
 // reading is what came of reading a group back.
 type reading int
 
@@ -87,7 +56,7 @@ const (
 // readRefused reads the groups of changes back that were refused because the zone differs from what is known of it.
 func (w *Writer) readRefused(ctx context.Context, named map[plan.Change]plan.Reason) map[record.Group]reading {
 	read := map[record.Group]reading{}
-	for _, change := range inOrder(named) {
+	for _, change := range plan.InOrder(named) {
 		reason, g := named[change], change.Record.Group()
 		if _, done := read[g]; !done && (reason == plan.Mismatch || reason == plan.TTL) {
 			read[g] = w.readGroup(ctx, g, reason)
@@ -133,7 +102,7 @@ func (w *Writer) holdNamed(
 ) {
 	now := time.Now()
 	full := map[record.Group]bool{} // whether it was dealt with, by group; the zero Group for the whole zone
-	for _, change := range inOrder(named) {
+	for _, change := range plan.InOrder(named) {
 		reason, g := named[change], change.Record.Group()
 		switch reason {
 		case plan.NotFound: // it is removed, perhaps by a call whose answer was lost
@@ -176,5 +145,5 @@ func (w *Writer) reportHeld(h quarantine.Held) {
 		"message": h.Message,
 		"hint":    h.Advice(),
 	}).Error("Route 53 refused a change; applying the others")
-	w.reportRefused(c.Record, h.Message)
+	w.outcomes.Refused(c.Record, h.Message)
 }

@@ -53,7 +53,7 @@ func (w *Writer) send(ctx context.Context, batch []plan.Change) error {
 		w.readTarget(ctx)
 	}
 	w.mu.Lock()
-	w.reportOutcomes()
+	w.outcomes.Update(w.ledger.Current())
 	w.mu.Unlock()
 	w.saveSoon()
 	if outcome == plan.Gone {

@@ -22,7 +22,7 @@ func (w *Writer) reportWaiting() {
 			"reason":  refused.Reason,
 			"message": refused.Message,
 		}).Warn("SRV record waits: Route 53 refuses the A record that it points to")
-		w.reportRefused(srv, refused.Message)
+		w.outcomes.Refused(srv, refused.Message)
 	}
 }
 

@@ -4,7 +4,8 @@
 //
 // Its parts decide, each without a lock, a clock or a call: package ledger what is to be changed, pace when the next
 // call may be made, quarantine what is held back, target which SRV records wait for an A record, verify what is read
-// back, permission whether the host may write at all. The Writer here locks, calls, saves and logs.
+// back, permission whether the host may write at all, outcome what is reported. The Writer here locks, calls, saves and
+// logs.
 package apply
 
 import (
@@ -17,6 +18,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/apply/ledger"
 	"github.com/ecssd/ecssd/internal/apply/metrics"
+	"github.com/ecssd/ecssd/internal/apply/outcome"
 	"github.com/ecssd/ecssd/internal/apply/pace"
 	"github.com/ecssd/ecssd/internal/apply/permission"
 	"github.com/ecssd/ecssd/internal/apply/quarantine"
@@ -63,8 +65,8 @@ type Config struct {
 	Proof []plan.Change
 	// Jitter returns random numbers in [0, 1), so that hosts that failed together spread; nil: rand.Float64.
 	Jitter func() float64
-	// OnOutcome is called with each Outcome, in their order. It must be quick and not call the Writer. Nil: none.
-	OnOutcome func(Outcome)
+	// OnOutcome is called with each outcome, in their order. It must be quick and not call the Writer. Nil: none.
+	OnOutcome func(outcome.Outcome)
 	Log       *logrus.Entry
 	Metrics   *metrics.Metrics
 }
@@ -84,16 +86,16 @@ type Writer struct {
 	pace       pace.Pace
 	verify     *verify.Schedule
 	permission *permission.State
+	outcomes   *outcome.Reporter
 
-	eventAt   time.Time                    // when the oldest event came whose changes are not applied yet; zero: there is none
-	saveSince time.Time                    // since when a call waits for the disk; zero: none does
-	lastErr   error                        // of the last call; nil where it did not fail
-	lastGood  time.Time                    // when a call was applied last
-	warnedAt  time.Time                    // when a failure was logged last
-	busySince time.Time                    // zero while nothing is being done
-	recent    []Applied                    // oldest first
-	reported  map[record.Key]record.Record // SRV records as OnOutcome has reported them; empty where there is none
-	breakOff  context.CancelFunc           // ends the call under way that changes nothing; nil: there is none
+	eventAt   time.Time          // when the oldest event came whose changes are not applied yet; zero: there is none
+	saveSince time.Time          // since when a call waits for the disk; zero: none does
+	lastErr   error              // of the last call; nil where it did not fail
+	lastGood  time.Time          // when a call was applied last
+	warnedAt  time.Time          // when a failure was logged last
+	busySince time.Time          // zero while nothing is being done
+	recent    []Applied          // oldest first
+	breakOff  context.CancelFunc // ends the call under way that changes nothing; nil: there is none
 }
 
 // New returns a Writer that changes nothing before SetDesired.
@@ -108,7 +110,6 @@ func New(cfg Config) *Writer {
 		ledger:     ledger.New(cfg.Current),
 		verify:     verify.New(cfg.VerifyEvery, cfg.Jitter),
 		permission: permission.New(cfg.Current),
-		reported:   map[record.Key]record.Record{},
 	}
 	w.quarantine = quarantine.New(quarantine.Config{
 		Adds:    w.ledger.Adds,
@@ -117,15 +118,13 @@ func New(cfg Config) *Writer {
 		Jitter:  cfg.Jitter,
 	})
 	w.target = target.New(w.ledger, w.quarantine)
-	for _, e := range cfg.Current {
-		w.assumeReported(e)
-	}
+	w.outcomes = outcome.NewReporter(cfg.OnOutcome, cfg.Current)
 	return w
 }
 
 // SetDesired replaces what should be in the zone, which may be nothing. since is when the event came that brought it
 // about; the zero time where there was none.
-func (w *Writer) SetDesired(desired []Desired, since time.Time) {
+func (w *Writer) SetDesired(desired []plan.Desired, since time.Time) {
 	w.mu.Lock()
 	w.ledger.SetDesired(desired)
 	w.target.DesiredChanged()
@@ -146,7 +145,7 @@ func (w *Writer) Adopt(found []record.Record) int {
 	w.mu.Lock()
 	adopted := w.ledger.Adopt(found, w.cfg.Owns)
 	for _, r := range adopted {
-		w.assumeReported(w.ledger.Current()[r.Key()])
+		w.outcomes.Assume(w.ledger.Current()[r.Key()])
 	}
 	w.mu.Unlock()
 	w.save()

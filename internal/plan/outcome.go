@@ -49,6 +49,3 @@ func OutcomeOf(err error) (Outcome, *Refusal) {
 
 // Busy reports whether Route 53 throttled the call, for either reason.
 func (o Outcome) Busy() bool { return o == Throttled || o == ZoneBusy }
-
-// Transient reports whether the same call may succeed later.
-func (o Outcome) Transient() bool { return o.Busy() || o == Unknown }

@@ -1,6 +1,11 @@
 package plan
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Reason is why Route 53 refused a batch for good: sending the same again would be refused again.
 type Reason string
@@ -40,3 +45,33 @@ func (r *Refusal) reason() Reason {
 
 // Denied reports whether the batch was refused for want of permission.
 func (r *Refusal) Denied() bool { return r.reason() == Denied }
+
+// Faults returns the changes of the refused batch that are known to be at fault, and why: those that the message names,
+// and those of a reason that can only mean them.
+func (r *Refusal) Faults(batch []Change) map[Change]Reason {
+	if len(r.Named) > 0 {
+		return r.Named
+	}
+	faults := map[Change]Reason{}
+	if r.Reason == Exists { // an UPSERT serves for those that are not there, too
+		for _, c := range batch {
+			if c.Action == Create {
+				faults[c] = Exists
+			}
+		}
+	}
+	if len(faults) == 0 && len(batch) == 1 {
+		switch r.Reason {
+		case NotFound, Mismatch, TTL, NameFull:
+			faults[batch[0]] = r.Reason
+		}
+	}
+	return faults
+}
+
+// InOrder returns the changes in a map always in the same order.
+func InOrder(changes map[Change]Reason) []Change {
+	return slices.SortedFunc(maps.Keys(changes), func(a, b Change) int {
+		return cmp.Or(a.Record.Key().Compare(b.Record.Key()), cmp.Compare(a.Action, b.Action))
+	})
+}

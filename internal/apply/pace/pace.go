@@ -6,6 +6,7 @@ package pace
 import (
 	"time"
 
+	"github.com/ecssd/ecssd/internal/backoff"
 	"github.com/ecssd/ecssd/internal/plan"
 )
 
@@ -93,7 +94,7 @@ func (p *Pace) bucketFilled() time.Time {
 // Retry returns the time before which no call is made after the last failure.
 func (p *Pace) Retry() time.Time {
 	if !p.busySince.IsZero() && !p.removal.IsZero() {
-		return p.lastFailure.Add(part(p.backoff, removalPart))
+		return p.lastFailure.Add(backoff.Part(p.backoff, removalPart))
 	}
 	return p.lastFailure.Add(p.backoff)
 }
@@ -166,14 +167,14 @@ func (p *Pace) Failed(now time.Time, why plan.Outcome, jitter float64) {
 		}
 		p.backoff = crowdedWait(p.busyFor(now), jitter)
 		if now.Sub(p.waiting) > patience {
-			p.backoff = part(p.backoff, impatientPart)
+			p.backoff = backoff.Part(p.backoff, impatientPart)
 		}
 		return
 	}
 	p.failures++
-	interval := doubling(firstOutage, longestOutage, p.failures)
+	interval := outage
 	if why == plan.ZoneBusy {
-		interval = doubling(firstZoneBusy, longestZoneBusy, p.failures)
+		interval = zoneBusy
 	}
-	p.backoff = part(interval, jitter)
+	p.backoff = backoff.Full(interval.After(p.failures), jitter)
 }

@@ -1,15 +1,15 @@
 package pace
 
-import "time"
+import (
+	"time"
+
+	"github.com/ecssd/ecssd/internal/backoff"
+)
 
 // After a failure a host waits for a random part of an interval, so that hosts that failed together do not come back
 // together. The figures are those at which a fleet that shares an account fares best (internal/test/fleet;
 // docs/fleet.md). With each interval, a change is made within 15 s of when Route 53 could make it.
 const (
-	// Where the zone is busy, or Route 53 cannot be reached, the interval doubles with each failure in a row.
-	firstZoneBusy, longestZoneBusy = time.Second, 4 * time.Second
-	firstOutage, longestOutage     = 200 * time.Millisecond, 10 * time.Second
-
 	// An account on which few hosts have called at once is free after a moment. Otherwise, the longer it has been busy
 	// the more hosts wait, and the longer it will be: the interval grows by crowdedPart of that time.
 	firstCrowded   = 2 * time.Second
@@ -31,27 +31,21 @@ const (
 	grid = 125 * time.Millisecond
 )
 
-// doubling returns the interval after so many failures in a row.
-func doubling(first, longest time.Duration, failures int) time.Duration {
-	for ; failures > 1 && first < longest; failures-- {
-		first *= 2
-	}
-	return min(first, longest)
-}
+// Where the zone is busy, or Route 53 cannot be reached, the interval doubles with each failure in a row.
+var (
+	zoneBusy = backoff.Interval{First: time.Second, Longest: 4 * time.Second}
+	outage   = backoff.Interval{First: 200 * time.Millisecond, Longest: 10 * time.Second}
+)
 
 // crowdedWait returns how long to wait after a throttled call on an account that has been busy for a time. From the
 // second wait on it is in the second half of the interval: hosts have spread by then, and a call that comes early is
 // likely to be throttled.
 func crowdedWait(busyFor time.Duration, jitter float64) time.Duration {
 	if busyFor < grid {
-		return part(firstCrowded, jitter)
+		return backoff.Full(firstCrowded, jitter)
 	}
-	half := min(leastCrowded+part(busyFor, crowdedPart), longestCrowded) / 2
-	return half + part(half, jitter)
+	return backoff.Half(min(leastCrowded+backoff.Part(busyFor, crowdedPart), longestCrowded), jitter)
 }
-
-// part returns a part of a duration.
-func part(d time.Duration, of float64) time.Duration { return time.Duration(of * float64(d)) }
 
 // onGrid returns the first time from at on when the clock shows a multiple of grid.
 func onGrid(at time.Time) time.Time {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ecssd/ecssd/internal/backoff"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -105,7 +106,7 @@ func (s *State) QuestionDenied(err error, beside bool, now time.Time, jitter flo
 		wait = askBeside
 	}
 	s.answer, s.err = err, nil
-	s.next = now.Add(time.Duration((0.75 + jitter/2) * float64(wait)))
+	s.next = now.Add(backoff.Around(wait, jitter))
 	return isNew
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ecssd/ecssd/internal/backoff"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -64,7 +65,7 @@ func (p *probe) postpone(c cause, now time.Time, jitter float64) {
 		p.waitForRoom(now)
 		return
 	}
-	p.due = now.Add(time.Duration((0.75 + jitter/2) * float64(probeEvery)))
+	p.due = now.Add(backoff.Around(probeEvery, jitter))
 }
 
 // waitForRoom sets the time of the next try of one change.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ecssd/ecssd/internal/backoff"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -54,7 +55,7 @@ func (s *Schedule) Next(now time.Time) time.Time {
 // schedule sets the next reading: spread by a quarter either way, so that hosts that started together part, and twice
 // as late for each time in a row that a reading was throttled.
 func (s *Schedule) schedule(now time.Time) {
-	wait := time.Duration((0.75 + s.jitter()/2) * float64(s.every))
+	wait := backoff.Around(s.every, s.jitter())
 	s.at = now.Add(wait << min(s.throttled, 6))
 }
 
