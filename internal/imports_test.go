@@ -53,9 +53,16 @@ var mayImport = map[string][]string{
 	"internal/web": {
 		"internal/agent", "internal/container", "internal/endpoint", "internal/plan", "internal/record", "internal/status",
 	},
-	"internal/sweep":           {"internal/backoff", "internal/container", "internal/plan", "internal/record"},
+	"internal/sweep": {
+		"internal/backoff", "internal/container", "internal/plan", "internal/record", "internal/sweep/change",
+		"internal/sweep/httpcheck",
+	},
+	"internal/sweep/change":    {"internal/backoff", "internal/plan"},
+	"internal/sweep/httpcheck": {"internal/backoff"},
 	"internal/sweep/inventory": {"internal/container", "internal/record", "internal/sweep"},
-	"internal/sweep/run":       {"internal/record", "internal/route53", "internal/sweep", "internal/sweep/inventory"},
+	"internal/sweep/run": {
+		"internal/record", "internal/route53", "internal/sweep", "internal/sweep/httpcheck", "internal/sweep/inventory",
+	},
 	"internal/doctor": {
 		"internal/awserr", "internal/backoff", "internal/container", "internal/docker", "internal/sweep/inventory",
 		"internal/endpoint", "internal/host", "internal/journal", "internal/plan", "internal/record", "internal/route53", "internal/statedir",

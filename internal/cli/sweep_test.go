@@ -64,7 +64,7 @@ func TestSweepSaysWhatItWouldDoAndDoesIt(t *testing.T) {
 	w.deadHost()
 	before := w.sandbox.Records(w.zone)
 	require.Len(t, before, 4)
-	reason := "EC2 says that instance " + deadID + " is stopped or terminated"
+	reason := "EC2 reports instance " + deadID + " as stopped or terminated"
 	plan := "" +
 		"delete  ip-10-0-0-2." + zoneName + "  A    " + reason + "  " + deadID + ":host:123456789012/eu-central-1\n" +
 		"delete  time." + zoneName + "         SRV  " + reason + "  " + deadID + ":ecs:" + strings.Repeat("2", 64) + ":80/tcp\n" +

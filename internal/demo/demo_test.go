@@ -171,7 +171,7 @@ func TestDemo(t *testing.T) {
 			s.prefix + `calc is at ip-[-0-9]+\.servicediscovery\.internal:\d+: "` + s.prefix + `calc ` + id + `"`,
 			id + ` is out of DNS \d+ ms after its stop signal`,
 			`0 of 100 look-ups of ` + s.prefix + `time give it`,
-			`delete  ` + s.prefix + `time\.servicediscovery\.internal +SRV  EC2 says that instance i-0fedcba9876543210 is stopped or terminated  .*`,
+			`delete  ` + s.prefix + `time\.servicediscovery\.internal +SRV  EC2 reports instance i-0fedcba9876543210 as stopped or terminated  .*`,
 			`2 deleted, .*`,
 			`still served, after \d+ ms: "` + s.prefix + `time ` + id + `"`,
 		} {

@@ -3,100 +3,67 @@ package sweep
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"math/rand/v2"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/sweep/httpcheck"
 )
-
-const (
-	checkTimeout = 2 * time.Second
-	checkTries   = 3
-	checkPause   = time.Second // between two tries
-	checkAtOnce  = 64
-	checkHeader  = 16 << 10 // bytes of an answer's header
-	checkBody    = 4 << 10  // bytes read of an answer
-)
-
-// Checker checks containers over HTTP.
-type Checker struct {
-	Client *http.Client
-	path   string
-}
-
-// NewChecker gives a Checker that asks for path where a container names none of its own.
-func NewChecker(path string) *Checker {
-	return &Checker{path: path, Client: &http.Client{
-		Timeout: checkTimeout,
-		Transport: &http.Transport{
-			DisableKeepAlives:      true,
-			MaxResponseHeaderBytes: checkHeader,
-			Proxy:                  nil, // the containers are near, and no proxy speaks for them
-		},
-		// A redirect is an answer: wherever it leads, it is not this container.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-}
 
 // subject is one record to be checked, and where.
 type subject struct {
-	key  record.Key
-	url  string
-	task string
+	key record.Key
+	url string
 }
 
-// subjects gives what can be checked: records of containers that ECS runs, at the address that EC2 or ECS has for them,
-// never at the record's, and only where ECS says that the record's port is that container's. What its agent has put on
-// standby is not checked: it may be starting. Nor is a port that its settings take out.
-func (c *Checker) subjects(judgements []Judgement, fleet Fleet) []subject {
-	var found []subject
-	for _, j := range judgements {
-		if j.Record.Type != record.SRV || j.ID.Kind != record.ECS || j.ID.Proto != string(container.TCP) {
+// subjects returns what can be checked: records of containers that ECS runs, where ECS confirms that the record's port
+// is that container's. The address is the one that EC2 or ECS has for the container, never the record's. Not checked
+// are a record that its agent has put on standby, since the container may be starting, and a port whose setting turns
+// the check off.
+func subjects(found []evidence, fleet Fleet, path string) []subject {
+	var all []subject
+	for _, e := range found {
+		if e.verdict != Keep && e.verdict != Restore || e.Weight == 0 && !e.Marked() {
 			continue
 		}
-		if j.Verdict != Keep && j.Verdict != Restore || j.Record.Weight == 0 && !j.Record.Marked() {
-			continue
+		if url := checkURL(e.entry, fleet, path); url != "" {
+			all = append(all, subject{e.Key(), url})
 		}
-		known, ok := fleet.Containers[j.ID.Container]
-		target, valid := record.ParseTarget(j.Record.Value)
-		if !ok || !valid || known.Stopped || known.Instance != j.ID.Instance ||
-			!known.has(container.Port{Number: j.ID.Port, Proto: container.TCP}, target.Port) {
-			continue
-		}
-		address := known.Address
-		if !address.IsValid() {
-			address = fleet.Instances[j.ID.Instance].Address
-		}
-		if !address.IsValid() {
-			continue
-		}
-		path := known.Checks[j.ID.Port]
-		if off(path) {
-			continue
-		}
-		if path == "" {
-			path = c.path
-		}
-		if !strings.HasPrefix(path, "/") {
-			path = "/" + path
-		}
-		found = append(found, subject{
-			key: j.Record.Key(), url: "http://" + netip.AddrPortFrom(address, target.Port).String() + path, task: known.Task,
-		})
 	}
-	return found
+	return all
 }
 
-// off reports whether a path says that its port is not to be checked: it may speak no HTTP.
+// checkURL returns what is asked for to check a record; empty where it cannot be checked.
+func checkURL(e entry, fleet Fleet, path string) string {
+	if e.Type != record.SRV || e.id.Kind != record.ECS || e.id.Proto != string(container.TCP) {
+		return ""
+	}
+	c := fleet.Containers[e.id.Container]
+	target, ok := record.ParseTarget(e.Value)
+	if !ok || c.Stopped || c.Instance != e.id.Instance ||
+		!c.publishes(container.Port{Number: e.id.Port, Proto: container.TCP}, target.Port) {
+		return ""
+	}
+	address := c.Address
+	if !address.IsValid() {
+		address = fleet.Instances[e.id.Instance].Address
+	}
+	own := c.Checks[e.id.Port]
+	if !address.IsValid() || off(own) {
+		return ""
+	}
+	if own != "" {
+		path = own
+	}
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	return "http://" + netip.AddrPortFrom(address, target.Port).String() + path
+}
+
+// off reports whether the path of a check turns it off: the port may not speak HTTP.
 func off(path string) bool {
 	return slices.ContainsFunc(
 		[]string{"off", "false", "no", "0"},
@@ -104,79 +71,46 @@ func off(path string) bool {
 	)
 }
 
-func (c Container) has(port container.Port, host uint16) bool {
-	return slices.Contains(c.Ports, Port{Container: port, Host: host})
-}
-
-// results holds why each record that was to be checked failed; nil where it passed, errUnchecked where there was no
-// time.
+// results holds why each record that was to be checked failed: nil where it passed, httpcheck.ErrUnchecked where there
+// was no time.
 type results map[record.Key]error
 
-// failed gives why a record failed its check; nil where it did not, as far as is known.
+// check checks subjects until ctx ends.
+func check(ctx context.Context, c *httpcheck.Checker, all []subject) results {
+	urls := make([]string, len(all))
+	for i, s := range all {
+		urls[i] = s.url
+	}
+	found := results{}
+	for i, err := range c.All(ctx, urls) {
+		found[all[i].key] = err
+	}
+	return found
+}
+
+// failed returns why a record failed its check; nil where it passed, or was not checked.
 func (r results) failed(key record.Key) error {
-	if errors.Is(r[key], errUnchecked) {
+	if errors.Is(r[key], httpcheck.ErrUnchecked) {
 		return nil
 	}
 	return r[key]
 }
 
-// check asks all subjects, many at a time, until ctx ends. They come in no order, so that each has its turn in some
-// pass where there is not the time for all.
-func (c *Checker) check(ctx context.Context, subjects []subject) results {
-	errs := make([]error, len(subjects))
-	var group errgroup.Group
-	group.SetLimit(checkAtOnce)
-	for _, i := range rand.Perm(len(subjects)) {
-		group.Go(func() error {
-			errs[i] = c.try(ctx, subjects[i].url)
-			return nil
-		})
-	}
-	_ = group.Wait()
-	found := results{}
-	for i, s := range subjects {
-		found[s.key] = errs[i]
-	}
-	return found
-}
-
-var errUnchecked = errors.New("no time left to check")
-
-// try asks until an answer passes, at most checkTries times.
-func (c *Checker) try(ctx context.Context, url string) (err error) {
-	for n := range checkTries {
-		if n > 0 {
-			select {
-			case <-ctx.Done():
-			case <-time.After(checkPause):
+// withChecks returns the evidence with the results of the checks. A record that failed calls for standby. One that was
+// not checked for lack of time stays as it is: marked, if it is marked.
+func withChecks(found []evidence, checked results) []evidence {
+	all := make([]evidence, len(found))
+	for i, e := range found {
+		if e.verdict == Keep || e.verdict == Restore {
+			switch err := checked[e.Key()]; {
+			case err == nil:
+			case errors.Is(err, httpcheck.ErrUnchecked):
+				e = e.keep()
+			default:
+				e = e.standby("%s", err)
 			}
 		}
-		if ctx.Err() != nil {
-			return errUnchecked
-		}
-		if err = c.get(ctx, url); err == nil {
-			return nil
-		}
+		all[i] = e
 	}
-	if ctx.Err() != nil {
-		return errUnchecked
-	}
-	return err
-}
-
-func (c *Checker) get(ctx context.Context, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return fmt.Errorf("check: %.300s", err)
-	}
-	response, err := c.Client.Do(request)
-	if err != nil {
-		return fmt.Errorf("check: %.300s", err) // it may quote what the container has answered
-	}
-	defer response.Body.Close()
-	_, _ = io.CopyN(io.Discard, response.Body, checkBody)
-	if response.StatusCode < 200 || response.StatusCode > 399 {
-		return fmt.Errorf("check %.200s: it answers %d", url, response.StatusCode)
-	}
-	return nil
+	return all
 }

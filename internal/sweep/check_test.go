@@ -22,6 +22,7 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/httpcheck"
 )
 
 // The checks are real requests to servers on loopback, in real time. Container n, on host n, is a server of its own.
@@ -81,7 +82,7 @@ func status(code int, asked *atomic.Int32) http.HandlerFunc {
 func (s *service) config(t *testing.T, has ...record.Record) (sweep.Config, *zone) {
 	z := newZone(t, has...)
 	c := config(z, says(s.fleet))
-	c.Check = sweep.NewChecker("/health")
+	c.Check = httpcheck.New("/health")
 	return c, z
 }
 
@@ -366,7 +367,7 @@ func TestWhatIsAsked(t *testing.T) {
 		var s service
 		r := s.serve(t, func(http.ResponseWriter, *http.Request) {})
 		c, z := s.config(t, r)
-		c.Check = sweep.NewChecker("")
+		c.Check = httpcheck.New("")
 		swept(t, c)
 		assert.Equal(t, []record.Record{r}, z.content())
 	})
@@ -557,7 +558,7 @@ func TestStopTask(t *testing.T) {
 			}
 			report := swept(t, c)
 			for _, stop := range report.Stops {
-				assert.Contains(t, stop.Reason, "it answers 500")
+				assert.Contains(t, stop.Reason, "HTTP status 500")
 				would = append(would, "main "+stop.Task)
 			}
 			assert.Equal(t, test.want, would)
@@ -652,7 +653,7 @@ func TestWhatIsUncheckedStopsNothing(t *testing.T) {
 				}
 				z := newZone(t, records...)
 				c := config(z, says(f))
-				c.Check, c.Budget = sweep.NewChecker("/health"), test.budget
+				c.Check, c.Budget = httpcheck.New("/health"), test.budget
 				// so that what does not answer is cut off by the deadline
 				c.Check.Client.Transport, c.Check.Client.Timeout = answers, 0
 				var stopped []string
@@ -702,7 +703,7 @@ func TestChecksAtOnce(t *testing.T) {
 			z.Put(srv(fmt.Sprint("web", n%4), instance(n), ip(address(n)), n))
 		}
 		c := config(z, says(fleet(300)))
-		c.Check = sweep.NewChecker("/health")
+		c.Check = httpcheck.New("/health")
 		c.Check.Client.Transport = &network
 		swept(t, c)
 		assert.LessOrEqual(t, network.most.Load(), int32(64))

@@ -13,6 +13,7 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/httpcheck"
 	strict "github.com/ecssd/ecssd/internal/test/zone"
 )
 
@@ -25,8 +26,8 @@ func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-func checkedInVain() *sweep.Checker {
-	c := sweep.NewChecker("/health")
+func checkedInVain() *httpcheck.Checker {
+	c := httpcheck.New("/health")
 	c.Client.Transport = hanging{}
 	return c
 }

@@ -1,38 +1,41 @@
-// Package sweep decides which records of a zone are left over from hosts and containers that are gone, and removes
-// them: a host that fails whole cannot remove its own. It never removes what it cannot prove dead in bulk, the last
-// record of a name without proof, or a record that has changed since it was read; and where any reading fails it
-// changes nothing.
+// Package sweep deletes the records of hosts and containers that are gone, which their agents cannot delete: a host that
+// fails cannot clean up after itself. A pass has three steps: evidence (what EC2 and ECS show about each record),
+// decision (the action, or why none is taken), and change.
+//
+// It changes nothing where any reading fails. It never deletes the last record of a name, or many records at once,
+// unless EC2 proves that the hosts are gone, and never a record that has changed since it was read.
 package sweep
 
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"github.com/ecssd/ecssd/internal/container"
 )
 
-// Fleet is what EC2 and ECS say at one moment.
+// Fleet is what EC2 and ECS report at one moment.
 type Fleet struct {
-	Account, Region string               // where the sweeper looks; instances elsewhere are none of its business
+	Account, Region string               // of the sweeper; it judges no instances of others
 	Instances       map[string]Instance  // by EC2 instance ID
-	Containers      map[string]Container // by the Engine's ID, of tasks that run, are being stopped or have stopped
-	Stuck           []Stuck              // in the order of their tasks
+	Containers      map[string]Container // by container ID, of tasks that run, are being stopped or have stopped
+	Stuck           []Stuck              // by task
 }
 
-// Stuck is a container of which ECS has not learnt the Engine's ID although its task is no longer new: a task that
-// hangs in PENDING, such as one whose image cannot be pulled.
+// Stuck is a container without a runtimeId although its task is no longer new: the task hangs in PENDING, for example
+// because an image cannot be pulled.
 type Stuck struct {
 	Task      string `json:"task"`      // ARN
 	Container string `json:"container"` // name in the task definition
 	Instance  string `json:"instance"`  // EC2 instance ID
 }
 
-// State is what EC2 says of an instance.
+// State is what EC2 reports of an instance.
 type State string
 
 // The states told apart.
 const (
-	Unknown State = ""      // EC2 knows no such instance, or no longer
+	Unknown State = ""      // EC2 has no such instance, or no longer
 	Alive   State = "alive" // pending or running
 	Gone    State = "gone"  // stopping, stopped, shutting-down or terminated
 )
@@ -44,8 +47,8 @@ type Instance struct {
 	Impaired  bool       // EC2's status checks fail
 	InCluster bool       // a container instance of one of the clusters
 	Connected bool       // its ECS agent is connected
-	// Complete says that ECS knows the Engine's ID of every container of its tasks, but for those that are stuck: only
-	// then is a container that ECS does not know a container that is not there.
+	// Complete means that ECS knows the container ID of every container of the instance's tasks, except stuck ones. Only
+	// then does a container that ECS does not know not exist.
 	Complete bool
 }
 
@@ -55,11 +58,11 @@ type Container struct {
 	Task     string // ARN
 	Cluster  string // ARN
 	Service  string // the ECS service that keeps the task running; empty for a task run by hand
-	Running  bool   // its task runs, and is to
-	Stopped  bool   // it has stopped, as the ECS agent of its instance has told ECS, and not just been asked to
+	Running  bool   // its task is RUNNING, and so is the task's desired status
+	Stopped  bool   // reported as STOPPED by the instance's ECS agent, not only asked to stop
 	Address  netip.Addr
 	Ports    []Port
-	// Checks are the paths of the HTTP checks of container ports (SERVICE_<port>_CHECK_HTTP).
+	// Checks are the paths of the HTTP checks by container port (SERVICE_<port>_CHECK_HTTP).
 	Checks map[uint16]string
 }
 
@@ -69,11 +72,15 @@ type Port struct {
 	Host      uint16
 }
 
-// Source tells what EC2 and ECS say, all of it or an error.
+// publishes reports whether the container's port is reached at the host port.
+func (c Container) publishes(port container.Port, host uint16) bool {
+	return slices.Contains(c.Ports, Port{Container: port, Host: host})
+}
+
+// Source reads EC2 and ECS: all that is asked for, or an error.
 type Source interface {
-	// Fleet reads every page of every cluster. The instances asked for are told of where EC2 knows them, beside those
-	// of the clusters.
+	// Fleet reads every page of every cluster, and the given instances from EC2, beside those of the clusters.
 	Fleet(ctx context.Context, instances []string) (Fleet, error)
-	// States asks EC2 alone, and anew, about instances. Those that EC2 does not know are left out.
+	// States asks EC2 alone, without a cache, about instances. Those that EC2 does not know are left out.
 	States(ctx context.Context, instances []string) (map[string]State, error)
 }

@@ -33,7 +33,7 @@ func FuzzCheckedAddress(f *testing.F) {
 			known.Address = netip.MustParseAddr("10.9.9.9")
 			address = known.Address
 		}
-		judgements := []Judgement{{
+		found := []evidence{entry{
 			Record: record.Record{
 				Name:   "web.example",
 				Type:   record.SRV,
@@ -41,20 +41,20 @@ func FuzzCheckedAddress(f *testing.F) {
 				Weight: 1,
 				Value:  value,
 			},
-			ID: record.SetID{
+			id: record.SetID{
 				Kind:      record.ECS,
 				Instance:  "i-1",
 				Container: c,
 				Port:      80,
 				Proto:     "tcp",
 			},
-			Verdict: Keep,
-		}}
+			ours: true,
+		}.keep()}
 		fleet := Fleet{
 			Instances:  map[string]Instance{"i-1": {State: Alive, Address: netip.MustParseAddr("10.1.2.3")}},
 			Containers: map[string]Container{c: known},
 		}
-		for _, s := range NewChecker("/health").subjects(judgements, fleet) {
+		for _, s := range subjects(found, fleet, "/health") {
 			request, err := http.NewRequest(http.MethodGet, s.url, nil)
 			if err != nil {
 				continue // is not sent

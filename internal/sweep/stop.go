@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/ecssd/ecssd/internal/sweep/httpcheck"
 )
 
-// Stop is a task that is stopped since a container of it fails its check.
+// Stop is a task that is stopped because a container of it fails its check.
 type Stop struct {
 	Task   string `json:"task"` // ARN
 	Reason string `json:"reason"`
@@ -16,29 +18,21 @@ type Stop struct {
 	cluster string
 }
 
-// stops gives the tasks to be stopped, in order, or says why there are none although some fail. A port that its task
-// definition names no check for may speak no HTTP, and a container that fails for the first time may be starting:
-// neither is stopped. Never all tasks of a service are that run, and none that no service would start again.
+// stops returns the tasks to be stopped, in order, or why there are none although some fail. A task is stopped only if
+// its definition names the check that fails, it has failed in an earlier pass too (it may have been starting), an ECS
+// service starts it again, and another task of that service runs.
 func (p *pass) stops() (stops []Stop, spared string) {
 	if p.Stop == nil {
 		return nil, ""
 	}
-	serviceOf, running := map[string]string{}, map[string]int{} // by task, and by service
-	for _, c := range p.fleet.Containers {
-		host := p.fleet.Instances[c.Instance]
-		if c.Service == "" || !c.Running || host.State != Alive || !host.Connected || serviceOf[c.Task] != "" {
-			continue
-		}
-		serviceOf[c.Task] = c.Service
-		running[c.Service]++
-	}
+	serviceOf, running := p.fleet.serving()
 	checks, failed := 0, 0
-	for _, j := range p.judgements {
-		err, checked := p.checked[j.Record.Key()]
-		c := p.fleet.Containers[j.ID.Container]
-		named, before := c.Checks[j.ID.Port] != "", j.Record.Marked()
-		if !checked || errors.Is(err, errUnchecked) || err != nil && before && !named {
-			continue // what names no check may speak no HTTP, and once it is marked says nothing new
+	for _, e := range p.evidence {
+		err, checked := p.checked[e.Key()]
+		c := p.fleet.Containers[e.id.Container]
+		named, before := c.Checks[e.id.Port] != "", e.Marked()
+		if !checked || errors.Is(err, httpcheck.ErrUnchecked) || err != nil && before && !named {
+			continue // a port without a check of its own may not speak HTTP; once it is marked, its failure is no news
 		}
 		checks++
 		if err == nil {
@@ -50,12 +44,7 @@ func (p *pass) stops() (stops []Stop, spared string) {
 		}
 	}
 	if len(stops) > 0 && float64(failed) > p.Budget*float64(checks) {
-		return nil, fmt.Sprintf(
-			"no task is stopped: %d of %d checks failed, more than %.0f %%",
-			failed,
-			checks,
-			100*p.Budget,
-		)
+		return nil, fmt.Sprintf("no task is stopped: %d of %d checks failed, more than %.0f %%", failed, checks, 100*p.Budget)
 	}
 	slices.SortStableFunc(stops, func(a, b Stop) int { return cmp.Compare(a.Task, b.Task) })
 	stops = slices.CompactFunc(stops, func(a, b Stop) bool { return a.Task == b.Task })
@@ -65,16 +54,31 @@ func (p *pass) stops() (stops []Stop, spared string) {
 	}), ""
 }
 
-// stop asks ECS to stop tasks.
-func (p *pass) stop(ctx context.Context, stops []Stop, report *Report) {
-	for _, s := range stops {
-		if ctx.Err() != nil {
-			return
-		}
-		if err := p.Stop(ctx, s.cluster, s.Task, "ecssd: a container fails its HTTP check"); err != nil {
-			p.Log.WithError(err).WithField("task", s.Task).Warn("stopping a task failed")
+// serving returns the service of each task that runs on a connected host, and how many such tasks each service has.
+func (f Fleet) serving() (serviceOf map[string]string, running map[string]int) {
+	serviceOf, running = map[string]string{}, map[string]int{}
+	for _, c := range f.Containers {
+		host := f.Instances[c.Instance]
+		if c.Service == "" || !c.Running || host.State != Alive || !host.Connected || serviceOf[c.Task] != "" {
 			continue
 		}
-		report.TasksStopped++
+		serviceOf[c.Task] = c.Service
+		running[c.Service]++
 	}
+	return serviceOf, running
+}
+
+// stop asks ECS to stop tasks, and returns how many it accepted.
+func (p *pass) stop(ctx context.Context, stops []Stop) (stopped int) {
+	for _, s := range stops {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := p.Stop(ctx, s.cluster, s.Task, "ecssd: a container fails its HTTP check"); err != nil {
+			p.Log.WithError(err).WithField("task", s.Task).Warn("cannot stop task")
+			continue
+		}
+		stopped++
+	}
+	return stopped
 }

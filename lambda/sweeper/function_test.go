@@ -119,7 +119,7 @@ func (s site) changes() int { return len(s.Calls("ChangeResourceRecordSets")) }
 
 // findings of the dead host's two records.
 func findings() []sweep.Finding {
-	reason := "EC2 says that instance " + dead + " is stopped or terminated"
+	reason := "EC2 reports instance " + dead + " as stopped or terminated"
 	return []sweep.Finding{
 		{
 			Verdict: sweep.Dead,
@@ -344,7 +344,7 @@ func TestFunction(t *testing.T) {
 				Name:    "web." + zone,
 				Type:    "SRV",
 				SetID:   living + ":ecs:" + hex("4", 64) + ":80/tcp",
-				Reason:  "no time was left to look twice (ECS runs no container 444444444444 on instance " + living + ")",
+				Reason:  "no time left to read EC2 and ECS a second time: ECS does not know container 444444444444 on instance " + living,
 			}),
 		}
 		assert.Empty(t, got.Error)

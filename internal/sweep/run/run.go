@@ -15,6 +15,7 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/route53"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/httpcheck"
 	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
 
@@ -117,7 +118,7 @@ func Sweep(ctx context.Context, config aws.Config, p Parameters, log *logrus.Ent
 		Log:    log,
 	}
 	if p.CheckHealth {
-		c.Check = sweep.NewChecker(p.CheckHealthPath)
+		c.Check = httpcheck.New(p.CheckHealthPath)
 	}
 	if p.UnhealthyAction == "stop-task" {
 		c.Stop = source.StopTask

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/httpcheck"
 )
 
 // sweep makes a pass of the sweeper.
@@ -171,11 +172,11 @@ func (f inventory) States(ctx context.Context, instances []string) (map[string]s
 type checkTransport struct{ p *process }
 
 // checker returns the sweeper's checks on a third of the days; nil on the others.
-func (p *process) checker() *sweep.Checker {
+func (p *process) checker() *httpcheck.Checker {
 	if !p.w.checksContainers {
 		return nil
 	}
-	c := sweep.NewChecker("/health")
+	c := httpcheck.New("/health")
 	c.Client.Transport, c.Client.Timeout = checkTransport{p}, 20*time.Second // as long as many that hang take
 	return c
 }

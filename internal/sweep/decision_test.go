@@ -101,7 +101,7 @@ func TestWhatEC2ProvesGoesOverBudget(t *testing.T) {
 		assert.ErrorContains(
 			t,
 			err,
-			"22 of 25 records would go and EC2 does not prove their hosts dead, more than 30 %",
+			"22 of 25 records would be deleted without proof from EC2, more than the budget of 30 %",
 		)
 		addsUp(t, report)
 		assert.Equal(t, []int{24, 22, 2}, []int{report.Stale, report.Refused, report.Deleted})
@@ -160,7 +160,7 @@ func TestARefusalIsHeededByWhatIsSpared(t *testing.T) {
 			z.Put(db(1000 + n))
 		}
 		report, err := sweep.Sweep(t.Context(), config(z, says(f)))
-		assert.ErrorContains(t, err, "22 of 26 records would go")
+		assert.ErrorContains(t, err, "22 of 26 records would be deleted")
 		addsUp(t, report)
 		by := verdicts(report)
 		assert.Equal(t, sweep.Skipped, by[host(2).SetID], "records that are refused point to it")
