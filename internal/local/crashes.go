@@ -120,8 +120,8 @@ func (k crashes) suspects(c container.Container, registered func(id string) bool
 }
 
 // held returns until when a container is held; the zero time where it is not.
-func (k crashes) held(c container.Container, now time.Time) time.Time {
-	seen := k.first[c.ID]
+func (k crashes) held(id string, now time.Time) time.Time {
+	seen := k.first[id]
 	if until := seen.since.Add(proof); seen.held && until.After(now) {
 		return until
 	}

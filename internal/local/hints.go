@@ -161,7 +161,7 @@ func (m *Model) mayRestart(c container.Container, now time.Time) {
 	asked := slices.ContainsFunc(m.unmatched.kills, func(k kill) bool {
 		return k.ContainerID == c.ID && stopSignal(c, k.Signal) && !c.StartedAt.After(k.Time)
 	})
-	if task := m.introspection.tasks[c.ID]; task.Restarts && !task.Stopping && !asked && !m.stops.marked(c) {
+	if task := m.introspection.tasks[c.ID]; task.Restarts && !task.Stopping && !asked && !m.stops.marked(c.ID) {
 		m.restarts.expect(c, now)
 	}
 }

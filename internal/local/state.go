@@ -85,11 +85,11 @@ func (m *Model) state(now time.Time) *State {
 		Withheld:    map[string]Withheld{},
 		HostStandby: m.standby,
 	}
-	for _, c := range m.containers {
+	for id, c := range m.containers {
 		s.Containers = append(s.Containers, c)
-		w := m.withheld(c, now)
+		w := m.withheld(id, now)
 		if w.Reason != "" {
-			s.Withheld[c.ID] = w
+			s.Withheld[id] = w
 		}
 		if w.Until.After(now) {
 			m.differs = Earliest(m.differs, At(w.Until))
@@ -109,11 +109,13 @@ func (m *Model) state(now time.Time) *State {
 }
 
 // withheld returns why a container is not registered now.
-func (m *Model) withheld(c container.Container, now time.Time) Withheld {
-	if m.stops.marked(c) && !m.outlived(c, now) {
-		return Withheld{Reason: Stopping, Until: m.stops.expires(c), Since: m.stops.marks[c.ID].At}
+func (m *Model) withheld(id string, now time.Time) Withheld {
+	if m.stops.marked(id) {
+		if c := m.containers[id]; !m.outlived(c, now) {
+			return Withheld{Reason: Stopping, Until: m.stops.expires(id, c.StopTimeout), Since: m.stops.marks[id].At}
+		}
 	}
-	if until := m.crashes.held(c, now); !until.IsZero() {
+	if until := m.crashes.held(id, now); !until.IsZero() {
 		return Withheld{Reason: CrashLoop, Until: until}
 	}
 	return Withheld{}

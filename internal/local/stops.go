@@ -69,15 +69,15 @@ func (s *stops) mark(c container.Container, at, now time.Time) bool {
 	return true
 }
 
-// marked reports whether the present run of c was asked to end. Marks of earlier runs have been pruned.
-func (s *stops) marked(c container.Container) bool {
-	mark, ok := s.marks[c.ID]
+// marked reports whether the present run of a container was asked to end. Marks of earlier runs have been pruned.
+func (s *stops) marked(id string) bool {
+	mark, ok := s.marks[id]
 	return ok && !mark.Over
 }
 
-// expires returns when the mark of c comes into question.
-func (s *stops) expires(c container.Container) time.Time {
-	return s.marks[c.ID].seen.Add(max(StopTimeout, c.StopTimeout))
+// expires returns when the mark of a container comes into question. timeout is the container's own stop timeout.
+func (s *stops) expires(id string, timeout time.Duration) time.Time {
+	return s.marks[id].seen.Add(max(StopTimeout, timeout))
 }
 
 // started drops the mark of a signal that was sent before a run began. A snapshot may have shown the run before the

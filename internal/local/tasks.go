@@ -132,7 +132,7 @@ func (m *Model) takeTasks(answer *Tasks, now time.Time) {
 	}
 	for id, c := range m.containers {
 		switch {
-		case !m.stops.marked(c) || m.stops.expires(c).After(now):
+		case !m.stops.marked(id) || m.stops.expires(id, c.StopTimeout).After(now):
 		case answer.Err == nil && answer.ByContainer[id].Stopping:
 			m.stops.renew(id, now)
 		default:
@@ -145,7 +145,7 @@ func (m *Model) takeTasks(answer *Tasks, now time.Time) {
 // stop was given up, or the signal had another meaning. The ECS agent is asked first, since only it knows whether the
 // task is still to end.
 func (m *Model) outlived(c container.Container, now time.Time) bool {
-	if m.stops.expires(c).After(now) {
+	if m.stops.expires(c.ID, c.StopTimeout).After(now) {
 		return false
 	}
 	if ofECS(c) {
