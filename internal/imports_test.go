@@ -69,7 +69,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/local": {"internal/container", "internal/endpoint", "internal/plan", "internal/record"},
 	"internal/agent": {
-		"internal/apply", "internal/backoff", "internal/container", "internal/endpoint", "internal/journal",
+		"internal/apply", "internal/apply/metrics", "internal/apply/outcome", "internal/apply/permission", "internal/backoff", "internal/container", "internal/endpoint", "internal/journal",
 		"internal/local", "internal/plan", "internal/record",
 	},
 }

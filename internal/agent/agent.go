@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/apply/outcome"
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/endpoint"
 	"github.com/ecssd/ecssd/internal/journal"
@@ -268,9 +269,9 @@ func (a *Agent) writer(id string, zone Zone, c apply.Config) *apply.Writer {
 		setID, ok := record.ParseSetID(key.SetID)
 		return !e.Record.Owned(a.cfg.Owner.InstanceID) && !(ok && setID.Kind == record.Legacy)
 	})
-	var told func(apply.Outcome)
+	var told func(outcome.Outcome)
 	if a.cfg.OnEvent != nil {
-		told = func(o apply.Outcome) { a.tell(id, o) }
+		told = func(o outcome.Outcome) { a.tell(id, o) }
 	}
 	c.Zone, c.Current, c.Owns = zone, known, a.owns
 	c.Save = func(known plan.Current) error { return a.cfg.Journal.SetRecords(id, known) }

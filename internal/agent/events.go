@@ -3,7 +3,7 @@ package agent
 import (
 	"time"
 
-	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/apply/outcome"
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/local"
 	"github.com/ecssd/ecssd/internal/record"
@@ -11,7 +11,7 @@ import (
 
 // Event is what has become of one endpoint of this host.
 type Event struct {
-	Kind      apply.OutcomeKind
+	Kind      outcome.Kind
 	At        time.Time
 	ZoneID    string
 	Record    record.Record // SRV
@@ -59,7 +59,7 @@ func (a *Agent) remember(live []container.Container, now time.Time) {
 }
 
 // tell makes an event of what has become of a record in a zone.
-func (a *Agent) tell(zoneID string, o apply.Outcome) {
+func (a *Agent) tell(zoneID string, o outcome.Outcome) {
 	id, _ := record.ParseSetID(o.Record.SetID)
 	a.mu.Lock()
 	s, known := a.subjects[id.Container]
@@ -79,11 +79,11 @@ func (a *Agent) tell(zoneID string, o apply.Outcome) {
 }
 
 // why returns in words what has led to an outcome.
-func why(s *local.State, containerID string, o apply.Outcome) string {
+func why(s *local.State, containerID string, o outcome.Outcome) string {
 	switch o.Kind {
-	case apply.WasRefused:
+	case outcome.Refused:
 		return o.Message
-	case apply.BecameServing:
+	case outcome.Registered:
 		return ""
 	}
 	for _, c := range s.Containers {
@@ -93,7 +93,7 @@ func why(s *local.State, containerID string, o apply.Outcome) string {
 			return "the container was asked to stop"
 		case s.Withheld[c.ID].Reason == local.CrashLoop:
 			return "containers of the service die soon after their start"
-		case o.Kind == apply.BecameAbsent:
+		case o.Kind == outcome.Deregistered:
 			return "the container is no longer announced"
 		case s.HostStandby != "":
 			return "the host is on standby: " + s.HostStandby
@@ -106,7 +106,7 @@ func why(s *local.State, containerID string, o apply.Outcome) string {
 		}
 	}
 	switch {
-	case o.Kind != apply.BecameAbsent:
+	case o.Kind != outcome.Deregistered:
 		return ""
 	case s.Containers == nil: // nobody has looked: ecssd deregister
 		return "all records of the host are removed"

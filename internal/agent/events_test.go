@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/apply/outcome"
 	"github.com/ecssd/ecssd/internal/container"
 )
 
@@ -35,7 +35,7 @@ func TestEventsTellOfWhomAndWhy(t *testing.T) {
 		c.Labels[container.LabelCluster] = "shop"
 		w.engine.start(c)
 		e := next()
-		assert.Equal(t, apply.BecameServing, e.Kind)
+		assert.Equal(t, outcome.Registered, e.Kind)
 		assert.Empty(t, e.Reason)
 		who := Subject{
 			ID:      c.ID,
@@ -53,25 +53,25 @@ func TestEventsTellOfWhomAndWhy(t *testing.T) {
 			Action:      container.Other,
 		})
 		e = next()
-		assert.Equal(t, apply.BecameStandby, e.Kind)
+		assert.Equal(t, outcome.Standby, e.Kind)
 		assert.Equal(t, "the container's health check says unhealthy", e.Reason)
 
 		w.engine.set(func(live map[string]container.Container) { live[c.ID] = c }, container.Hint{
 			ContainerID: c.ID,
 			Action:      container.Other,
 		})
-		assert.Equal(t, apply.BecameServing, next().Kind)
+		assert.Equal(t, outcome.Registered, next().Kind)
 
 		set("scaled in", nil)
 		e = next()
-		assert.Equal(t, apply.BecameStandby, e.Kind)
+		assert.Equal(t, outcome.Standby, e.Kind)
 		assert.Equal(t, "the host is on standby: scaled in", e.Reason)
 		set("", errors.New("no answer")) // stays as it is
 
 		w.after(time.Hour) // on a quiet host
 		w.engine.kill(c, 15)
 		e = next()
-		assert.Equal(t, apply.BecameAbsent, e.Kind)
+		assert.Equal(t, outcome.Deregistered, e.Kind)
 		assert.Equal(t, "the container was asked to stop", e.Reason)
 		assert.Equal(t, who, e.Container)
 		w.engine.die(c)
@@ -80,7 +80,7 @@ func TestEventsTellOfWhomAndWhy(t *testing.T) {
 
 		crashing := web(2)
 		w.engine.start(crashing)
-		require.Equal(t, apply.BecameStandby, next().Kind)
+		require.Equal(t, outcome.Standby, next().Kind)
 		w.after(time.Hour)
 		w.engine.die(crashing)
 		e = next()

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/apply/metrics"
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/local"
@@ -18,7 +19,7 @@ import (
 
 // Metrics shows what an agent does.
 type Metrics struct {
-	Writer *apply.Metrics
+	Writer *metrics.Metrics
 
 	events     *prometheus.CounterVec
 	snapshots  *prometheus.CounterVec
@@ -37,7 +38,7 @@ type Metrics struct {
 func NewMetrics(registry prometheus.Registerer) *Metrics {
 	auto := promauto.With(registry)
 	m := &Metrics{
-		Writer: apply.NewMetrics(registry),
+		Writer: metrics.New(registry),
 		events: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "ecssd_engine_events_total", Help: "Events of the Engine received, by action: start, kill, die, network, other.",
 		}, []string{"action"}),

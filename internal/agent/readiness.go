@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/apply/permission"
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
@@ -85,7 +86,7 @@ func (r *Readiness) missingParts() []missing {
 		found = append(found, missing{"journal", err.Error()})
 	}
 	// it is asked after the rest
-	if err := r.unwritable(); err != nil && !(errors.Is(err, apply.ErrUnproven) && len(found) > 0) {
+	if err := r.unwritable(); err != nil && !(errors.Is(err, permission.ErrUnproven) && len(found) > 0) {
 		found = append(found, missing{"route53", err.Error()})
 	}
 	return found

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/apply/metrics"
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/endpoint"
 	"github.com/ecssd/ecssd/internal/local"
@@ -20,7 +21,7 @@ type Status struct {
 	Containers  []Container
 	ZoneID      string // empty where the zone has not been found yet
 	Zone        apply.Status
-	Calls       apply.Calls
+	Calls       metrics.Calls
 }
 
 // Container is a live container of this host and what is announced of it.

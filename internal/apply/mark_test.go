@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
 
@@ -59,7 +59,7 @@ func TestMarkIsNotKeptOnAHostThatGoesOnStandby(t *testing.T) {
 // The container ran anew before the mark was read: the sweeper judged the run before.
 func TestMarkOfAnEarlierRunIsNotKept(t *testing.T) {
 	web, db := srv("web", 1), srv("db", 1)
-	run2 := []apply.Desired{{Record: web, Run: "run 2"}, {Record: db, Run: "run 1"}}
+	run2 := []plan.Desired{{Record: web, Run: "run 2"}, {Record: db, Run: "run 1"}}
 	for name, scene := range map[string]func(z *zone, w writer){
 		"read back": func(z *zone, w writer) {
 			w.SetDesired(run2, time.Now())
@@ -120,10 +120,10 @@ func TestMarkOnARecordThatLedElsewhereIsNotKept(t *testing.T) {
 func TestRecordIsWrittenForEachRun(t *testing.T) {
 	web := srv("web", 1)
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
-		w.SetDesired([]apply.Desired{{Record: web, Run: "run 2"}}, time.Now())
+		w.SetDesired([]plan.Desired{{Record: web, Run: "run 2"}}, time.Now())
 		z.pass(time.Minute)
 		assert.Equal(t, 1, z.callCount())
-		w.SetDesired([]apply.Desired{{Record: web, Run: "run 2"}}, time.Now())
+		w.SetDesired([]plan.Desired{{Record: web, Run: "run 2"}}, time.Now())
 		z.pass(time.Minute)
 		assert.Equal(t, 1, z.callCount())
 	}, web)

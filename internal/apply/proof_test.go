@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/apply/permission"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -51,7 +51,7 @@ func TestFirstBatchIsTheProof(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			proving(t, func(t *testing.T, z *zone, w writer) {
-				assert.ErrorIs(t, w.Unproven(), apply.ErrUnproven)
+				assert.ErrorIs(t, w.Unproven(), permission.ErrUnproven)
 				z.set(func() { z.fault = test.fault })
 				w.want(srv("web", 1))
 				z.pass(0)

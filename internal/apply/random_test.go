@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/ecssd/ecssd/internal/apply"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -130,7 +129,7 @@ func (c chaos) fault() (error, bool) {
 }
 
 // wishes gives some records, up to so many of a name.
-func (c chaos) wishes(of int, run string) (wishes []apply.Desired) {
+func (c chaos) wishes(of int, run string) (wishes []plan.Desired) {
 	for _, name := range []string{"web", "api", "db"} {
 		for n := range of {
 			if c.one(3) {
@@ -140,7 +139,7 @@ func (c chaos) wishes(of int, run string) (wishes []apply.Desired) {
 			if c.one(4) {
 				r.Weight = 0
 			}
-			wishes = append(wishes, apply.Desired{Record: r, Run: run})
+			wishes = append(wishes, plan.Desired{Record: r, Run: run})
 		}
 	}
 	return wishes

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/apply/metrics"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -33,7 +34,7 @@ func onSlowDisk(t *testing.T, scene func(t *testing.T, z *zone, w *apply.Writer)
 				return z.save(k)
 			},
 			Log:     logrus.NewEntry(log),
-			Metrics: apply.NewMetrics(prometheus.NewRegistry()),
+			Metrics: metrics.New(prometheus.NewRegistry()),
 		})
 		w.SetDesired(wish(has...), time.Time{})
 		ctx, cancel := context.WithCancel(t.Context())

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/apply"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -232,7 +231,7 @@ func TestSweepersMarkIsKept(t *testing.T) {
 		z.pass(time.Hour)
 		assert.Contains(t, z.content(), marked(web))
 
-		w.SetDesired([]apply.Desired{{Record: web, Run: "run 2"}, {Record: srv("api", 1), Run: "run 1"}}, time.Now())
+		w.SetDesired([]plan.Desired{{Record: web, Run: "run 2"}, {Record: srv("api", 1), Run: "run 1"}}, time.Now())
 		z.pass(0)
 		assert.Equal(t, sorted([]record.Record{web, srv("api", 1)}), z.content())
 	}, web)

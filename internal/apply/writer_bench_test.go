@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/apply/metrics"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -37,7 +38,7 @@ func (z *instant) Page(context.Context, string, record.Type) ([]record.Record, f
 func BenchmarkWriter(b *testing.B) {
 	logger := logrus.New()
 	logger.SetOutput(io.Discard)
-	metrics := apply.NewMetrics(prometheus.NewRegistry())
+	metrics := metrics.New(prometheus.NewRegistry())
 	for _, n := range []int{10, 100, 500} {
 		has := known(many("web", n)...)
 		wishes := wish(many("web", n+1)[1:]...)

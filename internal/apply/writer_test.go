@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/apply/metrics"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -140,7 +141,7 @@ func TestWishForWhatIsKnown(t *testing.T) {
 		old.Weight = 7
 		z := newZone(t, old)
 		w := newWriter(z, nil, 0)
-		wanted := apply.Desired{Record: srv("host", 1), IfKnown: true}
+		wanted := plan.Desired{Record: srv("host", 1), IfKnown: true}
 		w.SetDesired(append(wish(web1), wanted), time.Now())
 		require.NoError(t, w.Settle(t.Context()))
 		assert.Equal(t, []change{create(web1)}, z.calls[0].changes, "not made where it is not known")
@@ -193,7 +194,7 @@ func TestUnsavedGoesOn(t *testing.T) {
 			Save:    func(k plan.Current) error { _ = z.save(k); return errors.New("disk full") },
 			Owns:    owns,
 			Log:     logrus.NewEntry(log),
-			Metrics: apply.NewMetrics(prometheus.NewRegistry()),
+			Metrics: metrics.New(prometheus.NewRegistry()),
 		})
 		w.SetDesired(wish(srv("web", 1)), time.Time{})
 		require.NoError(t, w.Settle(t.Context()))

@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/apply/metrics"
+	"github.com/ecssd/ecssd/internal/apply/outcome"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	strict "github.com/ecssd/ecssd/internal/test/zone"
@@ -72,7 +74,7 @@ func newZone(t *testing.T, records ...record.Record) *zone {
 	}
 }
 
-func (z *zone) tell(o apply.Outcome) {
+func (z *zone) tell(o outcome.Outcome) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.told = append(z.told, string(o.Kind)+" "+o.Record.SetID)
@@ -342,10 +344,10 @@ func marked(r record.Record) record.Record {
 	return r
 }
 
-func wish(records ...record.Record) []apply.Desired {
-	wishes := []apply.Desired{}
+func wish(records ...record.Record) []plan.Desired {
+	wishes := []plan.Desired{}
 	for _, r := range records {
-		wishes = append(wishes, apply.Desired{Record: r, Run: "run 1"})
+		wishes = append(wishes, plan.Desired{Record: r, Run: "run 1"})
 	}
 	return wishes
 }
@@ -375,13 +377,13 @@ type writer struct {
 	zone     *zone
 	logs     *logtest.Hook
 	registry *prometheus.Registry
-	metrics  *apply.Metrics
+	metrics  *metrics.Metrics
 }
 
 func newWriter(z *zone, has plan.Current, verifyEvery time.Duration) writer {
 	log, hook := logtest.NewNullLogger()
 	registry := prometheus.NewRegistry()
-	metrics := apply.NewMetrics(registry)
+	metrics := metrics.New(registry)
 	z.saved = has
 	return writer{apply.New(apply.Config{
 		Zone:        z,
