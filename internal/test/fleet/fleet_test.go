@@ -24,14 +24,14 @@ var (
 	seed = flag.Uint64("seed", 1, "what chance brings")
 )
 
-// TestMain lets garbage lie for longer than usual: a thousand agents start with much that stays.
+// TestMain collects garbage more rarely than usual: most of what a thousand agents allocate stays.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	debug.SetGCPercent(400)
 	os.Exit(m.Run())
 }
 
-// setups are all runs, in the order of the tables.
+// setups returns all runs, in the order of the tables.
 func setups() []setup {
 	var all []setup
 	add := func(s scene, k kind, r rules, hosts ...int) {
@@ -39,40 +39,40 @@ func setups() []setup {
 			all = append(all, setup{s, k, n, r, *seed})
 		}
 	}
-	add(idle, ecssd, current, 100)
-	for _, r := range []rules{current, old} {
-		add(brisk, ecssd, r, 1)
-		add(brisk, threeTry, r, 1)
+	add(oneAtATime, ecssd, currentQuota, 100)
+	for _, r := range []rules{currentQuota, oldQuota} {
+		add(twoASecond, ecssd, r, 1)
+		add(twoASecond, threeTries, r, 1)
 	}
-	for _, k := range []kind{ecssd, threeTry, stubborn} {
-		add(cold, k, current, 10, 100, 1000)
+	for _, k := range []kind{ecssd, threeTries, retriesForever} {
+		add(coldStart, k, currentQuota, 10, 100, 1000)
 	}
-	add(cold, ecssd, current.callsOnly(), 10, 100, 1000)
-	add(cold, ecssd, current.withPrior(), 10, 100, 300, 1000)
-	add(cold, threeTry, current.withPrior(), 100)
-	add(cold, ecssd, old, 10, 100, 300, 1000)
-	add(cold, threeTry, old, 100)
-	add(cold, stubborn, old, 100)
-	add(cold, ecssd, current.costing(), 10, 100, 300, 1000)
-	add(cold, ecssd, current.withPrior().costing(), 1000)
-	add(cold, ecssd, old.costing(), 100)
-	add(cold, stubborn, current.costing(), 300)
-	add(coldShort, ecssd, old.costing(), 1000)
-	add(listing, ecssd, current, 100, 1000)
+	add(coldStart, ecssd, currentQuota.callsOnly(), 10, 100, 1000)
+	add(coldStart, ecssd, currentQuota.withPrior(), 10, 100, 300, 1000)
+	add(coldStart, threeTries, currentQuota.withPrior(), 100)
+	add(coldStart, ecssd, oldQuota, 10, 100, 300, 1000)
+	add(coldStart, threeTries, oldQuota, 100)
+	add(coldStart, retriesForever, oldQuota, 100)
+	add(coldStart, ecssd, currentQuota.withCost(), 10, 100, 300, 1000)
+	add(coldStart, ecssd, currentQuota.withPrior().withCost(), 1000)
+	add(coldStart, ecssd, oldQuota.withCost(), 100)
+	add(coldStart, retriesForever, currentQuota.withCost(), 300)
+	add(coldStartTenMinutes, ecssd, oldQuota.withCost(), 1000)
+	add(coldStartListing, ecssd, currentQuota, 100, 1000)
 	for _, n := range []int{100, 1000} {
-		add(deploy, ecssd, current, n)
-		add(deploy, threeTry, current, n)
-		add(deploy, ecssd, current.callsOnly(), n)
+		add(rollingDeployment, ecssd, currentQuota, n)
+		add(rollingDeployment, threeTries, currentQuota, n)
+		add(rollingDeployment, ecssd, currentQuota.callsOnly(), n)
 	}
-	for _, r := range []rules{current.withPrior(), old} {
-		add(deploy, ecssd, r, 100)
-		add(deploy, threeTry, r, 100)
+	for _, r := range []rules{currentQuota.withPrior(), oldQuota} {
+		add(rollingDeployment, ecssd, r, 100)
+		add(rollingDeployment, threeTries, r, 100)
 	}
-	for _, s := range []scene{churn, lost} {
-		add(s, ecssd, current.callsOnly(), 1000)
-		for _, r := range []rules{current, current.withPrior(), old} {
+	for _, s := range []scene{steadyChurn, zoneLost} {
+		add(s, ecssd, currentQuota.callsOnly(), 1000)
+		for _, r := range []rules{currentQuota, currentQuota.withPrior(), oldQuota} {
 			add(s, ecssd, r, 1000)
-			add(s, threeTry, r, 1000)
+			add(s, threeTries, r, 1000)
 		}
 	}
 	return all
@@ -82,11 +82,11 @@ func (s setup) String() string {
 	return fmt.Sprintf("%s, %d hosts, %s, %s", s.scene.name, s.hosts, s.rules, s.kind)
 }
 
-// TestFleet plays the scenes that it is asked for.
+// TestFleet plays the scenes that a flag asks for.
 func TestFleet(t *testing.T) {
 	matches := regexp.MustCompile(*only)
 	if *writeTo == "" && *only == "" {
-		return // TestSmallFleets is what holds always
+		return // TestSmallFleets plays always
 	}
 	var results []result
 	for _, s := range setups() {
@@ -104,7 +104,7 @@ func TestFleet(t *testing.T) {
 	}
 	find := func(k kind, hosts int) result {
 		for _, r := range results {
-			if r.scene.name == cold.name && r.kind == k && r.hosts == hosts && r.rules == current {
+			if r.scene.name == coldStart.name && r.kind == k && r.hosts == hosts && r.rules == currentQuota {
 				return r
 			}
 		}
@@ -116,13 +116,13 @@ func TestFleet(t *testing.T) {
 		{
 			"a call an event, 100 hosts",
 			"#fdae6b",
-			find(stubborn, 100),
+			find(retriesForever, 100),
 		}, {
 			"a call an event, 1,000 hosts",
 			"#d94801",
-			find(stubborn, 1000),
+			find(retriesForever, 1000),
 		},
-		{"same, given up after 3 tries", "#a50f15", find(threeTry, 1000)},
+		{"same, given up after 3 tries", "#a50f15", find(threeTries, 1000)},
 	})
 	require.NoError(t, os.MkdirAll(*writeTo, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(*writeTo, "fleet.svg"), []byte(svg), 0o644))
@@ -148,19 +148,19 @@ A host has 20 containers. All hosts share one AWS account and one zone.
 ![cold start](fleet.svg)
 `
 
-// Small fleets have their zone right, with few calls, whatever Route 53 makes of throttled calls.
+// Small fleets have their zone right, with few calls, whatever throttled calls cost.
 func TestSmallFleets(t *testing.T) {
-	hard := rules{quota: quota{2, 2}, action: true}
+	hard := rules{quota: quota{2, 2}, perAction: true}
 	for name, test := range map[string]struct {
 		setup    setup
 		accepted int // calls at most
 	}{
-		"cold start":                       {setup{cold, ecssd, 10, current, 1}, 10},
-		"cold start, old quota":            {setup{cold, ecssd, 10, old, 1}, 10},
-		"cold start, tight quota":          {setup{cold, ecssd, 10, hard.costing(), 1}, 10},
-		"cold start, one change at a time": {setup{cold, ecssd, 10, current.withPrior(), 1}, 10},
-		"deploy":                           {setup{deploy, ecssd, 3, current, 1}, 3 * 2 * perHost},
-		"a third of the hosts dies":        {setup{lost, ecssd, 9, current, 1}, 3*perHost + 2},
+		"cold start":                       {setup{coldStart, ecssd, 10, currentQuota, 1}, 10},
+		"cold start, old quota":            {setup{coldStart, ecssd, 10, oldQuota, 1}, 10},
+		"cold start, tight quota":          {setup{coldStart, ecssd, 10, hard.withCost(), 1}, 10},
+		"cold start, one change at a time": {setup{coldStart, ecssd, 10, currentQuota.withPrior(), 1}, 10},
+		"deploy":                           {setup{rollingDeployment, ecssd, 3, currentQuota, 1}, 3 * 2 * perHost},
+		"a third of the hosts dies":        {setup{zoneLost, ecssd, 9, currentQuota, 1}, 3*perHost + 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := run(t, test.setup)
@@ -174,27 +174,27 @@ func TestSmallFleets(t *testing.T) {
 	}
 }
 
-// The same seed gives the same figures, another one others.
+// The same seed plays a run with the same figures, another seed one with others.
 func TestARunCanBeRepeated(t *testing.T) {
-	figures := func(seed uint64) []string { return run(t, setup{cold, ecssd, 10, old, seed}).row() }
+	figures := func(seed uint64) []string { return run(t, setup{coldStart, ecssd, 10, oldQuota, seed}).row() }
 	assert.Equal(t, figures(1), figures(1))
 	assert.NotEqual(t, figures(1), figures(2))
 }
 
-// What ecssd is compared with does what the predecessors do.
+// What ecssd is compared with makes the calls that the predecessors make.
 func TestPredecessors(t *testing.T) {
-	r := run(t, setup{cold, stubborn, 10, current, 1})
+	r := run(t, setup{coldStart, retriesForever, 10, currentQuota, 1})
 	assert.Zero(t, r.waiting)
 	assert.Equal(t, 10*perHost, r.calls[call{change, accepted}], "one call an event")
-	r = run(t, setup{cold, threeTry, 10, old, 1})
+	r = run(t, setup{coldStart, threeTries, 10, oldQuota, 1})
 	assert.Positive(t, r.waiting, "what was throttled three times is given up")
 	assert.Equal(t, 10*perHost, r.calls[call{change, accepted}]+r.waiting)
 }
 
-// On an idle account nothing waits but for the answer: 60 to 100 ms, and 5 ms for the look at the Engine.
+// On an idle account a change takes a call, 60 to 100 ms, and 5 ms for the look at the Engine.
 func TestIdleAccount(t *testing.T) {
-	for _, r := range []rules{current, old} {
-		r := run(t, setup{brisk, ecssd, 1, r, 1})
+	for _, r := range []rules{currentQuota, oldQuota} {
+		r := run(t, setup{twoASecond, ecssd, 1, r, 1})
 		assert.Len(t, r.delays, 40)
 		assert.LessOrEqual(t, quantile(r.delays, .5), 90*time.Millisecond)
 		assert.LessOrEqual(t, quantile(r.delays, 1), 110*time.Millisecond)
@@ -202,11 +202,11 @@ func TestIdleAccount(t *testing.T) {
 	}
 }
 
-// The quota on changes is used well: a cold start takes 15 % more than what it allows at the most, and no UPSERT.
+// A cold start takes at most 15 % longer than the quota on changes allows, and needs no UPSERT.
 func TestQuotaOnChanges(t *testing.T) {
-	scarce := current
+	scarce := currentQuota
 	scarce.changes = quota{150, 10}
-	r := run(t, setup{cold, ecssd, 100, scarce, 1})
+	r := run(t, setup{coldStart, ecssd, 100, scarce, 1})
 	assert.Zero(t, r.waiting)
 	assert.Equal(t, 100*(perHost+1), r.cost, "one for each record")
 	assert.Equal(t, 195*time.Second, r.bound())
@@ -214,9 +214,9 @@ func TestQuotaOnChanges(t *testing.T) {
 	assert.LessOrEqual(t, r.right, 224*time.Second)
 }
 
-// The account gives what Route 53 gives: a burst, then so many calls a second.
+// The account grants what Route 53 grants: a burst, then so many calls a second.
 func TestQuota(t *testing.T) {
-	r := run(t, setup{cold, ecssd, 70, current.callsOnly(), 1})
+	r := run(t, setup{coldStart, ecssd, 70, currentQuota.callsOnly(), 1})
 	assert.GreaterOrEqual(t, r.right, r.bound())
 	for _, p := range r.curve {
 		calls := p.applied / perHost

@@ -26,7 +26,7 @@ const (
 	zoneName = "servicediscovery.internal"
 	zoneID   = "Z1"
 	// looking is how long the Engine takes to list containers and to inspect what is new.
-	looking = 5 * time.Millisecond
+	lookTakes = 5 * time.Millisecond
 )
 
 var policy = endpoint.Policy{Zone: zoneName, DefaultWeight: 1, MaxWeight: 255}
@@ -36,15 +36,15 @@ type host struct {
 	index int
 	owner record.Owner
 
-	mu     sync.Mutex
-	live   []container.Container
-	ports  uint16
-	made   int
-	hints  chan container.Hint
-	events chan event // nil where there is an agent
+	mu      sync.Mutex
+	live    []container.Container
+	ports   uint16
+	created int
+	hints   chan container.Hint
+	events  chan event // nil: the host runs an agent
 }
 
-// event is a change of a container, as a host without an agent is told of it.
+// event is a change of a container on a host without an agent.
 type event struct {
 	action plan.Action
 	record record.Record
@@ -68,22 +68,22 @@ func newHost(index int, k kind) *host {
 	return h
 }
 
-// tell tells a host without an agent of a change.
-func (h *host) tell(action plan.Action, r record.Record) {
+// send sends a change to a host without an agent.
+func (h *host) send(action plan.Action, r record.Record) {
 	if h.events != nil {
 		h.events <- event{action, r}
 	}
 }
 
-// add makes a container of a service that nobody is told of.
+// add adds a container of a service without an event.
 func (h *host) add(service string) container.Container {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.made++
+	h.created++
 	h.ports++
 	c := container.Container{
-		ID:   fmt.Sprintf("%056x%08x", h.index, h.made),
-		Name: fmt.Sprintf("ecs-%s-1-%x", service, h.made),
+		ID:   fmt.Sprintf("%056x%08x", h.index, h.created),
+		Name: fmt.Sprintf("ecs-%s-1-%x", service, h.created),
 		Labels: map[string]string{
 			container.LabelName:    service,
 			container.LabelTaskARN: "arn:aws:ecs:eu-west-1:123456789012:task/main/1",
@@ -111,7 +111,7 @@ func (h *host) start(service string) container.Container {
 	}
 	for _, r := range h.records(c) {
 		if r.Type == record.SRV {
-			h.tell(plan.Upsert, r)
+			h.send(plan.Upsert, r)
 		}
 	}
 	return c
@@ -128,7 +128,7 @@ func (h *host) kill(c container.Container) {
 	}
 	for _, r := range h.records(c) {
 		if r.Type == record.SRV {
-			h.tell(plan.Delete, r)
+			h.send(plan.Delete, r)
 		}
 	}
 	time.AfterFunc(5*time.Second, func() {
@@ -144,7 +144,7 @@ func (h *host) kill(c container.Container) {
 	})
 }
 
-// records gives those that announce containers.
+// records returns the records that containers should have.
 func (h *host) records(containers ...container.Container) []record.Record {
 	endpoints, _ := policy.Map(containers)
 	return record.Desired(record.Zone{Name: zoneName}, h.owner, endpoints)
@@ -163,7 +163,7 @@ func (h *host) Follow(ctx context.Context, connected func(), hint func(container
 }
 
 func (h *host) Snapshot(ctx context.Context, _ map[string]bool, _ bool) ([]container.Container, error) {
-	if err := wait(ctx, looking); err != nil {
+	if err := wait(ctx, lookTakes); err != nil {
 		return nil, err
 	}
 	h.mu.Lock()
@@ -175,7 +175,7 @@ func (h *host) Refresh(ctx context.Context, _ map[string]bool) ([]container.Cont
 	return h.Snapshot(ctx, nil, false)
 }
 
-// runAgent is ecssd at work. Where known is set the host begins with a journal in which that is written.
+// runAgent runs ecssd. With known, the host begins with a journal that holds those records.
 func (h *host) runAgent(ctx context.Context, a *account, dir string, known []record.Record) error {
 	dir = filepath.Join(dir, h.owner.InstanceID)
 	if known != nil {
@@ -202,14 +202,14 @@ func (h *host) runAgent(ctx context.Context, a *account, dir string, known []rec
 		Suspended:   func() (time.Duration, error) { return 0, nil },
 		Resync:      time.Minute,
 		VerifyEvery: 15 * time.Minute,
-		Jitter:      func() float64 { return dice(a.seed, h.index, forLuck) },
+		Jitter:      func() float64 { return dice(a.seed, h.index, forJitter) },
 		Log:         logrus.NewEntry(log),
 		Readiness:   &agent.Readiness{},
 		Metrics:     agent.NewMetrics(prometheus.NewRegistry()),
 	}).Run(ctx)
 }
 
-// write makes the journal of a host that has been at work before.
+// write writes the journal of a host on which ecssd has run before.
 func write(dir, instance string, records []record.Record) error {
 	j, err := journal.Open(dir, instance, "boot")
 	if err != nil {
@@ -228,9 +228,9 @@ func write(dir, instance string, records []record.Record) error {
 	return j.Close()
 }
 
-// runPredecessor makes one call an event, in order, and has the SDK make three attempts of it, as it does by itself. It
-// then gives the event up, or begins again where it is stubborn.
-func (h *host) runPredecessor(ctx context.Context, a *account, stubborn bool) error {
+// runCallPerEvent makes one call an event, in order, as the predecessors of ecssd do. The SDK tries it three times. Then
+// the event is given up, or tried again for ever.
+func (h *host) runCallPerEvent(ctx context.Context, a *account, forEver bool) error {
 	zone := client{a, h.index}
 	for {
 		select {
@@ -239,7 +239,7 @@ func (h *host) runPredecessor(ctx context.Context, a *account, stubborn bool) er
 		case e := <-h.events:
 			for attempt := 1; ctx.Err() == nil; attempt++ {
 				err := zone.Change(ctx, []plan.Change{{Action: e.action, Record: e.record}})
-				if err == nil || attempt%3 == 0 && !stubborn {
+				if err == nil || attempt%3 == 0 && !forEver {
 					break
 				}
 				_ = wait(ctx, sdkDelay(attempt, dice(a.seed, h.index, forRetry)))
@@ -248,7 +248,7 @@ func (h *host) runPredecessor(ctx context.Context, a *account, stubborn bool) er
 	}
 }
 
-// journals gives a directory, in memory where there is such a one: journals are synced.
+// journals returns a directory, in memory if possible, since journals are synced.
 func journals() (dir string, remove func(), err error) {
 	parent := ""
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {

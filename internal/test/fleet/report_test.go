@@ -2,26 +2,19 @@ package fleet
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 )
 
-// attempts gives how many calls were made to change records.
-func (r result) attempts() int {
-	return r.calls[call{
-		change,
-		accepted,
-	}] + r.calls[call{
-		change,
-		throttled,
-	}] + r.calls[call{
-		change,
-		prior,
-	}] + r.calls[call{
-		change,
-		refused,
-	}]
+// count returns how many calls had an outcome.
+func (r result) count(operation string, o outcome) int { return r.calls[call{operation, o}] }
+
+// attempts returns how many calls were made to change records.
+func (r result) attempts() (all int) {
+	for _, o := range []outcome{accepted, throttled, prior, refused} {
+		all += r.count(change, o)
+	}
+	return all
 }
 
 // bound returns the shortest time in which the quotas let through one call of each host that had something to change,
@@ -39,7 +32,7 @@ var columns = []string{
 	"calls a change", "MB sent", "swept after",
 }
 
-// row gives a run as a row of a table.
+// row returns a run as a row of a table.
 func (r result) row() []string {
 	right, swept := seconds(r.right), ""
 	if r.waiting > 0 {
@@ -49,26 +42,23 @@ func (r result) row() []string {
 		swept = seconds(quantile(r.removed, 1))
 	}
 	return []string{
-		number(r.hosts), r.rules.String(), string(r.kind),
-		seconds(
-			quantile(r.delays, .5),
-		), seconds(quantile(r.delays, .99)), seconds(quantile(r.delays, 1)), right, seconds(r.bound()), number(r.waiting),
-		number(r.calls[call{
-			change,
-			accepted,
-		}]), number(r.calls[call{
-			change,
-			throttled,
-		}]), number(r.calls[call{
-			change,
-			prior,
-		}]),
+		number(r.hosts),
+		r.rules.String(),
+		string(r.kind),
+		seconds(quantile(r.delays, .5)),
+		seconds(quantile(r.delays, .99)),
+		seconds(quantile(r.delays, 1)),
+		right,
+		seconds(r.bound()),
+		number(r.waiting),
+		number(r.count(change, accepted)),
+		number(r.count(change, throttled)),
+		number(r.count(change, prior)),
 		fmt.Sprintf("%.1f", float64(r.attempts())/float64(r.hosts)),
-		number(r.calls[call{list, accepted}] + r.calls[call{list, throttled}]),
-		fmt.Sprintf("%.2f", float64(r.calls[call{
-			change,
-			accepted,
-		}])/float64(max(1, r.changes))), fmt.Sprintf("%.1f", float64(r.bytes)/1e6), swept,
+		number(r.count(list, accepted) + r.count(list, throttled)),
+		fmt.Sprintf("%.2f", float64(r.count(change, accepted))/float64(max(1, r.changes))),
+		fmt.Sprintf("%.1f", float64(r.bytes)/1e6),
+		swept,
 	}
 }
 
@@ -91,7 +81,7 @@ func number(n int) string {
 	return s
 }
 
-// table gives runs in Markdown, one table a scene.
+// table returns runs in Markdown, one table a scene.
 func table(results []result) string {
 	var out strings.Builder
 	last := ""
@@ -103,108 +93,5 @@ func table(results []result) string {
 		}
 		fmt.Fprintf(&out, "| %s |\n", strings.Join(r.row(), " | "))
 	}
-	return out.String()
-}
-
-// The plot: how much of a cold start is in the zone, over time on a logarithmic scale.
-const (
-	width, height            = 860, 440
-	left, top, right, bottom = 60, 46, 250, 50
-	earliest, latest         = .05, 5000. // seconds
-)
-
-func x(at time.Duration) float64 {
-	part := math.Log(max(at.Seconds(), earliest)/earliest) / math.Log(latest/earliest)
-	return left + part*(width-left-right)
-}
-
-func y(part float64) float64 { return top + (1-part)*(height-top-bottom) }
-
-// line is one curve of the plot.
-type line struct {
-	label, color string
-	result       result
-}
-
-func plot(title string, lines []line) string {
-	var out strings.Builder
-	p := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
-	p(
-		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13">`,
-		width,
-		height,
-	)
-	p(`<rect width="%d" height="%d" fill="white"/>`, width, height)
-	p(`<text x="%d" y="24" font-size="15" font-weight="bold">%s</text>`, left, title)
-	for _, percent := range []int{0, 25, 50, 75, 100} {
-		at := y(float64(percent) / 100)
-		p(
-			`<path d="M%d %.1fH%d" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%d %%</text>`,
-			left,
-			at,
-			width-right,
-			left-8,
-			at+4,
-			percent,
-		)
-	}
-	for _, tick := range []struct {
-		at    time.Duration
-		label string
-	}{
-		{
-			100 * time.Millisecond,
-			"0.1 s",
-		}, {
-			time.Second,
-			"1 s",
-		}, {
-			10 * time.Second,
-			"10 s",
-		}, {
-			time.Minute,
-			"1 min",
-		}, {
-			10 * time.Minute,
-			"10 min",
-		},
-		{time.Hour, "1 h"},
-	} {
-		p(
-			`<path d="M%.1f %dV%d" stroke="#ddd"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`,
-			x(tick.at),
-			top,
-			height-bottom,
-			x(tick.at),
-			height-bottom+20,
-			tick.label,
-		)
-	}
-	p(`<text x="%d" y="%d" text-anchor="middle">after the start</text>`, (left+width-right)/2, height-8)
-	for i, l := range lines {
-		all := l.result.hosts * perHost
-		var path strings.Builder
-		fmt.Fprintf(&path, "M%.1f %.1f", x(0), y(0))
-		drawn := 0.
-		for n, point := range l.result.curve {
-			if part := float64(point.applied) / float64(all); part-drawn >= .004 || n == len(l.result.curve)-1 {
-				fmt.Fprintf(&path, "L%.1f %.1f", x(point.at), y(part))
-				drawn = part
-			}
-		}
-		fmt.Fprintf(&path, "H%d", width-right)
-		p(`<path d="%s" fill="none" stroke="%s" stroke-width="2" stroke-linejoin="round"/>`, path.String(), l.color)
-		at := top + 20 + 24*i
-		p(
-			`<path d="M%d %dh22" stroke="%s" stroke-width="3"/><text x="%d" y="%d">%s</text>`,
-			width-right+14,
-			at-4,
-			l.color,
-			width-right+42,
-			at,
-			l.label,
-		)
-	}
-	p(`</svg>`)
 	return out.String()
 }
