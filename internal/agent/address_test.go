@@ -35,7 +35,7 @@ func (r *resolver) lookUp(_ context.Context, name string) ([]netip.Addr, error) 
 		return r.kept, nil
 	}
 	r.kept, r.until = nil, time.Now().Add(time.Minute)
-	for key, have := range r.w.zone.records {
+	for key, have := range r.w.zone.all() {
 		if key.Name == name && key.Type == record.A {
 			r.kept = append(r.kept, netip.MustParseAddr(have.Value))
 		}
@@ -51,7 +51,7 @@ func TestLostAddressIsFoundByDNS(t *testing.T) {
 		host := record.Zone{Name: "sd.internal"}.HostRecord(w.config.Owner)
 		lose := func() {
 			w.zone.mu.Lock()
-			delete(w.zone.records, host.Key())
+			w.zone.Remove(host)
 			w.zone.mu.Unlock()
 		}
 		w.engine.start(web(1))

@@ -42,7 +42,7 @@ func TestStartAndStop(t *testing.T) {
 			Weight: 1,
 			Value:  "10.0.0.1",
 		}
-		assert.Equal(t, map[record.Key]record.Record{host.Key(): host}, w.zone.records, "the host keeps its name")
+		assert.Equal(t, map[record.Key]record.Record{host.Key(): host}, w.zone.all(), "the host keeps its name")
 	})
 }
 
@@ -375,7 +375,7 @@ func TestAddressOfTheTasksOwnInterface(t *testing.T) {
 			Weight: 1,
 			Value:  "10.0.0.2",
 		}
-		assert.Equal(t, eni, w.zone.records[eni.Key()])
+		assert.Equal(t, eni, w.zone.all()[eni.Key()])
 		var before, after int
 		w.with(func() { before = w.asked })
 		w.after(time.Hour)
@@ -403,7 +403,7 @@ func TestPortIsThatOfTheAddressThatIsRegistered(t *testing.T) {
 		w.run()
 		w.after(2 * time.Second)
 		var values []string
-		for _, r := range w.zone.records {
+		for _, r := range w.zone.all() {
 			if r.Type == record.SRV {
 				values = append(values, r.Value)
 			}
@@ -424,13 +424,13 @@ func TestRecordsOfTheOriginalAgentAreReplaced(t *testing.T) {
 		}
 		other := legacy
 		other.SetID = "host:" + strings.Repeat("a", 64)
-		w.zone.put(legacy)
-		w.zone.put(other)
+		w.zone.Put(legacy)
+		w.zone.Put(other)
 		w.engine.start(c)
 		w.runUnlisted()
 		w.after(listWithin + time.Minute)
-		_, legacyThere := w.zone.records[legacy.Key()]
-		_, otherThere := w.zone.records[other.Key()]
+		_, legacyThere := w.zone.all()[legacy.Key()]
+		_, otherThere := w.zone.all()[other.Key()]
 		assert.False(t, legacyThere, "our container's")
 		assert.True(t, otherThere, "somebody else's")
 	})
@@ -447,13 +447,13 @@ func TestMissingJournalIsMadeGoodByOneListing(t *testing.T) {
 		}
 		foreign := dead
 		foreign.SetID = "i-10:ecs:" + web(7).ID + ":80/tcp"
-		w.zone.put(dead)
-		w.zone.put(foreign)
+		w.zone.Put(dead)
+		w.zone.Put(foreign)
 		w.engine.start(web(1))
 		w.runUnlisted()
 		w.after(listWithin + time.Minute)
 		assert.Len(t, w.zone.services(), 2, "web 1, and another host's")
-		_, deadThere := w.zone.records[dead.Key()]
+		_, deadThere := w.zone.all()[dead.Key()]
 		assert.False(t, deadThere)
 		assert.False(t, w.journal.ListingDue())
 	})
@@ -462,12 +462,12 @@ func TestMissingJournalIsMadeGoodByOneListing(t *testing.T) {
 func TestListingKeepsTheHostsOwnRecord(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		host := record.Zone{Name: "sd.internal"}.HostRecord(w.config.Owner)
-		w.zone.put(host)
+		w.zone.Put(host)
 		w.runUnlisted()
 		w.after(15 * time.Minute)
 		w.zone.mu.Lock()
 		defer w.zone.mu.Unlock()
-		assert.Contains(t, w.zone.records, host.Key(), "it is kept after the last that points to it")
+		assert.Contains(t, w.zone.all(), host.Key(), "it is kept after the last that points to it")
 		assert.Empty(t, w.zone.batches)
 	})
 }
@@ -482,7 +482,7 @@ func TestZoneOfAnotherConfigurationIsLeft(t *testing.T) {
 		w.config.ZoneID = "Z2"
 		w.run()
 		w.after(5 * time.Second)
-		assert.Empty(t, w.zone.records)
+		assert.Empty(t, w.zone.all())
 		assert.Equal(t, weights{"web 1": 1}, second.services())
 		assert.Equal(t, []string{"Z2"}, w.journal.ZonesWithRecords())
 	})
@@ -513,7 +513,7 @@ func TestHostThatHasSleptWritesEverythingAgain(t *testing.T) {
 		w.after(5 * time.Second)
 		before := w.zone.count()
 		w.zone.mu.Lock()
-		clear(w.zone.records) // a sweeper took the host for gone
+		w.zone.Remove(w.zone.Records()...) // a sweeper took the host for gone
 		w.zone.mu.Unlock()
 		w.with(func() { w.slept = time.Hour })
 		w.after(2 * time.Minute)
@@ -530,15 +530,15 @@ func TestSweepersMarkIsKeptUntilHealthChanges(t *testing.T) {
 		w.run()
 		w.after(5 * time.Second)
 		key := record.Key{Name: "web.sd.internal", Type: record.SRV, SetID: self + ":ecs:" + c.ID + ":80/tcp"}
-		marked := w.zone.records[key]
+		marked := w.zone.all()[key]
 		marked.Weight, marked.Value = 0, strings.Replace(marked.Value, "1 1 ", "2 1 ", 1)
-		w.zone.put(marked)
+		w.zone.Put(marked)
 		w.after(2 * time.Hour)
-		assert.Equal(t, marked, w.zone.records[key])
+		assert.Equal(t, marked, w.zone.all()[key])
 		w.end()
 		w.run()
 		w.after(time.Minute)
-		assert.Equal(t, marked, w.zone.records[key], "also by an agent that was restarted")
+		assert.Equal(t, marked, w.zone.all()[key], "also by an agent that was restarted")
 		c.Health = container.Healthy
 		w.engine.start(c)
 		w.after(5 * time.Second)
@@ -555,7 +555,7 @@ func TestDeregisterRemovesOnlyThisHostsRecords(t *testing.T) {
 			Value:  "1 1 1 h",
 			SetID:  "i-10:ecs:" + web(7).ID + ":80/tcp",
 		}
-		w.zone.put(foreign)
+		w.zone.Put(foreign)
 		w.engine.start(web(1))
 		w.run()
 		w.after(5 * time.Second)
@@ -563,7 +563,7 @@ func TestDeregisterRemovesOnlyThisHostsRecords(t *testing.T) {
 		w.openJournal()
 		require.NoError(t, w.agent().Deregister(t.Context()))
 		require.NoError(t, w.journal.Close())
-		assert.Equal(t, map[record.Key]record.Record{foreign.Key(): foreign}, w.zone.records)
+		assert.Equal(t, map[record.Key]record.Record{foreign.Key(): foreign}, w.zone.all())
 	})
 }
 
@@ -597,14 +597,14 @@ func TestSyncWithoutAJournalListsTheZone(t *testing.T) {
 		}
 		dead := legacy
 		dead.SetID = self + ":ecs:" + web(7).ID + ":80/tcp"
-		w.zone.put(legacy)
-		w.zone.put(dead)
+		w.zone.Put(legacy)
+		w.zone.Put(dead)
 		w.engine.start(c)
 		w.openJournal()
 		require.NoError(t, w.agent().Sync(t.Context()))
 		assert.False(t, w.journal.ListingDue())
 		require.NoError(t, w.journal.Close())
-		assert.Len(t, w.zone.records, 2, "ours and the host's")
+		assert.Len(t, w.zone.all(), 2, "ours and the host's")
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
 	})
 }
@@ -650,12 +650,12 @@ func TestForeignRecordsInTheJournalAreNotBelieved(t *testing.T) {
 			Value:  "1 1 1 h",
 			SetID:  "i-10:ecs:" + web(7).ID + ":80/tcp",
 		}
-		w.zone.put(foreign)
+		w.zone.Put(foreign)
 		w.openJournal()
 		require.NoError(t, w.journal.SetRecords("Z1", plan.Current{foreign.Key(): {Record: foreign}}))
 		require.NoError(t, w.journal.Close())
 		w.run()
 		w.after(time.Minute)
-		assert.Equal(t, map[record.Key]record.Record{foreign.Key(): foreign}, w.zone.records)
+		assert.Equal(t, map[record.Key]record.Record{foreign.Key(): foreign}, w.zone.all())
 	})
 }

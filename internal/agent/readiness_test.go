@@ -11,6 +11,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
+	strict "github.com/ecssd/ecssd/internal/test/zone"
 )
 
 // permit has the zone permit some changes alone; nil: all.
@@ -40,7 +41,7 @@ func named(service string) func(plan.Change) bool {
 	}
 }
 
-const denial = "route53: change batch refused (denied): is not authorized to perform"
+const denial = "route53: change batch refused (denied): " + strict.DeniedMessage
 
 // unready gives for how many of the next minutes, looked at each second, the agent is not ready.
 func (w *world) unready(during time.Duration) (seconds int) {

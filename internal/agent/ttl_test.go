@@ -19,9 +19,9 @@ func (w *world) journalled(records ...record.Record) {
 	require.NoError(w.t, w.journal.Listed())
 	known := plan.Current{}
 	for _, r := range records {
-		w.zone.put(r)
 		known[r.Key()] = plan.Entry{Record: r}
 	}
+	w.zone.Put(records...)
 	require.NoError(w.t, w.journal.SetRecords("Z1", known))
 	require.NoError(w.t, w.journal.Close())
 }

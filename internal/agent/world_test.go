@@ -23,6 +23,7 @@ import (
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
+	strict "github.com/ecssd/ecssd/internal/test/zone"
 )
 
 const self = "i-1"
@@ -210,115 +211,90 @@ func (e *engine) die(c container.Container) {
 		})
 }
 
-// zone is a hosted zone in memory that takes every change.
+// zone is the strict zone, with the faults that these tests play.
 type zone struct {
-	mu      sync.Mutex
-	records map[record.Key]record.Record
-	batches [][]plan.Change
-	gone    bool
-	failing error                  // of every call
-	pages   int                    // read
-	proofs  int                    // batches that were to prove that changes are permitted
-	permits func(plan.Change) bool // nil: all
-	hang    bool                   // such batches are not answered
+	*strict.Zone
 
+	mu         sync.Mutex
+	batches    [][]plan.Change // without proofs
+	gone       bool
+	failing    error                  // of every call
+	pages      int                    // read
+	proofs     int                    // batches that were to prove that changes are permitted, and did
+	permits    func(plan.Change) bool // nil: all
+	hang       bool                   // such batches are not answered
 	unlistable error
 	unlisted   int // records of other types
 }
 
-// all gives a copy of the records.
+// all returns the records by key.
 func (z *zone) all() map[record.Key]record.Record {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	return maps.Clone(z.records)
+	records := map[record.Key]record.Record{}
+	for _, r := range z.Records() {
+		records[r.Key()] = r
+	}
+	return records
 }
 
 func (z *zone) Change(ctx context.Context, changes []plan.Change) error {
 	proof := strings.Contains(changes[0].Record.SetID, strings.Repeat("0", 64))
-	if proof && z.hang {
-		<-ctx.Done()
-		return ctx.Err()
-	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if z.gone {
+	switch {
+	case proof && z.hang:
+		z.mu.Unlock()
+		<-ctx.Done()
+		z.mu.Lock()
+		return ctx.Err()
+	case z.gone:
 		return fmt.Errorf("change: %w", plan.ErrNoSuchZone)
-	}
-	if z.failing != nil {
+	case z.failing != nil:
 		return z.failing
 	}
-	for _, c := range changes {
-		if z.permits != nil && !z.permits(c) {
-			return fmt.Errorf("change: %w", &plan.Refusal{Reason: plan.Denied, Message: "is not authorized to perform"})
-		}
+	z.Denied = nil
+	if permits := z.permits; permits != nil {
+		z.Denied = func(c plan.Change) bool { return !permits(c) }
 	}
-	for _, c := range changes {
-		if _, there := z.records[c.Record.Key()]; there && c.Action == plan.Create {
-			return fmt.Errorf("change: %w", &plan.Refusal{
-				Named:   map[plan.Change]plan.Reason{c: plan.Exists},
-				Message: "already exists",
-			})
-		}
-	}
-	if proof {
+	err := z.Zone.Change(ctx, changes)
+	var refusal *plan.Refusal
+	switch denied := errors.As(err, &refusal) && refusal.Denied(); {
+	case proof && !denied:
 		z.proofs++
-		return fmt.Errorf("change: %w", &plan.Refusal{Reason: plan.NotFound, Message: "was not found"})
+	case err == nil:
+		z.batches = append(z.batches, slices.Clone(changes))
 	}
-	z.batches = append(z.batches, changes)
-	for _, c := range changes {
-		delete(z.records, c.Record.Key())
-		if c.Action != plan.Delete {
-			z.records[c.Record.Key()] = c.Record
-		}
-	}
-	return nil
+	return err
 }
 
-func (z *zone) Group(_ context.Context, name string, t record.Type) ([]record.Record, error) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if z.gone {
+func (z *zone) Group(ctx context.Context, name string, t record.Type) ([]record.Record, error) {
+	if z.lost() {
 		return nil, fmt.Errorf("list: %w", plan.ErrNoSuchZone)
 	}
-	var found []record.Record
-	for key, r := range z.records {
-		if key.Name == name && key.Type == t {
-			found = append(found, r)
-		}
-	}
-	return found, nil
+	return z.Zone.Group(ctx, name, t)
 }
 
-// Page gives all that the zone has.
-func (z *zone) Page(context.Context, string, record.Type) ([]record.Record, func(string, record.Type) bool, error) {
+func (z *zone) Page(
+	ctx context.Context,
+	name string,
+	t record.Type,
+) ([]record.Record, func(string, record.Type) bool, error) {
 	z.mu.Lock()
-	defer z.mu.Unlock()
 	z.pages++
-	if z.gone {
+	z.mu.Unlock()
+	if z.lost() {
 		return nil, nil, fmt.Errorf("list: %w", plan.ErrNoSuchZone)
 	}
-	return slices.Collect(maps.Values(z.records)), func(string, record.Type) bool { return true }, nil
+	return z.Zone.Page(ctx, name, t)
 }
 
-func (z *zone) Each(_ context.Context, visit func([]record.Record, int) error) error {
+func (z *zone) Each(ctx context.Context, visit func([]record.Record, int) error) error {
 	z.mu.Lock()
-	var all []record.Record
-	for _, r := range z.records {
-		all = append(all, r)
-	}
-	err := z.unlistable
+	err, more := z.unlistable, z.unlisted
 	z.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	return visit(all, len(all)+z.unlisted)
-}
-
-// put writes as another hand would.
-func (z *zone) put(r record.Record) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	z.records[r.Key()] = r
+	return z.Zone.Each(ctx, func(page []record.Record, _ int) error { return visit(page, len(page)+more) })
 }
 
 // fail has every change fail, or none.
@@ -328,19 +304,17 @@ func (z *zone) fail(err error) {
 	z.failing = err
 }
 
-// lost says whether the zone was deleted.
+// lost reports whether the zone was deleted.
 func (z *zone) lost() bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	return z.gone
 }
 
-// services gives the weights of the SRV records by name and container, "web 1": 1.
+// services returns the weights of the SRV records by name and container, "web 1": 1.
 func (z *zone) services() map[string]int64 {
-	z.mu.Lock()
-	defer z.mu.Unlock()
 	found := map[string]int64{}
-	for key, r := range z.records {
+	for key, r := range z.all() {
 		if id, ok := record.ParseSetID(key.SetID); ok && key.Type == record.SRV {
 			found[strings.TrimSuffix(key.Name, ".sd.internal")+" "+strings.TrimLeft(id.Container, "0")] = r.Weight
 		}
@@ -348,13 +322,14 @@ func (z *zone) services() map[string]int64 {
 	return found
 }
 
-// count gives the number of batches sent.
+// pagesRead returns how many pages were read.
 func (z *zone) pagesRead() int {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	return z.pages
 }
 
+// count returns how many batches were made.
 func (z *zone) count() int {
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -454,7 +429,7 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 }
 
 func (w *world) addZone(id string) *zone {
-	z := &zone{records: map[record.Key]record.Record{}}
+	z := &zone{Zone: strict.New(w.t, "sd.internal")}
 	w.with(func() { w.zones[id] = z })
 	return z
 }

@@ -29,15 +29,16 @@ func TestZoneOfManyHostsIsNotListed(t *testing.T) {
 					Value:  "1 1 1 host.example",
 					SetID:  self + ":ecs:" + web(7).ID + ":80/tcp",
 				}
-				w.zone.put(left)
+				w.zone.Put(left)
 				for n := range test.others {
 					other := left
+					other.Name = fmt.Sprintf("web%d.sd.internal", n/100)
 					other.SetID = fmt.Sprintf("i-other%d:ecs:%s:80/tcp", n, web(7).ID)
-					w.zone.put(other)
+					w.zone.Put(other)
 				}
 				w.runUnlisted()
 				w.after(listWithin + time.Minute)
-				_, there := w.zone.records[left.Key()]
+				_, there := w.zone.all()[left.Key()]
 				assert.Equal(t, !test.removed, there)
 				assert.False(t, w.journal.ListingDue(), "it is not tried again")
 			})
@@ -57,7 +58,7 @@ func TestLargeZoneIsNotListed(t *testing.T) {
 					Value:  "1 1 1 host.example",
 					SetID:  self + ":ecs:" + web(7).ID + ":80/tcp",
 				}
-				w.zone.put(left)
+				w.zone.Put(left)
 				w.zone.unlisted = records - 1
 				w.runUnlisted()
 				w.after(listWithin + time.Minute)
@@ -105,10 +106,10 @@ func TestOldJournalIsMadeGood(t *testing.T) {
 			Value:  "1 1 1 ip-10-0-0-1.sd.internal",
 			SetID:  self + ":ecs:" + web(7).ID + ":80/tcp",
 		}
-		w.zone.put(stray)
+		w.zone.Put(stray)
 		host := record.Zone{Name: "sd.internal"}.HostRecord(w.config.Owner)
 		w.zone.mu.Lock()
-		delete(w.zone.records, host.Key())
+		w.zone.Remove(host)
 		w.zone.mu.Unlock()
 		w.after(16 * time.Minute)
 		w.openJournal()

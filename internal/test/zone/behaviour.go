@@ -36,6 +36,10 @@ type Fault struct {
 	Made bool  // the changes are made nevertheless, as far as the rules allow
 }
 
+// DeniedMessage is the message of AccessDenied.
+const DeniedMessage = "User: arn:aws:sts::123456789012:assumed-role/host/i-1 is not authorized to perform: " +
+	"route53:ChangeResourceRecordSets on resource: arn:aws:route53:::hostedzone/" + ID
+
 // ErrReset is a connection that was lost.
 var ErrReset = errors.New("read tcp: connection reset by peer")
 
@@ -84,6 +88,14 @@ func (z *Zone) Fail(err error) {
 			b.Fault = func(int, []plan.Change) Fault { return Fault{Err: err} }
 		}
 	})
+}
+
+// Forget drops Calls, Reads and what the store remembers of past changes, so that a test can measure memory.
+func (z *Zone) Forget() {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.calls, z.reads = nil, nil
+	z.store.Forget()
 }
 
 // Calls returns the calls of Change that have ended.

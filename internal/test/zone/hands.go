@@ -1,6 +1,8 @@
 package zone
 
 import (
+	"slices"
+
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	store "github.com/ecssd/ecssd/internal/sandbox/route53/zone"
@@ -100,14 +102,18 @@ func (z *Zone) byKey() map[record.Key]record.Record {
 	return records
 }
 
-// write changes the zone outside of any quota, in one batch a record set.
+// write changes the zone outside of any quota, in batches of 400, since an UPSERT counts twice.
 func (z *Zone) write(action store.Action, sets []store.Set) {
 	z.t.Helper()
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	for _, set := range sets {
-		if _, err := z.store.Change(ID, []store.Change{{Action: action, Set: set}}, ""); err != nil {
-			z.t.Errorf("%s %s %s: %s", action, set.Name, set.Type, err)
+	for chunk := range slices.Chunk(sets, 400) {
+		changes := make([]store.Change, 0, len(chunk))
+		for _, set := range chunk {
+			changes = append(changes, store.Change{Action: action, Set: set})
+		}
+		if _, err := z.store.Change(ID, changes, ""); err != nil {
+			z.t.Errorf("%s by another hand: %s", action, err)
 		}
 	}
 }

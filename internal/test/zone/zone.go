@@ -126,8 +126,7 @@ func (z *Zone) change(number int, changes []plan.Change) error {
 // apply has the store make the changes. IAM is judged before the content of a batch.
 func (z *Zone) apply(changes []plan.Change) error {
 	if z.Denied != nil && slices.ContainsFunc(changes, z.Denied) {
-		return &plan.Refusal{Reason: plan.Denied, Message: "User: arn:aws:sts::123456789012:assumed-role/host/i-1 is not " +
-			"authorized to perform: route53:ChangeResourceRecordSets on resource: arn:aws:route53:::hostedzone/" + ID}
+		return &plan.Refusal{Reason: plan.Denied, Message: DeniedMessage}
 	}
 	batch := make([]store.Change, 0, len(changes))
 	for _, c := range changes {

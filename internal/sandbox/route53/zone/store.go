@@ -391,6 +391,13 @@ func (s *Store) Events() []Event {
 	return slices.Clone(s.events)
 }
 
+// Forget empties that log and drops the receipts of past changes, of which GetChange knows nothing any more.
+func (s *Store) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events, s.changes = nil, map[string]receipt{}
+}
+
 // ClearEvents empties that log.
 func (s *Store) ClearEvents() {
 	s.mu.Lock()
