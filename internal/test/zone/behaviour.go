@@ -46,14 +46,16 @@ var ErrReset = errors.New("read tcp: connection reset by peer")
 // errHang is a call that is not answered before its context ends.
 var errHang = errors.New("hang")
 
+// stillProcessing is Route 53's own wording.
+const stillProcessing = "The request was rejected because Route 53 was still processing a prior request."
+
 // The faults of one call.
 var (
 	None        = Fault{Made: true}
 	LostAnswer  = Fault{Err: ErrReset, Made: true}
 	LostRequest = Fault{Err: ErrReset}
 	Throttled   = Fault{Err: fmt.Errorf("%w: Throttling: Rate exceeded", plan.ErrThrottled)}
-	Busy        = Fault{Err: fmt.Errorf("%w: PriorRequestNotComplete: The request was rejected because Route 53 was "+
-		"still processing a prior request.", plan.ErrZoneBusy)}
+	Busy        = Fault{Err: fmt.Errorf("%w: PriorRequestNotComplete: %s", plan.ErrZoneBusy, stillProcessing)}
 	NoSuchZone = Fault{Err: fmt.Errorf("%w: NoSuchHostedZone: No hosted zone found with ID: %s", plan.ErrNoSuchZone, ID)}
 	Hang       = Fault{Err: errHang}             // before the changes are made
 	HangMade   = Fault{Err: errHang, Made: true} // after that
