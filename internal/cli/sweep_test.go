@@ -213,7 +213,7 @@ func TestSweepWithoutARegion(t *testing.T) {
 	}))
 	out, _, status := w.execute("sweep", "--dry-run")
 	assert.Equal(t, 0, status)
-	assert.Contains(t, out, "the host belongs to account 123456789012 in us-east-1", "the metadata's region is another")
+	assert.Contains(t, out, "the host is in account 123456789012, region us-east-1", "the metadata's region is another")
 
 	w.environment = append(w.environment, "AWS_EC2_METADATA_DISABLED=true")
 	calls := len(w.sandbox.Calls())
