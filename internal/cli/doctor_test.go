@@ -225,7 +225,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				}
 				require.NoError(w.t, w.sandbox.Seed(w.zone, others...))
 				w.ran("crowd", enginetest.Options{Engine: engine})
-				w.eventually(10*time.Second, "the refusal", func() bool { return w.says("Route 53 refuses a change") })
+				w.eventually("the refusal", func() bool { return w.says("Route 53 refuses a change") })
 			},
 			want: "FAIL refused Route 53 refuses CREATE SRV crowd.servicediscovery.internal (name full)\n" +
 				"hint: Route 53 holds at most 100 weighted records of one name and type: run fewer containers of the service or split it by name\n" +
@@ -242,7 +242,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 						Retries:  1,
 					},
 				})
-				w.eventually(10*time.Second, "standby", func() bool {
+				w.eventually("standby", func() bool {
 					return slices.ContainsFunc(w.service("sick"), func(s sandbox.Set) bool { return *s.Weight == 0 }) && w.unhealthy(engine, "sick")
 				})
 			},
@@ -354,7 +354,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 					Values: []string{"1 1 80 ip-10-0-0-1." + zoneName},
 				}))
 				w.ran("simple", enginetest.Options{Engine: engine})
-				w.eventually(10*time.Second, "the refusal", func() bool { return w.says("Route 53 refuses a change") })
+				w.eventually("the refusal", func() bool { return w.says("Route 53 refuses a change") })
 			},
 			want: "FAIL refused Route 53 refuses CREATE SRV simple.servicediscovery.internal (other record kind)\n" +
 				"hint: a record set that ecssd does not own and that is not weighted has this name and type: remove it or rename the service\n" +
@@ -416,13 +416,13 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 			}
 			w.launch()
 			if strings.Contains(c.want, "FAIL ready") {
-				w.eventually(10*time.Second, "the agent says what it waits for", w.waitsForOneThing)
+				w.eventually("the agent says what it waits for", w.waitsForOneThing)
 			} else {
-				w.eventually(10*time.Second, "the agent is ready", w.ready)
+				w.eventually("the agent is ready", w.ready)
 			}
 			if !c.idle {
 				w.ran("web", enginetest.Options{Engine: engine})
-				w.eventually(10*time.Second, "web is announced", func() bool {
+				w.eventually("web is announced", func() bool {
 					return slices.ContainsFunc(
 						w.service("web"),
 						func(s sandbox.Set) bool { return strings.HasPrefix(s.SetIdentifier, instanceID) },
@@ -486,7 +486,7 @@ func TestDoctorOfASoundHost(t *testing.T) {
 	w.wellKept()
 	w.start()
 	w.ran("web", enginetest.Options{Engine: engine})
-	w.has("web", 1, 10*time.Second)
+	w.has("web", 1)
 	journal := func() (content string, inode uint64) {
 		path := filepath.Join(w.dir, "records.json")
 		file, err := os.ReadFile(path)
@@ -495,7 +495,7 @@ func TestDoctorOfASoundHost(t *testing.T) {
 		require.NoError(t, err)
 		return string(file), info.Sys().(*syscall.Stat_t).Ino
 	}
-	w.eventually(10*time.Second, "the journal is written, and at rest", func() bool {
+	w.eventually("the journal is written, and at rest", func() bool {
 		content, inode := journal()
 		time.Sleep(time.Second)
 		_, later := journal()
@@ -671,7 +671,7 @@ func TestDoctorFindsADeafAgent(t *testing.T) {
 	w.start()
 	w.args = nil // the command asks the Engine itself
 	w.ran("known", enginetest.Options{})
-	w.has("known", 1, 10*time.Second)
+	w.has("known", 1)
 	proxy.Hold("/events")
 	w.ran("web", enginetest.Options{})
 	heard := func() string {
@@ -681,11 +681,11 @@ func TestDoctorFindsADeafAgent(t *testing.T) {
 		assert.Contains(t, e.lines, "ok    ready        the agent has all that it needs")
 		return strings.Join(strings.Fields(e.lines[i]), " ")
 	}
-	w.eventually(30*time.Second, "the doctor says so", func() bool {
+	w.eventually("the doctor says so", func() bool {
 		return strings.HasPrefix(heard(), "FAIL heard the agent has not heard of web, which started ")
 	})
 	proxy.Restore()
-	w.has("web", 1, 10*time.Second)
+	w.has("web", 1)
 	const sound = "ok heard the agent knows every container that is to be announced"
 	assert.Equal(t, sound, heard())
 
@@ -861,7 +861,7 @@ func TestDoctorIsBrokenOff(t *testing.T) {
 	var out logBuffer
 	command.Stdout = &out
 	require.NoError(t, command.Start())
-	w.eventually(30*time.Second, "the record is written", func() bool { return len(w.own()) == 1 })
+	w.eventually("the record is written", func() bool { return len(w.own()) == 1 })
 	require.NoError(t, command.Process.Signal(syscall.SIGINT))
 	_ = command.Wait()
 	assert.Empty(t, w.own())

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -29,7 +28,7 @@ func TestBusIsToldOfEndpoints(t *testing.T) {
 	w.start()
 	// of which the signal is seen before the death on any machine
 	c := w.container("web", enginetest.Options{Args: []string{"-drain", "5m"}})
-	w.eventually(15*time.Second, "registered", func() bool { return len(w.busTold()) == 1 })
+	w.eventually("registered", func() bool { return len(w.busTold()) == 1 })
 	var detail map[string]any
 	require.NoError(t, json.Unmarshal([]byte(w.sandbox.Put()[0].Detail), &detail))
 	assert.Equal(t, []any{
@@ -51,11 +50,11 @@ func TestBusIsToldOfEndpoints(t *testing.T) {
 			detail["containerDefinition"],
 		})
 	c.Pause()
-	w.eventually(15*time.Second, "on standby", func() bool { return len(w.busTold()) == 2 })
+	w.eventually("on standby", func() bool { return len(w.busTold()) == 2 })
 	c.Unpause()
-	w.eventually(15*time.Second, "registered again", func() bool { return len(w.busTold()) == 3 })
+	w.eventually("registered again", func() bool { return len(w.busTold()) == 3 })
 	c.Kill("TERM")
-	w.eventually(15*time.Second, "deregistered", func() bool { return len(w.busTold()) == 4 })
+	w.eventually("deregistered", func() bool { return len(w.busTold()) == 4 })
 	assert.Equal(t, []string{
 		"Registered: ", "On Standby: the container is paused", "Registered: ", "Deregistered: the container was asked to stop",
 	}, w.busTold())
@@ -67,9 +66,9 @@ func TestBusThatDoesNotAnswerIsNotInTheWayOfDNS(t *testing.T) {
 	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{Kind: sandbox.Stall, Operation: "events:PutEvents"}))
 	w.start()
 	c := w.container("web", enginetest.Options{})
-	w.has("web", 1, 15*time.Second)
+	w.has("web", 1)
 	c.Stop(1)
-	w.has("web", 0, 15*time.Second)
+	w.has("web", 0)
 	w.stop()
 	assert.Empty(t, w.busTold())
 }
@@ -79,7 +78,7 @@ func TestBusIsNotToldUnlessAsked(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	w.container("web", enginetest.Options{})
-	w.has("web", 1, 15*time.Second)
+	w.has("web", 1)
 	w.stop()
 	assert.Empty(t, w.sandbox.Calls("events:PutEvents"))
 }
@@ -89,7 +88,7 @@ func TestDeregisterTellsTheBus(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	w.container("web", enginetest.Options{})
-	w.has("web", 1, 15*time.Second)
+	w.has("web", 1)
 	w.stop()
 	out, err := w.command("deregister", "--state-dir", w.dir, "--event-bus", "operations").CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -124,19 +124,19 @@ func TestStateDirectoryThatCannotBeWrittenForAWhile(t *testing.T) {
 			w.start()
 			cli := enginetest.Client(t)
 			first := w.container("first", enginetest.Options{})
-			w.settles(cli, 30*time.Second)
+			w.settles(cli)
 			restore := c.spoil(w)
 
 			// DNS goes on.
 			second := w.container("second", enginetest.Options{})
-			w.settles(cli, 30*time.Second)
+			w.settles(cli)
 			says := strings.Split(strings.ReplaceAll(c.words, "%", w.dir), ".records.json")
-			w.eventually(30*time.Second, "not ready, in words", func() bool {
+			w.eventually("not ready, in words", func() bool {
 				said := w.notReady()
 				return strings.Contains(said, says[0]) && strings.Contains(said, says[1])
 			})
 			first.Stop(1)
-			w.settles(cli, 30*time.Second)
+			w.settles(cli)
 
 			// What changes while the agent is away, and cannot be known from the journal, is found by listing.
 			w.kill()
@@ -146,16 +146,15 @@ func TestStateDirectoryThatCannotBeWrittenForAWhile(t *testing.T) {
 				restore()
 			}
 			w.launch()
-			w.has("third", 1, 30*time.Second)
+			w.has("third", 1)
 			if !c.restored {
 				w.eventually(
-					30*time.Second,
 					"not ready yet",
 					func() bool { return strings.Contains(w.notReady(), says[1]) },
 				)
 				restore()
 			}
-			w.eventually(30*time.Second, "ready again", w.ready)
+			w.eventually("ready again", w.ready)
 			w.saysListing()
 			w.stop()
 			out, err := w.command("sync", "--state-dir", w.dir, "--allow-names", w.prefix+".*").CombinedOutput()

@@ -48,7 +48,7 @@ func TestEngineCrashesAndContainersDieMeanwhile(t *testing.T) {
 			t.Parallel()
 			w, engine := ownEngine(t, c.flags...)
 			containers := w.apart(engine, 10, 3)
-			w.settles(engine.Client(), 30*time.Second)
+			w.settles(engine.Client())
 			before := w.told()
 			require.Len(t, before, 10)
 			var processes []int
@@ -60,18 +60,17 @@ func TestEngineCrashesAndContainersDieMeanwhile(t *testing.T) {
 			for _, p := range processes {
 				engine.KillProcess(p)
 			}
-			w.eventually(30*time.Second, "not ready without the Engine", func() bool { return !w.ready() })
+			w.eventually("not ready without the Engine", func() bool { return !w.ready() })
 			assert.Equal(t, before, w.told(), "while nothing is known the records stay")
 			engine.Start()
 			answers := time.Now()
 			w.eventually(
-				15*time.Second,
 				"what is to run runs",
 				func() bool { return len(w.truth(engine.Client())) == c.running },
 			)
-			w.settles(engine.Client(), 15*time.Second)
+			w.settles(engine.Client())
 			t.Logf("right %s after the Engine answered", time.Since(answers))
-			w.eventually(30*time.Second, "ready again", w.ready)
+			w.eventually("ready again", w.ready)
 		})
 	}
 }
@@ -80,37 +79,35 @@ func TestEngineStopsInOrder(t *testing.T) {
 	t.Parallel()
 	w, engine := ownEngine(t)
 	w.apart(engine, 6, 2)
-	w.settles(engine.Client(), 30*time.Second)
+	w.settles(engine.Client())
 	require.Len(t, w.told(), 6)
 
 	engine.Stop()
 	w.eventually(
-		30*time.Second,
 		"no records of what was stopped, while no Engine answers",
 		func() bool { return len(w.told()) == 0 },
 	)
 	engine.Start()
 	w.eventually(
-		15*time.Second,
 		"two of the containers start with the Engine",
 		func() bool { return len(w.truth(engine.Client())) == 2 },
 	)
-	w.settles(engine.Client(), 15*time.Second)
+	w.settles(engine.Client())
 }
 
 func TestEngineIsReplacedUnderItsContainers(t *testing.T) {
 	t.Parallel()
 	w, engine := ownEngine(t, "--live-restore")
 	w.apart(engine, 3, 0)
-	w.settles(engine.Client(), 30*time.Second)
+	w.settles(engine.Client())
 	before := w.told()
 	w.sandbox.ClearCalls()
 
 	engine.Stop()
-	w.eventually(30*time.Second, "not ready without the Engine", func() bool { return !w.ready() })
+	w.eventually("not ready without the Engine", func() bool { return !w.ready() })
 	engine.Start()
 	w.container("witness", enginetest.Options{Engine: engine})
-	w.has("witness", 1, 15*time.Second)
+	w.has("witness", 1)
 	assert.Len(t, w.changes(), 1, "that of the witness")
 	assert.Subset(t, w.told(), before)
 }
@@ -133,6 +130,6 @@ func TestEngineCrashesAgainAndAgain(t *testing.T) {
 		live = live[2:]
 		engine.Start()
 	}
-	w.settles(engine.Client(), 15*time.Second)
+	w.settles(engine.Client())
 	assert.Len(t, w.told(), 4)
 }

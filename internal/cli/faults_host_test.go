@@ -43,21 +43,21 @@ func TestTwoAgentsOfOneHostDoNotFight(t *testing.T) {
 	other.start()
 	cli := enginetest.Client(t)
 	old := w.some("web", 3)
-	w.settles(cli, 30*time.Second)
+	w.settles(cli)
 	fresh := w.swap("web", old)
-	w.settles(cli, 30*time.Second)
-	w.right("web", fresh, time.Second)
+	w.settles(cli)
+	w.right("web", fresh)
 	require.Len(t, w.told(), 3)
 
 	other.stop()
 	assert.Len(t, w.told(), 3, "the one that ends leaves the records")
 	w.swap("web", fresh)
-	w.settles(cli, 30*time.Second)
+	w.settles(cli)
 
 	other.start() // with what it knew: three containers that are gone
-	w.settles(cli, 30*time.Second)
+	w.settles(cli)
 	other.caughtUp("witness")
-	w.eventually(40*time.Second, "5 s without a call: two agents that agree are as quiet as one", func() bool {
+	w.eventually("5 s without a call: two agents that agree are as quiet as one", func() bool {
 		calls := w.sandbox.Calls()
 		return time.Since(calls[len(calls)-1].Received) > 5*time.Second
 	})
@@ -76,13 +76,13 @@ func TestMetadataThatFailsForAWhile(t *testing.T) {
 			w.launch()
 			time.Sleep(10 * time.Second)
 			assert.Empty(t, w.sandbox.Calls())
-			w.eventually(30*time.Second, "it says what it waits for", func() bool {
+			w.eventually("it says what it waits for", func() bool {
 				return strings.Contains(w.notReady(), "identity: ask EC2 metadata who this host is")
 			})
 			require.True(t, w.running(), "the agent has ended")
 			require.NoError(t, w.sandbox.Metadata().SetMode(imds.Up))
-			w.right("web", running, 30*time.Second)
-			w.eventually(30*time.Second, "ready", w.ready)
+			w.right("web", running)
+			w.eventually("ready", w.ready)
 		})
 	}
 }
@@ -98,15 +98,14 @@ func TestCredentialsThatComeLate(t *testing.T) {
 	time.Sleep(10 * time.Second)
 	assert.Empty(t, w.changes())
 	w.eventually(
-		30*time.Second,
 		"it says what it waits for",
 		func() bool { return strings.Contains(w.notReady(), "route53: ") },
 	)
 	assert.Empty(t, w.changes())
 	running = w.swap("web", running) // meanwhile
 	require.NoError(t, w.sandbox.Metadata().SetMode(imds.Up))
-	w.right("web", running, 30*time.Second)
-	w.eventually(30*time.Second, "ready", w.ready)
+	w.right("web", running)
+	w.eventually("ready", w.ready)
 	assert.Len(t, w.told(), 2)
 }
 
@@ -140,10 +139,10 @@ func TestContainersRemovedAsTheyStart(t *testing.T) {
 		}
 	}
 	working.Wait()
-	w.eventually(30*time.Second, "no container is left", func() bool { return len(w.truth(cli)) == 0 })
-	w.settles(cli, 30*time.Second)
+	w.eventually("no container is left", func() bool { return len(w.truth(cli)) == 0 })
+	w.settles(cli)
 	w.caughtUp("witness")
-	w.settles(cli, 30*time.Second)
+	w.settles(cli)
 }
 
 // As ECS's own restart policy does: the same container, and thus the same Docker ID, is started again after its death,
@@ -171,14 +170,14 @@ func TestRecordIsGoneLongBeforeTheContainerIs(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	c := w.container("web", enginetest.Options{Args: []string{"-drain", "5s"}})
-	w.has("web", 1, 30*time.Second)
+	w.has("web", 1)
 	signal := time.Now()
 	c.Stop(30)
 	in, err := enginetest.Client(t).ContainerInspect(t.Context(), c.ID)
 	require.NoError(t, err)
 	death, err := time.Parse(time.RFC3339Nano, in.State.FinishedAt)
 	require.NoError(t, err)
-	w.has("web", 0, 30*time.Second)
+	w.has("web", 0)
 	require.Zero(t, in.State.ExitCode, "it was not killed")
 	events := w.sandbox.Events()
 	gone := events[len(events)-1].Time

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	api "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
@@ -24,7 +23,7 @@ func TestHostUnderAnotherName(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	running := w.some("web", 2)
-	w.right("web", running, 30*time.Second)
+	w.right("web", running)
 	w.stop()
 	before := w.own()
 	w.sandbox.ClearCalls()
@@ -39,7 +38,7 @@ exec unshare --uts sh -c 'hostname another-name && exec "$@"' ecssd '`+os.Args[0
 	assert.Len(t, w.changes(), 1, "that of the witness")
 	assert.Subset(t, w.own(), before)
 	running[0].Stop(1)
-	w.right("web", running[1:], 30*time.Second)
+	w.right("web", running[1:])
 }
 
 // Which networks of the Engine a container is in, and which addresses it has there, is nobody's business outside the

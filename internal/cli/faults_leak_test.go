@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/test/enginetest"
+	"github.com/ecssd/ecssd/internal/test/patience"
 )
 
 // cycles is for those who want to know it better: go test ./internal/cli -run Leak -v -args -cycles 2000
@@ -58,9 +59,9 @@ func (w *world) cycle(n int) {
 				o.Labels, o.AutoRemove = enginetest.ECSLabels(w.prefix+name), true
 				c := enginetest.Create(w.t, o)
 				c.Start()
-				w.has(name, 1, time.Minute)
+				w.has(name, 1)
 				c.Kill("KILL")
-				w.has(name, 0, time.Minute)
+				w.has(name, 0)
 			}
 		})
 	}
@@ -79,7 +80,7 @@ func TestNothingLeaks(t *testing.T) {
 	w.cycle(*cycles - warmUp)
 	const few = 16 // connections to the Engine, of which there are now more, now fewer
 	var after holding
-	until(30*time.Second, func() bool { // a busy machine gives back later what it has taken
+	patience.Until(func() bool { // a busy machine gives back later what it has taken
 		after = w.holding()
 		return after.goroutines <= before.goroutines+few && after.files <= before.files+few
 	})

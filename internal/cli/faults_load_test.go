@@ -144,30 +144,20 @@ func TestKilledFiftyTimesUnderLoad(t *testing.T) {
 	))
 
 	w.container("stays", enginetest.Options{})
-	begun := time.Now()
-	w.launch()
-	w.has("stays", 1, 30*time.Second)
-	w.kill()
-	// of a life: some get to work on any machine
-	longest := min(max(600*time.Millisecond, 3*time.Since(begun)), 5*time.Second)
 	stop := w.load(random, 6)
-	worked := 0
 	for range 50 {
-		before := len(w.changes())
+		want := len(w.sandbox.Events()) + random.IntN(4) // records that this life changes, at least
 		w.launch()
-		time.Sleep(time.Duration(random.Int64N(int64(longest))))
+		w.eventually("the agent changes records", func() bool { return len(w.sandbox.Events()) >= want })
+		time.Sleep(time.Duration(random.IntN(200)) * time.Millisecond)
 		w.kill()
 		w.covered()
-		if len(w.changes()) > before {
-			worked++
-		}
 	}
 	stop()
-	t.Logf("changed records in %d of 50 lives of up to %s", worked, longest)
-	assert.NotZero(t, worked, "lives that were long enough to work")
+	t.Logf("%d calls and %d changed records in 50 lives", len(w.changes()), len(w.sandbox.Events()))
 	require.NoError(t, w.sandbox.SetFaults())
 	w.launch()
-	w.settles(enginetest.Client(t), 15*time.Second)
+	w.settles(enginetest.Client(t))
 	w.covered()
 	w.untouched(others)
 }
@@ -212,9 +202,9 @@ func TestThirtyPercentOfAllCallsGoWrongUnderLoad(t *testing.T) {
 		}
 		return n
 	}
-	w.eventually(2*time.Minute, "six calls have gone wrong", func() bool { return struck() >= 6 })
+	w.eventually("six calls have gone wrong", func() bool { return struck() >= 6 })
 	stop()
 	w.manage("DELETE", "/faults", "", nil)
 	t.Logf("%+v of %d calls", faults, len(w.sandbox.Calls()))
-	w.settles(enginetest.Client(t), 15*time.Second)
+	w.settles(enginetest.Client(t))
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	api "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/test/enginetest"
+	"github.com/ecssd/ecssd/internal/test/patience"
 )
 
 // truth is what the zone has to say of an Engine's containers of this world: for each that runs, and publishes a port
@@ -70,11 +70,11 @@ func (w *world) told() []string {
 }
 
 // settles waits until the zone says what is true of an Engine, which nothing changes any more.
-func (w *world) settles(cli *client.Client, within time.Duration) {
+func (w *world) settles(cli *client.Client) {
 	w.t.Helper()
 	want := w.truth(cli)
-	until(within, func() bool { return slices.Equal(want, w.told()) })
-	require.Equal(w.t, want, w.told(), "after %s and %s more", within, busy)
+	patience.Until(func() bool { return slices.Equal(want, w.told()) })
+	require.Equal(w.t, want, w.told(), "after %s", patience.Limit)
 	require.Equal(w.t, want, w.truth(cli), "the containers have changed meanwhile, which no test expects")
 	require.True(w.t, w.running(), "the agent has ended")
 }

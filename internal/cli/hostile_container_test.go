@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -153,7 +152,7 @@ func TestHostileContainersHarmNobody(t *testing.T) {
 	series, memory := map[*world]int{}, map[*world]int{}
 	for _, w := range worlds {
 		w.start()
-		w.has("web", 1, 10*time.Second)
+		w.has("web", 1)
 		series[w], memory[w] = strings.Count(w.metrics(), "\n"), w.largest()
 	}
 
@@ -172,10 +171,9 @@ func TestHostileContainersHarmNobody(t *testing.T) {
 	}
 	once := map[*world]map[string]int{}
 	for _, w := range worlds {
-		w.right("web", []*enginetest.Container{first, second}, 20*time.Second)
+		w.right("web", []*enginetest.Container{first, second})
 		for what, id := range ids {
 			w.eventually(
-				20*time.Second,
 				"it is said of a container why it is not announced: "+what,
 				func() bool { return w.says(id) },
 			)
@@ -187,7 +185,7 @@ func TestHostileContainersHarmNobody(t *testing.T) {
 	}
 	first.Stop(1) // each change has everything looked at again, and would have it told again
 	for _, w := range worlds {
-		w.right("web", []*enginetest.Container{second}, 10*time.Second)
+		w.right("web", []*enginetest.Container{second})
 		assert.Equal(t, once[w], told(w))
 
 		assert.Less(t, w.largest()-memory[w], 96<<20, "bytes of memory")

@@ -130,7 +130,7 @@ func TestStateDirectoryThatAnybodyMayWriteTo(t *testing.T) {
 	}
 	w.start()
 	c := w.some("web", 1)
-	w.right("web", c, 10e9)
+	w.right("web", c)
 	assert.True(t, w.says("journal not used"))
 	content, err := os.ReadFile(precious)
 	require.NoError(t, err)
@@ -155,7 +155,7 @@ func TestStateDirectoryThatAnybodyMayWriteTo(t *testing.T) {
 	require.NoError(t, os.Chmod(w.dir+"/records.json", 0o666))
 	w.sandbox.ClearCalls()
 	w.start()
-	w.right("web", c, 10e9)
+	w.right("web", c)
 	for _, call := range w.changes() {
 		for _, change := range call.Changes {
 			assert.NotEqual(t, others, change.Set.SetIdentifier)

@@ -146,7 +146,7 @@ func (w *world) stopImage(id string) int {
 // health waits until a container's health is as wanted.
 func (w *world) health(id, want string) {
 	w.t.Helper()
-	w.eventually(30*time.Second, want, func() bool {
+	w.eventually(want, func() bool {
 		in, err := enginetest.Client(w.t).ContainerInspect(context.Background(), id)
 		require.NoError(w.t, err)
 		return in.State.Health != nil && in.State.Health.Status == want
@@ -218,9 +218,9 @@ func TestImage(t *testing.T) {
 		config := api.Config{Image: id, Healthcheck: often}
 		agent := w.runImage(config, host)
 		web := w.container("web", enginetest.Options{})
-		w.has("web", 1, 20*time.Second)
+		w.has("web", 1)
 		w.health(agent, api.Healthy)
-		w.eventually(10*time.Second, "ready", w.ready)
+		w.eventually("ready", w.ready)
 		process := w.process(agent)
 		assert.Equal(t, "65532 65532 65532 65532", process["Uid"])
 		assert.Equal(t, strings.Repeat("0", 16), process["CapEff"])
@@ -230,7 +230,7 @@ func TestImage(t *testing.T) {
 		web.Stop(1)
 		w.sandbox.ClearCalls()
 		w.runImage(config, host)
-		w.has("web", 0, 20*time.Second)
+		w.has("web", 0)
 		assert.Empty(t, w.sandbox.Calls("ListResourceRecordSets"), "the next one finds its journal")
 	})
 
@@ -240,9 +240,9 @@ func TestImage(t *testing.T) {
 		config, host := asECSRuns(t, taskDefinition(t), w, id)
 		agent := w.runImage(config, host)
 		w.container("web", enginetest.Options{})
-		w.has("web", 1, 20*time.Second)
+		w.has("web", 1)
 		w.health(agent, api.Healthy)
-		w.eventually(10*time.Second, "ready, with a journal", w.ready)
+		w.eventually("ready, with a journal", w.ready)
 		assert.Equal(
 			t,
 			strings.Repeat("0", 16),
@@ -285,14 +285,14 @@ func TestImage(t *testing.T) {
 		require.NoError(t, os.Chmod(socket, 0o666))
 		w.runImage(api.Config{Image: id}, api.HostConfig{Binds: []string{filepath.Dir(socket) + ":/var/run:ro"}})
 		w.container("web", enginetest.Options{})
-		w.has("web", 1, 20*time.Second)
-		w.eventually(10*time.Second, "ready", w.ready)
+		w.has("web", 1)
+		w.eventually("ready", w.ready)
 		proxy.Cut()
-		w.eventually(10*time.Second, "not ready without the Engine", func() bool { return !w.ready() })
+		w.eventually("not ready without the Engine", func() bool { return !w.ready() })
 		proxy.Restore()
 		require.NoError(t, os.Chmod(socket, 0o666))
 		w.container("web", enginetest.Options{})
-		w.has("web", 2, 30*time.Second)
+		w.has("web", 2)
 	})
 
 	t.Run("knows the authority of AWS's certificates", func(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 	"github.com/ecssd/ecssd/internal/test/enginetest"
+	"github.com/ecssd/ecssd/internal/test/patience"
 )
 
 // hostTarget is what the SRV records of the sandbox's instance point to.
@@ -44,7 +45,7 @@ func (w *world) history(name string) []string {
 // shows waits until the history of a service is as wanted.
 func (w *world) shows(name string, want ...string) {
 	w.t.Helper()
-	until(15*time.Second, func() bool { return len(w.history(name)) >= len(want) })
+	patience.Until(func() bool { return len(w.history(name)) >= len(want) })
 	require.Equal(w.t, want, w.history(name))
 }
 
@@ -52,7 +53,7 @@ func (w *world) shows(name string, want ...string) {
 func (w *world) caughtUp(witness string) {
 	w.t.Helper()
 	w.container(witness, enginetest.Options{})
-	w.has(witness, 1, 15*time.Second)
+	w.has(witness, 1)
 }
 
 // startedAt is when a container began to run, as the Engine says.
@@ -88,12 +89,12 @@ func TestOneStartCostsOneCallAndNoListing(t *testing.T) {
 	w.sandbox.ClearCalls()
 
 	c := w.container("web", enginetest.Options{})
-	w.has("web", 1, 5*time.Second)
+	w.has("web", 1)
 	t.Logf("announced %s after the container's start", w.sandbox.Events()[0].Time.Sub(startedAt(t, c)))
 	assert.Len(t, w.sandbox.Calls(), 1, "calls of any kind")
 
 	c.Stop(5)
-	w.has("web", 0, 5*time.Second)
+	w.has("web", 0)
 	assert.Len(t, w.sandbox.Calls(), 2, "calls of any kind")
 	assert.Len(t, w.changes(), 2)
 }
@@ -106,7 +107,7 @@ func TestFirstRegistrationAfterBootWaitsForNoListing(t *testing.T) {
 	w.container("web", enginetest.Options{})
 	w.launch()
 	var listing time.Time
-	w.eventually(30*time.Second, "the record", func() bool {
+	w.eventually("the record", func() bool {
 		if listing.IsZero() && w.sandbox.Faults()[0].Hits > 0 {
 			listing = time.Now()
 		}
@@ -163,7 +164,7 @@ func TestBurstCostsFewCalls(t *testing.T) {
 	begun := time.Now()
 	each(t, containers, start)
 	spread := time.Since(begun)
-	w.has("web", 40, 3*time.Second)
+	w.has("web", 40)
 	started := len(w.changes())
 	t.Logf("40 starts in %s: all announced %s after the last, %d calls", spread, time.Since(begun)-spread, started)
 	assert.LessOrEqual(t, started, allowed(spread))
@@ -173,7 +174,7 @@ func TestBurstCostsFewCalls(t *testing.T) {
 		return cli.ContainerKill(ctx, id, "TERM")
 	})
 	spread = time.Since(begun)
-	w.has("web", 0, 3*time.Second)
+	w.has("web", 0)
 	stopped := len(w.changes()) - started
 	t.Logf("40 stop signals in %s: all gone %s after the last, %d calls", spread, time.Since(begun)-spread, stopped)
 	assert.LessOrEqual(t, stopped, allowed(spread))
@@ -195,11 +196,11 @@ func TestContainersRemovedUnderThrottlingLeaveNothing(t *testing.T) {
 		})
 	}
 	each(t, containers, start)
-	w.has("web", 20, 30*time.Second)
+	w.has("web", 20)
 	each(t, containers, func(ctx context.Context, cli *client.Client, id string) error {
 		return cli.ContainerRemove(ctx, id, api.RemoveOptions{Force: true})
 	})
-	w.has("web", 0, 30*time.Second)
+	w.has("web", 0)
 }
 
 func TestStoppingContainerIsGoneWhileItServesAndStaysGone(t *testing.T) {
@@ -207,7 +208,7 @@ func TestStoppingContainerIsGoneWhileItServesAndStaysGone(t *testing.T) {
 	w := newWorld(t)
 	c := w.container("web", enginetest.Options{Args: []string{"-name", "web", "-drain", "1m"}})
 	w.start()
-	w.has("web", 1, 5*time.Second)
+	w.has("web", 1)
 	url := fmt.Sprintf("http://127.0.0.1:%d/", c.HostPort("8080/tcp"))
 	record := serving(1, c.HostPort("8080/tcp"))
 	time.Sleep(2500 * time.Millisecond) // in the first 2 s events may be old ones, and a snapshot is asked first
@@ -215,7 +216,7 @@ func TestStoppingContainerIsGoneWhileItServesAndStaysGone(t *testing.T) {
 	ctx, abandon := context.WithCancel(t.Context()) // the Engine goes on waiting for the container
 	go enginetest.Client(t).ContainerStop(ctx, c.ID, api.StopOptions{Timeout: new(60)})
 	defer abandon()
-	w.has("web", 0, 5*time.Second)
+	w.has("web", 0)
 	response, err := http.Get(url)
 	require.NoError(t, err, "a consumer that knows the old answer is still served")
 	defer response.Body.Close()
@@ -243,8 +244,8 @@ func TestOnlyTheStopSignalTakesAContainerOut(t *testing.T) {
 	w.start()
 	plain := w.container("plain", enginetest.Options{})
 	other := w.container("other", enginetest.Options{StopSignal: "SIGINT", Args: []string{"-drain", "1m"}})
-	w.has("plain", 1, 5*time.Second)
-	w.has("other", 1, 5*time.Second)
+	w.has("plain", 1)
+	w.has("other", 1)
 
 	plain.Kill("HUP")
 	other.Kill("TERM") // not what this container's image stops at
@@ -253,9 +254,9 @@ func TestOnlyTheStopSignalTakesAContainerOut(t *testing.T) {
 	w.shows("other", serving(1, other.HostPort("8080/tcp")))
 
 	other.Kill("INT")
-	w.has("other", 0, 5*time.Second)
+	w.has("other", 0)
 	plain.Kill("KILL")
-	w.has("plain", 0, 5*time.Second)
+	w.has("plain", 0)
 }
 
 func TestRestartOfAContainer(t *testing.T) {
@@ -263,7 +264,7 @@ func TestRestartOfAContainer(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	c := w.container("web", enginetest.Options{})
-	w.has("web", 1, 5*time.Second)
+	w.has("web", 1)
 	before := serving(1, c.HostPort("8080/tcp"))
 	require.NoError(t, enginetest.Client(t).ContainerRestart(t.Context(), c.ID, api.StopOptions{}))
 	w.shows("web", before, "gone", serving(1, c.HostPort("8080/tcp")))
@@ -293,41 +294,59 @@ func TestContainerThatWaitsToBeRestartedHasNoRecord(t *testing.T) {
 		}
 		return in.RestartCount
 	}
-	w.has("web", 1, 10*time.Second)
+	w.has("web", 1)
 	// The Engine waits 100 ms before the first restart, and twice as long each time.
-	w.eventually(30*time.Second, "a container that waits for its restart without a record", func() bool {
+	w.eventually("a container that waits for its restart without a record", func() bool {
 		waiting := deaths()
 		return waiting >= 4 && len(w.service("web")) == 0 && deaths() == waiting
 	})
 }
 
+// crash runs a container of a service that fails by itself, and returns when it ended, by the Engine's clock.
+func (w *world) crash(service string) time.Time {
+	w.t.Helper()
+	c := enginetest.Create(w.t, enginetest.Options{
+		Labels:  enginetest.ECSLabels(w.prefix + service),
+		Publish: []string{"8080"},
+		Args:    []string{"-exit-after", "100ms"},
+	})
+	c.Start()
+	cli := enginetest.Client(w.t)
+	waiting, failed := cli.ContainerWait(w.t.Context(), c.ID, api.WaitConditionNotRunning)
+	select {
+	case <-waiting:
+	case err := <-failed:
+		require.NoError(w.t, err)
+	}
+	in, err := cli.ContainerInspect(w.t.Context(), c.ID)
+	require.NoError(w.t, err)
+	ended, err := time.Parse(time.RFC3339Nano, in.State.FinishedAt)
+	require.NoError(w.t, err)
+	return ended
+}
+
+// Three deaths within two minutes are a crash loop. Where the machine is too slow for that, the test begins again.
 func TestCrashLoopIsAnnouncedOnlyAfterThirtySecondsOfLife(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.start()
-	for range 3 {
-		c := enginetest.Create(t, enginetest.Options{
-			Labels: enginetest.ECSLabels(w.prefix + "web"), Publish: []string{
-				"8080",
-			}, Args: []string{
-				"-exit-after",
-				"100ms",
-			},
-		})
-		c.Start()
-		waiting, failed := enginetest.Client(t).ContainerWait(t.Context(), c.ID, api.WaitConditionNotRunning)
-		select {
-		case <-waiting:
-		case err := <-failed:
-			require.NoError(t, err)
+	for round := 0; ; round++ {
+		service := fmt.Sprintf("web%d", round)
+		first := w.crash(service)
+		w.crash(service)
+		w.crash(service)
+		w.caughtUp(service + "-witness")
+		w.has(service, 0)
+		w.sandbox.ClearCalls()
+		c := w.container(service, enginetest.Options{})
+		w.has(service, 1)
+		registered := w.sandbox.Events()[0].Time
+		if age := registered.Sub(startedAt(t, c)); age >= 30*time.Second {
+			return
+		} else if since := registered.Sub(first); since < 2*time.Minute {
+			require.Fail(t, "registered too early", "at the age of %s, %s after the first of three deaths", age, since)
 		}
 	}
-	w.caughtUp("witness")
-	w.has("web", 0, 5*time.Second)
-	w.sandbox.ClearCalls()
-	c := w.container("web", enginetest.Options{})
-	w.has("web", 1, 45*time.Second)
-	assert.GreaterOrEqual(t, w.sandbox.Events()[0].Time.Sub(startedAt(t, c)), 30*time.Second)
 }
 
 func TestHealthAndPauseSetTheWeight(t *testing.T) {
@@ -338,28 +357,44 @@ func TestHealthAndPauseSetTheWeight(t *testing.T) {
 	labels["SERVICE_WEIGHT"] = "5"
 	// While a container with a health check is paused the Engine calls it unhealthy; this one has none.
 	plain := w.container("plain", enginetest.Options{})
-	w.has("plain", 1, 5*time.Second)
+	w.has("plain", 1)
 	plain.Pause()
 	standby := fmt.Sprintf("0: 1 1 %d %s", plain.HostPort("8080/tcp"), hostTarget)
 	w.shows("plain", serving(1, plain.HostPort("8080/tcp")), standby)
 	plain.Unpause()
 	w.shows("plain", serving(1, plain.HostPort("8080/tcp")), standby, serving(1, plain.HostPort("8080/tcp")))
 
-	c := w.container("web", enginetest.Options{Labels: labels, Health: enginetest.Probe(time.Second)})
+	c := w.container("web", enginetest.Options{
+		Labels: labels,
+		Health: enginetest.Probe(time.Second),
+		Args:   []string{"-unhealthy"},
+	})
 	port := c.HostPort("8080/tcp")
 	become := func(status string) {
 		response, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d/health?status=%s", port, status), "", nil)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 	}
-	value := fmt.Sprintf("1 5 %d %s", port, hostTarget)
-	w.shows("web", "0: "+value, "5: "+value)
-	become("unhealthy")
-	w.shows("web", "0: "+value, "5: "+value, "0: "+value)
+	// On a busy machine a check may fail without being told to: what counts is what each step ends in.
+	now := func(weight int) {
+		t.Helper()
+		w.eventually(fmt.Sprintf("weight %d", weight), func() bool {
+			sets := w.service("web")
+			return len(sets) == 1 && *sets[0].Weight == int64(weight)
+		})
+	}
+	now(0)
 	become("healthy")
-	w.shows("web", "0: "+value, "5: "+value, "0: "+value, "5: "+value)
+	now(5)
+	become("unhealthy")
+	now(0)
+	become("healthy")
+	now(5)
 	c.Pause()
-	w.shows("web", "0: "+value, "5: "+value, "0: "+value, "5: "+value, "0: "+value)
+	now(0)
 	c.Unpause()
-	w.shows("web", "0: "+value, "5: "+value, "0: "+value, "5: "+value, "0: "+value, "5: "+value)
+	now(5)
+	for _, shown := range w.history("web") {
+		assert.Contains(t, []string{"0", "5"}, strings.TrimSuffix(shown, fmt.Sprintf(": 1 5 %d %s", port, hostTarget)))
+	}
 }

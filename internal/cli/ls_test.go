@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -98,8 +97,8 @@ func TestListIsWatched(t *testing.T) {
 	command := w.command("ls", "--watch")
 	shown, wait := onTerminal(t, command, 60, 10)
 	has := func(text string) func() bool { return func() bool { return strings.Contains(shown.String(), text) } }
-	w.eventually(20*time.Second, "the first listing", has("\x1b[H"+zoneName+" at "))
-	w.eventually(20*time.Second, "no more than fits", has("and 15 more\x1b[K"))
+	w.eventually("the first listing", has("\x1b[H"+zoneName+" at "))
+	w.eventually("no more than fits", has("and 15 more\x1b[K"))
 	for line := range strings.Lines(shown.String()) {
 		assert.LessOrEqual(
 			t,
@@ -110,17 +109,16 @@ func TestListIsWatched(t *testing.T) {
 		)
 	}
 	w.seedService("added", 1, 1)
-	w.eventually(20*time.Second, "what has come", has("added"))
+	w.eventually("what has come", has("added"))
 	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{
 		Kind:      sandbox.Fail,
 		Code:      "AccessDenied",
 		Operation: "ListResourceRecordSets",
 	}))
-	w.eventually(20*time.Second, "that it failed", has("AccessDenied"))
+	w.eventually("that it failed", has("AccessDenied"))
 	require.NoError(t, w.sandbox.SetFaults())
 	listings := strings.Count(shown.String(), "added")
 	w.eventually(
-		20*time.Second,
 		"a listing again",
 		func() bool { return strings.Count(shown.String(), "added") > listings },
 	)

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
@@ -59,15 +58,15 @@ func TestMetricsOfAnAgentAtWork(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.launch()
-	w.eventually(10*time.Second, "the agent answers", func() bool { return w.answers("/healthz") != "" })
-	w.eventually(10*time.Second, "the agent is ready", w.ready)
+	w.eventually("the agent answers", func() bool { return w.answers("/healthz") != "" })
+	w.eventually("the agent is ready", w.ready)
 	idle := series(w.answers("/metrics"))
 	first := w.container("web", enginetest.Options{})
-	w.has("web", 1, 5*time.Second)
+	w.has("web", 1)
 	first.Stop(10)
-	w.has("web", 0, 5*time.Second)
+	w.has("web", 0)
 	var metrics string
-	w.eventually(5*time.Second, "the agent knows that its change is made", func() bool {
+	w.eventually("the agent knows that its change is made", func() bool {
 		metrics = w.answers("/metrics")
 		return strings.Contains(metrics, "\necssd_changes_pending 0\n")
 	})
@@ -90,7 +89,7 @@ func TestMetricsOfAnAgentThatWaits(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.sandbox.SetListening(false))
 	w.launch()
-	w.eventually(10*time.Second, "the agent waits for its identity", func() bool {
+	w.eventually("the agent waits for its identity", func() bool {
 		return strings.Contains(w.answers("/metrics"), "\n"+`ecssd_missing{part="identity"} 1`+"\n")
 	})
 	metrics := w.answers("/metrics")
@@ -99,7 +98,6 @@ func TestMetricsOfAnAgentThatWaits(t *testing.T) {
 	}
 	require.NoError(t, w.sandbox.SetListening(true))
 	w.eventually(
-		30*time.Second,
 		"the agent is ready",
 		func() bool { return strings.Contains(w.answers("/metrics"), "\necssd_ready 1\n") },
 	)

@@ -15,6 +15,7 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/test/enginetest"
 	"github.com/ecssd/ecssd/internal/test/introspectiontest"
+	"github.com/ecssd/ecssd/internal/test/patience"
 )
 
 // ecsAgent is an ECS agent on its well-known port of this machine, for which it waits: one test at a time can have it.
@@ -22,12 +23,10 @@ func ecsAgent(t *testing.T, tasks ...introspectiontest.Task) *introspectiontest.
 	t.Helper()
 	agent := introspectiontest.Start(tasks...)
 	t.Cleanup(agent.Close)
-	var listener net.Listener
-	require.True(t, until(5*time.Minute, func() (free bool) {
-		var err error
-		listener, err = net.Listen("tcp", "127.0.0.1:51678")
-		return err == nil
-	}), "the port of the ECS agent is taken")
+	listener, err := net.Listen("tcp", "127.0.0.1:51678")
+	for ; err != nil; listener, err = net.Listen("tcp", "127.0.0.1:51678") {
+		time.Sleep(patience.Every) // as long as tests before this one take
+	}
 	server := &http.Server{Handler: agent.Config.Handler}
 	go server.Serve(listener)
 	t.Cleanup(func() { _ = server.Close() })
@@ -89,7 +88,7 @@ func TestHostNetwork(t *testing.T) {
 		Expose:  []string{"80/tcp"},
 		Args:    []string{"-tcp", port},
 	})
-	w.has("web", 1, time.Minute)
+	w.has("web", 1)
 	assert.Equal(t, []sandbox.Set{
 		hostRecord(),
 		w.srv("web", "ecs", c, port+"/tcp", 1, "1 1 "+port+" "+hostTarget),
@@ -112,14 +111,13 @@ func TestTaskWithANetworkInterfaceOfItsOwn(t *testing.T) {
 	w.start()
 	before := ecs.Calls()
 	w.eventually(
-		10*time.Second,
 		"the ECS agent is asked again while it knows no address",
 		func() bool { return ecs.Calls() > before },
 	)
 	require.Empty(t, w.own())
 
 	ecs.Set(task(c, "RUNNING", "10.0.7.7"))
-	w.has("web", 1, 10*time.Second)
+	w.has("web", 1)
 	assert.Equal(t, []sandbox.Set{
 		{
 			Name:          "ip-10-0-7-7." + zoneName + ".",
@@ -133,7 +131,7 @@ func TestTaskWithANetworkInterfaceOfItsOwn(t *testing.T) {
 	}, w.own())
 
 	c.Stop(5)
-	w.eventually(5*time.Second, "the address goes with the task", func() bool { return len(w.own()) == 0 })
+	w.eventually("the address goes with the task", func() bool { return len(w.own()) == 0 })
 }
 
 func TestServiceConnectInBridgeMode(t *testing.T) {
@@ -149,7 +147,7 @@ func TestServiceConnectInBridgeMode(t *testing.T) {
 		},
 	})
 	c := w.container("web", enginetest.Options{Network: "container:" + pause.ID})
-	w.has("web", 1, time.Minute)
+	w.has("web", 1)
 	value := fmt.Sprintf("1 1 %d %s", pause.HostPort("8080/tcp"), hostTarget)
 	assert.Equal(t, []sandbox.Set{hostRecord(), w.srv("web", "ecs", c, "8080/tcp", 1, value)}, w.own())
 
@@ -163,7 +161,7 @@ func TestServiceConnectInBridgeMode(t *testing.T) {
 	assert.Contains(t, string(explained), "has started again since, with a new network: restart this one")
 	assert.Equal(t, at, startedAt(t, c), "it has run on meanwhile")
 	require.NoError(t, cli.ContainerRestart(t.Context(), c.ID, api.StopOptions{}))
-	w.has("web", 1, time.Minute)
+	w.has("web", 1)
 }
 
 func TestContainersOfECSItselfAreNeverAnnounced(t *testing.T) {
@@ -229,9 +227,9 @@ func TestRecordsOfTheOriginalAgentAreReplaced(t *testing.T) {
 	w.start()
 	ours := w.srv("web", "ecs", c, "8080/tcp", 1, fmt.Sprintf("1 1 %d %s", port, hostTarget))
 	ours.TTL = 60
-	w.eventually(10*time.Second, "three records make two", func() bool { return len(w.service("web")) == 2 })
+	w.eventually("three records make two", func() bool { return len(w.service("web")) == 2 })
 	assert.ElementsMatch(t, []sandbox.Set{ours, elsewhere}, w.service("web"))
-	w.eventually(5*time.Second, "in one batch: two removed, ours and the host's added", func() bool {
+	w.eventually("in one batch: two removed, ours and the host's added", func() bool {
 		calls := w.changes() // a call is among them once it is answered
 		return len(calls[len(calls)-1].Changes) == 4
 	})

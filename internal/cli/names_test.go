@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,7 +21,7 @@ func TestRecordsOfATypicalContainer(t *testing.T) {
 	w.start()
 	w.sandbox.ClearCalls()
 	c := w.container("web", enginetest.Options{})
-	w.has("web", 1, 5*time.Second)
+	w.has("web", 1)
 	want := []sandbox.Set{
 		{
 			Name:          "ip-10-0-0-1.servicediscovery.internal.",
@@ -49,7 +48,7 @@ func TestRecordsOfATypicalContainer(t *testing.T) {
 	assert.Len(t, calls[0].Changes, 2, "both in one batch")
 
 	c.Stop(5)
-	w.has("web", 0, 5*time.Second)
+	w.has("web", 0)
 	assert.Equal(t, want[:1], w.own(), "the host keeps its name")
 }
 
@@ -168,7 +167,7 @@ func TestHostileSettingsAreReportedOnceAndHurtNobodyElse(t *testing.T) {
 	w := newWorld(t, "--resync", "1s")
 	w.start()
 	w.container("good", enginetest.Options{})
-	w.has("good", 1, 5*time.Second)
+	w.has("good", 1)
 	name := func(n int) string { return fmt.Sprintf("%shostile-%d", w.prefix, n) }
 	labels := func(key, value string) map[string]string {
 		l := enginetest.ECSLabels(w.prefix + "bad")
@@ -196,7 +195,7 @@ func TestHostileSettingsAreReportedOnceAndHurtNobodyElse(t *testing.T) {
 	}
 	w.caughtUp("witness")
 	looks := w.looks()
-	w.eventually(10*time.Second, "two looks more at the Engine", func() bool { return w.looks() >= looks+2 })
+	w.eventually("two looks more at the Engine", func() bool { return w.looks() >= looks+2 })
 	log := w.log.String()
 	for n, tt := range tests {
 		var lines []string
@@ -236,7 +235,7 @@ func TestTargetEC2(t *testing.T) {
 	w := newWorld(t, "--target", "ec2")
 	w.start()
 	c := w.container("web", enginetest.Options{})
-	w.has("web", 1, 5*time.Second)
+	w.has("web", 1)
 	value := fmt.Sprintf("1 1 %d ip-10-0-0-1.eu-central-1.compute.internal", c.HostPort("8080/tcp"))
 	assert.Equal(t, []sandbox.Set{w.srv("web", "ecs", c, "8080/tcp", 1, value)}, w.own(), "no A record")
 }
@@ -263,8 +262,8 @@ func TestFlagsThatShapeRecords(t *testing.T) {
 	modest["com.amazonaws.ecs.task-definition-family"] = "shop"
 	one := w.container("", enginetest.Options{Labels: greedy})
 	two := w.container("", enginetest.Options{Labels: modest})
-	w.has("greedy-shop-8080", 1, 5*time.Second)
-	w.has("modest-shop-8080", 1, 5*time.Second)
+	w.has("greedy-shop-8080", 1)
+	w.has("modest-shop-8080", 1)
 	want := []sandbox.Set{
 		hostRecord(),
 		w.srv(
@@ -296,7 +295,7 @@ func TestHostThatIsNamedByHand(t *testing.T) {
 	w := newWorld(t, "--instance-id", "rack-7.example", "--host-ip", "192.168.7.7", "--region", "eu-west-1")
 	w.start()
 	c := w.container("web", enginetest.Options{})
-	w.has("web", 1, 5*time.Second)
+	w.has("web", 1)
 	assert.Equal(t, []sandbox.Set{
 		{
 			Name:          "ip-192-168-7-7." + zoneName + ".",
@@ -322,7 +321,7 @@ func TestHostInAnotherRegionThanItsAPIs(t *testing.T) {
 	w := newWorld(t, "--region", "eu-west-1")
 	w.start()
 	c := w.container("web", enginetest.Options{})
-	w.has("web", 1, 5*time.Second)
+	w.has("web", 1)
 	assert.Equal(t, []sandbox.Set{
 		hostRecord(), // in eu-central-1
 		w.srv("web", "ecs", c, "8080/tcp", 1, fmt.Sprintf("1 1 %d %s", c.HostPort("8080/tcp"), hostTarget)),

@@ -121,7 +121,6 @@ func TestPageWithoutJavaScript(t *testing.T) {
 	}
 	shows(with, w.prefix+"web", "serving")
 	w.eventually(
-		20*time.Second,
 		"the page without a script shows the same",
 		func() bool { return text(without) != "" && text(with) == text(without) },
 	)

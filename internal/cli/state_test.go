@@ -38,7 +38,7 @@ func (w *world) tells(
 	condition func(status.Container) bool,
 ) (found status.Container) {
 	w.t.Helper()
-	w.eventually(time.Minute, what, func() bool {
+	w.eventually(what, func() bool {
 		told, _ := w.state()
 		i := slices.IndexFunc(told.Containers, func(s status.Container) bool { return s.ID == c.ID })
 		if i >= 0 {
@@ -126,7 +126,7 @@ func TestStateOfAContainer(t *testing.T) {
 	w.tells(c, "it serves again", is(status.Serving))
 
 	c.Stop(5)
-	w.eventually(10*time.Second, "its record is gone, and it is told of no more", func() bool {
+	w.eventually("its record is gone, and it is told of no more", func() bool {
 		told, _ := w.state()
 		return len(told.Recent) > 0 && told.Recent[0].Action == "DELETE" && told.Calls.MeanDelaySeconds > 0 &&
 			!slices.ContainsFunc(told.Containers, func(s status.Container) bool { return s.ID == c.ID })
@@ -205,7 +205,7 @@ func TestStateOfWhatIsNotAnnounced(t *testing.T) {
 	require.NoError(t, w.sandbox.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "InternalFailure"}))
 	waits := w.container("waits", enginetest.Options{})
 	w.tells(waits, "its record is not written yet", is(status.Pending))
-	w.eventually(10*time.Second, "the failure is told", func() bool {
+	w.eventually("the failure is told", func() bool {
 		told, _ = w.state()
 		return told.Calls.Error != "" && told.Calls.Failed > 0 && told.Calls.Retry != nil
 	})
@@ -223,7 +223,7 @@ func TestStateWhileSomethingIsMissing(t *testing.T) {
 	w := newWorld(t, "--zone", "elsewhere.internal")
 	w.launch()
 	var told status.State
-	w.eventually(20*time.Second, "it says that there is no zone", func() bool {
+	w.eventually("it says that there is no zone", func() bool {
 		if response, err := http.Get("http://" + w.listen + "/healthz"); err != nil {
 			return false
 		} else {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -71,18 +70,16 @@ func TestSystemdIsToldHowTheAgentDoes(t *testing.T) {
 	require.NoError(t, w.sandbox.Metadata().SetMode(imds.Failing))
 	w.launch()
 	w.eventually(
-		10*time.Second,
 		"says what it waits for",
 		func() bool { return strings.Contains(systemd.status(), "not ready: identity:") },
 	)
 	assert.False(t, systemd.has("READY=1"), "it does not follow the Engine yet")
 
 	require.NoError(t, w.sandbox.Metadata().SetMode(imds.Up))
-	w.eventually(20*time.Second, "follows the Engine", func() bool { return systemd.has("READY=1") })
-	w.eventually(5*time.Second, "is alive", func() bool { return systemd.has("WATCHDOG=1") })
+	w.eventually("follows the Engine", func() bool { return systemd.has("READY=1") })
+	w.eventually("is alive", func() bool { return systemd.has("WATCHDOG=1") })
 	w.container("web", enginetest.Options{})
 	w.eventually(
-		15*time.Second,
 		"says what it announces",
 		func() bool { return systemd.status() == "1 endpoints serving, 0 on standby" },
 	)
@@ -96,9 +93,8 @@ func TestReadyDoesNotWaitForRoute53(t *testing.T) {
 	w := newWorld(t, "--zone", "not.there.yet.internal")
 	w.environment = []string{"NOTIFY_SOCKET=" + socket}
 	w.launch()
-	w.eventually(10*time.Second, "follows the Engine", func() bool { return systemd.has("READY=1") })
+	w.eventually("follows the Engine", func() bool { return systemd.has("READY=1") })
 	w.eventually(
-		10*time.Second,
 		"says what it waits for",
 		func() bool { return strings.Contains(systemd.status(), "not ready: zone:") },
 	)

@@ -16,6 +16,7 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 	"github.com/ecssd/ecssd/internal/test/enginetest"
+	"github.com/ecssd/ecssd/internal/test/patience"
 )
 
 // swap stops the old containers and starts as many new ones of the service, all at once.
@@ -42,7 +43,7 @@ func (w *world) some(name string, n int) (all []*enginetest.Container) {
 }
 
 // right waits until the service has exactly the records of these containers.
-func (w *world) right(name string, containers []*enginetest.Container, within time.Duration) {
+func (w *world) right(name string, containers []*enginetest.Container) {
 	w.t.Helper()
 	want := []string{}
 	for _, c := range containers {
@@ -57,8 +58,8 @@ func (w *world) right(name string, containers []*enginetest.Container, within ti
 		slices.Sort(ids)
 		return ids
 	}
-	until(within, func() bool { return slices.Equal(want, have()) })
-	require.Equal(w.t, want, have(), "after %s and %s more", within, busy)
+	patience.Until(func() bool { return slices.Equal(want, have()) })
+	require.Equal(w.t, want, have(), "after %s", patience.Limit)
 	require.True(w.t, w.running(), "the agent has ended")
 }
 
@@ -80,12 +81,12 @@ func TestKilledWhileContainersComeAndGo(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	old := w.some("web", 5)
-	w.right("web", old, 10*time.Second)
+	w.right("web", old)
 	w.kill()
 	fresh := w.swap("web", old)
 	w.sandbox.ClearCalls()
 	w.launch()
-	w.right("web", fresh, 10*time.Second)
+	w.right("web", fresh)
 	assert.Empty(
 		t,
 		w.sandbox.Calls("ListResourceRecordSets", "ListHostedZonesByName"),
@@ -106,7 +107,7 @@ func TestKilledAtAnyMomentUnderLoad(t *testing.T) {
 		w.kill()
 	}
 	w.launch()
-	w.right("web", running, 20*time.Second)
+	w.right("web", running)
 }
 
 func TestRoute53InTrouble(t *testing.T) {
@@ -125,12 +126,12 @@ func TestRoute53InTrouble(t *testing.T) {
 			w := newWorld(t)
 			w.start()
 			old := w.some("web", 5)
-			w.right("web", old, 10*time.Second)
+			w.right("web", old)
 			require.NoError(t, w.sandbox.SetFaults(faults...))
 			fresh := w.swap("web", old)
 			time.Sleep(5 * time.Second)
 			require.NoError(t, w.sandbox.SetFaults())
-			w.right("web", fresh, 30*time.Second)
+			w.right("web", fresh)
 		})
 	}
 }
@@ -144,7 +145,7 @@ func TestThrottledToOneCallASecond(t *testing.T) {
 	})
 	old := w.some("web", 10)
 	fresh := w.swap("web", old)
-	w.right("web", fresh, 30*time.Second)
+	w.right("web", fresh)
 }
 
 func TestEventStreamCut(t *testing.T) {
@@ -153,15 +154,15 @@ func TestEventStreamCut(t *testing.T) {
 	w := newWorld(t, "--docker-host", proxy.Host())
 	w.start()
 	old := w.some("web", 5)
-	w.right("web", old, 10*time.Second)
+	w.right("web", old)
 	proxy.Cut()
-	w.eventually(5*time.Second, "the agent is not ready without the Engine", func() bool { return !w.ready() })
+	w.eventually("the agent is not ready without the Engine", func() bool { return !w.ready() })
 	fresh := w.swap("web", old)
 	time.Sleep(5 * time.Second)
 	assert.Len(t, w.service("web"), 5, "the records stay while nothing is known")
 	proxy.Restore()
-	w.right("web", fresh, 30*time.Second)
-	w.eventually(5*time.Second, "the agent is ready again", w.ready)
+	w.right("web", fresh)
+	w.eventually("the agent is ready again", w.ready)
 }
 
 func TestEventStreamGoneDeaf(t *testing.T) {
@@ -170,10 +171,10 @@ func TestEventStreamGoneDeaf(t *testing.T) {
 	w := newWorld(t, "--docker-host", proxy.Host(), "--resync", "2s")
 	w.start()
 	old := w.some("web", 3)
-	w.right("web", old, 10*time.Second)
+	w.right("web", old)
 	proxy.Hold("/events")
 	fresh := w.swap("web", old)
-	w.right("web", fresh, 20*time.Second)
+	w.right("web", fresh)
 }
 
 func TestZoneSwitchedByConfiguration(t *testing.T) {
@@ -183,15 +184,14 @@ func TestZoneSwitchedByConfiguration(t *testing.T) {
 	w.args = []string{"--zone-id", first}
 	w.start()
 	running := w.some("web", 2)
-	w.right("web", running, 10*time.Second)
+	w.right("web", running)
 	w.stop()
 	second, err := w.sandbox.CreateZone(zoneName, sandbox.Private("vpc-other", "eu-central-1"))
 	require.NoError(t, err)
 	w.args, w.zone = []string{"--zone-id", second}, second
 	w.start()
-	w.right("web", running, 10*time.Second)
+	w.right("web", running)
 	w.eventually(
-		10*time.Second,
 		"nothing is left in the old zone",
 		func() bool { return len(w.sandbox.Records(first)) == 0 },
 	)
@@ -202,14 +202,14 @@ func TestZoneDeletedAndMadeAnew(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	running := w.some("web", 1)
-	w.right("web", running, 10*time.Second)
+	w.right("web", running)
 	w.sandbox.RemoveZone(w.zone)
 	running = append(running, w.container("web", enginetest.Options{}))
 	time.Sleep(time.Second)
 	zone, err := w.sandbox.CreateZone(zoneName, sandbox.Private(sandbox.DefaultVPC, "eu-central-1"))
 	require.NoError(t, err)
 	w.zone = zone
-	w.right("web", running, 40*time.Second)
+	w.right("web", running)
 }
 
 func TestStateOfAnotherInstanceIsSetAside(t *testing.T) {
@@ -217,12 +217,12 @@ func TestStateOfAnotherInstanceIsSetAside(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	running := w.some("web", 1)
-	w.right("web", running, 10*time.Second)
+	w.right("web", running)
 	w.stop()
 	before := w.own()
 	w.args = []string{"--instance-id", "i-clone"}
 	w.start()
-	w.eventually(10*time.Second, "the clone's own record", func() bool { return len(w.service("web")) == 2 })
+	w.eventually("the clone's own record", func() bool { return len(w.service("web")) == 2 })
 	assert.Equal(t, before, w.own(), "nothing of the other instance's is touched")
 	assert.FileExists(t, w.dir+"/records.json."+instanceID)
 }
@@ -232,14 +232,14 @@ func TestNewBootWritesEverythingOnceInOneCall(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	running := w.some("web", 3)
-	w.right("web", running, 10*time.Second)
+	w.right("web", running)
 	w.stop()
 	j, err := journal.Open(w.dir, instanceID, "another boot")
 	require.NoError(t, err)
 	require.NoError(t, j.Close())
 	w.sandbox.ClearCalls()
 	w.start()
-	w.eventually(5*time.Second, "a call", func() bool { return len(w.changes()) > 0 })
+	w.eventually("a call", func() bool { return len(w.changes()) > 0 })
 	w.caughtUp("witness")
 	assert.Len(t, w.changes()[0].Changes, 4, "three containers and the host")
 	assert.Len(t, w.changes(), 2, "the second for the witness")
@@ -259,7 +259,7 @@ func TestNameOutsideThePermissions(t *testing.T) {
 	w.start()
 	for i := range 9 {
 		if i != 4 {
-			w.has(fmt.Sprintf("svc%d", i), 1, 20*time.Second)
+			w.has(fmt.Sprintf("svc%d", i), 1)
 		}
 	}
 	assert.Empty(t, w.service("svc4"))
@@ -272,11 +272,11 @@ func TestRoomForOneContainerMoreIsMadeByTheOneThatGoes(t *testing.T) {
 	w.sandbox.Configure(func(c *sandbox.Settings) { c.MaxWeighted = 3 })
 	w.start()
 	old := w.some("web", 3)
-	w.right("web", old, 10*time.Second)
+	w.right("web", old)
 	fresh := w.container("web", enginetest.Options{})
-	w.eventually(10*time.Second, "words for it", func() bool { return w.says("at most 100 weighted records") })
+	w.eventually("words for it", func() bool { return w.says("at most 100 weighted records") })
 	old[0].Stop(1)
-	w.right("web", append(old[1:], fresh), 10*time.Second)
+	w.right("web", append(old[1:], fresh))
 }
 
 func TestUnwritableStateDirectory(t *testing.T) {
@@ -285,7 +285,7 @@ func TestUnwritableStateDirectory(t *testing.T) {
 	w.dir = "/proc/ecssd" // nobody can make it
 	w.launch()
 	running := w.some("web", 1)
-	w.right("web", running, 10*time.Second)
+	w.right("web", running)
 	assert.False(t, w.ready())
 }
 
@@ -296,10 +296,9 @@ func TestMetadataThatComesLate(t *testing.T) {
 	running := w.some("web", 1)
 	w.launch()
 	w.eventually(
-		20*time.Second,
 		"it says what it waits for",
 		func() bool { return w.says("something is missing, waiting for it") },
 	)
 	require.NoError(t, w.sandbox.SetListening(true))
-	w.right("web", running, 40*time.Second)
+	w.right("web", running)
 }

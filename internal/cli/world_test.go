@@ -29,6 +29,7 @@ import (
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/test/enginetest"
+	"github.com/ecssd/ecssd/internal/test/patience"
 )
 
 // asCommand makes this test binary the command itself, so that tests can run it as a process of its own.
@@ -177,7 +178,7 @@ func freeAddress(t testing.TB) string {
 func (w *world) start() {
 	w.t.Helper()
 	w.launch()
-	w.eventually(30*time.Second, "the agent is ready", w.ready)
+	w.eventually("the agent is ready", w.ready)
 }
 
 // launch runs the agent.
@@ -234,8 +235,8 @@ func (w *world) stop() {
 	case <-w.ended:
 		assert.Equal(w.t, "exit status 0", w.agent.ProcessState.String(), "the agent")
 		w.agent = nil
-	case <-time.After(12*time.Second + busy):
-		w.t.Errorf("the agent did not end within 12 s of SIGTERM, and %s more", busy)
+	case <-time.After(patience.Limit):
+		w.t.Errorf("the agent did not end within %s of SIGTERM", patience.Limit)
 		w.kill()
 	}
 }
@@ -286,32 +287,17 @@ func (w *world) own() []sandbox.Set {
 // changes gives the calls that changed, or tried to change, records.
 func (w *world) changes() []sandbox.Call { return w.sandbox.Calls("ChangeResourceRecordSets") }
 
-// busy is how much longer than on an idle machine a test is patient: many tests run at once, and not only those of this
-// package.
-const busy = time.Minute
-
-// until waits for a condition, and reports whether it came true: on an idle machine within the time, on a busy one
-// maybe later.
-func until(within time.Duration, condition func() bool) bool {
-	for deadline := time.Now().Add(within + busy); !condition(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return false
-		}
-	}
-	return true
-}
-
-// eventually waits for a condition; within as until has it.
-func (w *world) eventually(within time.Duration, what string, condition func() bool) {
+// eventually waits for a condition.
+func (w *world) eventually(what string, condition func() bool) {
 	w.t.Helper()
-	require.True(w.t, until(within, condition), "not within %s and %s more: %s", within, busy, what)
+	patience.Eventually(w.t, what, condition)
 }
 
 // has waits until a service has so many records.
-func (w *world) has(name string, records int, within time.Duration) {
+func (w *world) has(name string, records int) {
 	w.t.Helper()
-	until(within, func() bool { return len(w.service(name)) == records })
-	require.Len(w.t, w.service(name), records, "service %s, after %s and %s more", name, within, busy)
+	patience.Until(func() bool { return len(w.service(name)) == records })
+	require.Len(w.t, w.service(name), records, "service %s, after %s", name, patience.Limit)
 }
 
 // logBuffer is a buffer for a process's output that can be read meanwhile.

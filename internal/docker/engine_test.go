@@ -21,6 +21,7 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/docker"
 	"github.com/ecssd/ecssd/internal/test/enginetest"
+	"github.com/ecssd/ecssd/internal/test/patience"
 )
 
 func newEngine(t *testing.T, host string) *docker.Engine {
@@ -34,7 +35,7 @@ func newEngine(t *testing.T, host string) *docker.Engine {
 // eventually waits for what takes the Engine a moment.
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
-	require.Eventually(t, condition, 30*time.Second, 20*time.Millisecond)
+	patience.Eventually(t, "what the Engine is to show", condition)
 }
 
 // find takes a snapshot and picks one container from it; the Engine runs those of other tests, too.

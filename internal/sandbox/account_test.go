@@ -18,6 +18,7 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 	"github.com/ecssd/ecssd/internal/test/enginetest"
+	"github.com/ecssd/ecssd/internal/test/patience"
 )
 
 // post sends a request to the path / as it is on the wire.
@@ -308,12 +309,10 @@ func TestEngine(t *testing.T) {
 	_, err = c.StopTask(t.Context(), &ecs.StopTaskInput{Cluster: aws.String("mirror"), Task: &task})
 	require.NoError(t, err)
 	container.Stop(5)
-	require.Eventually(
-		t,
-		func() bool { _, last, _ := described(); return last == "STOPPED" },
-		30*time.Second,
-		50*time.Millisecond,
-	)
+	patience.Eventually(t, "the mirror shows the task as stopped", func() bool {
+		_, last, _ := described()
+		return last == "STOPPED"
+	})
 	assert.Equal(t, "UserInitiated", s.Fleet().Newest().Tasks[task].StopCode, "the mirror keeps why it was stopped")
 	container.Remove()
 	desired, last, ids = described()

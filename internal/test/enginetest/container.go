@@ -18,6 +18,8 @@ import (
 	"github.com/docker/docker/client"
 	"github.com/docker/go-connections/nat"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecssd/ecssd/internal/test/patience"
 )
 
 const (
@@ -76,7 +78,7 @@ func Probe(interval time.Duration, flags ...string) *api.HealthConfig {
 	return &api.HealthConfig{
 		Test:     append(append([]string{"CMD", "/service"}, flags...), "probe"),
 		Interval: interval,
-		Timeout:  10 * time.Second,
+		Timeout:  patience.Limit, // on a busy machine it takes seconds to run a program in a container
 		Retries:  1,
 	}
 }
@@ -166,23 +168,22 @@ func (c *Container) Kill(signal string) {
 func (c *Container) Stop(timeout int) {
 	c.t.Helper()
 	require.NoError(c.t, c.cli.ContainerStop(context.Background(), c.ID, api.StopOptions{Timeout: &timeout}))
-	require.Eventually(c.t, func() bool {
+	patience.Eventually(c.t, "the Engine no longer lists "+c.Name+", which is stopped", func() bool {
 		listed, err := c.cli.ContainerList(context.Background(), api.ListOptions{
 			Filters: filters.NewArgs(filters.Arg("id", c.ID)),
 		})
 		return err == nil && len(listed) == 0
-	}, time.Minute, time.Millisecond, "container %s is stopped and listed as if it ran", c.Name)
+	})
 }
 
 // Pause freezes its processes, which an Engine on a busy machine may be unable to at first.
 func (c *Container) Pause() {
 	c.t.Helper()
 	var err error
-	for range 10 {
-		if err = c.cli.ContainerPause(context.Background(), c.ID); err == nil {
-			return
-		}
-	}
+	patience.Until(func() bool {
+		err = c.cli.ContainerPause(context.Background(), c.ID)
+		return err == nil
+	})
 	require.NoError(c.t, err)
 }
 

@@ -16,12 +16,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/test/enginetest"
+	"github.com/ecssd/ecssd/internal/test/patience"
 )
 
 // eventually waits for what takes a container a moment.
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
-	require.Eventually(t, condition, 30*time.Second, 20*time.Millisecond)
+	patience.Eventually(t, "what the Engine is to show", condition)
 }
 
 func get(url string) (int, string, error) {

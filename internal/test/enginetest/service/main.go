@@ -86,7 +86,7 @@ func split(ports string) []string {
 }
 
 func probe(port string) error {
-	client := http.Client{Timeout: 5 * time.Second}
+	client := http.Client{Timeout: time.Minute}
 	resp, err := client.Get("http://127.0.0.1:" + port + "/health")
 	if err != nil {
 		return err
