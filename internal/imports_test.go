@@ -21,8 +21,10 @@ var mayImport = map[string][]string{
 	"internal/record":    {"internal/endpoint"},
 	"internal/plan":      {"internal/record"},
 	"internal/apply": {
-		"internal/apply/ledger", "internal/apply/metrics", "internal/apply/outcome", "internal/apply/pace", "internal/apply/permission",
-		"internal/apply/quarantine", "internal/apply/target", "internal/apply/verify", "internal/backoff", "internal/plan",
+		"internal/apply/ledger", "internal/apply/metrics", "internal/apply/outcome", "internal/apply/pace",
+		"internal/apply/permission",
+		"internal/apply/quarantine", "internal/apply/target", "internal/apply/verify", "internal/backoff",
+		"internal/plan",
 		"internal/record",
 	},
 	"internal/apply/ledger":     {"internal/plan", "internal/record"},
@@ -45,13 +47,16 @@ var mayImport = map[string][]string{
 	"internal/awserr":       {},
 	"internal/backoff":      {},
 	"internal/cli": {
-		"internal/agent", "internal/container", "internal/docker", "internal/doctor", "internal/endpoint", "internal/eventbridge",
-		"internal/footprint", "internal/host", "internal/journal", "internal/plan", "internal/record", "internal/route53", "internal/statedir",
+		"internal/agent", "internal/container", "internal/docker", "internal/doctor", "internal/endpoint",
+		"internal/eventbridge",
+		"internal/footprint", "internal/host", "internal/journal", "internal/plan", "internal/record",
+		"internal/route53", "internal/statedir",
 		"internal/status", "internal/sweep", "internal/sweep/run", "internal/web",
 	},
 	"internal/status": {},
 	"internal/web": {
-		"internal/agent", "internal/container", "internal/endpoint", "internal/plan", "internal/record", "internal/status",
+		"internal/agent", "internal/container", "internal/endpoint", "internal/plan", "internal/record",
+		"internal/status",
 	},
 	"internal/sweep": {
 		"internal/backoff", "internal/container", "internal/plan", "internal/record", "internal/sweep/change",
@@ -65,11 +70,13 @@ var mayImport = map[string][]string{
 	},
 	"internal/doctor": {
 		"internal/awserr", "internal/backoff", "internal/container", "internal/docker", "internal/sweep/inventory",
-		"internal/endpoint", "internal/host", "internal/journal", "internal/plan", "internal/record", "internal/route53", "internal/statedir",
+		"internal/endpoint", "internal/host", "internal/journal", "internal/plan", "internal/record",
+		"internal/route53", "internal/statedir",
 	},
 	"internal/local": {"internal/container", "internal/endpoint", "internal/plan", "internal/record"},
 	"internal/agent": {
-		"internal/apply", "internal/apply/metrics", "internal/apply/outcome", "internal/apply/permission", "internal/backoff", "internal/container", "internal/endpoint", "internal/journal",
+		"internal/apply", "internal/apply/metrics", "internal/apply/outcome", "internal/apply/permission",
+		"internal/backoff", "internal/container", "internal/endpoint", "internal/journal",
 		"internal/local", "internal/plan", "internal/record",
 	},
 }
@@ -77,7 +84,8 @@ var mayImport = map[string][]string{
 // pure packages compute: no context, clock, logger, environment, network or file.
 var pure = []string{
 	"internal/container", "internal/endpoint", "internal/record", "internal/plan", "internal/local",
-	"internal/apply/ledger", "internal/apply/outcome", "internal/apply/pace", "internal/apply/permission", "internal/apply/quarantine",
+	"internal/apply/ledger", "internal/apply/outcome", "internal/apply/pace", "internal/apply/permission",
+	"internal/apply/quarantine",
 	"internal/apply/target", "internal/apply/verify",
 }
 
@@ -136,7 +144,8 @@ func TestImportsFollowTheDataFlow(t *testing.T) {
 				assert.True(
 					t,
 					strings.HasPrefix(ours, "internal/sandbox"),
-					"%s imports %s: the sandbox shares no code with the product, so that a misreading of Route 53 cannot hide on both sides",
+					"%s imports %s: the sandbox shares no code with the product, so that a misreading of Route 53 "+
+						"cannot hide on both sides",
 					pkg,
 					ours,
 				)

@@ -213,7 +213,7 @@ func TestContainerOfWhichTheEngineDoesNotTellKeepsItsRecord(t *testing.T) {
 		w.engine.start(web(2))
 		w.after(time.Second)
 		assert.Equal(t, weights{"web 1": 1, "web 2": 1}, w.zone.services(), "others come")
-		assert.Contains(t, w.reasons(), "its records stay as they are, since the Engine does not tell of it: timeout")
+		assert.Contains(t, w.reasons(), "its records stay as they are, since inspect fails: timeout")
 		status := w.present.Status()
 		assert.Equal(t, local.Counts{Serving: 2}, status.Counts)
 		for _, told := range status.Containers {

@@ -9,7 +9,7 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// tellings gives what was told since it was asked last, as "registered web 1".
+// tellings returns what was told since it was asked last, as "registered web 1".
 func (w writer) tellings() []string {
 	w.zone.mu.Lock()
 	defer w.zone.mu.Unlock()

@@ -370,7 +370,7 @@ func TestThrottlingIsWaitedOut(t *testing.T) {
 	})
 }
 
-// waits gives the times between calls, from the i-th on.
+// waits returns the times between calls, from the i-th on.
 func (z *zone) waits(i int) (waits []time.Duration) {
 	times, _ := z.times()
 	for i++; i < len(times); i++ {

@@ -128,7 +128,7 @@ func (c chaos) fault() (error, bool) {
 	}[c.faults.IntN(6)]()
 }
 
-// wishes gives some records, up to so many of a name.
+// wishes returns some records, up to so many of a name.
 func (c chaos) wishes(of int, run string) (wishes []plan.Desired) {
 	for _, name := range []string{"web", "api", "db"} {
 		for n := range of {

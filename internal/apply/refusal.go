@@ -108,7 +108,8 @@ func (w *Writer) holdNamed(
 		case plan.NotFound: // it is removed, perhaps by a call whose answer was lost
 			w.ledger.Remove(change.Record.Key())
 			w.quarantine.Removed(g, now)
-		case plan.Exists: // written by a call whose answer was lost, or before the journal: the identifier is this host's
+		// written by a call whose answer was lost, or before the journal: the identifier is this host's
+		case plan.Exists:
 			if slices.Contains(batch, change) {
 				w.ledger.MayExist(change)
 			}

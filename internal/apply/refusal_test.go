@@ -194,7 +194,8 @@ func TestNameFull(t *testing.T) {
 			Message: "[Exceeded limit on number of weighted RRSets for web.example., type SRV in this zone.]",
 			Times:   1,
 			Retry:   z.start.Add(15 * time.Second),
-			Advice:  "Route 53 holds at most 100 weighted records of one name and type: run fewer containers of the service or split it by name",
+			Advice: "Route 53 holds at most 100 weighted records of one name and type: run fewer containers of the " +
+				"service or split it by name",
 		}}, w.Status().Refused)
 		assert.Empty(t, w.Status().Pending)
 		z.pass(2 * time.Minute)
@@ -576,7 +577,13 @@ func TestOneOfManyConflictsIsGone(t *testing.T) {
 		for i := range 10 {
 			records = append(records, srv(fmt.Sprintf("n%02d", i), i))
 		}
-		simple := func(name string) record.Record { return record.Record{Name: name, Type: record.SRV, Value: "1 1 80 x"} }
+		simple := func(name string) record.Record {
+			return record.Record{
+				Name:  name,
+				Type:  record.SRV,
+				Value: "1 1 80 x",
+			}
+		}
 		for _, r := range records {
 			z.put(simple(r.Name))
 		}
@@ -632,14 +639,18 @@ func TestRefusedAndNamed(t *testing.T) {
 // A CNAME is of another type than what it keeps out. One message may tell of several changes, each refused for its own
 // reason, and of a service that is called cname.
 func TestAdviceOnWhatIsInTheWay(t *testing.T) {
-	const cname, other = "a CNAME record has this name, and DNS allows no other record beside it: remove it or rename the service",
-		"a record set that ecssd does not own and that is not weighted has this name and type: remove it or rename the service"
+	const cname, other = "a CNAME record has this name, and DNS allows no other record beside it: remove it or " +
+		"rename the service",
+		"a record set that ecssd does not own and that is not weighted has this name and type: remove it or rename " +
+			"the service"
 	message := func(parts ...string) string { return "[" + strings.Join(parts, ", ") + "]" }
 	conflicting := func(name, quote string) string {
-		return "RRSet of type SRV with DNS name " + name + ".example. is not permitted because a conflicting RRSet of type  " + quote + "CNAME" + quote +
+		return "RRSet of type SRV with DNS name " + name + ".example. is not permitted because a conflicting RRSet " +
+			"of type  " + quote + "CNAME" + quote +
 			" with the same DNS name already exists in zone example."
 	}
-	const simple = "RRSet with DNS name cname.example., type SRV, SetIdentifier i-1:ecs:c1:80/tcp cannot be created as a non-weighted set exists with the same name and type"
+	const simple = "RRSet with DNS name cname.example., type SRV, SetIdentifier i-1:ecs:c1:80/tcp cannot be created " +
+		"as a non-weighted set exists with the same name and type"
 	for name, c := range map[string]struct{ message, web, cname string }{
 		"a CNAME":                     {message(conflicting("web", "")), cname, other},
 		"in quotes":                   {message(conflicting("web", "'")), cname, other},
@@ -714,7 +725,8 @@ func TestRefusalOfSomethingElse(t *testing.T) {
 // often that name is tried again.
 func TestDenied(t *testing.T) {
 	running(t, 0, func(t *testing.T, z *zone, w writer) {
-		none, bad := func(record.Record) bool { return true }, func(r record.Record) bool { return r.Name != "good.example" }
+		none, bad := func(record.Record) bool { return true },
+			func(r record.Record) bool { return r.Name != "good.example" }
 		z.set(func() { z.denied = none })
 		w.want(srv("good", 1), srv("bad", 1), srv("worse", 1), srv("worst", 1))
 		z.pass(time.Minute)

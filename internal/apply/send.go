@@ -99,8 +99,10 @@ func (w *Writer) applied(batch []plan.Change, eventAt time.Time) {
 func (w *Writer) failed(outcome plan.Outcome, err error, changes int) {
 	now := time.Now()
 	w.pace.Failed(now, outcome, w.cfg.Jitter())
-	if now.Sub(w.warnedAt) > time.Minute || w.lastErr == nil && changes > 0 {
-		w.warnedAt = now
+	if w.lastErr == nil && changes > 0 {
+		w.warned.Reset()
+	}
+	if w.warned.Allow(now) {
 		w.cfg.Log.WithError(err).WithField("changes", changes).Warn("cannot change records; retrying")
 	}
 	w.lastErr = err

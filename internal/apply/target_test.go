@@ -15,7 +15,7 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// address gives the A record of this host.
+// address returns the A record of this host.
 func address(ip string) record.Record {
 	return record.Record{
 		Name:   "ip-" + strings.ReplaceAll(ip, ".", "-") + ".example",
@@ -26,14 +26,14 @@ func address(ip string) record.Record {
 	}
 }
 
-// eni gives the A record of the n-th task, which has a network interface of its own.
+// eni returns the A record of the n-th task, which has a network interface of its own.
 func eni(n int) record.Record {
 	r := address(fmt.Sprintf("10.0.1.%d", n))
 	r.SetID = fmt.Sprintf("i-1:eni:%064x", n)
 	return r
 }
 
-// strangers gives an A record of the host's name that somebody wrote, weighted or not.
+// strangers returns an A record of the host's name that somebody wrote, weighted or not.
 func strangers(a record.Record, ip, setID string) record.Record {
 	a.SetID, a.Value = setID, ip
 	return a
@@ -50,7 +50,7 @@ func to(a record.Record, records ...record.Record) []record.Record {
 	return records
 }
 
-// owned gives what this host has in the zone.
+// owned returns what this host has in the zone.
 func (z *zone) owned() (records []record.Record) {
 	for _, r := range z.content() {
 		if owns(r) {
@@ -183,8 +183,9 @@ func TestAddressIsTakenByACNAME(t *testing.T) {
 	running(t, every, func(t *testing.T, z *zone, w writer) {
 		z.remove(host)
 		refusal := &plan.Refusal{
-			Named:   map[change]plan.Reason{create(host): plan.Conflict},
-			Message: "RRSet of type A with DNS name " + host.Name + ". is not permitted because a conflicting RRSet of type  CNAME with the same DNS name already exists",
+			Named: map[change]plan.Reason{create(host): plan.Conflict},
+			Message: "RRSet of type A with DNS name " + host.Name + ". is not permitted because a conflicting RRSet " +
+				"of type  CNAME with the same DNS name already exists",
 		}
 		z.set(func() {
 			z.fault = func() (error, bool) {
@@ -392,7 +393,7 @@ func (c chaos) part(ours []record.Record) {
 	}
 }
 
-// pairs gives some SRV records and the A records that they point to: the host has one of two addresses.
+// pairs returns some SRV records and the A records that they point to: the host has one of two addresses.
 func (c chaos) pairs(ours []record.Record) (records []record.Record) {
 	host := ours[c.rand.IntN(2)]
 	wanted := map[record.Key]record.Record{}

@@ -191,7 +191,11 @@ func TestVerificationMends(t *testing.T) {
 		assert.Equal(t, 1, z.callCount())
 		assert.Equal(t, 1, z.groupCount())
 		assert.Equal(t, known(srv("web", 1), srv("web", 2)), z.saved)
-		assert.Equal(t, map[string]int{"records in the zone differ from what this host wrote; restoring them": 1}, w.messages())
+		assert.Equal(
+			t,
+			map[string]int{"records in the zone differ from what this host wrote; restoring them": 1},
+			w.messages(),
+		)
 	}, srv("web", 1), srv("web", 2))
 }
 

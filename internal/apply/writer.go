@@ -24,6 +24,7 @@ import (
 	"github.com/ecssd/ecssd/internal/apply/quarantine"
 	"github.com/ecssd/ecssd/internal/apply/target"
 	"github.com/ecssd/ecssd/internal/apply/verify"
+	"github.com/ecssd/ecssd/internal/backoff"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -34,8 +35,8 @@ const callTimeout = 8 * time.Second
 
 // Zone is what a Writer needs of a hosted zone.
 type Zone interface {
-	// Change makes all changes or none. plan.OutcomeOf tells from its error which; after an error that it does not know
-	// the changes may have been made.
+	// Change makes all changes or none. plan.OutcomeOf returns which from its error; after an error that it does not
+	// know the changes may have been made.
 	Change(ctx context.Context, changes []plan.Change) error
 	// Group returns all record sets of one name and type.
 	Group(ctx context.Context, name string, t record.Type) ([]record.Record, error)
@@ -92,7 +93,7 @@ type Writer struct {
 	saveSince time.Time          // since when a call waits for the disk; zero: none does
 	lastErr   error              // of the last call; nil where it did not fail
 	lastGood  time.Time          // when a call was applied last
-	warnedAt  time.Time          // when a failure was logged last
+	warned    backoff.Minutely   // of calls that fail
 	busySince time.Time          // zero while nothing is being done
 	recent    []Applied          // oldest first
 	breakOff  context.CancelFunc // ends the call under way that changes nothing; nil: there is none

@@ -329,8 +329,11 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 		assert.Equal(t, map[string]uint64{
-			"ecssd_change_call_seconds applied": 1, "ecssd_change_call_seconds throttled": 1, "ecssd_event_to_applied_seconds": 1,
-			"ecssd_change_call_seconds refused": 0, "ecssd_change_call_seconds failed": 0,
+			"ecssd_change_call_seconds applied":   1,
+			"ecssd_change_call_seconds throttled": 1,
+			"ecssd_event_to_applied_seconds":      1,
+			"ecssd_change_call_seconds refused":   0,
+			"ecssd_change_call_seconds failed":    0,
 		}, counts)
 	})
 }

@@ -270,7 +270,7 @@ func sorted(records []record.Record) []record.Record {
 	return records
 }
 
-// times gives when the calls were made, and how many changes each had.
+// times returns when the calls were made, and how many changes each had.
 func (z *zone) times() (at []time.Duration, sizes []int) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -320,7 +320,7 @@ func del(r record.Record) change    { return change{Action: plan.Delete, Record:
 
 type change = plan.Change
 
-// srv gives the n-th record of a name that this host might own.
+// srv returns the n-th record of a name that this host might own.
 func srv(name string, n int) record.Record {
 	return record.Record{
 		Name:   name + ".example",
@@ -331,14 +331,14 @@ func srv(name string, n int) record.Record {
 	}
 }
 
-// foreign gives the n-th record of a name that another host owns, one whose identifier begins as this one's does.
+// foreign returns the n-th record of a name that another host owns, one whose identifier begins as this one's does.
 func foreign(name string, n int) record.Record {
 	r := srv(name, n)
 	r.SetID = "i-10" + strings.TrimPrefix(r.SetID, "i-1")
 	return r
 }
 
-// marked gives a record as the sweeper puts it on standby.
+// marked returns a record as the sweeper puts it on standby.
 func marked(r record.Record) record.Record {
 	r.Weight, r.Value = 0, "2"+r.Value[1:]
 	return r
@@ -400,7 +400,7 @@ func newWriter(z *zone, has plan.Current, verifyEvery time.Duration) writer {
 
 func (w writer) want(records ...record.Record) { w.SetDesired(wish(records...), time.Now()) }
 
-// messages gives how often each message was logged.
+// messages returns how often each message was logged.
 func (w writer) messages() map[string]int {
 	messages := map[string]int{}
 	for _, e := range w.logs.AllEntries() {

@@ -64,7 +64,8 @@ func TestClassOf(t *testing.T) {
 	}
 }
 
-// The answer of STS to a call for credentials was once taken for Route 53's own, and records were quarantined as denied.
+// The answer of STS to a call for credentials was once taken for Route 53's own, and records were quarantined as
+// denied.
 func TestAnswerOfAnotherServiceIsNotTheCalledOnes(t *testing.T) {
 	assert.Equal(t, Answer{}, AnswerOf(throughSTS("AccessDenied")))
 	assert.Equal(t, Answer{"AccessDenied", "words"}, AnswerOf(answered("AccessDenied")))

@@ -36,7 +36,7 @@ func TestExplanationTellsOfRecordsThatStay(t *testing.T) {
 		Problems: []status.Problem{
 			{
 				Subject: "container",
-				Reason:  "its records stay as they are, since the Engine does not tell of it: timeout",
+				Reason:  "its records stay as they are, since inspect fails: timeout",
 			},
 		},
 	}}}

@@ -200,7 +200,7 @@ func TestHostileSettingsAreReportedOnceAndHurtNobodyElse(t *testing.T) {
 	for n, tt := range tests {
 		var lines []string
 		for line := range strings.SplitSeq(log, "\n") {
-			if strings.Contains(line, "container="+name(n)+" ") && !strings.Contains(line, "announced at host port") {
+			if strings.Contains(line, "container="+name(n)+" ") && !strings.Contains(line, "registered at host port") {
 				lines = append(lines, line)
 			}
 		}

@@ -1,5 +1,5 @@
 // Package container describes one container of this host as ecssd sees it: what the Engine said, bounded in size, with
-// no type of the Engine's API. It decides nothing; which containers are announced, and as what, is package endpoint's.
+// no type of the Engine's API. It decides nothing; which containers are registered, and as what, is package endpoint's.
 package container
 
 import (
@@ -55,7 +55,7 @@ type Binding struct {
 	HostPort uint16
 }
 
-// Mode says where a container's network namespace comes from.
+// Mode is where a container's network namespace comes from.
 type Mode string
 
 // The modes. A user-defined network publishes ports as the default bridge does and is Bridge here.
@@ -93,13 +93,13 @@ type Container struct {
 	Published  []Binding  // ports published on the host
 	Address    netip.Addr // of the task's own network interface (awsvpc), where it is known
 
-	// Unread says why the Engine did not tell of the container when it was last asked; mostly empty. Then all but State
-	// is as it was last told, and only ID, Name, State and Labels are set where it never was.
+	// Unread is why the last inspection of the container failed; mostly empty. Then all but State is as the last
+	// inspection that succeeded had it; where none did, only ID, Name, State and Labels are set.
 	Unread string
 }
 
-// Unknown says whether the Engine has never told more of the container than that it is there.
+// Unknown reports whether no inspection of the container has succeeded yet.
 func (c Container) Unknown() bool { return c.Unread != "" && c.StartedAt.IsZero() }
 
-// Live says whether the container has processes that can serve: running or paused, and not waiting to be restarted.
+// Live reports whether the container has processes that can serve: running or paused, and not waiting to be restarted.
 func (c Container) Live() bool { return c.State == Running || c.State == Paused }

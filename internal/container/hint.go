@@ -12,10 +12,10 @@ type Hint struct {
 	Time        time.Time // by the Engine's clock
 }
 
-// Action is what an event says has happened, as far as it matters.
+// Action is what has happened by an event, as far as it matters.
 type Action string
 
-// The actions told apart.
+// The actions that are distinguished.
 const (
 	Start Action = "start"
 	Kill  Action = "kill" // a signal was sent, not necessarily a deadly one

@@ -36,7 +36,7 @@ const (
 	settingPrefix = "SERVICE_"
 )
 
-// engineName gives a container's name without the slash that the Engine puts before it.
+// engineName returns a container's name without the slash that the Engine puts before it.
 func engineName(name string) string {
 	name = strings.TrimPrefix(name, "/")
 	return name[:min(len(name), maxName)]

@@ -19,8 +19,8 @@ import (
 	"github.com/ecssd/ecssd/internal/host"
 )
 
-// recorded gives the containers in testdata/ecs-agent/inspect.json, with what the ECS agent told of them at the same
-// moment. It was recorded from Amazon ECS agent 1.105.1, Docker Engine 20.10.24.
+// recorded returns the containers in testdata/ecs-agent/inspect.json, with what the ECS agent reported of them at the
+// same moment. It was recorded from Amazon ECS agent 1.105.1, Docker Engine 20.10.24.
 func recorded(t *testing.T) []container.Container {
 	t.Helper()
 	content, err := os.ReadFile("testdata/ecs-agent/inspect.json")
@@ -48,7 +48,7 @@ func recorded(t *testing.T) []container.Container {
 	return all
 }
 
-// Tasks of every network mode, as the ECS agent runs them: what each container is announced as.
+// Tasks of every network mode, as the ECS agent runs them: what each container is registered as.
 func TestContainersOfAnECSAgent(t *testing.T) {
 	policy := endpoint.Policy{
 		Zone:          "sd.internal",
@@ -95,9 +95,12 @@ func TestContainersOfAnECSAgent(t *testing.T) {
 		"web 18080/tcp at 18080 weight 1", // not at 80 too, which its image exposes
 	}, got)
 
-	const own, none = "container: the ECS agent runs it for its own purposes", "container: it has no port: add a port mapping"
-	const exposedOnly = none + ", or name the port with SERVICE_<port>_NAME; what its image exposes does not count on the host's network"
-	const beside = "port 80/tcp: no port mapping names it, and what the image exposes does not count beside one on the host's network"
+	const own, none = "container: the ECS agent runs it for its own purposes", "container: it has no port: add a " +
+		"port mapping"
+	const exposedOnly = none + ", or name the port with SERVICE_<port>_NAME; what its image exposes does not count " +
+		"on the host's network"
+	const beside = "port 80/tcp: no port mapping names it, and what the image exposes does not count beside one on " +
+		"the host's network"
 	why := map[string][]string{}
 	for _, p := range problems {
 		assert.True(t, p.Chosen, "nobody has done anything wrong: %v", p)
@@ -111,7 +114,7 @@ func TestContainersOfAnECSAgent(t *testing.T) {
 	}
 	assert.Equal(t, map[string][]string{
 		"alone": {
-			`container: it has no network of which ports could be announced (mode "none")`,
+			`container: it has no network of which ports could be registered (mode "none")`,
 		},
 		"bare":                           {exposedOnly},
 		"c3":                             {"container: SERVICE_IGNORE is set"},

@@ -1,4 +1,4 @@
-// Package docker tells what the Docker Engine of this host runs: snapshots, which are the truth, and hints, which say
+// Package docker asks the Docker Engine of this host what it runs: snapshots, which are the truth, and hints, which say
 // that it is time for another. It is the only package of the product that imports the Engine's client, and no type of
 // the Engine's API leaves it. It starts, stops and changes nothing, never reconnects by itself (its caller decides when
 // to try again), and judges nothing it reads; it only bounds it, since whatever comes from a container is hostile
@@ -75,7 +75,7 @@ func (e *Engine) renew(ctx context.Context) (*client.Client, error) {
 // Close lets go of idle connections. A Follow ends by its context.
 func (e *Engine) Close() error { return e.cli.Load().Close() }
 
-// Version tells what Engine this is, and the newest version of the API that it speaks.
+// Version returns what Engine this is, and the newest version of the API that it speaks.
 func (e *Engine) Version(ctx context.Context) (engine, api string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

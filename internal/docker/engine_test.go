@@ -77,7 +77,8 @@ func TestNewRefusesWhatIsNoAddress(t *testing.T) {
 			assert.ErrorContains(t, err, "use Docker host")
 		})
 	}
-	for _, host := range []string{"", "unix:///nowhere/docker.sock", "tcp://127.0.0.1:2375", "tcp://127.0.0.1:2375/engine"} {
+	for _, host := range []string{"", "unix:///nowhere/docker.sock", "tcp://127.0.0.1:2375",
+		"tcp://127.0.0.1:2375/engine"} {
 		t.Run("taken: "+host, func(t *testing.T) {
 			_, err := docker.New(host)
 			assert.NoError(t, err)
@@ -246,7 +247,8 @@ func TestSnapshotSparesInspections(t *testing.T) {
 		_, err := engine.Snapshot(t.Context(), dirty, all)
 		require.NoError(t, err)
 		requests := proxy.Requests()
-		return requests["/containers/"+a.ID+"/json"], requests["/containers/"+b.ID+"/json"], requests["/containers/json"]
+		return requests["/containers/"+a.ID+"/json"], requests["/containers/"+b.ID+"/json"],
+			requests["/containers/json"]
 	}
 	check := func(wantA, wantB int, dirty map[string]bool, all bool, why string) {
 		t.Helper()

@@ -50,12 +50,12 @@ func follow(t *testing.T, engine *docker.Engine) *stream {
 	return s
 }
 
-// of gives the hints about one container, without their times, but for those of its networks.
+// of returns the hints about one container, without their times, but for those of its networks.
 func (s *stream) of(id string) []container.Hint {
 	return slices.DeleteFunc(s.all(id), func(h container.Hint) bool { return h.Action == container.Network })
 }
 
-// all gives the hints about one container, without their times.
+// all returns the hints about one container, without their times.
 func (s *stream) all(id string) []container.Hint {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -135,7 +135,8 @@ func FuzzListing(f *testing.F) {
 
 // A signal is one number, however it is written.
 func FuzzStopSignal(f *testing.F) {
-	for _, s := range []string{"SIGTERM", "term", "15", "", "SIGRTMIN+3", "RTMAX-2", "RTMIN+", "RTMIN+-1", "0", "-1", "65", "SIGSIGTERM", "CLD", "99999999999999999999"} {
+	for _, s := range []string{"SIGTERM", "term", "15", "", "SIGRTMIN+3", "RTMAX-2", "RTMIN+", "RTMIN+-1", "0", "-1",
+		"65", "SIGSIGTERM", "CLD", "99999999999999999999"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

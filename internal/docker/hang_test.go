@@ -69,7 +69,7 @@ func (h *hanging) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// unread counts the containers of which was not told, and says whether the last is one of them.
+// unread counts the containers of which was not told, and reports whether the last is one of them.
 func unread(found []container.Container) (n int, last bool) {
 	for _, c := range found {
 		last = c.Unread != ""

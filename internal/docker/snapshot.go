@@ -26,7 +26,7 @@ const (
 	// listTimeout leaves of the time that a look has enough for inspections.
 	listTimeout = 5 * time.Second
 	// inspectTimeout bounds an inspection in a snapshot. The Engine holds a container's lock while it waits for
-	// containerd, so that one container whose shim hangs is not told of for as long (moby, daemon/kill.go), while it
+	// containerd, so that one container whose shim hangs is not inspected for as long (moby, daemon/kill.go), while it
 	// lists all. For some seconds that happens also where a container is paused in the middle of a health check.
 	inspectTimeout = 3 * time.Second
 	// An inspection that takes longer than this no longer counts among maxInspections: it costs the Engine nothing but
@@ -54,10 +54,10 @@ var live = filters.NewArgs(
 	filters.Arg("status", string(container.Restarting)),
 )
 
-// Snapshot tells which containers are running, paused or restarting, ordered by ID. It lists them, which is one call,
+// Snapshot returns which containers are running, paused or restarting, ordered by ID. It lists them, which is one call,
 // and inspects only those that are new, that are in dirty (IDs that hints named since the last look that succeeded), or
 // of which the listing says something else than before; with all, every one. A container that is gone before it can be
-// inspected is left out, and one of which alone the Engine does not tell, before ctx ends at the latest, is marked as
+// inspected is left out, and one of which only the inspection fails, before ctx ends at the latest, is marked as
 // unread. Any other failure fails the whole: half a snapshot would look like containers that died.
 //
 // What is returned shares its maps and slices with later snapshots and must not be changed.
@@ -128,7 +128,7 @@ func (e *Engine) Refresh(ctx context.Context, dirty map[string]bool) ([]containe
 	return e.snapshot(), nil
 }
 
-// unlisted is what no listing says of a container.
+// unlisted is what no listing has of a container.
 const unlisted = ""
 
 // finding is what came of inspecting a container, or of the lack of time for it.
@@ -137,8 +137,8 @@ type finding struct {
 	skipped             bool
 }
 
-// note keeps in a cache what was found of a container, if it is one of those to be told; before is what was known of
-// it.
+// note keeps in a cache what was found of a container, if it is one of those to be returned; before is what was known
+// of it.
 func (f finding) note(cache map[string]cached, id string, before cached, listing string) {
 	found := f.Container
 	switch {
@@ -158,7 +158,7 @@ func (f finding) note(cache map[string]cached, id string, before cached, listing
 	}
 }
 
-// snapshot gives what the cache holds, ordered by ID.
+// snapshot returns what the cache holds, ordered by ID.
 func (e *Engine) snapshot() []container.Container {
 	found := make([]container.Container, 0, len(e.cache))
 	for _, id := range slices.Sorted(maps.Keys(e.cache)) {
@@ -224,7 +224,7 @@ func (e *Engine) inspectEach(ctx context.Context, listed []api.Summary) ([]findi
 // errNoTime is why a container was not even tried.
 var errNoTime = errors.New("the inspections of other containers took too long")
 
-// unread is a container of which only the listing tells.
+// unread is a container that is listed and cannot be inspected.
 func unread(s api.Summary, why error) container.Container {
 	c := decode(api.InspectResponse{
 		ContainerJSONBase: &api.ContainerJSONBase{ID: s.ID, State: &api.State{Status: api.ContainerState(s.State)}},
@@ -237,7 +237,7 @@ func unread(s api.Summary, why error) container.Container {
 	return c
 }
 
-// list gives what the Engine lists of the live containers.
+// list returns what the Engine lists of the live containers.
 func (e *Engine) list(ctx context.Context) ([]api.Summary, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()

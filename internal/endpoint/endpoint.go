@@ -1,6 +1,6 @@
-// Package endpoint maps containers to what is announced of them: names, ports and weights, and, for everything that is
-// not announced, the reason in words. Everything read from a container is hostile input: sizes are bounded and names
-// are checked against DNS before they leave this package. It reads no clock and asks nobody.
+// Package endpoint maps containers to what is registered of them: names, ports and weights, and, for everything that is
+// not registered, the reason in words. Everything read from a container is hostile input: sizes are bounded and names
+// are checked against DNS before they leave this package. It reads no clock and makes no call.
 package endpoint
 
 import (
@@ -21,12 +21,12 @@ type Endpoint struct {
 	Standby     bool           // paused, or its health check says starting or unhealthy
 }
 
-// Problem is why a container, or a part of it, is not announced as somebody may have expected.
+// Problem is why a container, or a part of it, is not registered as somebody may have expected.
 type Problem struct {
 	ContainerID   string
 	ContainerName string // the Engine's name
 	// what the reason is about: "port 80/tcp", "SERVICE_80_NAME", "container"; safe to print, as Reason is
 	Subject string
 	Reason  string // a sentence fragment in lower case, with what to do where there is something to do
-	Chosen  bool   // by a setting, or ECS's own container: told when asked (explain), never logged
+	Chosen  bool   // by a setting, or ECS's own container: reported when asked (explain), never logged
 }

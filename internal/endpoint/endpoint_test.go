@@ -56,8 +56,11 @@ func web(different ...with) container.Container {
 		State: container.Running,
 		Mode:  container.Bridge,
 		Labels: map[string]string{
-			container.LabelName: "web", container.LabelTaskARN: taskARN, container.LabelFamily: "shop",
-			container.LabelRevision: "3", container.LabelCluster: "blue",
+			container.LabelName:     "web",
+			container.LabelTaskARN:  taskARN,
+			container.LabelFamily:   "shop",
+			container.LabelRevision: "3",
+			container.LabelCluster:  "blue",
 		},
 		Env:       map[string]string{},
 		Published: published(tcp(80)),
@@ -87,7 +90,7 @@ func mode(m container.Mode) with {
 }
 func withoutECS(c *container.Container) { c.Labels = map[string]string{} }
 
-// lines gives endpoints and problems one to a line: "web 80/tcp at 10080", "? port 80/tcp: reason", "- container:
+// lines returns endpoints and problems one to a line: "web 80/tcp at 10080", "? port 80/tcp: reason", "- container:
 // chosen reason".
 func lines(endpoints []endpoint.Endpoint, problems []endpoint.Problem) []string {
 	lines := []string{}
@@ -149,10 +152,11 @@ func TestWholeValues(t *testing.T) {
 }
 
 func TestWhichContainers(t *testing.T) {
-	const neither = "- container: it has neither the label com.amazonaws.ecs.container-name nor a SERVICE_NAME or SERVICE_<port>_NAME setting"
+	const neither = "- container: it has neither the label com.amazonaws.ecs.container-name nor a SERVICE_NAME or " +
+		"SERVICE_<port>_NAME setting"
 	const own = "- container: the ECS agent runs it for its own purposes"
 	notLive := func(s string) string {
-		return `- container: its state is "` + s + `", and only running and paused containers are announced`
+		return `- container: its state is "` + s + `", and only running and paused containers are registered`
 	}
 	for name, tt := range map[string]struct {
 		container container.Container
@@ -202,7 +206,8 @@ func TestWhichContainers(t *testing.T) {
 			web(label(container.LabelName, "ecs-managed-ebs-csi-driver"), mode(container.Host)), []string{own},
 		},
 		"Service Connect's proxy": {
-			web(image("ecs-service-connect-agent:interface-v1"), label(container.LabelName, "ecs-service-connect-a1b2c3")), []string{
+			web(image("ecs-service-connect-agent:interface-v1"),
+				label(container.LabelName, "ecs-service-connect-a1b2c3")), []string{
 				own,
 			},
 		},
@@ -251,7 +256,10 @@ func TestOrderOfProblemsIsThatOfContainersNames(t *testing.T) {
 
 func TestStandby(t *testing.T) {
 	for health, want := range map[container.Health]bool{
-		container.NoHealthCheck: false, container.Healthy: false, container.Starting: true, container.Unhealthy: true,
+		container.NoHealthCheck: false,
+		container.Healthy:       false,
+		container.Starting:      true,
+		container.Unhealthy:     true,
 	} {
 		t.Run("health "+string(health), func(t *testing.T) {
 			endpoints, _ := policy.Map([]container.Container{web(func(c *container.Container) { c.Health = health })})
@@ -290,7 +298,7 @@ func TestImplicitNames(t *testing.T) {
 		},
 		"SCTP beside TCP": {
 			web(publishes(published(container.Port{Number: 7, Proto: container.SCTP}, tcp(80)))),
-			[]string{"web 80/tcp at 10080", "? port 7/sctp: only tcp and udp are announced"},
+			[]string{"web 80/tcp at 10080", "? port 7/sctp: only tcp and udp are registered"},
 		},
 		"an ignored port does not count": {
 			web(publishes(published(tcp(80), tcp(9000))), label("SERVICE_80_IGNORE", "yes")),
@@ -308,7 +316,7 @@ func TestImplicitNames(t *testing.T) {
 			web(publishes(), env("SERVICE_NAME", "worker")),
 			[]string{"? container: it has no port: add a port mapping"},
 		},
-		"a bad name is told once for all ports": {
+		"a bad name is reported once for all ports": {
 			web(publishes(published(tcp(80), tcp(81))), label(container.LabelName, "my web")),
 			[]string{
 				`? com.amazonaws.ecs.container-name: name "my web-80" has a character other than letters, digits, '-', '_' and '.'`,
@@ -357,7 +365,8 @@ func TestExplicitNames(t *testing.T) {
 			web(publishes(published(udp(53), tcp(53))), env("SERVICE_53_NAME", "dns")), []string{"dns 53/tcp at 10053"},
 		},
 		"both": {
-			web(publishes(published(udp(53), tcp(53))), env("SERVICE_53_NAME", "dns"), env("SERVICE_53_UDP_NAME", "dns,dns-udp")),
+			web(publishes(published(udp(53), tcp(53))), env("SERVICE_53_NAME", "dns"),
+				env("SERVICE_53_UDP_NAME", "dns,dns-udp")),
 			[]string{"dns 53/tcp at 10053", "dns 53/udp at 10053", "dns-udp 53/udp at 10053"},
 		},
 		"UDP named, TCP published": {
@@ -365,13 +374,14 @@ func TestExplicitNames(t *testing.T) {
 			[]string{"? SERVICE_53_UDP_NAME: container port 53/udp is not published; published are: 53/tcp"},
 		},
 		"a bad name leaves the others": {
-			web(publishes(published(tcp(80), tcp(81))), env("SERVICE_80_NAME", "ok,,bad one"), env("SERVICE_81_NAME", "other")),
+			web(publishes(published(tcp(80), tcp(81))), env("SERVICE_80_NAME", "ok,,bad one"),
+				env("SERVICE_81_NAME", "other")),
 			[]string{
 				"ok 80/tcp at 10080", "other 81/tcp at 10081",
 				"? SERVICE_80_NAME: one of its names is empty",
 			},
 		},
-		"a bad name alone announces nothing": {
+		"a bad name alone registers nothing": {
 			web(env("SERVICE_80_NAME", "a b")),
 			[]string{`? SERVICE_80_NAME: name "a b" has a character other than letters, digits, '-', '_' and '.'`},
 		},
@@ -384,7 +394,8 @@ func TestExplicitNames(t *testing.T) {
 			[]string{"? SERVICE_10080_NAME: container port 10080/tcp is not published; published are: 80/tcp"},
 		},
 		"named and ignored": {
-			web(publishes(published(tcp(80), tcp(81))), env("SERVICE_80_NAME", "a"), env("SERVICE_81_NAME", "b"), env("SERVICE_80_IGNORE", "x")),
+			web(publishes(published(tcp(80), tcp(81))), env("SERVICE_80_NAME", "a"), env("SERVICE_81_NAME", "b"),
+				env("SERVICE_80_IGNORE", "x")),
 			[]string{"b 81/tcp at 10081", "- port 80/tcp: SERVICE_80_IGNORE is set"},
 		},
 		"what is wrong with a port that is not named is nobody's concern": {

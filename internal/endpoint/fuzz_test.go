@@ -11,7 +11,8 @@ import (
 )
 
 func FuzzCheckName(f *testing.F) {
-	for _, s := range []string{"web", "_calc._tcp", "a..b", "", ".", "Web", strings.Repeat("a", 64), strings.Repeat("a.", 130), "*.x", "a\x00", "é", "-a", "sd.internal"} {
+	for _, s := range []string{"web", "_calc._tcp", "a..b", "", ".", "Web", strings.Repeat("a", 64),
+		strings.Repeat("a.", 130), "*.x", "a\x00", "é", "-a", "sd.internal"} {
 		f.Add(s, "sd.internal")
 	}
 	f.Fuzz(func(t *testing.T, name, zone string) {
@@ -31,7 +32,8 @@ func FuzzCheckName(f *testing.F) {
 // A template that is accepted makes good names or none, of any container.
 func FuzzTemplate(f *testing.F) {
 	for _, text := range []string{
-		"", "{{.Service}}", "{{.Service}}.{{.Cluster}}", "{{.Family}}-{{.Revision}}", "{{.Proto}}{{.Port}}", "{{if .Cluster}}a{{else}}b{{end}}",
+		"", "{{.Service}}", "{{.Service}}.{{.Cluster}}", "{{.Family}}-{{.Revision}}", "{{.Proto}}{{.Port}}",
+		"{{if .Cluster}}a{{else}}b{{end}}",
 		"{{slice .Service 0 2}}", "{{.Service}}{{.Service}}", "{{len .Service}}", "{{.Nothing}}", "{{", "x{{/* */}}y",
 	} {
 		f.Add(text, "web", "arn:aws:ecs:eu-central-1:123456789012:cluster/blue", "shop")

@@ -43,14 +43,16 @@ func CheckName(name, zone string) error {
 				name,
 			)
 		}
-		for i := range len(label) {
-			b := label[i]
-			if !('a' <= b && b <= 'z' || '0' <= b && b <= '9' || b == '-' || b == '_') {
-				return fmt.Errorf("name %.80q has a character other than letters, digits, '-', '_' and '.'", name)
-			}
+		if strings.ContainsFunc(label, func(r rune) bool { return !inLabel(r) }) {
+			return fmt.Errorf("name %.80q has a character other than letters, digits, '-', '_' and '.'", name)
 		}
 	}
 	return nil
+}
+
+// inLabel reports whether a character may stand between two dots of a name.
+func inLabel(r rune) bool {
+	return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_'
 }
 
 func zoneItself(name string) string {

@@ -38,8 +38,8 @@ type Policy struct {
 	Address netip.Addr
 }
 
-// Map gives what is announced of the containers, and why other things are not. It has to be given all containers of a
-// host, since a container may use the network of another. Both results are in an order that does not depend on the
+// Map returns what is registered of the containers, and why other things are not. It has to be given all containers of
+// a host, since a container may use the network of another. Both results are in an order that does not depend on the
 // containers'.
 func (p Policy) Map(containers []container.Container) ([]Endpoint, []Problem) {
 	all := slices.Clone(containers)
@@ -47,7 +47,7 @@ func (p Policy) Map(containers []container.Container) ([]Endpoint, []Problem) {
 	var endpoints []Endpoint
 	var problems []Problem
 	for _, c := range all {
-		m := mapping{Policy: p, container: c, told: map[string]bool{}}
+		m := mapping{Policy: p, container: c, reported: map[string]bool{}}
 		m.run(all)
 		endpoints = append(endpoints, m.endpoints...)
 		problems = append(problems, m.few()...)
@@ -73,7 +73,7 @@ type mapping struct {
 	names     int // asked for so far
 	endpoints []Endpoint
 	problems  []Problem
-	told      map[string]bool // subjects of the problems
+	reported  map[string]bool // subjects of the problems
 
 	mapped  []container.Port // that Docker was asked to publish, of the container or the owner of its network
 	without string           // why there is none, where there is no port
@@ -86,14 +86,14 @@ func (m *mapping) run(all []container.Container) {
 	case !c.Live():
 		m.chosen(
 			"container",
-			fmt.Sprintf("its state is %.20q, and only running and paused containers are announced", c.State),
+			fmt.Sprintf("its state is %.20q, and only running and paused containers are registered", c.State),
 		)
 		return
 	case ofECSItself(c):
 		m.chosen("container", "the ECS agent runs it for its own purposes")
 		return
 	case c.Unknown():
-		m.problem("container", "its records stay as they are, since the Engine does not tell of it: "+c.Unread)
+		m.problem("container", "its records stay as they are, since inspect fails: "+c.Unread)
 		return
 	case c.SettingsBytes > maxSettingsBytes:
 		m.problem("container", fmt.Sprintf("its environment and labels have %d bytes, and at most %d are read",
@@ -108,18 +108,18 @@ func (m *mapping) run(all []container.Container) {
 		return
 	}
 	if c.Unread != "" {
-		m.problem("container", "it is announced as it last was, since the Engine does not tell of it: "+c.Unread)
+		m.problem("container", "it is registered as it last was, since inspect fails: "+c.Unread)
 	}
 	m.settings = readSettings(c, m.problem)
 	switch {
 	case m.settings.ignore:
 		m.problems = nil // of settings that do not matter
-		m.told = map[string]bool{}
+		m.reported = map[string]bool{}
 		m.chosen("container", "SERVICE_IGNORE is set")
 		return
 	case m.settings.explicit:
 	case len(setting(c, "SERVICE_NAME")) > maxValueBytes:
-		return // told already; the task definition's name is not what was asked for
+		return // reported already; the task definition's name is not what was asked for
 	case Service(c) == "":
 		m.chosen(
 			"container",
@@ -137,7 +137,7 @@ func (m *mapping) run(all []container.Container) {
 	}
 }
 
-// ofECSItself says whether the ECS agent started the container for its own purposes. In a task those are pause
+// ofECSItself reports whether the ECS agent started the container for its own purposes. In a task those are pause
 // containers and volume helpers, whose names begin with a character that a task definition's names cannot have. The
 // Service Connect relay and managed daemons are tasks that only the agent knows, with ARNs that have no partition,
 // region and account (arn:::::/service-connect-relay-…), and share the host's network. There their names are reserved,

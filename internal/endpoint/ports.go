@@ -25,25 +25,25 @@ type reachable struct {
 	port     container.Port
 	hostPort uint16     // 0 where no consumer can reach it
 	address  netip.Addr // the zero Addr: the host's
-	reason   string     // what of the port is not announced; mostly empty
-	chosen   bool       // the reason is told only when asked
+	reason   string     // what of the port is not registered; mostly empty
+	chosen   bool       // the reason is reported only when asked
 }
 
-// OwnInterface says whether c is part of a task with a network interface of its own (awsvpc), owner being the container
-// whose network namespace it uses. The Engine knows no address of such a container.
+// OwnInterface reports whether c is part of a task with a network interface of its own (awsvpc), owner being the
+// container whose network namespace it uses. The Engine knows no address of such a container.
 func OwnInterface(c, owner container.Container) bool {
 	return c.Mode == container.Shared && owner.Mode == container.None &&
 		strings.HasPrefix(owner.Labels[container.LabelName], pauseName)
 }
 
-// Pending says whether it is not known yet what is announced of c: its address, or what it is. owner is the container
-// whose network namespace it uses.
+// Pending reports whether it is not known yet what is registered of c: its address, or what it is. owner is the
+// container whose network namespace it uses.
 func Pending(c, owner container.Container) bool {
 	return c.Unknown() || c.Mode == container.Shared && owner.Unknown() ||
 		OwnInterface(c, owner) && !c.Address.IsValid()
 }
 
-// networkOf gives the container whose network namespace c uses, and whether c still has it: a namespace lasts for one
+// networkOf returns the container whose network namespace c uses, and whether c still has it: a namespace lasts for one
 // run of its owner, and whoever used it keeps what is left of it.
 func networkOf(c container.Container, all []container.Container) (owner container.Container, found, present bool) {
 	joined := c.StartedAt // when the namespace was joined, as far as is known
@@ -64,8 +64,8 @@ func networkOf(c container.Container, all []container.Container) (owner containe
 	return container.Container{}, false, false
 }
 
-// referred gives the container whose network another says it uses. The Engine names it by ID; by name or the beginning
-// of the ID where there was none yet when the other was created.
+// referred returns the container whose network another says it uses. The Engine names it by ID; by name or the
+// beginning of the ID where there was none yet when the other was created.
 func referred(ref string, all []container.Container) (container.Container, bool) {
 	i := slices.IndexFunc(all, func(o container.Container) bool { return o.ID == ref })
 	if i < 0 {
@@ -80,7 +80,7 @@ func referred(ref string, all []container.Container) (container.Container, bool)
 	return all[i], true
 }
 
-// reachable gives the ports of the container, in order; false where it can have none.
+// reachable returns the ports of the container, in order; false where it can have none.
 func (m *mapping) reachable(all []container.Container) ([]reachable, bool) {
 	c := m.container
 	switch c.Mode {
@@ -91,11 +91,11 @@ func (m *mapping) reachable(all []container.Container) ([]reachable, bool) {
 	case container.Shared:
 		return m.shared(all)
 	}
-	m.unasked(fmt.Sprintf("it has no network of which ports could be announced (mode %.20q)", c.Mode))
+	m.unasked(fmt.Sprintf("it has no network of which ports could be registered (mode %.20q)", c.Mode))
 	return nil, false
 }
 
-// shared gives the ports that the container has in the network namespace of another.
+// shared returns the ports that the container has in the network namespace of another.
 func (m *mapping) shared(all []container.Container) ([]reachable, bool) {
 	c := m.container
 	owner, found, present := networkOf(c, all)
@@ -106,7 +106,7 @@ func (m *mapping) shared(all []container.Container) ([]reachable, bool) {
 		m.problem(
 			"container",
 			fmt.Sprintf(
-				"it uses the network of container %.80q, of which the Engine does not tell: %s",
+				"it uses the network of container %.80q, for which inspect fails: %s",
 				owner.Name,
 				owner.Unread,
 			),
@@ -128,14 +128,14 @@ func (m *mapping) shared(all []container.Container) ([]reachable, bool) {
 	case !c.Address.IsValid():
 		m.problem("container", "the address of its task's network interface is not known yet from ECS introspection")
 	case !c.Address.Unmap().Is4():
-		m.problem("container", "its task's network interface has only an IPv6 address, and IPv4 is what is announced")
+		m.problem("container", "its task's network interface has only an IPv6 address, and IPv4 is what is registered")
 	default:
 		return m.onInterface(c.Address.Unmap()), true
 	}
 	return nil, false
 }
 
-// onHost gives the ports of a container on the host's network: those that are mapped, and those that a setting names.
+// onHost returns the ports of a container on the host's network: those that are mapped, and those that a setting names.
 // What an image exposes is not what the container listens on there: two of a kind would fight for the port. It counts
 // where nothing is mapped and a setting gives the container a name.
 func (m *mapping) onHost() []reachable {
@@ -167,17 +167,17 @@ func (m *mapping) notMapped() {
 	}
 }
 
-// onInterface gives the ports of a container whose task has a network interface of its own: those that the image
+// onInterface returns the ports of a container whose task has a network interface of its own: those that the image
 // exposes, and those that a setting names. The ECS agent (1.105.1) shows a port mapping nowhere: neither in the
 // container's port bindings nor in its introspection.
 func (m *mapping) onInterface(address netip.Addr) []reachable {
-	m.without = "no port of it is known: with awsvpc the host is not told of port mappings; " +
+	m.without = "no port of it is known: with awsvpc the host is not given port mappings; " +
 		"let the image EXPOSE the port, or name it with SERVICE_<port>_NAME"
 	return m.declared(address, m.container.Exposed, nil)
 }
 
-// declared gives ports that are reached under their own number, and those that a setting names, which may be UDP as one
-// of ports is or, failing that, of exposed.
+// declared returns ports that are reached under their own number, and those that a setting names, which may be UDP as
+// one of ports is or, failing that, of exposed.
 func (m *mapping) declared(address netip.Addr, ports, exposed []container.Port) []reachable {
 	in := func(ports []container.Port) func(container.Port) bool {
 		return func(p container.Port) bool { return slices.Contains(ports, p) }
@@ -207,7 +207,7 @@ func (m *mapping) declared(address netip.Addr, ports, exposed []container.Port) 
 	return found
 }
 
-// published gives each published port of a container with the one of its bindings that is announced.
+// published returns each published port of a container with the one of its bindings that is registered.
 func (m *mapping) published(owner container.Container) []reachable {
 	switch {
 	case len(owner.Mapped) > 0:
@@ -237,7 +237,7 @@ func (m *mapping) published(owner container.Container) []reachable {
 	return found
 }
 
-// choose takes the one binding of a port that is announced, the lowest host port at which consumers reach it: they are
+// choose takes the one binding of a port that is registered, the lowest host port at which consumers reach it: they are
 // sent to the host's address over IPv4, which is bound to by itself or among all.
 func (m *mapping) choose(port container.Port, bindings []container.Binding) reachable {
 	known := slices.DeleteFunc(bindings, func(b container.Binding) bool { return b.HostPort == 0 })
@@ -261,7 +261,7 @@ func (m *mapping) choose(port container.Port, bindings []container.Binding) reac
 	case len(outside) == 0:
 		return reachable{port: port, reason: "it is published on loopback only, where no other host reaches it"}
 	case len(v4) == 0:
-		return reachable{port: port, reason: "it is published on IPv6 only, and IPv4 is what is announced"}
+		return reachable{port: port, reason: "it is published on IPv6 only, and IPv4 is what is registered"}
 	case len(here) == 0:
 		return reachable{
 			port: port,
@@ -287,7 +287,7 @@ func (m *mapping) choose(port container.Port, bindings []container.Binding) reac
 	}
 	if len(rest) > 0 {
 		r.reason = fmt.Sprintf(
-			"it is announced at host port %d only, the lowest that consumers reach over IPv4, and not at %s",
+			"it is registered at host port %d only, the lowest that consumers reach over IPv4, and not at %s",
 			used.HostPort,
 			list(addresses(rest)),
 		)
@@ -314,11 +314,11 @@ func portNames(ports []container.Port) []string {
 // connect is what to do about ports that are mapped and not published.
 const connect = "connect it to a network that publishes ports (docker network connect)"
 
-const notSpoken = "only tcp and udp are announced"
+const notSpoken = "only tcp and udp are registered"
 
 func spoken(proto container.Proto) bool { return proto == container.TCP || proto == container.UDP }
 
-// meant gives the port that SERVICE_<number>_NAME is about: TCP, or UDP where only UDP is there.
+// meant returns the port that SERVICE_<number>_NAME is about: TCP, or UDP where only UDP is there.
 func meant(number uint16, there func(container.Port) bool) container.Port {
 	tcp, udp := container.Port{
 		Number: number,

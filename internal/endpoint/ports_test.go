@@ -13,7 +13,7 @@ import (
 )
 
 func TestWhichBinding(t *testing.T) {
-	const only = "it is announced at host port 32768 only, the lowest that consumers reach over IPv4, and not at "
+	const only = "it is registered at host port 32768 only, the lowest that consumers reach over IPv4, and not at "
 	for name, tt := range map[string]struct {
 		at   []string
 		want []string
@@ -67,7 +67,7 @@ func TestWhichBinding(t *testing.T) {
 		},
 		"IPv6 only": {
 			[]string{"[::]:32768", "127.0.0.1:80"},
-			[]string{"? port 80/tcp: it is published on IPv6 only, and IPv4 is what is announced"},
+			[]string{"? port 80/tcp: it is published on IPv6 only, and IPv4 is what is registered"},
 		},
 		"no host port": {
 			[]string{"0.0.0.0:0"},
@@ -76,10 +76,12 @@ func TestWhichBinding(t *testing.T) {
 		"a host port after all":  {[]string{"0.0.0.0:0", "0.0.0.0:32768"}, []string{"web 80/tcp at 32768"}},
 		"the same binding twice": {[]string{"0.0.0.0:32768", "0.0.0.0:32768"}, []string{"web 80/tcp at 32768"}},
 		"more than anybody reads": {
-			[]string{"0.0.0.0:32768", "0.0.0.0:40001", "0.0.0.0:40002", "0.0.0.0:40003", "0.0.0.0:40004", "0.0.0.0:40005",
+			[]string{"0.0.0.0:32768", "0.0.0.0:40001", "0.0.0.0:40002", "0.0.0.0:40003", "0.0.0.0:40004",
+				"0.0.0.0:40005",
 				"0.0.0.0:40006", "0.0.0.0:40007", "0.0.0.0:40008", "0.0.0.0:40009", "0.0.0.0:40010", "0.0.0.0:40011"},
 			[]string{"web 80/tcp at 32768", "? port 80/tcp: " + only + "0.0.0.0:40001, 0.0.0.0:40002, 0.0.0.0:40003, " +
-				"0.0.0.0:40004, 0.0.0.0:40005, 0.0.0.0:40006, 0.0.0.0:40007, 0.0.0.0:40008, 0.0.0.0:40009, 0.0.0.0:40010 and others"},
+				"0.0.0.0:40004, 0.0.0.0:40005, 0.0.0.0:40006, 0.0.0.0:40007, 0.0.0.0:40008, 0.0.0.0:40009, " +
+				"0.0.0.0:40010 and others"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, tt.want, mapped(web(publishes(bind(tcp(80), tt.at...))))) })
@@ -99,7 +101,8 @@ func TestMapLeavesItsInputAlone(t *testing.T) {
 
 // Consumers are sent to one address of the host. A port that is bound to another answers nobody there.
 func TestBindingThatConsumersReach(t *testing.T) {
-	const other = "? port 80/tcp: it is announced at host port %s only, the lowest that consumers reach over IPv4, and not at %s"
+	const other = "? port 80/tcp: it is registered at host port %s only, the lowest that consumers reach over IPv4, " +
+		"and not at %s"
 	host := policy
 	host.Address = netip.MustParseAddr("10.0.0.1")
 	for name, tt := range map[string]struct {
@@ -115,13 +118,15 @@ func TestBindingThatConsumersReach(t *testing.T) {
 		"Docker's own bridge": {
 			[]string{"172.17.0.1:21000"},
 			[]string{
-				"? port 80/tcp: it is published at 172.17.0.1:21000 only, and consumers are sent to 10.0.0.1: publish it there or on all addresses",
+				"? port 80/tcp: it is published at 172.17.0.1:21000 only, and consumers are sent to 10.0.0.1: " +
+					"publish it there or on all addresses",
 			},
 		},
 		"two other addresses of the host": {
 			[]string{"10.0.0.3:21001", "10.0.0.2:21000", "127.0.0.1:80"},
 			[]string{
-				"? port 80/tcp: it is published at 10.0.0.2:21000, 10.0.0.3:21001 only, and consumers are sent to 10.0.0.1: publish it there or on all addresses",
+				"? port 80/tcp: it is published at 10.0.0.2:21000, 10.0.0.3:21001 only, and consumers are sent to " +
+					"10.0.0.1: publish it there or on all addresses",
 			},
 		},
 		"another address, though lower, beside all": {
@@ -139,7 +144,8 @@ func TestBindingThatConsumersReach(t *testing.T) {
 		"another address beside IPv6": {
 			[]string{"172.17.0.1:21000", "[::]:21001"},
 			[]string{
-				"? port 80/tcp: it is published at 172.17.0.1:21000 only, and consumers are sent to 10.0.0.1: publish it there or on all addresses",
+				"? port 80/tcp: it is published at 172.17.0.1:21000 only, and consumers are sent to 10.0.0.1: " +
+					"publish it there or on all addresses",
 			},
 		},
 	} {
@@ -183,7 +189,8 @@ func TestMappedPortsThatDockerDoesNotPublish(t *testing.T) {
 func TestHostMode(t *testing.T) {
 	const none = "- container: it has no port: add a port mapping, or name the port with SERVICE_<port>_NAME"
 	const exposedOnly = none + "; what its image exposes does not count on the host's network"
-	const beside = "- port 80/tcp: no port mapping names it, and what the image exposes does not count beside one on the host's network"
+	const beside = "- port 80/tcp: no port mapping names it, and what the image exposes does not count beside one on " +
+		"the host's network"
 	hand := func(different ...with) container.Container {
 		return web(append([]with{withoutECS, mode(container.Host)}, different...)...)
 	}
@@ -245,19 +252,21 @@ func TestHostMode(t *testing.T) {
 			web(mode(container.Host), exposes(udp(53)), env("SERVICE_53_NAME", "dns")), []string{"dns 53/udp at 53"},
 		},
 		"named, exposed as UDP beside a mapping": {
-			web(mode(container.Host), maps(tcp(80)), exposes(tcp(80), udp(53)), env("SERVICE_53_NAME", "dns")), []string{
+			web(mode(container.Host), maps(tcp(80)), exposes(tcp(80), udp(53)), env("SERVICE_53_NAME", "dns")),
+			[]string{
 				"dns 53/udp at 53",
 			},
 		},
 		"named, mapped as UDP, though TCP is exposed": {
-			web(mode(container.Host), maps(udp(53)), exposes(tcp(53), udp(53)), env("SERVICE_53_NAME", "dns")), []string{
+			web(mode(container.Host), maps(udp(53)), exposes(tcp(53), udp(53)), env("SERVICE_53_NAME", "dns")),
+			[]string{
 				"dns 53/udp at 53",
 			},
 		},
 		"named as UDP": {web(mode(container.Host), env("SERVICE_53_UDP_NAME", "dns")), []string{"dns 53/udp at 53"}},
 		"SCTP": {
 			web(mode(container.Host), maps(container.Port{Number: 7, Proto: container.SCTP})),
-			[]string{"? port 7/sctp: only tcp and udp are announced"},
+			[]string{"? port 7/sctp: only tcp and udp are registered"},
 		},
 		"only weighted, so neither mapped nor named": {
 			web(mode(container.Host), env("SERVICE_9000_WEIGHT", "3")),
@@ -287,12 +296,12 @@ func TestHostMode(t *testing.T) {
 }
 
 func TestNoNetwork(t *testing.T) {
-	assert.Equal(t, []string{`- container: it has no network of which ports could be announced (mode "none")`},
+	assert.Equal(t, []string{`- container: it has no network of which ports could be registered (mode "none")`},
 		mapped(web(mode(container.None))))
-	assert.Equal(t, []string{`? container: it has no network of which ports could be announced (mode "none")`},
+	assert.Equal(t, []string{`? container: it has no network of which ports could be registered (mode "none")`},
 		mapped(web(mode(container.None), env("SERVICE_80_NAME", "time"))))
 	assert.Equal(t, []string{
-		`- container: it has no network of which ports could be announced (mode "")`,
+		`- container: it has no network of which ports could be registered (mode "")`,
 	}, mapped(web(mode(""))))
 }
 
@@ -315,9 +324,10 @@ func TestSharedNetwork(t *testing.T) {
 	awsvpc := pause("~internal~ecs~pause", mode(container.None))
 
 	const own = "- container: the ECS agent runs it for its own purposes"
-	const awsvpcNoPort = "- container: no port of it is known: with awsvpc the host is not told of port mappings; " +
+	const awsvpcNoPort = "- container: no port of it is known: with awsvpc the host is not given port mappings; " +
 		"let the image EXPOSE the port, or name it with SERVICE_<port>_NAME"
-	const neither = "- container: it has neither the label com.amazonaws.ecs.container-name nor a SERVICE_NAME or SERVICE_<port>_NAME setting"
+	const neither = "- container: it has neither the label com.amazonaws.ecs.container-name nor a SERVICE_NAME or " +
+		"SERVICE_<port>_NAME setting"
 	const gone = `? container: it uses the network of container "bbbbbbbbbbbb", which does not run`
 	for name, tt := range map[string]struct {
 		container container.Container
@@ -343,8 +353,9 @@ func TestSharedNetwork(t *testing.T) {
 		},
 		"awsvpc, two containers of a task": {
 			web(shares(pauseID), exposes(tcp(8080)), address("10.0.7.7")),
-			[]container.Container{awsvpc, web(shares(pauseID), label(container.LabelName, "envoy"), exposes(tcp(9901)), address("10.0.7.7"),
-				func(c *container.Container) { c.ID = "c" })},
+			[]container.Container{awsvpc,
+				web(shares(pauseID), label(container.LabelName, "envoy"), exposes(tcp(9901)), address("10.0.7.7"),
+					func(c *container.Container) { c.ID = "c" })},
 			[]string{"web 8080/tcp at 10.0.7.7:8080", "envoy 9901/tcp at 10.0.7.7:9901", own},
 		},
 		"awsvpc, UDP": {
@@ -362,7 +373,7 @@ func TestSharedNetwork(t *testing.T) {
 			web(shares(pauseID), exposes(tcp(8080)), address("fd00::7")), []container.Container{awsvpc},
 			[]string{
 				own,
-				"? container: its task's network interface has only an IPv6 address, and IPv4 is what is announced",
+				"? container: its task's network interface has only an IPv6 address, and IPv4 is what is registered",
 			},
 		},
 		"Service Connect in bridge mode": {
@@ -422,7 +433,7 @@ func TestSharedNetwork(t *testing.T) {
 		"owner gone": {web(shares(pauseID)), nil, []string{gone}},
 		"owner stopped": {
 			web(shares(pauseID)), []container.Container{plain(state("exited"))},
-			[]string{`- container: its state is "exited", and only running and paused containers are announced`, gone},
+			[]string{`- container: its state is "exited", and only running and paused containers are registered`, gone},
 		},
 		"owner uses another's": {
 			web(shares(pauseID)),
@@ -465,7 +476,8 @@ func TestOwnerThatHasStartedAgain(t *testing.T) {
 	const reached = "web 80/tcp at 10080"
 	stale := func(name string) string {
 		return fmt.Sprintf(
-			"? container: container %q, whose network it uses, has started again since, with a new network: restart this one",
+			"? container: container %q, whose network it uses, has started again since, with a new network: restart "+
+				"this one",
 			name,
 		)
 	}

@@ -8,30 +8,30 @@ import (
 
 func (m *mapping) problem(subject, reason string) { m.add(subject, reason, false) }
 
-// chosen notes what somebody has decided, and nobody needs to be told of unasked.
+// chosen notes what somebody has decided, and that needs no report.
 func (m *mapping) chosen(subject, reason string) { m.add(subject, reason, true) }
 
-// unasked notes why the container is announced under no name: a fault where a setting gives it one, and else, for all
+// unasked notes why the container is registered under no name: a fault where a setting gives it one, and else, for all
 // that is known, what its container definition means it to be.
 func (m *mapping) unasked(reason string) {
 	m.add("container", reason, !m.asked())
 }
 
-// asked says whether a setting gives the container a name.
+// asked reports whether a setting gives the container a name.
 func (m *mapping) asked() bool {
 	return m.settings.explicit || strings.TrimSpace(setting(m.container, "SERVICE_NAME")) != ""
 }
 
 // add notes the first problem of each subject.
 func (m *mapping) add(subject, reason string, chosen bool) {
-	if m.told[subject] {
+	if m.reported[subject] {
 		return
 	}
-	m.told[subject] = true
+	m.reported[subject] = true
 	m.problems = append(m.problems, m.about(subject, reason, chosen))
 }
 
-// few gives the problems or, where they are too many, the first of them and how many more there are.
+// few returns the problems or, where they are too many, the first of them and how many more there are.
 func (m *mapping) few() []Problem {
 	if len(m.problems) <= maxProblems {
 		return m.problems

@@ -30,12 +30,12 @@ func hold(t assert.TestingT, p endpoint.Policy, containers []container.Container
 	for _, c := range containers {
 		byID[c.ID] = c
 	}
-	keys, names, told := map[key]bool{}, map[string]int{}, map[string]int{}
+	keys, names, reported := map[key]bool{}, map[string]int{}, map[string]int{}
 	ports := map[[2]string]int{} // by container and name
 	for _, e := range endpoints {
 		assert.Regexp(t, validName, e.Name)
 		assert.LessOrEqual(t, len(e.Name+"."+p.Zone), 253)
-		assert.True(t, byID[e.ContainerID].Live(), "announced while %s", byID[e.ContainerID].State)
+		assert.True(t, byID[e.ContainerID].Live(), "registered while %s", byID[e.ContainerID].State)
 		assert.Contains(t, []container.Proto{container.TCP, container.UDP}, e.Port.Proto)
 		assert.NotZero(t, e.HostPort)
 		if c := byID[e.ContainerID]; c.Mode == container.Bridge && p.Address.IsValid() {
@@ -71,12 +71,12 @@ func hold(t assert.TestingT, p endpoint.Policy, containers []container.Container
 		more := problem.Subject == "container" && strings.HasPrefix(problem.Reason, "and ")
 		assert.True(t, more || !subjects[subject], "%v twice", subject)
 		subjects[subject] = true
-		told[problem.ContainerID]++
+		reported[problem.ContainerID]++
 	}
 	for id := range byID {
-		assert.NotZero(t, names[id]+told[id], "nothing is said of a container")
+		assert.NotZero(t, names[id]+reported[id], "nothing is said of a container")
 		assert.LessOrEqual(t, names[id], 101)
-		assert.LessOrEqual(t, told[id], 20)
+		assert.LessOrEqual(t, reported[id], 20)
 	}
 	turned := slices.Clone(containers)
 	slices.Reverse(turned)
@@ -105,7 +105,8 @@ func settings() *rapid.Generator[map[string]string] {
 	)
 	key := rapid.OneOf(
 		rapid.SampledFrom([]string{
-			"SERVICE_NAME", "SERVICE_WEIGHT", "SERVICE_FOO", container.LabelName, container.LabelTaskARN, container.LabelFamily,
+			"SERVICE_NAME", "SERVICE_WEIGHT", "SERVICE_FOO", container.LabelName, container.LabelTaskARN,
+			container.LabelFamily,
 			container.LabelCluster,
 		}),
 		rapid.Custom(func(t *rapid.T) string {
@@ -209,7 +210,8 @@ func TestMapOfAnyContainers(t *testing.T) {
 			netip.MustParseAddr("10.0.0.1"),
 			netip.MustParseAddr("10.0.0.2"),
 		}).Draw(t, "host's address")
-		text := rapid.SampledFrom([]string{"", "{{.Service}}.{{.Cluster}}", "{{.Family}}{{.Family}}", "{{slice .Service 0 2}}"}).
+		text := rapid.SampledFrom([]string{"", "{{.Service}}.{{.Cluster}}", "{{.Family}}{{.Family}}",
+			"{{slice .Service 0 2}}"}).
 			Draw(t, "template")
 		var err error
 		if p.Template, err = endpoint.ParseTemplate(text); err != nil {

@@ -16,7 +16,7 @@ import (
 type settings struct {
 	ignore   bool
 	weight   string
-	explicit bool                    // a port is named, so that only named ports are announced
+	explicit bool                    // a port is named, so that only named ports are registered
 	ports    map[uint16]portSettings // by container port
 }
 
@@ -34,8 +34,9 @@ var portSetting = regexp.MustCompile(
 	`^SERVICE_([+-]?[0-9]+(?:_(?:TCP|UDP))??)_(UDP_NAME|NAME|WEIGHT|IGNORE|CHECK_HTTP)$`,
 )
 
-// readSettings reads the settings of a container and tells problem what is wrong with them. Other keys that begin with
-// SERVICE_ are the application's own. An empty value is as good as none, except that an empty label hides a variable.
+// readSettings reads the settings of a container and reports to problem what is wrong with them. Other keys that begin
+// with SERVICE_ are the application's own. An empty value is as good as none, except that an empty label hides a
+// variable.
 func readSettings(c container.Container, problem func(subject, reason string)) settings {
 	s := settings{ports: map[uint16]portSettings{}}
 	keys := map[string]bool{}
@@ -48,51 +49,54 @@ func readSettings(c container.Container, problem func(subject, reason string)) s
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		value := setting(c, key)
 		switch key {
-		case "SERVICE_NAME":
+		case "SERVICE_NAME": // services reads it
 			if len(value) > maxValueBytes {
 				problem(key, tooLong(value))
 			}
-			continue // services reads it
 		case "SERVICE_WEIGHT":
 			s.weight = value
-			continue
 		case "SERVICE_IGNORE":
 			s.ignore = isTrue(value)
-			continue
+		default:
+			s.readPort(key, value, problem)
 		}
-		parts := portSetting.FindStringSubmatch(key)
-		if parts == nil {
-			continue
-		}
-		number, err := strconv.ParseUint(parts[1], 10, 16)
-		if err != nil || parts[1][0] == '0' {
-			problem(printable(key), fmt.Sprintf("%.80q is not a port, 1 to 65535", parts[1]))
-			continue
-		}
-		port := s.ports[uint16(number)]
-		switch parts[2] {
-		case "WEIGHT":
-			port.weight = value
-		case "IGNORE":
-			port.ignore = isTrue(value)
-		case "NAME", "UDP_NAME":
-			s.explicit = s.explicit || value != ""
-			if len(value) > maxValueBytes {
-				problem(key, tooLong(value))
-				continue
-			}
-			if parts[2] == "NAME" {
-				port.names = value
-			} else {
-				port.udpNames = value
-			}
-		}
-		s.ports[uint16(number)] = port
 	}
 	return s
 }
 
-// numbers gives the ports that any setting is about, in order.
+// readPort reads a key, if it is a setting of one port.
+func (s *settings) readPort(key, value string, problem func(subject, reason string)) {
+	parts := portSetting.FindStringSubmatch(key)
+	if parts == nil {
+		return
+	}
+	number, err := strconv.ParseUint(parts[1], 10, 16)
+	if err != nil || parts[1][0] == '0' {
+		problem(printable(key), fmt.Sprintf("%.80q is not a port, 1 to 65535", parts[1]))
+		return
+	}
+	port := s.ports[uint16(number)]
+	switch parts[2] {
+	case "WEIGHT":
+		port.weight = value
+	case "IGNORE":
+		port.ignore = isTrue(value)
+	case "NAME", "UDP_NAME":
+		s.explicit = s.explicit || value != ""
+		if len(value) > maxValueBytes {
+			problem(key, tooLong(value))
+			return
+		}
+		if parts[2] == "NAME" {
+			port.names = value
+		} else {
+			port.udpNames = value
+		}
+	}
+	s.ports[uint16(number)] = port
+}
+
+// numbers returns the ports that any setting is about, in order.
 func (s settings) numbers() []uint16 { return slices.Sorted(maps.Keys(s.ports)) }
 
 // isTrue reports whether a setting that is either on or off is on: whatever stands there, but for 0, false and no.
@@ -141,7 +145,7 @@ func Service(c container.Container) string {
 	return cmp.Or(strings.TrimSpace(name), c.Labels[container.LabelName])
 }
 
-// setting gives the value of a label or, where there is no such label, of a variable.
+// setting returns the value of a label or, where there is no such label, of a variable.
 func setting(c container.Container, key string) string {
 	if value, ok := c.Labels[key]; ok {
 		return value
@@ -153,7 +157,7 @@ func tooLong(value string) string {
 	return fmt.Sprintf("its value has %d bytes, and at most %d are read", len(value), maxValueBytes)
 }
 
-// printable gives the beginning of a text with nothing in it that a log or a terminal could take for more than text.
+// printable returns the beginning of a text with nothing in it that a log or a terminal could take for more than text.
 func printable(s string) string {
 	quoted := fmt.Sprintf("%.80q", s)
 	return quoted[1 : len(quoted)-1]

@@ -124,7 +124,7 @@ func TestSettings(t *testing.T) {
 			web(env("SERVICE_WEIGHT", "-1")),
 			[]string{standard, `? SERVICE_WEIGHT: "-1" is not a weight of 0 to 255; 1 is used`},
 		},
-		"bad weight of several ports is told once": {
+		"bad weight of several ports is reported once": {
 			web(publishes(published(tcp(80), tcp(81))), env("SERVICE_WEIGHT", "x")),
 			[]string{
 				"web 80/tcp at 10080", "web-80 80/tcp at 10080", "web-81 81/tcp at 10081",
@@ -136,12 +136,14 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// An application has variables of its own that begin with SERVICE_. Nobody is told that they name no port.
+// An application has variables of its own that begin with SERVICE_. It is no problem that they name no port.
 func TestVariablesThatOnlyLookLikeSettings(t *testing.T) {
 	for _, key := range []string{
-		"SERVICE_ACCOUNT_NAME", "SERVICE_http_NAME", "SERVICE__NAME", "SERVICE_UDP_NAME", "SERVICE_2FA_NAME", "SERVICE_80S_NAME",
+		"SERVICE_ACCOUNT_NAME", "SERVICE_http_NAME", "SERVICE__NAME", "SERVICE_UDP_NAME", "SERVICE_2FA_NAME",
+		"SERVICE_80S_NAME",
 		"SERVICE_ACCOUNT_UDP_NAME", "SERVICE_ACCOUNT_WEIGHT", "SERVICE_ACCOUNT_IGNORE", "SERVICE_MESH_CHECK_HTTP",
-		"SERVICE_FQDN_NAME", "SERVICE_S3_BUCKET_NAME", "SERVICE_NAME_80_NAME", "SERVICE_\x1b\"_NAME", "SERVICE_\u0668\u0660_NAME",
+		"SERVICE_FQDN_NAME", "SERVICE_S3_BUCKET_NAME", "SERVICE_NAME_80_NAME", "SERVICE_\x1b\"_NAME",
+		"SERVICE_\u0668\u0660_NAME",
 	} {
 		for _, value := range []string{"", "default", strings.Repeat("x", 5000)} {
 			t.Run(fmt.Sprintf("%q of %d bytes", key, len(value)), func(t *testing.T) {
@@ -154,8 +156,26 @@ func TestVariablesThatOnlyLookLikeSettings(t *testing.T) {
 
 func TestValuesOfIgnore(t *testing.T) {
 	for value, ignored := range map[string]bool{
-		"": false, "0": false, "false": false, "no": false, "False": false, "FALSE": false, "No": false, "NO": false, " false ": false,
-		"1": true, "true": true, "yes": true, "True": true, "00": true, "off": true, "f": true, "n": true, "falsey": true, "-": true, " ": true,
+		"":        false,
+		"0":       false,
+		"false":   false,
+		"no":      false,
+		"False":   false,
+		"FALSE":   false,
+		"No":      false,
+		"NO":      false,
+		" false ": false,
+		"1":       true,
+		"true":    true,
+		"yes":     true,
+		"True":    true,
+		"00":      true,
+		"off":     true,
+		"f":       true,
+		"n":       true,
+		"falsey":  true,
+		"-":       true,
+		" ":       true,
 	} {
 		t.Run(fmt.Sprintf("%q", value), func(t *testing.T) {
 			whole, port := []string{"web 80/tcp at 10080"}, []string{"web 80/tcp at 10080"}
@@ -324,8 +344,10 @@ func TestOneContainerCannotClaimWithoutEnd(t *testing.T) {
 		endpoints, problems := policy.Map([]container.Container{c})
 		assert.Len(t, endpoints, 40)
 		assert.Equal(t, []string{
-			"? name web: more than 20 ports of this container ask for it, and the first 20 get it: Route 53 takes 100 records of a name, from all containers",
-			"? name own: more than 20 ports of this container ask for it, and the first 20 get it: Route 53 takes 100 records of a name, from all containers",
+			"? name web: more than 20 ports of this container ask for it, and the first 20 get it: Route 53 takes " +
+				"100 records of a name, from all containers",
+			"? name own: more than 20 ports of this container ask for it, and the first 20 get it: Route 53 takes " +
+				"100 records of a name, from all containers",
 			"? container: it asks for more than 100 names, and the first 100 are looked at",
 		}, lines(nil, problems))
 

@@ -1,5 +1,5 @@
-// Package eventbridge tells an EventBridge bus what becomes of this host's endpoints. It is never in the way of DNS:
-// events wait in a queue of bounded length, and what cannot be told is dropped and counted.
+// Package eventbridge sends what becomes of this host's endpoints to an EventBridge bus. It never delays DNS: events
+// wait in a queue of bounded length, and what cannot be sent is dropped and counted.
 package eventbridge
 
 import (
@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/sirupsen/logrus"
+
+	"github.com/ecssd/ecssd/internal/backoff"
 )
 
 const (
@@ -60,35 +62,37 @@ type Detail struct {
 
 // detailTypes by kind.
 var detailTypes = map[string]string{
-	"registered": "ecssd Endpoint Registered", "standby": "ecssd Endpoint On Standby",
-	"deregistered": "ecssd Endpoint Deregistered", "refused": "ecssd Endpoint Refused",
+	"registered":   "ecssd Endpoint Registered",
+	"standby":      "ecssd Endpoint On Standby",
+	"deregistered": "ecssd Endpoint Deregistered",
+	"refused":      "ecssd Endpoint Refused",
 }
 
 // Bus is an event bus. Its methods may be called from several goroutines, Run from one.
 type Bus struct {
-	name  string
-	put   func(context.Context, *sdk.PutEventsInput, ...func(*sdk.Options)) (*sdk.PutEventsOutput, error)
-	queue chan Event
-	log   *logrus.Entry
-	told  *prometheus.CounterVec
+	name   string
+	put    func(context.Context, *sdk.PutEventsInput, ...func(*sdk.Options)) (*sdk.PutEventsOutput, error)
+	queue  chan Event
+	log    *logrus.Entry
+	events *prometheus.CounterVec
 
-	mu   sync.Mutex
-	said time.Time // when a failure was logged last
+	mu     sync.Mutex // guards warned
+	warned backoff.Minutely
 }
 
-// New gives the bus of a name or ARN.
+// New returns the bus of a name or ARN.
 func New(config aws.Config, name string, registry prometheus.Registerer, log *logrus.Entry) *Bus {
 	b := &Bus{
 		name:  name,
 		put:   sdk.NewFromConfig(config).PutEvents,
 		queue: make(chan Event, queueLength),
 		log:   log.WithField("event_bus", name),
-		told: promauto.With(registry).NewCounterVec(prometheus.CounterOpts{
+		events: promauto.With(registry).NewCounterVec(prometheus.CounterOpts{
 			Name: "ecssd_bus_events_total", Help: "Events for the EventBridge bus by outcome: sent, dropped.",
 		}, []string{"outcome"}),
 	}
 	for _, outcome := range []string{"sent", "dropped"} {
-		b.told.WithLabelValues(outcome)
+		b.events.WithLabelValues(outcome)
 	}
 	return b
 }
@@ -115,7 +119,7 @@ func (b *Bus) Run(ctx context.Context) {
 	}
 }
 
-// gather gives a batch that begins with an event.
+// gather returns a batch that begins with an event.
 func (b *Bus) gather(ctx context.Context, first Event) []Event {
 	batch := []Event{first}
 	timer := time.NewTimer(gather)
@@ -155,7 +159,7 @@ func (b *Bus) flush(ctx context.Context) {
 	}
 }
 
-// send makes one call, and one more for what the bus took not of it.
+// send makes one call, and one more with the events that the first did not deliver.
 func (b *Bus) send(ctx context.Context, batch []Event) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -168,7 +172,7 @@ func (b *Bus) send(ctx context.Context, batch []Event) {
 	b.dropped(len(batch), err)
 }
 
-// call gives what was not taken, and why.
+// call returns the events that were not delivered, and why.
 func (b *Bus) call(ctx context.Context, batch []Event) (left []Event, err error) {
 	entries := make([]types.PutEventsRequestEntry, len(batch))
 	for i, e := range batch {
@@ -198,18 +202,17 @@ func (b *Bus) call(ctx context.Context, batch []Event) (left []Event, err error)
 			err = fmt.Errorf("%s: %s", *entry.ErrorCode, aws.ToString(entry.ErrorMessage))
 		}
 	}
-	b.told.WithLabelValues("sent").Add(float64(len(batch) - len(left)))
+	b.events.WithLabelValues("sent").Add(float64(len(batch) - len(left)))
 	return left, err
 }
 
-// dropped counts events that are not told, and says so once a minute.
+// dropped counts events that are not sent, and logs it once a minute.
 func (b *Bus) dropped(events int, why error) {
-	b.told.WithLabelValues("dropped").Add(float64(events))
+	b.events.WithLabelValues("dropped").Add(float64(events))
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if time.Since(b.said) < time.Minute {
+	if !b.warned.Allow(time.Now()) {
 		return
 	}
-	b.said = time.Now()
-	b.log.WithError(why).WithField("events", events).Warn("events are not told, DNS is not affected")
+	b.log.WithError(why).WithField("events", events).Warn("cannot send events to EventBridge; DNS is not affected")
 }

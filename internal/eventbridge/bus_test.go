@@ -112,9 +112,18 @@ func TestEventsArriveInBatches(t *testing.T) {
 	var detail map[string]any
 	require.NoError(t, json.Unmarshal([]byte(first.Detail), &detail))
 	assert.Equal(t, map[string]any{
-		"version": "1", "name": "web0.sd.internal", "zoneId": "Z1", "instanceId": "i-1", "target": "ip-10-0-0-1.sd.internal", "port": 32768.,
-		"weight": 5., "containerId": "2f3c", "containerName": "ecs-web-1", "containerDefinition": "web",
-		"taskArn": "arn:aws:ecs:eu-central-1:123456789012:task/a/b", "cluster": "a",
+		"version":             "1",
+		"name":                "web0.sd.internal",
+		"zoneId":              "Z1",
+		"instanceId":          "i-1",
+		"target":              "ip-10-0-0-1.sd.internal",
+		"port":                32768.,
+		"weight":              5.,
+		"containerId":         "2f3c",
+		"containerName":       "ecs-web-1",
+		"containerDefinition": "web",
+		"taskArn":             "arn:aws:ecs:eu-central-1:123456789012:task/a/b",
+		"cluster":             "a",
 	}, detail)
 }
 
@@ -132,7 +141,8 @@ func TestEachKindHasItsDetailType(t *testing.T) {
 		types = append(types, e.DetailType)
 	}
 	assert.Equal(t, []string{
-		"ecssd Endpoint Registered", "ecssd Endpoint On Standby", "ecssd Endpoint Deregistered", "ecssd Endpoint Refused",
+		"ecssd Endpoint Registered", "ecssd Endpoint On Standby", "ecssd Endpoint Deregistered",
+		"ecssd Endpoint Refused",
 	}, types)
 }
 

@@ -32,8 +32,8 @@ func Keep(ctx context.Context) {
 	}
 }
 
-// Release gives free memory back, and unmaps the pages of the program's own file. What of them is used again is mapped
-// again, mostly from the page cache. Where this is not possible the process is larger, and no more.
+// Release returns free memory back, and unmaps the pages of the program's own file. What of them is used again is
+// mapped again, mostly from the page cache. Where this is not possible the process is larger, and no more.
 func Release() {
 	debug.FreeOSMemory()
 	program, err := os.Readlink("/proc/self/exe")
@@ -65,7 +65,8 @@ func clean(smaps io.Reader, program string) []mapping {
 		fields := strings.Fields(lines.Text())
 		switch {
 		case len(fields) == 0:
-		case !strings.HasSuffix(fields[0], ":"): // the first line of a mapping: range, permissions, offset, device, inode, file
+		// the first line of a mapping: range, permissions, offset, device, inode, file
+		case !strings.HasSuffix(fields[0], ":"):
 			candidate = nil
 			var m mapping
 			if len(fields) == 6 && fields[5] == program && (fields[1] == "r-xp" || fields[1] == "r--p") {

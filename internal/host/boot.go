@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BootID tells one boot of the host from another: the kernel draws it at random each time (proc(5)).
+// BootID returns the ID of the present boot, which the kernel draws at random at each boot (proc(5)).
 func BootID() (string, error) {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -18,7 +18,7 @@ func BootID() (string, error) {
 	return strings.TrimSpace(string(id)), nil
 }
 
-// Suspended gives how long the host has slept since it booted, as an EC2 hibernation makes it do. Of two clocks of
+// Suspended returns how long the host has slept since it booted, as an EC2 hibernation makes it do. Of two clocks of
 // Linux one goes on meanwhile and one does not (clock_gettime(2)); they are read one after the other, so that the
 // difference of two results is off by some microseconds.
 func Suspended() (time.Duration, error) {

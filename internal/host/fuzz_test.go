@@ -78,7 +78,9 @@ func FuzzIdentify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, document, hostname, vpc, given string) {
 		service.mu.Lock()
 		service.byPath = map[string]string{
-			"dynamic/instance-identity/document": document, "meta-data/local-hostname": hostname, "meta-data/mac": "02:00:00:00:00:01",
+			"dynamic/instance-identity/document":                         document,
+			"meta-data/local-hostname":                                   hostname,
+			"meta-data/mac":                                              "02:00:00:00:00:01",
 			"meta-data/network/interfaces/macs/02:00:00:00:00:01/vpc-id": vpc,
 		}
 		service.mu.Unlock()

@@ -1,5 +1,5 @@
 // Package host finds out who this host is: its instance ID and address, from EC2 metadata or as given by hand, and what
-// only the host itself can tell: its present boot, how long it has slept, and what its ECS agent knows of the tasks it
+// only the host itself knows: its present boot, how long it has slept, and what its ECS agent knows of the tasks it
 // runs. It asks the instance metadata service in version 2 only, calls no AWS API, and keeps nothing.
 package host
 
@@ -21,13 +21,13 @@ type Identity struct {
 	EC2            bool       // EC2 metadata was asked, and answered
 }
 
-// Given is what the operator says of the host. Each field that is set wins over EC2 metadata.
+// Given is what the operator has set of the host. Each field that is set wins over EC2 metadata.
 type Given struct {
 	InstanceID string
 	Address    netip.Addr // IPv4
 }
 
-// CheckInstanceID says what is wrong with an instance ID.
+// CheckInstanceID returns what is wrong with an instance ID.
 func CheckInstanceID(id string) error {
 	if !record.ValidInstanceID(id) {
 		return fmt.Errorf("instance ID %.60q is not 1 to 45 letters, digits, '.', '_' or '-'", id)

@@ -129,8 +129,8 @@ func (m *Metadata) describe(ctx context.Context, id *Identity) error {
 	return err
 }
 
-// hostName gives the first name of local-hostname, of which a DHCP option set with several domains makes several; empty
-// where it is no name in DNS.
+// hostName returns the first name of local-hostname, of which a DHCP option set with several domains makes several;
+// empty where it is no name in DNS.
 func hostName(names string) string {
 	first, _, _ := strings.Cut(names, " ")
 	name := strings.ToLower(strings.TrimSuffix(first, "."))
@@ -154,8 +154,8 @@ func (m *Metadata) advice() string {
 	return metadataAdvice
 }
 
-// identityDocument gives the instance identity document, or what of it stands elsewhere in the metadata where a service
-// that plays EC2's has no such document: all but the account.
+// identityDocument returns the instance identity document, or what of it stands elsewhere in the metadata where a
+// service that plays EC2's has no such document: all but the account.
 func (m *Metadata) identityDocument(ctx context.Context) (imds.InstanceIdentityDocument, error) {
 	found, err := m.client.GetInstanceIdentityDocument(ctx, nil)
 	if err == nil {
@@ -175,13 +175,13 @@ func (m *Metadata) identityDocument(ctx context.Context) (imds.InstanceIdentityD
 	return document, nil
 }
 
-// missing says whether the metadata service has answered that there is no such thing.
+// missing reports whether the metadata service has answered that there is no such thing.
 func missing(err error) bool {
 	var response interface{ HTTPStatusCode() int }
 	return errors.As(err, &response) && response.HTTPStatusCode() == http.StatusNotFound
 }
 
-// read gives one value of the instance's metadata; it is empty where there is none.
+// read returns one value of the instance's metadata; it is empty where there is none.
 func (m *Metadata) read(ctx context.Context, path string) (string, error) {
 	out, err := m.client.GetMetadata(ctx, &imds.GetMetadataInput{Path: path})
 	if missing(err) {

@@ -200,8 +200,16 @@ func TestIdentifySaysWhatToDo(t *testing.T) {
 
 func TestCheckInstanceID(t *testing.T) {
 	for id, valid := range map[string]bool{
-		"i-0123456789abcdef0": true, "rack_7.example": true, strings.Repeat("a", 45): true,
-		"": false, strings.Repeat("a", 46): false, "a:b": false, "a b": false, "a\n": false, "ä": false, "*": false,
+		"i-0123456789abcdef0":   true,
+		"rack_7.example":        true,
+		strings.Repeat("a", 45): true,
+		"":                      false,
+		strings.Repeat("a", 46): false,
+		"a:b":                   false,
+		"a b":                   false,
+		"a\n":                   false,
+		"ä":                     false,
+		"*":                     false,
 	} {
 		assert.Equal(t, valid, host.CheckInstanceID(id) == nil, "%q", id)
 	}

@@ -22,8 +22,8 @@ type TaskContainer struct {
 	// Address is the IPv4 address of the task's own network interface (awsvpc), or the IPv6 address where it has no
 	// other; the zero Addr in every other network mode, and before ECS knows it.
 	Address netip.Addr
-	// Restarts says whether the container definition has a restart policy. The ECS agent carries it out, and Docker is
-	// told of none.
+	// Restarts reports whether the container definition has a restart policy. The ECS agent carries it out, and Docker
+	// has none.
 	Restarts bool
 }
 
@@ -42,13 +42,13 @@ const (
 	maxIntrospection = 8 << 20
 )
 
-// NewIntrospection gives the API at url: IntrospectionURL, but in tests.
+// NewIntrospection returns the API at url: IntrospectionURL, but in tests.
 func NewIntrospection(url string) *Introspection {
 	// without a proxy
 	return &Introspection{url: url, client: &http.Client{Timeout: introspectionTimeout, Transport: &http.Transport{}}}
 }
 
-// Tasks gives all tasks that the ECS agent knows.
+// Tasks returns all tasks that the ECS agent knows.
 func (i *Introspection) Tasks(ctx context.Context) ([]Task, error) {
 	body, err := i.get(ctx, "/v1/tasks")
 	if err != nil {
@@ -62,7 +62,7 @@ func (i *Introspection) Tasks(ctx context.Context) ([]Task, error) {
 	return tasks, nil
 }
 
-// ECSAgent is what the ECS agent of this host says of itself.
+// ECSAgent is what the ECS agent of this host returns about itself.
 type ECSAgent struct {
 	Version string // "Amazon ECS Agent - v1.106.1 (…)"
 	Cluster string
@@ -84,7 +84,7 @@ func (i *Introspection) Agent(ctx context.Context) (ECSAgent, error) {
 	return agent, nil
 }
 
-// get gives the body of an answer, to be closed.
+// get returns the body of an answer, to be closed.
 func (i *Introspection) get(ctx context.Context, path string) (io.ReadCloser, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, i.url+path, nil)
 	if err != nil {
@@ -102,7 +102,7 @@ func (i *Introspection) get(ctx context.Context, path string) (io.ReadCloser, er
 }
 
 // decodeTasks reads the answer to /v1/tasks. Only awsvpc tasks have Networks; an address that cannot be read counts as
-// none. Only containers with a restart policy have a RestartCount, from 0 on. Ports are not read: Docker tells more of
+// none. Only containers with a restart policy have a RestartCount, from 0 on. Ports are not read: Docker has more about
 // them (amazon-ecs-agent 1.105.1 writes each binding twice, nothing of a mapping with awsvpc, and of a range of ports
 // on the host's network the protocol alone).
 func decodeTasks(body io.Reader) ([]Task, error) {

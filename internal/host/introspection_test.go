@@ -201,7 +201,11 @@ func TestDecodeTasksOfAnECSAgent(t *testing.T) {
 	assert.Equal(t, map[string]int{"RUNNING": 14, "STOPPED": 6}, desired)
 	ended, runs := netip.MustParseAddr("10.0.1.7"), netip.MustParseAddr("10.0.1.8")
 	assert.Equal(t, map[string]netip.Addr{
-		"ba1aa06cfb3e": ended, "": ended, "3783cbc04fa1": runs, "1faeac25ab4c": runs, "c08a0914a092": runs,
+		"ba1aa06cfb3e": ended,
+		"":             ended,
+		"3783cbc04fa1": runs,
+		"1faeac25ab4c": runs,
+		"c08a0914a092": runs,
 	}, addresses, "of the tasks with awsvpc; one of their containers was never made")
 	assert.Equal(t, []string{"22594762ac18", "de9e31aa862a", "c89940327ee9"}, restarts)
 }

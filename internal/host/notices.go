@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// Leaving gives in words why the host is about to go; empty where it is not. It asks for two values of the metadata:
+// Leaving returns in words why the host is about to go; empty where it is not. It asks for two values of the metadata:
 //
-//   - spot/instance-action is there, as JSON, from 2 minutes before a spot instance is stopped, hibernated or terminated ("Spot
-//     Instance interruption notices", EC2 user guide);
-//   - autoscaling/target-lifecycle-state names the state that an Auto Scaling group brings the instance into: Terminated, or
-//     Warmed:… for a warm pool, which is out of service too ("Retrieve the target lifecycle state through instance metadata",
-//     EC2 Auto Scaling user guide). Standby and Detached say nothing of the host's end: it goes on running its containers.
+//   - spot/instance-action is there, as JSON, from 2 minutes before a spot instance is stopped, hibernated or
+//     terminated ("Spot Instance interruption notices", EC2 user guide);
+//   - autoscaling/target-lifecycle-state names the state that an Auto Scaling group brings the instance into:
+//     Terminated, or Warmed:… for a warm pool, which is out of service too ("Retrieve the target lifecycle state
+//     through instance metadata", EC2 Auto Scaling user guide). Standby and Detached say nothing of the host's end: it
+//     goes on running its containers.
 func (m *Metadata) Leaving(ctx context.Context) (why string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()

@@ -68,7 +68,12 @@ func (f file) state() State {
 	if f.Zones == nil {
 		f.Zones = map[string]string{}
 	}
-	return State{Records: f.byZone(), Zones: f.Zones, ListingDue: f.ListingDue, Stops: f.Stops}
+	return State{
+		Records:    f.byZone(),
+		Zones:      f.Zones,
+		ListingDue: f.ListingDue,
+		Stops:      f.Stops,
+	}
 }
 
 func (f file) byZone() map[string]plan.Current {

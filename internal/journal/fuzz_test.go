@@ -30,7 +30,8 @@ func FuzzRoundTrip(f *testing.F) {
 		int64(-62135596800),
 	)
 	f.Fuzz(
-		func(t *testing.T, name, id, value string, ttl, weight int64, doubt bool, hold, zone, zoneName string, at int64) {
+		func(t *testing.T, name, id, value string, ttl, weight int64, doubt bool, hold, zone, zoneName string,
+			at int64) {
 			for _, s := range []string{name, id, value, hold, zone, zoneName} {
 				if !utf8.ValidString(s) {
 					return // neither JSON nor XML can say it

@@ -80,7 +80,12 @@ func Open(dir, instance, boot string) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{dir: locked, instance: instance, boot: boot, now: time.Now}
+	j := &Journal{
+		dir:      locked,
+		instance: instance,
+		boot:     boot,
+		now:      time.Now,
+	}
 	locked.RemoveHalves(fileName)
 	found, err := read(locked)
 	if notice := locked.ClaimStandby(instance, found.Instance); notice != "" {

@@ -54,7 +54,7 @@ func open(t *testing.T, dir string) *journal.Journal {
 
 func path(dir string) string { return filepath.Join(dir, "records.json") }
 
-// kept gives the contents of the directory's files, by name.
+// kept returns the contents of the directory's files, by name.
 func kept(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -141,10 +141,13 @@ func TestRecordsAreCopies(t *testing.T) {
 func TestStopsReachTheDisk(t *testing.T) {
 	stops := []journal.Stop{{ContainerID: "c1", At: time.Unix(20, 0).UTC()}}
 	for name, write := range map[string]func(*journal.Journal) error{
-		"with Flush":                  (*journal.Journal).Flush,
-		"with the records that go":    func(j *journal.Journal) error { return j.SetRecords("Z1", nil) },
-		"with Close":                  (*journal.Journal).Close,
-		"with Flush, after SetZoneID": func(j *journal.Journal) error { return errors.Join(j.SetZoneID("z", ""), j.Flush()) },
+		"with Flush":               (*journal.Journal).Flush,
+		"with the records that go": func(j *journal.Journal) error { return j.SetRecords("Z1", nil) },
+		"with Close":               (*journal.Journal).Close,
+		"with Flush, after SetZoneID": func(j *journal.Journal) error {
+			return errors.Join(j.SetZoneID("z", ""),
+				j.Flush())
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -24,21 +24,27 @@ func TestStandbyOfAnotherLife(t *testing.T) {
 		counts    bool
 		aside     string
 	}{
-		"of this host": {"i-1", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-1", before)) }, true, ""},
+		"of this host": {"i-1",
+			func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-1", before)) }, true, ""},
 		"of this host, without a journal": {
-			"", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-1", before)) }, true, "",
+			"", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-1", before)) }, true,
+			"",
 		},
 		"of a host that this is a clone of": {
-			"i-0", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-0", before)) }, false, "standby.i-0",
+			"i-0", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-0", before)) },
+			false, "standby.i-0",
 		},
 		"of another host, without a journal": {
-			"", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-0", before)) }, false, "standby.i-0",
+			"", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-0", before)) }, false,
+			"standby.i-0",
 		},
 		"of another host, and this host's journal": {
-			"i-1", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-10", before)) }, false, "standby.i-10",
+			"i-1", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-10", before)) },
+			false, "standby.i-10",
 		},
 		"by hand on a clone, before its agent ran": {
-			"i-0", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-1", before)) }, true, "",
+			"i-0", func(t *testing.T, dir string) { require.NoError(t, statedir.SetStandby(dir, "i-1", before)) },
+			true, "",
 		},
 		"of an earlier version, this host's journal": {
 			"i-1", func(t *testing.T, dir string) {

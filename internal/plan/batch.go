@@ -8,7 +8,7 @@ const (
 	maxCharacters = 32000
 )
 
-// Batch gives the length of the longest prefix of changes that one batch may carry: 0 only for no changes.
+// Batch returns the length of the longest prefix of changes that one batch may carry: 0 only for no changes.
 func Batch(changes []Change) int {
 	elements, characters := 0, 0
 	for i, c := range changes {

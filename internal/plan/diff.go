@@ -21,11 +21,12 @@ type Entry struct {
 	Run string
 }
 
-// Diff gives the changes that turn known into desired: at most one for each record, removals first, then by name, type
-// and set identifier. A removal repeats the record as known, since Route 53 deletes only what it is told exactly. What
-// is not known was never written, or is known to be gone: it is a CREATE, which costs half of an UPSERT in Route 53's
-// limits on a batch and on changes a second. SRV records are removed before A records and written after them, so that
-// wherever the changes are cut into batches, no SRV record is in the zone without the A record that it points to.
+// Diff returns the changes that turn known into desired: at most one for each record, removals first, then by name,
+// type and set identifier. A removal repeats the record as known, since Route 53 deletes a record only where all its
+// values are given. What is not known was never written, or is known to be gone: it is a CREATE, which costs half of an
+// UPSERT in Route 53's limits on a batch and on changes a second. SRV records are removed before A records and written
+// after them, so that wherever the changes are cut into batches, no SRV record is in the zone without the A record that
+// it points to.
 func Diff(known Current, desired []record.Record) []Change {
 	var changes []Change
 	wanted := make(map[record.Key]bool, len(desired))

@@ -25,7 +25,7 @@ const (
 	Throttled         // the account's quota of calls or changes is used up
 	ZoneBusy          // another change of the zone is being processed, which takes some tens of milliseconds
 	Gone              // the hosted zone does not exist
-	Unknown           // no answer, or none that tells: the zone may have changed
+	Unknown           // no answer, or one that leaves it open: the zone may have changed
 )
 
 // OutcomeOf returns the outcome of a call from its error, which may be wrapped, and the refusal of a call that was

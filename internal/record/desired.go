@@ -37,8 +37,8 @@ func (z Zone) TTLOf(t Type) int64 {
 	return z.TTL
 }
 
-// Desired gives the records that announce the endpoints: an SRV record for each, and an A record for each address that
-// one of them points to by a name in the zone.
+// Desired returns the records that register the endpoints: an SRV record for each, and an A record for each address
+// that one of them points to by a name in the zone.
 func Desired(zone Zone, owner Owner, endpoints []endpoint.Endpoint) []Record {
 	var records []Record
 	addresses := map[Key]bool{}
@@ -62,8 +62,8 @@ func Desired(zone Zone, owner Owner, endpoints []endpoint.Endpoint) []Record {
 	return records
 }
 
-// HostRecord gives the A record that names the host in the zone. Once written it is kept when the last SRV record goes,
-// so that the next one needs no second name to become visible.
+// HostRecord returns the A record that names the host in the zone. Once written it is kept when the last SRV record
+// goes, so that the next one needs no second name to become visible.
 func (z Zone) HostRecord(owner Owner) Record {
 	return z.a(owner.Address, SetID{
 		Kind:     Host,

@@ -48,7 +48,7 @@ func Escape(name string) string {
 	return listed.String()
 }
 
-// escaped gives the character that s begins with as \ooo, if it does.
+// escaped returns the character that s begins with as \ooo, if it does.
 func escaped(s string) (byte, bool) {
 	if len(s) < 4 || s[0] != '\\' || s[1] < '0' || s[1] > '3' {
 		return 0, false

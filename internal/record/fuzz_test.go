@@ -33,7 +33,15 @@ func FuzzEscape(f *testing.F) {
 }
 
 func FuzzParseTarget(f *testing.F) {
-	for _, s := range []string{"1 1 32768 ip-10-0-0-1.example", "2 255 1 h.", "01 001 080 H.Example.", "1 1 1 a\n2 2 2 b", "1  1 1\ta", "65535 65535 65535 x", "-1 1 1 a"} {
+	for _, s := range []string{
+		"1 1 32768 ip-10-0-0-1.example",
+		"2 255 1 h.",
+		"01 001 080 H.Example.",
+		"1 1 1 a\n2 2 2 b",
+		"1  1 1\ta",
+		"65535 65535 65535 x",
+		"-1 1 1 a",
+	} {
 		f.Add(s, int64(1))
 	}
 	f.Fuzz(func(t *testing.T, value string, weight int64) {

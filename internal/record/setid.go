@@ -10,7 +10,7 @@ import (
 // instance ID of 45, ":docker:", a container ID of 64, ":65535/tcp".
 const MaxSetID = 128
 
-// Kind is what a set identifier says the record is for.
+// Kind is what the record of a set identifier is for.
 type Kind string
 
 // The kinds of set identifier.
@@ -111,5 +111,5 @@ func ParseSetID(id string) (SetID, bool) {
 	return SetID{}, false
 }
 
-// Owned says whether the instance wrote the record. The colon is part of the test: i-1 does not own what i-10 wrote.
+// Owned reports whether the instance wrote the record. The colon is part of the test: i-1 does not own what i-10 wrote.
 func (r Record) Owned(instance string) bool { return strings.HasPrefix(r.SetID, instance+":") }

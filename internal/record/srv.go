@@ -20,7 +20,7 @@ type Target struct {
 	Host     string // fully qualified, no final dot
 }
 
-// String gives the value as it is written in Route 53: four fields with a space between.
+// String returns the value as it is written in Route 53: four fields with a space between.
 func (t Target) String() string {
 	return strconv.Itoa(t.Priority) + " " + strconv.Itoa(t.Weight) + " " + strconv.Itoa(int(t.Port)) + " " + t.Host
 }
@@ -47,7 +47,7 @@ func ParseTarget(value string) (Target, bool) {
 	}, true
 }
 
-// Marked says whether the sweeper has put the record on standby: weight 0 and priority 2. The sweeper restores only
+// Marked reports whether the sweeper has put the record on standby: weight 0 and priority 2. The sweeper restores only
 // what it has marked, and the agent leaves a mark alone until the container's run or health changes.
 func (r Record) Marked() bool {
 	target, ok := ParseTarget(r.Value)
@@ -65,7 +65,7 @@ func (r Record) Mark() Record {
 	return r
 }
 
-// Unmark gives a marked record the weight that its container asked for.
+// Unmark returns a marked record the weight that its container asked for.
 func (r Record) Unmark() Record {
 	target, ok := ParseTarget(r.Value)
 	if !ok {
@@ -83,8 +83,8 @@ func (r Record) SameTarget(other Record) bool {
 	return okA && okB && a.Host == b.Host && a.Port == b.Port
 }
 
-// Same says whether two records mean the same. It is true for values that differ only as Route 53 might rewrite them:
-// case, the final dot of the target, leading zeros.
+// Same reports whether two records mean the same. It is true for values that differ only as Route 53 might rewrite
+// them: case, the final dot of the target, leading zeros.
 func (r Record) Same(other Record) bool {
 	if r == other {
 		return true

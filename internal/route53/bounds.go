@@ -62,8 +62,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// errForeign says that an answer lacks what every answer of Route 53 has: something between has answered in its place.
-// The SDK takes any document for an answer with nothing in it, and an empty one too.
+// errForeign is the error of an answer that lacks what every answer of Route 53 has: something between has answered in
+// its place. The SDK takes any document for an answer with nothing in it, and an empty one too.
 var errForeign = errors.New(
 	"the answer is not one of Route 53: does a proxy, or the endpoint that is configured, answer in its place?",
 )
@@ -71,7 +71,7 @@ var errForeign = errors.New(
 // trail is the places from which pages of a listing were asked for.
 type trail map[string]bool
 
-// next says whether the next page may be asked for.
+// next reports whether the next page may be asked for.
 func (t trail) next(place ...*string) error {
 	var key strings.Builder
 	for _, part := range place {
@@ -87,7 +87,7 @@ func (t trail) next(place ...*string) error {
 	return nil
 }
 
-// check gives an error for a record that Route 53 does not hold.
+// check returns an error for a record that Route 53 does not hold.
 func check(r record.Record) error {
 	switch {
 	case len(r.Name) > maxName:
@@ -100,7 +100,7 @@ func check(r record.Record) error {
 	return nil
 }
 
-// words gives as much of an error's text as is worth passing on.
+// words returns as much of an error's text as is worth passing on.
 func words(text string) string {
 	if len(text) <= maxWords {
 		return text

@@ -1,7 +1,7 @@
 // Package route53 reads and changes one hosted zone of Route 53: it finds the zone, lists and changes its weighted SRV
-// and A records, and says of every error what a caller may do about it. A change is one call and never repeated here,
-// since what is to be tried again is the newest state wanted and not the call; only a listing of the whole zone repeats
-// what fails. How often it is called is the caller's to decide.
+// and A records, and classifies every error by what a caller may do about it. A change is one call and never repeated
+// here, since what is to be tried again is the newest state wanted and not the call; only a listing of the whole zone
+// repeats what fails. How often it is called is the caller's to decide.
 package route53
 
 import (
@@ -33,14 +33,17 @@ type Client struct {
 // text/template does, the linker keeps all methods of a type that is reached through an interface, and the client's
 // other 66 calls are a tenth of the program, on disk and in memory.
 type api struct {
-	change    func(context.Context, *sdk.ChangeResourceRecordSetsInput, ...func(*sdk.Options)) (*sdk.ChangeResourceRecordSetsOutput, error)
-	list      func(context.Context, *sdk.ListResourceRecordSetsInput, ...func(*sdk.Options)) (*sdk.ListResourceRecordSetsOutput, error)
-	listZones func(context.Context, *sdk.ListHostedZonesByNameInput, ...func(*sdk.Options)) (*sdk.ListHostedZonesByNameOutput, error)
-	getZone   func(context.Context, *sdk.GetHostedZoneInput, ...func(*sdk.Options)) (*sdk.GetHostedZoneOutput, error)
-	getLimit  func(context.Context, *sdk.GetHostedZoneLimitInput, ...func(*sdk.Options)) (*sdk.GetHostedZoneLimitOutput, error)
+	change    operation[sdk.ChangeResourceRecordSetsInput, sdk.ChangeResourceRecordSetsOutput]
+	list      operation[sdk.ListResourceRecordSetsInput, sdk.ListResourceRecordSetsOutput]
+	listZones operation[sdk.ListHostedZonesByNameInput, sdk.ListHostedZonesByNameOutput]
+	getZone   operation[sdk.GetHostedZoneInput, sdk.GetHostedZoneOutput]
+	getLimit  operation[sdk.GetHostedZoneLimitInput, sdk.GetHostedZoneLimitOutput]
 }
 
-// New gives a Client with its own connections.
+// operation is one method of the SDK's client.
+type operation[In, Out any] func(context.Context, *In, ...func(*sdk.Options)) (*Out, error)
+
+// New returns a Client with its own connections.
 func New(config aws.Config) *Client {
 	client := sdk.NewFromConfig(config, func(o *sdk.Options) {
 		o.Retryer = aws.NopRetryer{}
@@ -60,5 +63,5 @@ func New(config aws.Config) *Client {
 	}}
 }
 
-// Zone gives the hosted zone with an ID. It is not asked whether there is one.
+// Zone returns the hosted zone with an ID. It is not asked whether there is one.
 func (c *Client) Zone(id string) *Zone { return &Zone{ID: id, api: c.api} }

@@ -5,39 +5,23 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/aws/smithy-go"
-
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 
+	"github.com/ecssd/ecssd/internal/awserr"
 	"github.com/ecssd/ecssd/internal/plan"
 )
 
-const accessDenied = "AccessDenied"
-
-// code gives the code of an error that Route 53 has answered, and "" for every other: a lost connection, an answer that
-// cannot be read, or what another service has answered when the credentials were to be renewed.
-func code(err error) string {
-	var call, inner *smithy.OperationError
-	if errors.As(err, &call) && errors.As(call.Err, &inner) {
-		return ""
-	}
-	var answer smithy.APIError
-	if !errors.As(err, &answer) {
-		return ""
-	}
-	return answer.ErrorCode()
-}
-
-// classify says of the error of any call what a caller tells apart. What is not told apart is to be tried again: 5xx,
+// classify returns the error of any call as one that a caller distinguishes. Any other is to be tried again: 5xx,
 // timeouts, lost connections, and credentials that have expired or are not there yet.
 func classify(err error) error {
 	var class error
-	switch code(err) {
-	case "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException":
+	answer := awserr.AnswerOf(err)
+	switch answer.Class() {
+	case awserr.Throttled:
 		class = plan.ErrThrottled
-	case "PriorRequestNotComplete": // the change in the way may be anybody's
+	case awserr.ZoneBusy: // the other change may be of any host or person
 		class = plan.ErrZoneBusy
-	case "NoSuchHostedZone":
+	case awserr.NotFound:
 		class = plan.ErrNoSuchZone
 	default:
 		if len(err.Error()) > maxWords {
@@ -45,30 +29,28 @@ func classify(err error) error {
 		}
 		return err
 	}
-	var answer smithy.APIError
-	errors.As(err, &answer)
-	return fmt.Errorf("%w: %s: %s", class, answer.ErrorCode(), words(answer.ErrorMessage()))
+	return fmt.Errorf("%w: %s: %s", class, answer.Code, words(answer.Message))
 }
 
 // classifyChange does the same for a change batch, where Route 53 may also refuse for good.
 func classifyChange(err error, changes []plan.Change) error {
-	var answer smithy.APIError
-	errors.As(err, &answer)
-	switch code(err) {
-	case "InvalidChangeBatch":
-		messages := []string{answer.ErrorMessage()}
+	answer := awserr.AnswerOf(err)
+	switch answer.Class() {
+	case awserr.Rejected:
+		if answer.Code != "InvalidChangeBatch" {
+			return &plan.Refusal{Reason: plan.Invalid, Message: answer.Code + ": " + words(answer.Message)}
+		}
+		messages := []string{answer.Message}
 		var batch *types.InvalidChangeBatch
 		// The SDK fills Messages only from the document that the API answered with of old.
 		if errors.As(err, &batch) && len(batch.Messages) > 0 {
 			messages = batch.Messages
 		}
 		return Refusal(messages, changes)
-	case "InvalidInput", "InvalidArgument", "InvalidDomainName":
-		return &plan.Refusal{Reason: plan.Invalid, Message: answer.ErrorCode() + ": " + words(answer.ErrorMessage())}
-	case "LimitsExceeded":
-		return &plan.Refusal{Reason: plan.ZoneFull, Message: answer.ErrorCode() + ": " + words(answer.ErrorMessage())}
-	case accessDenied, "AccessDeniedException", "NotAuthorizedException":
-		return &plan.Refusal{Reason: plan.Denied, Message: words(answer.ErrorMessage())}
+	case awserr.Full:
+		return &plan.Refusal{Reason: plan.ZoneFull, Message: answer.Code + ": " + words(answer.Message)}
+	case awserr.Denied:
+		return &plan.Refusal{Reason: plan.Denied, Message: words(answer.Message)}
 	}
 	return classify(err)
 }

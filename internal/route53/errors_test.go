@@ -250,8 +250,11 @@ func answered(code string) error { return call(&smithy.GenericAPIError{Code: cod
 
 func TestClassify(t *testing.T) {
 	for code, want := range map[string]error{
-		"Throttling": plan.ErrThrottled, "ThrottlingException": plan.ErrThrottled, "RequestLimitExceeded": plan.ErrThrottled,
-		"PriorRequestNotComplete": plan.ErrZoneBusy, "NoSuchHostedZone": plan.ErrNoSuchZone,
+		"Throttling":              plan.ErrThrottled,
+		"ThrottlingException":     plan.ErrThrottled,
+		"RequestLimitExceeded":    plan.ErrThrottled,
+		"PriorRequestNotComplete": plan.ErrZoneBusy,
+		"NoSuchHostedZone":        plan.ErrNoSuchZone,
 	} {
 		assert.ErrorIs(t, classify(answered(code)), want, code)
 		assert.ErrorIs(t, classifyChange(answered(code), batch), want, code)
@@ -280,8 +283,10 @@ func TestWhatMayPassIsNeitherRefusedNorThrottled(t *testing.T) {
 		call(fmt.Errorf("get identity: get credentials: %w", &smithy.OperationError{ServiceID: "STS",
 			Err: &smithy.GenericAPIError{Code: "Throttling"}})),
 	}
-	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
-		"SignatureDoesNotMatch", "RequestExpired", "InternalFailure", "ServiceUnavailable", "news"} {
+	for _, code := range []string{
+		"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
+		"SignatureDoesNotMatch", "RequestExpired", "InternalFailure", "ServiceUnavailable", "news",
+	} {
 		failures = append(failures, answered(code))
 	}
 	for _, err := range failures {

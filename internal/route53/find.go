@@ -10,6 +10,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 
+	"github.com/ecssd/ecssd/internal/awserr"
 	"github.com/ecssd/ecssd/internal/plan"
 )
 
@@ -65,14 +66,14 @@ func (c *Client) findZone(ctx context.Context, name, vpc string) (types.HostedZo
 	)
 }
 
-// zonesNamed gives all hosted zones of a name. Route 53 lists zones from a name on, and not the zones of that name.
+// zonesNamed returns all hosted zones of a name. Route 53 lists zones from a name on, and not the zones of that name.
 func (c *Client) zonesNamed(ctx context.Context, name string) ([]types.HostedZone, error) {
 	var found []types.HostedZone
 	input := &sdk.ListHostedZonesByNameInput{DNSName: aws.String(name), MaxItems: aws.Int32(zonePage)}
 	visited := trail{}
 	for {
 		page, err := c.api.listZones(ctx, input)
-		if code(err) == accessDenied {
+		if awserr.AnswerOf(err).Class() == awserr.Denied {
 			return nil, fmt.Errorf("allow route53:ListHostedZonesByName, or give the zone by --zone-id: %w", err)
 		} else if err != nil {
 			return nil, classify(err)
@@ -102,9 +103,9 @@ func (c *Client) associated(ctx context.Context, zones []types.HostedZone, vpc s
 	var listed []string
 	for _, zone := range zones {
 		detail, err := c.api.getZone(ctx, &sdk.GetHostedZoneInput{Id: zone.Id})
-		if code(err) == accessDenied {
+		if awserr.AnswerOf(err).Class() == awserr.Denied {
 			return types.HostedZone{}, fmt.Errorf(
-				"%d private zones have this name: allow route53:GetHostedZone to tell them apart, "+
+				"%d private zones have this name: allow route53:GetHostedZone, which shows which one is of this VPC, "+
 					"or give the zone by --zone-id: %w",
 				len(zones),
 				err,
@@ -129,11 +130,12 @@ func (c *Client) associated(ctx context.Context, zones []types.HostedZone, vpc s
 		which = "the VPC of this host is not known"
 	}
 	return types.HostedZone{}, ZoneError{
-		Why: "several private zones have this name and " + which, Hint: "choose one by --zone-id: " + strings.Join(listed, ", "),
+		Why:  "several private zones have this name and " + which,
+		Hint: "choose one by --zone-id: " + strings.Join(listed, ", "),
 	}
 }
 
-// zoneID gives the ID of a zone without the path that the API puts before it.
+// zoneID returns the ID of a zone without the path that the API puts before it.
 func zoneID(zone types.HostedZone) string {
 	return strings.TrimPrefix(aws.ToString(zone.Id), "/hostedzone/")
 }

@@ -50,7 +50,9 @@ func FuzzAnswer(f *testing.F) {
 			one,
 			"SRV",
 			"A",
-		)+"<ResourceRecordSet><Name>x</Name><Type>A</Type><AliasTarget><DNSName>y</DNSName></AliasTarget></ResourceRecordSet>"+tail,
+		)+
+			"<ResourceRecordSet><Name>x</Name><Type>A</Type>"+
+			"<AliasTarget><DNSName>y</DNSName></AliasTarget></ResourceRecordSet>"+tail,
 	)
 	f.Add(
 		200,

@@ -24,7 +24,7 @@ import (
 	"github.com/ecssd/ecssd/internal/route53"
 )
 
-// impostor gives a client of something that answers in Route 53's place.
+// impostor returns a client of something that answers in Route 53's place.
 func impostor(t *testing.T, answer http.HandlerFunc) *route53.Client {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -33,7 +33,8 @@ func impostor(t *testing.T, answer http.HandlerFunc) *route53.Client {
 	}))
 	t.Cleanup(server.Close)
 	return route53.New(aws.Config{
-		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("k", "s", ""),
+		Region: "us-east-1", BaseEndpoint: aws.String(server.URL),
+		Credentials: credentials.NewStaticCredentialsProvider("k", "s", ""),
 	})
 }
 
@@ -52,8 +53,10 @@ const (
 
 // listed is a record as Route 53 lists it.
 func listed(name, id, weight, ttl, value string) string {
-	return "<ResourceRecordSet><Name>" + name + "</Name><Type>SRV</Type><SetIdentifier>" + id + "</SetIdentifier><Weight>" + weight +
-		"</Weight><TTL>" + ttl + "</TTL><ResourceRecords><ResourceRecord><Value>" + value + "</Value></ResourceRecord></ResourceRecords></ResourceRecordSet>"
+	return "<ResourceRecordSet><Name>" + name + "</Name><Type>SRV</Type><SetIdentifier>" + id +
+		"</SetIdentifier><Weight>" + weight +
+		"</Weight><TTL>" + ttl + "</TTL><ResourceRecords><ResourceRecord><Value>" + value +
+		"</Value></ResourceRecord></ResourceRecords></ResourceRecordSet>"
 }
 
 // everything lists a zone.
@@ -81,7 +84,9 @@ func TestAnswersOfAnImpostor(t *testing.T) {
 		"words":          {"OK", "not one of Route 53", false},
 		"JSON":           {`{"ResourceRecordSets":[]}`, "not one of Route 53", false},
 		"another answer of Route 53": {
-			"<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status><SubmittedAt>2026-01-01T00:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>",
+			"<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id>" +
+				"<Status>PENDING</Status><SubmittedAt>2026-01-01T00:00:00Z</SubmittedAt></ChangeInfo>" +
+				"</ChangeResourceRecordSetsResponse>",
 			"not one of Route 53",
 			true,
 		},
@@ -275,7 +280,8 @@ func TestEndlessAnswers(t *testing.T) {
 // The texts here are short enough to come in one piece with the header: the SDK's client closes a connection whose
 // answer begins before its own request has quite ended, as an answer may that comes from the same machine.
 func TestLongWordsAreCutShort(t *testing.T) {
-	for _, code := range []string{"InvalidInput", "InvalidChangeBatch", "Throttling", "AccessDenied", "LimitsExceeded", "NoSuchHostedZone", "Whatever"} {
+	for _, code := range []string{"InvalidInput", "InvalidChangeBatch", "Throttling", "AccessDenied", "LimitsExceeded",
+		"NoSuchHostedZone", "Whatever"} {
 		t.Run(code, func(t *testing.T) {
 			client := impostor(
 				t,
@@ -309,7 +315,8 @@ func pages(calls *atomic.Int64, next func(n int64) string) http.HandlerFunc {
 }
 
 func marker(name, id string) string {
-	return "<NextRecordName>" + name + "</NextRecordName><NextRecordType>SRV</NextRecordType><NextRecordIdentifier>" + id + "</NextRecordIdentifier>"
+	return "<NextRecordName>" + name + "</NextRecordName><NextRecordType>SRV</NextRecordType><NextRecordIdentifier>" +
+		id + "</NextRecordIdentifier>"
 }
 
 func TestListingThatNeverEnds(t *testing.T) {

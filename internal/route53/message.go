@@ -25,8 +25,9 @@ func split(text string) []string {
 	return append(messages, text[start:])
 }
 
-// phrases tell why a batch was refused. Each has a space, which no name has as Route 53 writes it, so that no service
-// can be named like a phrase. The first reason of which a message holds every word of one line is the one.
+// phrases are by what a message says why a batch was refused. Each has a space, which no name has as Route 53 writes
+// it, so that no service can be named like a phrase. The first reason of which a message holds every word of one line
+// is the one.
 var phrases = []struct {
 	reason plan.Reason
 	words  []string
@@ -69,7 +70,7 @@ var (
 	valueIn = regexp.MustCompile(`(?i)\bencountered with '(.*)'`)
 )
 
-// subjects gives the changes that a message is about.
+// subjects returns the changes that a message is about.
 func subjects(message string, reason plan.Reason, changes []plan.Change) []plan.Change {
 	name := nameIn.FindStringSubmatch(message)
 	if name == nil {
@@ -89,12 +90,12 @@ func subjects(message string, reason plan.Reason, changes []plan.Change) []plan.
 		}
 	}
 	if setID == nil && len(found) > 1 && (reason == plan.NotFound || reason == plan.Mismatch) {
-		return nil // one of them, and nobody knows which
+		return nil // one of them, and it is not known which
 	}
 	return found
 }
 
-// possible says whether a change can have been refused for a reason.
+// possible reports whether a change can have been refused for a reason.
 func possible(reason plan.Reason, c plan.Change) bool {
 	switch reason {
 	case plan.NotFound, plan.Mismatch:
@@ -107,12 +108,12 @@ func possible(reason plan.Reason, c plan.Change) bool {
 	return true
 }
 
-// concerns says whether any of the changes can have been refused for a reason.
+// concerns reports whether any of the changes can have been refused for a reason.
 func concerns(reason plan.Reason, changes []plan.Change) bool {
 	return slices.ContainsFunc(changes, func(c plan.Change) bool { return possible(reason, c) })
 }
 
-// identifies says whether what follows an introduction is exactly this set identifier, and not a longer one.
+// identifies reports whether what follows an introduction is exactly this set identifier, and not a longer one.
 func identifies(introduction, text, setID string) bool {
 	rest, ok := strings.CutPrefix(text, setID)
 	if strings.HasSuffix(introduction, "'") {
@@ -121,7 +122,7 @@ func identifies(introduction, text, setID string) bool {
 	return ok && (rest == "" || strings.Contains(" ,]", rest[:1]))
 }
 
-// valued gives the changes with a value, or a name, that a message quotes.
+// valued returns the changes with a value, or a name, that a message quotes.
 func valued(message string, changes []plan.Change) []plan.Change {
 	quoted := valueIn.FindStringSubmatch(message)
 	if quoted == nil {

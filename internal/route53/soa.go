@@ -14,12 +14,12 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// ErrOtherZone says that a zone is perhaps not the one that it is taken for.
+// ErrOtherZone is the error of a zone that is perhaps not the one that it is taken for.
 var ErrOtherZone = errors.New("is it a zone of another name?")
 
 // LowerNegativeTTL lowers for how long resolvers keep the answer that a name does not exist: the lesser of the SOA
 // record's TTL and its last field (RFC 2308), 900 s as Route 53 makes a zone. Both become seconds, where they are more.
-// It says whether one is, and in a dry run does no more.
+// It reports whether one is, and in a dry run does no more.
 func (z *Zone) LowerNegativeTTL(ctx context.Context, name string, seconds int64, dryRun bool) (lower bool, err error) {
 	soa, fields, minimum, err := z.soa(ctx, name)
 	if err != nil {
@@ -41,8 +41,8 @@ func (z *Zone) LowerNegativeTTL(ctx context.Context, name string, seconds int64,
 	return true, nil
 }
 
-// NegativeTTL gives for how long resolvers keep the answer that a name does not exist, in seconds, as LowerNegativeTTL
-// has it.
+// NegativeTTL returns for how long resolvers keep the answer that a name does not exist, in seconds, as
+// LowerNegativeTTL has it.
 func (z *Zone) NegativeTTL(ctx context.Context, name string) (int64, error) {
 	soa, _, minimum, err := z.soa(ctx, name)
 	return min(minimum, aws.ToInt64(soa.TTL)), err

@@ -43,7 +43,7 @@ func (z *Zone) Change(ctx context.Context, changes []plan.Change) error {
 	return nil
 }
 
-// Group gives all records of one name and type, in one call: at most 100 weighted ones, or a few of another routing
+// Group returns all records of one name and type, in one call: at most 100 weighted ones, or a few of another routing
 // policy. What is not a weighted record with values of its own comes with an empty SetID, so that it is nobody's.
 func (z *Zone) Group(ctx context.Context, name string, t record.Type) ([]record.Record, error) {
 	page, err := z.page(ctx, &sdk.ListResourceRecordSetsInput{
@@ -146,13 +146,14 @@ func (z *Zone) Each(ctx context.Context, visit func(page []record.Record, listed
 		// All three are needed: a page may end between two records of one name and type.
 		input.StartRecordName, input.StartRecordType, input.StartRecordIdentifier =
 			page.NextRecordName, page.NextRecordType, page.NextRecordIdentifier
-		if err := visited.next(page.NextRecordName, aws.String(string(page.NextRecordType)), page.NextRecordIdentifier); err != nil {
+		t := aws.String(string(page.NextRecordType))
+		if err := visited.next(page.NextRecordName, t, page.NextRecordIdentifier); err != nil {
 			return fmt.Errorf("list records in zone %s: %w", z.ID, err)
 		}
 	}
 }
 
-// page gives one page of a listing.
+// page returns one page of a listing.
 func (z *Zone) page(
 	ctx context.Context,
 	input *sdk.ListResourceRecordSetsInput,
@@ -200,7 +201,7 @@ func decode(set types.ResourceRecordSet) record.Record {
 	return r
 }
 
-// plain gives a name as Route 53 lists it in the form that record.Record has.
+// plain returns a name as Route 53 lists it in the form that record.Record has.
 func plain(name string) string {
 	return record.Unescape(strings.ToLower(strings.TrimSuffix(name, ".")))
 }

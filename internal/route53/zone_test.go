@@ -214,7 +214,10 @@ func TestRefusalsOfRoute53(t *testing.T) {
 			named:   map[plan.Change]plan.Reason{upsert(web(2))[0]: plan.NameFull},
 		},
 		"a full zone": {setup: full, changes: upsert(web(2), address()), reason: plan.ZoneFull},
-		"a simple record of the name": {setup: func(s *sandbox.Server) { require.NoError(t, s.Seed(s.Zones()[0].ID, simple)) },
+		"a simple record of the name": {setup: func(s *sandbox.Server) {
+			require.NoError(t,
+				s.Seed(s.Zones()[0].ID, simple))
+		},
 			changes: upsert(besides, web(2)), named: map[plan.Change]plan.Reason{upsert(besides)[0]: plan.Conflict}},
 		"outside the zone": {
 			changes: upsert(outside, web(3)),
@@ -224,8 +227,9 @@ func TestRefusalsOfRoute53(t *testing.T) {
 			changes: upsert(broken, web(3)),
 			named:   map[plan.Change]plan.Reason{upsert(broken)[0]: plan.Invalid},
 		},
-		"several at once": {changes: append(remove(web(5), dotted), upsert(slow)...), named: map[plan.Change]plan.Reason{
-			remove(web(5))[0]: plan.NotFound, remove(dotted)[0]: plan.Mismatch, upsert(slow)[0]: plan.TTL}},
+		"several at once": {changes: append(remove(web(5), dotted), upsert(slow)...),
+			named: map[plan.Change]plan.Reason{
+				remove(web(5))[0]: plan.NotFound, remove(dotted)[0]: plan.Mismatch, upsert(slow)[0]: plan.TTL}},
 		"not permitted": {setup: denied, changes: upsert(web(2)), reason: plan.Denied},
 		"too many":      {changes: upsert(slices.Repeat([]record.Record{web(2)}, 600)...), reason: plan.Invalid},
 	} {
@@ -494,7 +498,8 @@ func TestPageKnowsWhatItCovers(t *testing.T) {
 	one := int64(1)
 	var names []string
 	for i := range 400 {
-		name := []string{"a", "a-b", "a1", "a_b", "b.a", "c-1.a", "ip-10-0-0", "web", "_tcp.web", "z"}[i%10] + fmt.Sprintf(
+		name := []string{"a", "a-b", "a1", "a_b", "b.a", "c-1.a", "ip-10-0-0", "web", "_tcp.web",
+			"z"}[i%10] + fmt.Sprintf(
 			"%d.x%d",
 			i/10,
 			i%3,

@@ -126,7 +126,11 @@ func trusted(owner, dirOwner, self int) bool { return owner == 0 || owner == dir
 
 // Replace replaces a file and syncs it and the directory. When it returns nil the content is on disk.
 func (d *Dir) Replace(name string, content []byte) error {
-	file, err := renameio.NewPendingFile(d.Path(name), renameio.WithTempDir(d.path), renameio.WithStaticPermissions(0o640))
+	file, err := renameio.NewPendingFile(
+		d.Path(name),
+		renameio.WithTempDir(d.path),
+		renameio.WithStaticPermissions(0o640),
+	)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,13 @@ func SetStandby(path, instance string, now time.Time) error {
 
 func (d *Dir) writeStandby(s standby) error {
 	path, text := d.Path(standbyName), s.since+"\ninstance "+s.instance+"\n"
-	err := renameio.WriteFile(path, []byte(text), 0o644, renameio.WithTempDir(d.path), renameio.WithStaticPermissions(0o644))
+	err := renameio.WriteFile(
+		path,
+		[]byte(text),
+		0o644,
+		renameio.WithTempDir(d.path),
+		renameio.WithStaticPermissions(0o644),
+	)
 	if err != nil {
 		return fmt.Errorf("write standby file %s: %w", path, err)
 	}
@@ -88,7 +94,7 @@ func (d *Dir) readStandby() (standby, error) {
 
 // ClaimStandby sets the standby of another instance aside, and returns what it did, in words; empty where it did
 // nothing. A file of an earlier version, which names no instance, belongs to the instance that the journal beside it
-// belongs to (empty: nobody knows), and is made to name it where that is this one.
+// belongs to (empty: not known), and is made to name it where that is this one.
 func (d *Dir) ClaimStandby(instance, journalOf string) (notice string) {
 	s, err := d.readStandby()
 	switch {

@@ -17,7 +17,12 @@ type Learned struct {
 
 // Learn takes all records of a group as they are in the zone. owns reports whether a record is the host's. refusedTTL
 // reports whether Route 53 has just refused a TTL other than the group's.
-func (l *Ledger) Learn(g record.Group, found []record.Record, owns func(record.Record) bool, refusedTTL bool) (n Learned) {
+func (l *Ledger) Learn(
+	g record.Group,
+	found []record.Record,
+	owns func(record.Record) bool,
+	refusedTTL bool,
+) (n Learned) {
 	present := make(map[record.Key]bool, len(found))
 	ttl, forced := int64(0), false
 	if refusedTTL && len(found) > 0 {

@@ -8,10 +8,10 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 )
 
-// OnDisk returns which parts of a batch may be sent, as far as the disk goes. What is created or changed has to be on disk
-// first, so that a host that dies knows what it may have written; what is removed is there since it was written. Where
-// all is true the whole batch may be sent; else removals may, by themselves, and the ledger has to be saved for the
-// rest.
+// OnDisk returns which parts of a batch may be sent, as far as the disk goes. What is created or changed has to be on
+// disk first, so that a host that dies knows what it may have written; what is removed is there since it was written.
+// Where all is true the whole batch may be sent; else removals may, by themselves, and the ledger has to be saved for
+// the rest.
 func (l *Ledger) OnDisk(batch []plan.Change) (all bool, removals []plan.Change) {
 	all = true
 	l.ahead = nil

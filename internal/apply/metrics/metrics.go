@@ -31,14 +31,16 @@ func New(registry prometheus.Registerer) *Metrics {
 			Help: "Duration of ChangeResourceRecordSets calls by outcome: applied, throttled, refused, failed.",
 		}, []string{"outcome"}),
 		changes: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "ecssd_changes_applied_total", Help: "Record changes applied, by action and record type: CREATE, UPSERT, DELETE; SRV, A.",
+			Name: "ecssd_changes_applied_total", Help: "Record changes applied, by action and record type: CREATE, " +
+				"UPSERT, DELETE; SRV, A.",
 		}, []string{"action", "type"}),
 		delays: auto.NewHistogram(prometheus.HistogramOpts{
 			Name: "ecssd_event_to_applied_seconds", Buckets: seconds,
 			Help: "Time from an event of the Engine to the answer of Route 53 that its change is applied.",
 		}),
 		readBacks: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "ecssd_verifications_total", Help: "Pages of the zone with own records read back, by outcome: right, mended, failed.",
+			Name: "ecssd_verifications_total", Help: "Pages of the zone with own records read back, by outcome: " +
+				"right, mended, failed.",
 		}, []string{"outcome"}),
 		different: auto.NewCounter(prometheus.CounterOpts{
 			Name: "ecssd_verification_differences_total", Help: "Records found other than this host had written them.",

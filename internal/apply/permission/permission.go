@@ -1,7 +1,8 @@
-// Package permission keeps what is known of whether a host may change a zone. Its first batch tells. A host that has
-// nothing to write asks: it sends the removal of records that do not exist, which changes nothing, because Route 53
-// judges whether the caller may make a change before it looks at what the zone holds. So does a host of which a change
-// was denied, since policies go by name and type, and AWS does not report which change of a batch it denies.
+// Package permission keeps what is known of whether a host may change a zone. The answer to its first batch shows it. A
+// host that has nothing to write asks: it sends the removal of records that do not exist, which changes nothing,
+// because Route 53 judges whether the caller may make a change before it looks at what the zone holds. So does a host
+// of which a change was denied, since policies go by name and type, and AWS does not report which change of a batch it
+// denies.
 package permission
 
 import (
@@ -17,7 +18,7 @@ import (
 const (
 	// askEvery is how often Route 53 is asked anew, while the host may not change the zone or that is not known.
 	askEvery = time.Minute
-	// Where denied changes are held back they ask each minute by themselves. But one that a policy never allows tells
+	// Where denied changes are held back they ask each minute by themselves. But one that a policy never allows shows
 	// nothing of the others.
 	askBeside = 5 * time.Minute
 	// Where everything was denied for longer than deniedLong, the first change that is not denied means that permission
@@ -30,7 +31,8 @@ var ErrUnproven = errors.New("not known yet whether this host may change records
 
 // State is what is known. The zero value knows nothing.
 type State struct {
-	proven bool      // Route 53 has judged an SRV change of this host by its content, or the journal says so
+	// Route 53 has judged an SRV change of this host by its content, or the journal has a confirmed record
+	proven bool
 	ask    bool      // a change was denied, and Route 53 has judged none since
 	answer error     // the denial that answered the last question; nil where it was not denied, or is no longer true
 	err    error     // why the last question was not answered
@@ -39,7 +41,7 @@ type State struct {
 	since  time.Time // when it was denied last
 }
 
-// New returns what a journal says: that Route 53 has taken a record of this host proves that it may write.
+// New returns the State of a host that has current in its journal: a confirmed record proves that it may write.
 func New(current plan.Current) *State {
 	s := &State{}
 	for _, e := range current {

@@ -133,7 +133,13 @@ func (q *Quarantine) Removed(g record.Group, now time.Time) {
 
 // NoRoom holds back half of a batch's additions to a name or zone that is full, or the only one, and reports whether
 // there was one. Where they were tried again, all of them wait again.
-func (q *Quarantine) NoRoom(batch []plan.Change, reason plan.Reason, g record.Group, message string, now time.Time) bool {
+func (q *Quarantine) NoRoom(
+	batch []plan.Change,
+	reason plan.Reason,
+	g record.Group,
+	message string,
+	now time.Time,
+) bool {
 	full := causeOf(reason, g)
 	var additions []plan.Change
 	keep := 0

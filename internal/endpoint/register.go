@@ -9,7 +9,7 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 )
 
-// explicit announces the ports that a setting names, and no others.
+// explicit registers the ports that a setting names, and no others.
 func (m *mapping) explicit(ports []reachable) {
 	there := func(p container.Port) bool {
 		return slices.ContainsFunc(ports, func(r reachable) bool { return r.port == p })
@@ -26,7 +26,7 @@ func (m *mapping) explicit(ports []reachable) {
 	}
 }
 
-// named announces one port under each name of a comma-separated list.
+// named registers one port under each name of a comma-separated list.
 func (m *mapping) named(ports []reachable, port container.Port, names, setting string) {
 	if m.ignored(port) {
 		return
@@ -41,12 +41,12 @@ func (m *mapping) named(ports []reachable, port container.Port, names, setting s
 	}
 	for _, name := range m.listed(names, setting) {
 		if m.another() {
-			m.announce(name, ports[i], setting)
+			m.register(name, ports[i], setting)
 		}
 	}
 }
 
-// unpublished says why a port that a setting names is not among those that can be announced.
+// unpublished returns why a port that a setting names is not among those that can be registered.
 func (m *mapping) unpublished(ports []reachable, port container.Port) string {
 	if slices.Contains(m.mapped, port) {
 		return fmt.Sprintf("container port %s is mapped, and Docker does not publish it at present: %s", port, connect)
@@ -58,7 +58,7 @@ func (m *mapping) unpublished(ports []reachable, port container.Port) string {
 	return fmt.Sprintf("container port %s is not published; published are: %s", port, list(published))
 }
 
-// implicit announces every port that is not ignored: one as the service; of several each as service-port, and the
+// implicit registers every port that is not ignored: one as the service; of several each as service-port, and the
 // lowest TCP port as the service too. Names of UDP ports end in -udp, and no UDP port has the service's own name:
 //
 //	80/tcp           web
@@ -86,12 +86,12 @@ func (m *mapping) implicit(ports []reachable) {
 				name += "-udp"
 			}
 			if m.another() {
-				m.announce(name, r, source)
+				m.register(name, r, source)
 			}
 			if several && lowest && r.port.Proto == container.TCP {
 				lowest = false
 				if i == 0 || m.another() {
-					m.announce(service, r, source)
+					m.register(service, r, source)
 				}
 			}
 		}
@@ -110,8 +110,8 @@ func (m *mapping) another() bool {
 	return true
 }
 
-// announce adds one endpoint, if the name is as it should be; source is the setting or label that it comes from.
-func (m *mapping) announce(service string, r reachable, source string) {
+// register adds one endpoint, if the name is as it should be; source is the setting or label that it comes from.
+func (m *mapping) register(service string, r reachable, source string) {
 	name, err := m.name(service, r.port)
 	if err == nil {
 		err = CheckName(name, m.Zone)
@@ -143,7 +143,7 @@ func (m *mapping) announce(service string, r reachable, source string) {
 	}
 	c := m.container
 	m.endpoints = append(m.endpoints, Endpoint{
-		// A label, because nothing else tells: the agent sets it, whatever a task definition says.
+		// A label, because nothing else shows it: the agent sets it, whatever a task definition says.
 		Name:        name,
 		ContainerID: c.ID,
 		ECS:         c.Labels[container.LabelTaskARN] != "",
@@ -155,7 +155,7 @@ func (m *mapping) announce(service string, r reachable, source string) {
 	})
 }
 
-// usable says whether consumers can reach a port that is to be announced, and reports what of it is not announced.
+// usable reports whether consumers can reach a port that is to be registered, and reports what of it is not registered.
 func (m *mapping) usable(r reachable) bool {
 	if r.reason != "" {
 		m.add("port "+r.port.String(), r.reason, r.chosen)
@@ -163,7 +163,7 @@ func (m *mapping) usable(r reachable) bool {
 	return r.hostPort != 0
 }
 
-// ignored says whether a setting keeps a port from being announced.
+// ignored reports whether a setting keeps a port from being registered.
 func (m *mapping) ignored(port container.Port) bool {
 	if m.settings.ports[port.Number].ignore {
 		m.chosen("port "+port.String(), fmt.Sprintf("SERVICE_%d_IGNORE is set", port.Number))
@@ -172,7 +172,7 @@ func (m *mapping) ignored(port container.Port) bool {
 	return false
 }
 
-// weight gives what the container asks for, within what the operator allows.
+// weight returns what the container asks for, within what the operator allows.
 func (m *mapping) weight(port uint16) int {
 	setting, value := fmt.Sprintf("SERVICE_%d_WEIGHT", port), m.settings.ports[port].weight
 	if value == "" {
