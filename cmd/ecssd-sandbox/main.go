@@ -1,5 +1,5 @@
-// Command ecssd-sandbox plays Route 53, its DNS, and the instance metadata service on this machine, so that ecssd can
-// be developed and tried without AWS. It keeps nothing when it ends.
+// Command ecssd-sandbox plays the parts of AWS that ecssd uses on this machine, so that ecssd can be developed and tried
+// without an account. It keeps nothing when it ends.
 package main
 
 import (
@@ -15,28 +15,29 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/sandbox/imds"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 )
 
 type flags struct {
-	Listen     string   `default:"127.0.0.1:4566" placeholder:"ADDR" help:"Address of the API and the metadata service. Port 0 takes a free one, here and below."`
-	DNS        string   `name:"dns" default:"127.0.0.1:5300" placeholder:"ADDR" help:"Address of DNS, UDP and TCP."`
-	Manage     string   `default:"127.0.0.1:4567" placeholder:"ADDR" help:"Address of the management API; / is a page for people, and explains the API."`
-	Zone       []string `default:"servicediscovery.internal" placeholder:"NAME" help:"Private hosted zone to begin with; repeatable."`
+	Listen     string   `default:"127.0.0.1:4566" help:"Address of the API and the metadata service. Port 0 takes a free one, here and below."`
+	DNS        string   `name:"dns" default:"127.0.0.1:5300" help:"Address of DNS, UDP and TCP."`
+	Manage     string   `default:"127.0.0.1:4567" help:"Address of the management API. / is a page in a browser, and explains the API to others."`
+	Zone       []string `default:"servicediscovery.internal" help:"Private hosted zone to begin with; repeatable."`
 	PublicZone []string `placeholder:"NAME" help:"Public hosted zone to begin with; repeatable."`
-	VPC        string   `name:"vpc" default:"${vpc}" placeholder:"ID" help:"VPC of the private zones, of DNS and of the metadata."`
-	Region     string   `default:"${region}" placeholder:"NAME" help:"Region of the VPC, of the metadata, of ECS and EC2."`
-	Account    string   `default:"${account}" placeholder:"ID" help:"Account of the metadata, of ECS and EC2."`
-	InstanceID string   `name:"instance-id" placeholder:"ID" help:"Instance ID in the metadata."`
-	HostIP     string   `name:"host-ip" placeholder:"ADDR" help:"The instance's private address in the metadata."`
-	Throttle   string   `default:"current" placeholder:"POLICY" help:"Token buckets: current (AWS now: 10 requests and 100 changes a second to Route 53), legacy (5 requests a second), none."`
-	Engine     bool     `help:"Mirror the local Docker Engine: containers with ECS's labels are tasks on the instance of the metadata."`
-	Seed       uint64   `placeholder:"N" help:"Seed of all random choices, to have the same ones again."`
+	VPC        string   `name:"vpc" default:"${vpc}" help:"VPC of the private zones, of DNS and of the metadata."`
+	Region     string   `default:"${region}" help:"Region of the VPC, of the metadata, of ECS and EC2."`
+	Account    string   `default:"${account}" help:"Account of the metadata, of ECS and EC2."`
+	InstanceID string   `name:"instance-id" default:"${instance}" help:"Instance ID in the metadata."`
+	HostIP     string   `name:"host-ip" default:"${address}" help:"The instance's private address in the metadata."`
+	Throttle   string   `default:"current" help:"Token buckets: current (AWS now: 10 requests and 100 changes a second to Route 53), legacy (5 requests a second), none."`
+	Engine     bool     `help:"Mirror the local Docker Engine: containers with ECS's labels are tasks on the instance of the metadata. Off by default."`
+	Seed       uint64   `default:"0" help:"Seed of all random choices, to have the same ones again; 0: another one each time."`
 }
 
 // Help is printed by ecssd-sandbox --help.
 func (flags) Help() string {
-	return `It prints variables that lead a program to it, then the addresses of its other sides and the zones' IDs, and goes on until it is
+	return `It prints variables that point a program at it, then the addresses of its other sides and the zones' IDs, and runs until it is
 stopped. Nothing is kept.
 
     ecssd-sandbox > sandbox.env &                     # and then, or in another shell
@@ -48,7 +49,7 @@ stopped. Nothing is kept.
     ecssd-sandbox --throttle legacy --seed 1          # with fewer calls a second, and the same jitter each time
     ecssd-sandbox --zone a.internal --zone b.internal --public-zone example.com
 
-Its page, http://127.0.0.1:4567/, shows records and calls and switches trouble on and off. Programs do so by the API there:
+Its page, http://127.0.0.1:4567/, shows records and calls, and switches failures on and off. Programs do so by the API there:
 
     curl http://127.0.0.1:4567/
     curl http://127.0.0.1:4567/faults -d '{"kind": "fail", "code": "Throttling", "operation": "ChangeResourceRecordSets"}'`
@@ -80,8 +81,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		kong.Name("ecssd-sandbox"),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { helped = true }),
-		kong.Vars{"vpc": sandbox.DefaultVPC, "region": sandbox.DefaultRegion,
-			"account": sandbox.DefaultAccount},
+		kong.Vars{
+			"vpc":      sandbox.DefaultVPC,
+			"region":   sandbox.DefaultRegion,
+			"account":  sandbox.DefaultAccount,
+			"instance": imds.DefaultID,
+			"address":  imds.DefaultPrivateIP,
+		},
 		kong.Description(
 			"Plays Route 53, its DNS, ECS, EC2, and the EC2 instance metadata service, in memory, to develop against.",
 		),
@@ -96,6 +102,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return fmt.Errorf("%w; %w", err, errUsage)
 	}
+	return f.serve(ctx, stdout)
+}
+
+// serve runs a sandbox until ctx ends.
+func (f *flags) serve(ctx context.Context, stdout io.Writer) (err error) {
 	settings := sandbox.Settings{ECSThrottle: throttle.ECS(), EC2Throttle: throttle.EC2()}
 	settings.Throttle, err = throttle.Named(f.Throttle)
 	if err != nil {
@@ -133,13 +144,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			return fmt.Errorf("%w; %w", err, errUsage)
 		}
 	}
-	tell(stdout, s)
+	announce(stdout, s)
 	<-ctx.Done()
 	return nil
 }
 
-// tell prints what a shell needs to lead a program to the sandbox, and a person to its other sides.
-func tell(w io.Writer, s *sandbox.Server) {
+// announce prints the variables that point a program at the sandbox, and its other addresses.
+func announce(w io.Writer, s *sandbox.Server) {
 	for _, variable := range s.Environment() {
 		fmt.Fprintf(w, "export %s\n", variable)
 	}

@@ -23,12 +23,12 @@ func (d *demo) useDNS(address string) {
 	}
 }
 
-// get gives the answer at a URL. Any status but 200 is an error.
+// get returns the answer at a URL. Any status but 200 is an error.
 func (d *demo) get(ctx context.Context, url string) (string, error) {
 	return d.ask(ctx, http.MethodGet, url, "")
 }
 
-// post tells the sandbox's management something. Any status but 200 is an error.
+// post sends a request to the sandbox's management API. Any status but 200 is an error.
 func (d *demo) post(ctx context.Context, url, content string) error {
 	_, err := d.ask(ctx, http.MethodPost, url, content)
 	return err
@@ -51,7 +51,7 @@ func (d *demo) ask(ctx context.Context, method, url, content string) (string, er
 	return strings.TrimSpace(string(body)), err
 }
 
-// answers tells whether a URL does, now.
+// answers reports whether a URL answers now.
 func (d *demo) answers(ctx context.Context, url string) func() bool {
 	return func() bool {
 		_, err := d.get(ctx, url)
@@ -59,9 +59,9 @@ func (d *demo) answers(ctx context.Context, url string) func() bool {
 	}
 }
 
-// announced tells whether the zone has, now, a record of a container, whose ID is part of its set identifier; or has
+// registered reports whether the zone now has a record of a container, whose ID is part of its set identifier; or has
 // none, as wanted.
-func (d *demo) announced(ctx context.Context, c *container, wanted bool) func() bool {
+func (d *demo) registered(ctx context.Context, c *container, wanted bool) func() bool {
 	return func() bool {
 		records, err := d.get(ctx, d.records)
 		return err == nil && strings.Contains(records, c.id) == wanted

@@ -36,7 +36,7 @@ func main() {
 	os.Exit(run(ctx, *prefix))
 }
 
-// run gives the exit status: 0; 1 after a failure; 130, as shells have it, when interrupted before everything was
+// run returns the exit status: 0; 1 after a failure; 130, as shells have it, when interrupted before everything was
 // shown.
 func run(ctx context.Context, prefix string) int {
 	d := demo{prefix: prefix}
@@ -122,7 +122,7 @@ func say(format string, args ...any) { fmt.Printf("  "+format+"\n", args...) }
 
 func since(t time.Time) string { return fmt.Sprintf("%d ms", time.Since(t).Milliseconds()) }
 
-// terminal says whether a person is at the other end of f.
+// terminal reports whether a person is at the other end of f.
 func terminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil

@@ -19,7 +19,7 @@ type process struct {
 	log  string // file of what it prints to stdout and stderr
 }
 
-// output gives what the program has printed; nothing where that cannot be read.
+// output returns what the program has printed; nothing where that cannot be read.
 func (p *process) output() string {
 	if p == nil {
 		return ""
@@ -28,7 +28,7 @@ func (p *process) output() string {
 	return string(printed)
 }
 
-// command gives a program of ours with the sandbox in place of AWS. What the demo's own environment says to AWS SDKs or
+// command returns a program of ours with the sandbox in place of AWS. What the demo's own environment says to AWS SDKs or
 // to ecssd does not reach it.
 func (d *demo) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, name), args...)

@@ -21,7 +21,7 @@ func (d *demo) story(ctx context.Context) error {
 	}{
 		{"Build a service's image, from nothing but a Go program", d.buildImage},
 		{"Start ecssd-sandbox in place of Route 53, its DNS and EC2 metadata", d.startSandbox},
-		{"Start the agent, led to the sandbox by the AWS SDK's own variables", d.startAgent},
+		{"Start the agent, pointed at the sandbox by the AWS SDK's own variables", d.startAgent},
 		{"Run two containers of time and one of calc, labelled as ECS does it", d.runServices},
 		{"Look the names up in DNS, as a consumer does, and call what is found", d.consume},
 		{"Two quiet seconds later, tell one to stop: it drains for " + drain.String() + ", serving", d.stopOne},
@@ -77,7 +77,7 @@ func (d *demo) startSandbox(ctx context.Context) (err error) {
 	return nil
 }
 
-// ownAddress gives an address of this machine at which published ports of containers answer: any but loopback.
+// ownAddress returns an address of this machine at which published ports of containers answer: any but loopback.
 func ownAddress() (string, error) {
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
@@ -130,7 +130,7 @@ func (d *demo) runServices(ctx context.Context) error {
 			return fmt.Errorf("run a container of %s: %w", want.service, err)
 		}
 		d.containers = append(d.containers, c)
-		if err := await(ctx, c.id+" is announced", d.announced(ctx, c, true)); err != nil {
+		if err := await(ctx, c.id+" is registered", d.registered(ctx, c, true)); err != nil {
 			return err
 		}
 		say("%s, weight %d, runs as %s: in DNS %s after its start", c.service, c.weight, c.id, since(c.started))
@@ -181,7 +181,7 @@ func (d *demo) stopOne(ctx context.Context) error {
 	if err := d.engine.ContainerKill(ctx, c.id, "SIGTERM"); err != nil {
 		return fmt.Errorf("send container %s the stop signal: %w", c.id, err)
 	}
-	if err := await(ctx, c.id+" is no longer announced", d.announced(ctx, c, false)); err != nil {
+	if err := await(ctx, c.id+" is no longer registered", d.registered(ctx, c, false)); err != nil {
 		return err
 	}
 	say("%s is out of DNS %s after its stop signal", c.id, since(signalled))
@@ -201,7 +201,7 @@ func (d *demo) stopOne(ctx context.Context) error {
 	return d.show(ctx, "ls")
 }
 
-// sweepHost lets the sandbox's EC2 know a host as terminated, puts the records into the zone that its agent has left,
+// sweepHost makes a host terminated in the sandbox's EC2, puts the records into the zone that its agent has left,
 // and sweeps.
 func (d *demo) sweepHost(ctx context.Context) error {
 	const id, zone = "i-0fedcba9876543210", ".servicediscovery.internal"
@@ -227,7 +227,7 @@ func (d *demo) sweepHost(ctx context.Context) error {
 	return err
 }
 
-// playOn tells how to go on by hand, and waits for Ctrl-C.
+// playOn prints how to go on by hand, and waits for Ctrl-C.
 func (d *demo) playOn(ctx context.Context) {
 	heading("Play on in a browser and in another terminal. Ctrl-C here ends it")
 	fmt.Printf(

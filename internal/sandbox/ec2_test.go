@@ -36,7 +36,7 @@ func by(name string, values ...string) types.Filter {
 	return types.Filter{Name: &name, Values: values}
 }
 
-// states gives instances of all states, one of each, numbered in this order.
+// states returns instances of all states, one of each, numbered in this order.
 func states() account.State {
 	var s account.State
 	for n, state := range []string{"pending", "running", "shutting-down", "terminated", "stopping", "stopped"} {
@@ -50,7 +50,7 @@ func states() account.State {
 	return s
 }
 
-// described gives the IDs that a call finds, page by page, and the lengths of the pages.
+// described returns the IDs that a call finds, page by page, and the lengths of the pages.
 func described(t *testing.T, c *ec2.Client, in *ec2.DescribeInstancesInput) (ids []string, pages []int) {
 	t.Helper()
 	p := ec2.NewDescribeInstancesPaginator(c, in)

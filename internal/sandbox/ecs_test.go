@@ -34,7 +34,7 @@ func id(kind string, n int) string { return fmt.Sprintf("%s%031x", kind, n) }
 
 const arnOf = "arn:aws:ecs:eu-central-1:123456789012:"
 
-// hosts gives a cluster of so many hosts with so many tasks each, one container in every task.
+// hosts returns a cluster of so many hosts with so many tasks each, one container in every task.
 func hosts(cluster string, instances, tasks int) account.State {
 	state := account.State{Clusters: []account.Cluster{{Name: cluster}}}
 	for i := range instances {

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	_ "embed" // of usage.txt
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,7 +22,17 @@ import (
 func (s *Server) management() http.Handler {
 	mux := http.NewServeMux()
 	s.page(mux)
+	s.manageZones(mux)
+	s.manageFleet(mux)
+	s.manageCalls(mux)
+	s.manageFaults(mux)
+	s.manageSettings(mux)
+	s.manageMetadata(mux)
+	// a page of another site in somebody's browser changes nothing here
+	return http.NewCrossOriginProtection().Handler(mux)
+}
 
+func (s *Server) manageZones(mux *http.ServeMux) {
 	mux.HandleFunc("GET /zones", give(func(*http.Request) (any, error) { return s.Zones(), nil }))
 	mux.HandleFunc("POST /zones", take(func(_ *http.Request, z Zone) (any, error) {
 		z.Private = z.Private || len(z.VPCs) > 0
@@ -42,48 +53,53 @@ func (s *Server) management() http.Handler {
 	mux.HandleFunc("DELETE /zones/{id}/records", take(func(r *http.Request, sets []Set) (any, error) {
 		return nil, s.Erase(r.PathValue("id"), sets...)
 	}))
+}
 
+func (s *Server) manageFleet(mux *http.ServeMux) {
 	mux.HandleFunc("GET /fleet", give(func(*http.Request) (any, error) { return s.account.State(), nil }))
-	mux.HandleFunc(
-		"PUT /fleet",
-		take(func(_ *http.Request, f account.State) (any, error) { return nil, s.account.Replace(f) }),
-	)
-	mux.HandleFunc(
-		"POST /fleet",
-		take(func(_ *http.Request, f account.State) (any, error) { return nil, s.account.Put(f) }),
-	)
+	mux.HandleFunc("PUT /fleet", take(func(_ *http.Request, f account.State) (any, error) {
+		return nil, s.account.Replace(f)
+	}))
+	mux.HandleFunc("POST /fleet", take(func(_ *http.Request, f account.State) (any, error) {
+		return nil, s.account.Put(f)
+	}))
 	mux.HandleFunc("DELETE /fleet", take(func(_ *http.Request, ids account.IDs) (any, error) {
 		s.account.Remove(ids)
 		return nil, nil
 	}))
 	mux.HandleFunc("PATCH /fleet/{kind}/{id}", take(func(r *http.Request, patch json.RawMessage) (any, error) {
-		id := r.PathValue("id")
-		switch kind := r.PathValue("kind"); kind {
-		case "instances":
-			return nil, s.account.EditInstance(id, account.Patch[account.Instance](patch))
-		case "containerInstances":
-			return nil, s.account.EditContainerInstance(id, account.Patch[account.ContainerInstance](patch))
-		case "tasks":
-			return nil, s.account.EditTask(id, account.Patch[account.Task](patch))
-		default:
-			return nil, fmt.Errorf("patch %s: there are instances, containerInstances, tasks", kind)
-		}
+		return nil, s.patch(r.PathValue("kind"), r.PathValue("id"), patch)
 	}))
+}
 
-	mux.HandleFunc(
-		"GET /calls",
-		give(func(r *http.Request) (any, error) { return filterCalls(s.Calls(), r.URL.Query()) }),
-	)
-	mux.HandleFunc(
-		"GET /events",
-		give(func(r *http.Request) (any, error) { return filterEvents(s.Events(), r.URL.Query()) }),
-	)
+// patch replaces fields of one thing of the fleet.
+func (s *Server) patch(kind, id string, patch json.RawMessage) error {
+	switch kind {
+	case "instances":
+		return s.account.EditInstance(id, account.Patch[account.Instance](patch))
+	case "containerInstances":
+		return s.account.EditContainerInstance(id, account.Patch[account.ContainerInstance](patch))
+	case "tasks":
+		return s.account.EditTask(id, account.Patch[account.Task](patch))
+	}
+	return fmt.Errorf("patch %s: there are instances, containerInstances, tasks", kind)
+}
+
+func (s *Server) manageCalls(mux *http.ServeMux) {
+	mux.HandleFunc("GET /calls", give(func(r *http.Request) (any, error) {
+		return filterCalls(s.Calls(), r.URL.Query())
+	}))
+	mux.HandleFunc("GET /events", give(func(r *http.Request) (any, error) {
+		return filterEvents(s.Events(), r.URL.Query())
+	}))
 	mux.HandleFunc("GET /counters", give(func(*http.Request) (any, error) { return s.counters(), nil }))
 	mux.HandleFunc("DELETE /calls", give(func(*http.Request) (any, error) {
 		s.ClearCalls()
 		return nil, nil
 	}))
+}
 
+func (s *Server) manageFaults(mux *http.ServeMux) {
 	mux.HandleFunc("GET /faults", give(func(*http.Request) (any, error) { return showFaults(s.Faults()), nil }))
 	mux.HandleFunc("POST /faults", take(func(_ *http.Request, f faultJSON) (any, error) {
 		return nil, s.AddFault(f.fault())
@@ -96,11 +112,12 @@ func (s *Server) management() http.Handler {
 		return nil, s.SetFaults(faults...)
 	}))
 	mux.HandleFunc("DELETE /faults", give(func(*http.Request) (any, error) { return nil, s.SetFaults() }))
-	mux.HandleFunc(
-		"PUT /listening",
-		take(func(_ *http.Request, on bool) (any, error) { return nil, s.SetListening(on) }),
-	)
+	mux.HandleFunc("PUT /listening", take(func(_ *http.Request, on bool) (any, error) {
+		return nil, s.SetListening(on)
+	}))
+}
 
+func (s *Server) manageSettings(mux *http.ServeMux) {
 	mux.HandleFunc("GET /settings", give(func(*http.Request) (any, error) { return showSettings(s.Settings()), nil }))
 	mux.HandleFunc("PATCH /settings", func(w http.ResponseWriter, r *http.Request) {
 		settings := showSettings(s.Settings()) // what is not given stays
@@ -111,17 +128,18 @@ func (s *Server) management() http.Handler {
 		s.Configure(func(c *Settings) { *c = settings.settings() })
 		respond(w, showSettings(s.Settings()), nil)
 	})
+}
 
+func (s *Server) manageMetadata(mux *http.ServeMux) {
 	mux.HandleFunc("GET /imds", give(func(*http.Request) (any, error) { return s.imds.Values(), nil }))
 	mux.HandleFunc("PUT /imds", take(func(_ *http.Request, i Instance) (any, error) {
 		s.imds.SetInstance(i)
 		return nil, nil
 	}))
 	mux.HandleFunc("GET /imds/calls", give(func(*http.Request) (any, error) { return s.imds.Calls(), nil }))
-	mux.HandleFunc(
-		"PUT /imds/mode",
-		take(func(_ *http.Request, m imds.Mode) (any, error) { return nil, s.imds.SetMode(m) }),
-	)
+	mux.HandleFunc("PUT /imds/mode", take(func(_ *http.Request, m imds.Mode) (any, error) {
+		return nil, s.imds.SetMode(m)
+	}))
 	mux.HandleFunc("PUT /imds/values/{path...}", take(func(r *http.Request, value string) (any, error) {
 		s.imds.Set(r.PathValue("path"), value)
 		return nil, nil
@@ -130,65 +148,12 @@ func (s *Server) management() http.Handler {
 		s.imds.Unset(r.PathValue("path"))
 		return nil, nil
 	}))
-	// a page of another site in somebody's browser changes nothing here
-	return http.NewCrossOriginProtection().Handler(mux)
 }
 
-const usage = `Management of the sandbox. Browsers get a page at /. Bodies and answers are JSON, durations are strings such as "80ms".
-
-GET    /zones
-POST   /zones                {"name": "a.internal", "vpcs": [{"id": "vpc-sandbox", "region": "eu-central-1"}]}
-DELETE /zones/ID             whatever is in it
-GET    /zones/ID/records
-POST   /zones/ID/records     [{"name": "web.a.internal", "type": "SRV", "setIdentifier": "x", "weight": 1, "ttl": 0,
-                               "values": ["1 1 80 ip-10-0-0-1.a.internal"]}]
-DELETE /zones/ID/records     the same, exactly as they are
-
-GET    /fleet                what ECS and EC2 tell about
-POST   /fleet                these more, or instead of those of the same ID; thousands at once will do
-                             {"instances": [{"id": "i-0123456789abcdef1", "privateIp": "10.0.0.7"}],
-                              "clusters": [{"name": "main"}],
-                              "containerInstances": [{"id": "32 hex digits", "cluster": "main", "instanceId": "i-..."}],
-                              "taskDefinitions": [{"family": "web", "revision": 3, "containers": [{"name": "web",
-                               "environment": {"SERVICE_80_CHECK_HTTP": "/up"}, "ports": [{"containerPort": 80}]}]}],
-                              "tasks": [{"cluster": "main", "containerInstance": "...", "family": "web", "revision": 3,
-                               "containers": [{"name": "web", "runtimeId": "64 hex digits",
-                                "bindings": [{"containerPort": 80, "hostPort": 32768}]}]}]}
-PUT    /fleet                the same instead of all that there is
-DELETE /fleet                {"instances": ["i-..."], "tasks": ["..."]}
-                             {"vpcs": [{"id": "vpc-sandbox", "noDnsHostnames": true}]}
-PATCH  /fleet/instances/ID   {"state": "terminated"} {"instanceStatus": "impaired"} {"metadataHopLimit": 2}
-PATCH  /fleet/containerInstances/ID  {"status": "DRAINING", "agentDisconnected": true}
-PATCH  /fleet/tasks/ID       {"desiredStatus": "STOPPED"}
-
-GET    /calls                ?operation= (ecs:ListTasks, too) &zone= &code= &status= &since=SEQ
-GET    /events               ?name= &zone= : when DNS came to show which record set
-GET    /counters             since the last clearing
-DELETE /calls                clears calls, events and metadata requests
-
-GET    /faults
-PUT    /faults               [...] instead of all that are on
-POST   /faults               {"kind": "fail", "code": "Throttling", "operation": "ChangeResourceRecordSets", "count": 3}
-                             {"kind": "delay", "latency": "80ms", "jitter": "20ms"} {"kind": "lose", "probability": 0.5}
-                             {"kind": "fail", "code": "ServerException", "operation": "ecs:ListTasks", "after": 1}
-                             kinds: fail delay reset stall lose hang garble flood
-                             conditions: operation zoneId names ("secret.*") probability count after
-DELETE /faults
-PUT    /listening            false: connections to API and metadata are refused; true
-
-GET    /settings
-PATCH  /settings             {"throttle": {"changes": {"burst": 1500, "perSecond": 100}, "countValues": true}}, zeros switch it off
-                             {"maxWeighted": 3, "propagation": "2s", "throttle": {"account": {"burst": 5, "perSecond": 5}}}
-                             {"ecsDelay": "20s", "ec2Delay": "5s", "page": 3,
-                              "ecsThrottle": {"special": {"ListTasks": {"burst": 2, "perSecond": 1}}}}
-
-GET    /imds
-PUT    /imds                 {"id": "i-2", "privateIp": "10.0.0.2"} instead of all that is set
-PUT    /imds/values/PATH     "Terminated", for example at meta-data/autoscaling/target-lifecycle-state
-DELETE /imds/values/PATH     answers 404 from then on
-PUT    /imds/mode            "up", "failing", "unreachable", "silent"
-GET    /imds/calls
-`
+// usage explains the management API.
+//
+//go:embed usage.txt
+var usage string
 
 func give(f func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -320,11 +285,8 @@ type settingsJSON struct {
 }
 
 func (j settingsJSON) settings() Settings {
-	j.Settings.Propagation, j.Settings.PriorRequestWindow = time.Duration(
-		j.Propagation,
-	), time.Duration(
-		j.PriorRequestWindow,
-	)
+	j.Settings.Propagation = time.Duration(j.Propagation)
+	j.Settings.PriorRequestWindow = time.Duration(j.PriorRequestWindow)
 	j.Settings.Delays = account.Delays{ECSDelay: time.Duration(j.ECSDelay), EC2Delay: time.Duration(j.EC2Delay)}
 	return j.Settings
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 )
 
-// manage gives the answer to one management call, which must have the status.
+// manage returns the answer to one management call, which must have the status.
 func manage(t *testing.T, s *sandbox.Server, method, path, body string, status int) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.ManageURL()+path, strings.NewReader(body))

@@ -19,7 +19,7 @@ import (
 //go:embed page.html page.css page.js
 var pageFiles embed.FS
 
-// pagePolicy lets the page load and send to what the sandbox itself serves, and nothing else.
+// pagePolicy allows the page to load from, and send to, the sandbox itself and nothing else.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; form-action 'self'; " +
 	"base-uri 'none'; frame-ancestors 'none'"
 
@@ -81,89 +81,99 @@ type trouble struct {
 	set            func(on bool) error
 }
 
-// troubles gives all that the page can switch.
-func (s *Server) troubles() []trouble {
-	const change = "ChangeResourceRecordSets"
-	faulty := func(id, name, what string, f Fault) trouble {
-		_ = f.Validate() // fills in what its code implies; a test holds that all of them are valid
-		return trouble{id, name, what, func() bool {
+// faultSwitch switches one fault.
+func (s *Server) faultSwitch(id, name, what string, f Fault) trouble {
+	_ = f.Validate() // fills in what its code implies; a test holds that all of them are valid
+	return trouble{
+		ID:   id,
+		Name: name,
+		What: what,
+		on: func() bool {
 			return slices.ContainsFunc(s.Faults(), func(a fault.Active) bool { return a.Fault == f })
-		}, func(on bool) error {
+		},
+		set: func(on bool) error {
 			if on {
 				return s.AddFault(f)
 			}
 			s.faults.Remove(f)
 			return nil
-		}}
+		},
 	}
-	notice := func(id, name, what, path, value string) trouble {
-		return trouble{
-			id,
-			name,
-			what,
-			func() bool { _, set := s.imds.Values()[path]; return set },
-			func(on bool) error {
-				if on {
-					s.imds.Set(path, value)
-				} else {
-					s.imds.Unset(path)
-				}
-				return nil
-			},
-		}
+}
+
+// metadataSwitch switches one value of the metadata.
+func (s *Server) metadataSwitch(id, name, what, path, value string) trouble {
+	return trouble{
+		ID:   id,
+		Name: name,
+		What: what,
+		on:   func() bool { _, set := s.imds.Values()[path]; return set },
+		set: func(on bool) error {
+			if on {
+				s.imds.Set(path, value)
+			} else {
+				s.imds.Unset(path)
+			}
+			return nil
+		},
 	}
+}
+
+// troubles returns all that the page can switch.
+func (s *Server) troubles() []trouble {
+	const change = "ChangeResourceRecordSets"
 	return []trouble{
-		faulty("throttle", "Throttling", "changes of records are answered with Throttling", Fault{
+		s.faultSwitch("throttle", "Throttling", "changes of records are answered with Throttling", Fault{
 			Kind:      Fail,
 			Code:      "Throttling",
 			Operation: change,
 		}),
-		faulty("prior", "PriorRequestNotComplete", "changes are refused because one before is not done", Fault{
+		s.faultSwitch("prior", "PriorRequestNotComplete", "changes are refused because one before is not done", Fault{
 			Kind:      Fail,
 			Code:      "PriorRequestNotComplete",
 			Operation: change,
 		}),
-		faulty("internal", "Internal error", "changes are answered with status 500", Fault{
+		s.faultSwitch("internal", "Internal error", "changes are answered with status 500", Fault{
 			Kind:      Fail,
 			Code:      "InternalFailure",
 			Operation: change,
 		}),
-		faulty("denied", "Access denied", "changes are answered with AccessDenied", Fault{
+		s.faultSwitch("denied", "Access denied", "changes are answered with AccessDenied", Fault{
 			Kind:      Fail,
 			Code:      "AccessDenied",
 			Operation: change,
 		}),
-		faulty("lost", "Lost answers", "changes take effect, and their answers do not arrive", Fault{
+		s.faultSwitch("lost", "Lost answers", "changes take effect, and their answers do not arrive", Fault{
 			Kind:      Lose,
 			Operation: change,
 		}),
-		faulty("slow", "Slow", "each change takes 3 s longer", Fault{
+		s.faultSwitch("slow", "Slow", "each change takes 3 s longer", Fault{
 			Kind:      Delay,
 			Latency:   3 * time.Second,
 			Operation: change,
 		}),
 		{
-			"refusing",
-			"Out of reach",
-			"connections to the API and to the metadata are refused",
-			func() bool { return !s.Listening() },
-			func(on bool) error { return s.SetListening(!on) },
+			ID:   "refusing",
+			Name: "Out of reach",
+			What: "connections to the API and to the metadata are refused",
+			on:   func() bool { return !s.Listening() },
+			set:  func(on bool) error { return s.SetListening(!on) },
 		},
 		{
-			"metadata",
-			"Metadata failing",
-			"each request for EC2 metadata is answered with status 500",
-			func() bool { return s.imds.Mode() != imds.Up },
-			func(on bool) error {
+			ID:   "metadata",
+			Name: "Metadata failing",
+			What: "each request for EC2 metadata is answered with status 500",
+			on:   func() bool { return s.imds.Mode() != imds.Up },
+			set: func(on bool) error {
 				if on {
 					return s.imds.SetMode(imds.Failing)
 				}
 				return s.imds.SetMode(imds.Up)
 			},
 		},
-		notice("spot", "Spot interruption", "the metadata announces that EC2 takes the instance back",
+		s.metadataSwitch("spot", "Spot interruption", "the metadata announces that EC2 takes the instance back",
 			"meta-data/spot/instance-action", `{"action": "terminate", "time": "2030-01-01T00:00:00Z"}`),
-		notice("scaling", "Scaling in", "the metadata announces that Auto Scaling ends the instance",
+		s.metadataSwitch("scaling", "Scaling in", "the metadata announces that Auto Scaling ends the instance",
 			"meta-data/autoscaling/target-lifecycle-state", "Terminated"),
 	}
 }
@@ -293,7 +303,7 @@ func groups(sets []Set, first int) (all []group) {
 	return all
 }
 
-// shares gives how much of the answers each set of a name and type gets, in percent to one decimal: by weight, and
+// shares returns how much of the answers each set of a name and type gets, in percent to one decimal: by weight, and
 // weight 0 only where all have it (Route 53 API reference, ResourceRecordSet). Of sets that are not weighted each is
 // taken to get as much.
 func shares(sets []Set) []float64 {
@@ -320,7 +330,7 @@ func shares(sets []Set) []float64 {
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }
 
-// took gives a duration as it is read at a glance.
+// took returns a duration as it is read at a glance.
 func took(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
@@ -328,7 +338,7 @@ func took(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-// below gives a name without that of its zone, under whose heading it stands.
+// below returns a name without that of its zone, under whose heading it stands.
 func below(zone, name string) string {
 	if short, ok := strings.CutSuffix(name, "."+zone); ok {
 		return short

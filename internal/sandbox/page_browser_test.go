@@ -119,7 +119,7 @@ func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
 	return answer
 }
 
-// eval gives the value of a JavaScript expression.
+// eval returns the value of a JavaScript expression.
 func eval[T any](b *tab, expression string) T {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 2*time.Minute)
@@ -282,7 +282,7 @@ func TestScreenshots(t *testing.T) {
 	}
 }
 
-// busy gives a sandbox, at the addresses of ecssd-sandbox, with the records of two hosts and some of its troubles on.
+// busy returns a sandbox, at the addresses of ecssd-sandbox, with the records of two hosts and some of its troubles on.
 func busy(t *testing.T) *sandbox.Server {
 	t.Helper()
 	s, zone, c := start(t, sandbox.Config{

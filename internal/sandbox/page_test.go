@@ -52,7 +52,7 @@ func press(t *testing.T, s *sandbox.Server, id string, on bool, header ...string
 	return response.StatusCode
 }
 
-// rows gives the weights and shares of a name on the page, in its order.
+// rows returns the weights and shares of a name on the page, in its order.
 func rows(page, name string) (found []string) {
 	row := regexp.MustCompile(`(?s)<tr role="row"[^>]* data-name="` + regexp.QuoteMeta(name) + `".*?</tr>`)
 	cell := regexp.MustCompile(`data-set="([^"]*)"|data-label="Weight">([^<]*)<|</meter> ([0-9.]+ %)`)

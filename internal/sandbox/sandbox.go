@@ -1,22 +1,5 @@
-// Package sandbox is AWS enough to develop against, in memory: the API of Route 53 and DNS over one store of zones,
-// what of ECS, EC2 and STS tells which hosts and tasks there are, over one fleet, and the instance metadata service.
-//
-// What it does not imitate:
-//
-//   - health checks, geolocation, geoproximity, CIDR routing, traffic policies, DNSSEC, tags, query logs, reusable
-//     delegation sets, associating a VPC after the zone was made. Such calls and elements are refused in words.
-//   - alias targets, latency and failover: such record sets are held and listed; DNS does not follow an alias, and
-//     answers with any one set of the others.
-//   - signatures: a call must carry one of version 4 for its service, but any key and any region will do.
-//   - IAM: everything is allowed unless a fault denies it. One account, one region, one VPC that DNS is asked from.
-//   - ECS but for ListClusters, DescribeClusters, ListContainerInstances, DescribeContainerInstances, ListTasks, DescribeTasks,
-//     DescribeTaskDefinition and StopTask; EC2 but for DescribeInstances, DescribeInstanceStatus and DescribeVpcAttribute; STS
-//     but for GetCallerIdentity. The cluster query language, tags, services as such (an unknown one has no tasks), daemons.
-//   - a scheduler, or time: tasks and instances are what they are put to be. StopTask marks a task, and stops nothing; a
-//     stopped task or a terminated instance stays until it is removed.
-//   - the order of ECS's and EC2's listings, which AWS leaves open; here it is that of the IDs.
-//   - the paging of a zone that changes meanwhile; AWS may then skip or repeat, the sandbox lists what is there.
-//   - a disk: what is in it ends with it.
+// Package sandbox is the parts of AWS that ecssd uses, in memory. README.md has what it does not imitate, how to run it, and
+// how to break it.
 //
 // It shares no code with the rest of ecssd, so that a misreading of Route 53 cannot hide on both sides.
 package sandbox
@@ -93,8 +76,7 @@ type Config struct {
 	Seed     uint64           // of all random choices; 0: another one each time
 	Now      func() time.Time // time.Now
 
-	// Engine lets the containers of the local Docker Engine that carry ECS's labels be tasks, on the instance of the
-	// metadata.
+	// Engine makes tasks of the local Docker Engine's containers that carry ECS's labels, on the instance of the metadata.
 	Engine bool
 }
 
@@ -124,16 +106,16 @@ type Server struct {
 	settings   Settings
 }
 
-// DefaultVPC is the VPC that DNS is asked from, DefaultRegion and DefaultAccount are where the instance is, unless told
-// otherwise.
+// DefaultVPC is the VPC that DNS is asked from, DefaultRegion and DefaultAccount are where the instance is, unless Config
+// differs.
 const (
 	DefaultVPC     = "vpc-sandbox"
 	DefaultRegion  = "eu-central-1"
 	DefaultAccount = "123456789012"
 )
 
-// Start starts a Server; Close ends it.
-func Start(c Config) (*Server, error) {
+// complete fills in what is empty.
+func (c *Config) complete() {
 	for _, addr := range []*string{&c.Listen, &c.DNS, &c.Manage} {
 		if *addr == "" {
 			*addr = "127.0.0.1:0"
@@ -157,6 +139,11 @@ func Start(c Config) (*Server, error) {
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64()
 	}
+}
+
+// Start starts a Server; Close ends it.
+func Start(c Config) (*Server, error) {
+	c.complete()
 	random := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(c.Seed, stream)) }
 	s := &Server{
 		store:    zone.New(c.Now, random(1), c.Settings.Rules),
@@ -171,19 +158,7 @@ func Start(c Config) (*Server, error) {
 		ecsLimiter: throttle.New(c.Settings.ECSThrottle),
 		ec2Limiter: throttle.New(c.Settings.EC2Throttle),
 	}
-	entrance := func(l *throttle.Limiter, throttling string) *gate.Gate {
-		return &gate.Gate{
-			Limiter:    l,
-			Throttling: throttling,
-			Faults:     s.faults,
-			Log:        s.log,
-			Now:        c.Now,
-		}
-	}
-	s.route53 = route53.New(route53.Config{Store: s.store, Gate: entrance(s.limiter, "Throttling"), Account: c.Instance.Account})
-	s.ecs = ecs.New(s.account, entrance(s.ecsLimiter, "ThrottlingException"))
-	s.ec2 = ec2.New(s.account, entrance(s.ec2Limiter, "RequestLimitExceeded"))
-	s.eventbridge = eventbridge.New(c.Instance.Account, entrance(throttle.New(throttle.None()), "ThrottlingException"))
+	s.serveAPIs(c)
 	if err := s.account.Put(account.State{Instances: []account.Instance{s.own()}}); err != nil {
 		return nil, fmt.Errorf("make the instance known to EC2: %w", err)
 	}
@@ -204,6 +179,23 @@ func Start(c Config) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// serveAPIs makes the handlers of the services.
+func (s *Server) serveAPIs(c Config) {
+	entrance := func(l *throttle.Limiter, throttling string) *gate.Gate {
+		return &gate.Gate{
+			Limiter:    l,
+			Throttling: throttling,
+			Faults:     s.faults,
+			Log:        s.log,
+			Now:        c.Now,
+		}
+	}
+	s.route53 = route53.New(route53.Config{Store: s.store, Gate: entrance(s.limiter, "Throttling"), Account: c.Instance.Account})
+	s.ecs = ecs.New(s.account, entrance(s.ecsLimiter, "ThrottlingException"))
+	s.ec2 = ec2.New(s.account, entrance(s.ec2Limiter, "RequestLimitExceeded"))
+	s.eventbridge = eventbridge.New(c.Instance.Account, entrance(throttle.New(throttle.None()), "ThrottlingException"))
 }
 
 // listen begins to serve.
@@ -229,7 +221,7 @@ func (s *Server) listen(c Config, random *rand.Rand) error {
 	return nil
 }
 
-// serve answers on a listener and gives what ends that. The listener is closed apart from its server, which may not
+// serve answers on a listener and returns what ends that. The listener is closed apart from its server, which may not
 // have taken it up yet.
 func (s *Server) serve(l net.Listener, h http.Handler) (end func() error) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
@@ -256,7 +248,7 @@ func (s *Server) own() account.Instance {
 	}
 }
 
-// apply lets settings take effect. Buckets begin full again.
+// apply puts settings into effect. Buckets begin full again.
 func (s *Server) apply(c Settings) {
 	s.store.SetRules(c.Rules)
 	s.route53.SetBehaviour(c.Behaviour)
@@ -268,7 +260,7 @@ func (s *Server) apply(c Settings) {
 	s.ec2Limiter.SetPolicy(c.EC2Throttle)
 }
 
-// route tells the services of the one address apart. The SDKs send ECS, EC2 and STS calls to the path /.
+// route finds the service that a request at the one address is for. The SDKs send ECS, EC2 and STS calls to the path /.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/latest/"):
@@ -295,8 +287,8 @@ func (s *Server) Close() error {
 	return err
 }
 
-// SetListening lets connections to the API and the metadata service be refused, those that are open end, or lets them
-// be accepted again.
+// SetListening refuses connections to the API and the metadata service, and ends those that are open, or accepts them
+// again.
 func (s *Server) SetListening(on bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -316,7 +308,7 @@ func (s *Server) SetListening(on bool) error {
 	return nil
 }
 
-// Listening says whether connections to the API and the metadata service are accepted.
+// Listening reports whether connections to the API and the metadata service are accepted.
 func (s *Server) Listening() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -332,7 +324,7 @@ func (s *Server) DNSAddr() string { return s.dns.Addr() }
 // ManageURL is where the management API is.
 func (s *Server) ManageURL() string { return s.manage }
 
-// Environment gives the variables that lead an AWS SDK to the sandbox. AWS's command line and botocore read the region
+// Environment returns the variables that point an AWS SDK at the sandbox. AWS's command line and botocore read the region
 // from AWS_DEFAULT_REGION, the others from AWS_REGION.
 func (s *Server) Environment() []string {
 	return []string{
@@ -350,13 +342,13 @@ func Private(vpc, region string) func(*Zone) {
 	return func(z *Zone) { z.Private, z.VPCs = true, append(z.VPCs, VPC{ID: vpc, Region: region}) }
 }
 
-// WithID gives a zone its ID.
+// WithID sets the ID of a zone.
 func WithID(id string) func(*Zone) { return func(z *Zone) { z.ID = id } }
 
 // CloudMap makes a zone one that AWS Cloud Map owns.
 func CloudMap() func(*Zone) { return func(z *Zone) { z.CloudMap = true } }
 
-// CreateZone makes a hosted zone, a public one unless an option says otherwise, and gives its ID.
+// CreateZone makes a hosted zone, a public one unless an option says otherwise, and returns its ID.
 func (s *Server) CreateZone(name string, options ...func(*Zone)) (string, error) {
 	z := Zone{Name: name}
 	for _, o := range options {
@@ -401,7 +393,7 @@ func (s *Server) batches(what, zoneID string, action zone.Action, sets []Set) er
 	return nil
 }
 
-// Records gives the record sets of a zone in Route 53's order, without the zone's own SOA and NS.
+// Records returns the record sets of a zone in Route 53's order, without the zone's own SOA and NS.
 func (s *Server) Records(zoneID string) []Set {
 	z, err := s.store.Get(zoneID)
 	if err != nil {
@@ -420,7 +412,7 @@ func (s *Server) Records(zoneID string) []Set {
 	return sets
 }
 
-// Calls gives the API calls that have ended, in the order of arrival: all, or those of the operations named.
+// Calls returns the API calls that have ended, in the order of arrival: all, or those of the operations named.
 func (s *Server) Calls(operations ...string) []Call { return s.log.Calls(operations...) }
 
 // ClearCalls forgets the API calls and the metadata requests so far, and the events.
@@ -430,10 +422,10 @@ func (s *Server) ClearCalls() {
 	s.store.ClearEvents()
 }
 
-// Put gives the events that were put on an EventBridge bus, oldest first.
+// Put returns the events that were put on an EventBridge bus, oldest first.
 func (s *Server) Put() []eventbridge.Entry { return s.eventbridge.Entries() }
 
-// Events tells when DNS came to show which record set, oldest first.
+// Events returns when DNS came to show which record set, oldest first.
 func (s *Server) Events() []Event { return s.store.Events() }
 
 // SetFaults switches these faults on and all others off; without any, all off.
@@ -460,11 +452,11 @@ func (s *Server) Configure(change func(*Settings)) {
 	s.apply(s.settings)
 }
 
-// Fleet is what ECS and EC2 tell about. It begins with the instance of the metadata, running, as all that there is.
+// Fleet is what ECS and EC2 list. It begins with the instance of the metadata, running, as all that there is.
 func (s *Server) Fleet() *account.Store { return s.account }
 
 // Metadata is the instance metadata service: its values, its mode, its requests.
 func (s *Server) Metadata() *imds.Handler { return s.imds }
 
-// Queries gives how many DNS queries were answered, by response code.
+// Queries returns how many DNS queries were answered, by response code.
 func (s *Server) Queries() map[string]int { return s.dns.Queries() }

@@ -25,7 +25,7 @@ import (
 
 const zoneName = "servicediscovery.internal"
 
-// start gives a sandbox with one private zone, and a client that tries every call once.
+// start returns a sandbox with one private zone, and a client that tries every call once.
 func start(t *testing.T, c sandbox.Config) (*sandbox.Server, string, *route53.Client) {
 	t.Helper()
 	c.Seed = 1
@@ -81,7 +81,7 @@ func change(ctx context.Context, c *route53.Client, zoneID string, action types.
 	return err
 }
 
-// codeOf gives the code and the message of an API error.
+// codeOf returns the code and the message of an API error.
 func codeOf(t *testing.T, err error) (string, string) {
 	t.Helper()
 	var refused smithy.APIError

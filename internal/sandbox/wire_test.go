@@ -15,7 +15,7 @@ import (
 const signature = "AWS4-HMAC-SHA256 Credential=key/20260102/eu-west-1/route53/aws4_request, SignedHeaders=host, " +
 	"Signature=0"
 
-// send gives status and body of a request as it is on the wire.
+// send returns status and body of a request as it is on the wire.
 func send(t *testing.T, s *sandbox.Server, method, path, authorization, body string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.URL()+path, strings.NewReader(body))

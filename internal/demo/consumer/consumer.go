@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Find gives the address of one container of a service, chosen by Route 53 by weight: ask again for each connection.
+// Find returns the address of one container of a service, chosen by Route 53 by weight: ask again for each connection.
 func Find(ctx context.Context, r *net.Resolver, service string) (string, error) {
 	_, targets, err := r.LookupSRV(ctx, "", "", service+".servicediscovery.internal.")
 	if err != nil {

@@ -1,4 +1,4 @@
-// Command ping says by its exit status whether a Docker Engine answers: the one that DOCKER_HOST names, else this
+// Command ping exits with 0 if a Docker Engine answers: the one that DOCKER_HOST names, else this
 // machine's. Setting up needs it, and where tests run there may be neither the docker command nor curl.
 package main
 

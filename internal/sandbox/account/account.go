@@ -1,4 +1,4 @@
-// Package account is the hosts, clusters and tasks of one account in one region, in memory: what ECS and EC2 tell about.
+// Package account is the hosts, clusters and tasks of one account in one region, in memory: what ECS and EC2 list.
 // It knows no protocol, and nothing in it happens by itself: no task is placed, started, stopped or forgotten unless it
 // is put so.
 package account
@@ -165,7 +165,7 @@ func fallback(field *string, value string) {
 	}
 }
 
-// oneOf says what is wrong with a value.
+// oneOf returns what is wrong with a value.
 func oneOf(what, value string, allowed ...string) error {
 	if slices.Contains(allowed, value) {
 		return nil
@@ -173,7 +173,7 @@ func oneOf(what, value string, allowed ...string) error {
 	return fmt.Errorf("read %s %q: there are %s", what, value, strings.Join(allowed, ", "))
 }
 
-// first gives the first error.
+// first returns the first error.
 func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -240,6 +240,28 @@ func (c *ContainerInstance) complete(s *Store, now time.Time) error {
 }
 
 func (t *Task) complete(s *Store, now time.Time) error {
+	t.fill(s, now)
+	switch {
+	case !isID(t.ID):
+		return fmt.Errorf("read task %q: its ID is not 32 hexadecimal digits", t.ID)
+	case t.Family == "":
+		return fmt.Errorf("read task %s: it has no family", t.ID)
+	}
+	return first(
+		oneOf("launch type", t.LaunchType, "EC2", "FARGATE", "EXTERNAL"),
+		oneOf("desired status", t.DesiredStatus, "RUNNING", "STOPPED"),
+		oneOf("last status", t.LastStatus, taskStatuses...),
+		oneOf("health", t.Health, "HEALTHY", "UNHEALTHY", "UNKNOWN"),
+	)
+}
+
+// taskStatuses are in the order of a task's life.
+var taskStatuses = []string{
+	"PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED",
+}
+
+// fill sets the fields that are empty.
+func (t *Task) fill(s *Store, now time.Time) {
 	if t.ID == "" {
 		t.ID = ID(s.Random)
 	}
@@ -257,7 +279,7 @@ func (t *Task) complete(s *Store, now time.Time) error {
 	if t.Created.IsZero() {
 		t.Created = now
 	}
-	ran := slices.Contains([]string{"RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED"}, t.LastStatus)
+	ran := slices.Index(taskStatuses, t.LastStatus) >= slices.Index(taskStatuses, "RUNNING")
 	if t.Started == nil && ran {
 		t.Started = &now
 	}
@@ -278,29 +300,6 @@ func (t *Task) complete(s *Store, now time.Time) error {
 			fallback(&c.Bindings[j].BindIP, "0.0.0.0")
 		}
 	}
-	switch {
-	case !isID(t.ID):
-		return fmt.Errorf("read task %q: its ID is not 32 hexadecimal digits", t.ID)
-	case t.Family == "":
-		return fmt.Errorf("read task %s: it has no family", t.ID)
-	}
-	return first(
-		oneOf("launch type", t.LaunchType, "EC2", "FARGATE", "EXTERNAL"),
-		oneOf("desired status", t.DesiredStatus, "RUNNING", "STOPPED"),
-		oneOf(
-			"last status",
-			t.LastStatus,
-			"PROVISIONING",
-			"PENDING",
-			"ACTIVATING",
-			"RUNNING",
-			"DEACTIVATING",
-			"STOPPING",
-			"DEPROVISIONING",
-			"STOPPED",
-		),
-		oneOf("health", t.Health, "HEALTHY", "UNHEALTHY", "UNKNOWN"),
-	)
 }
 
 func (d *TaskDefinition) complete() error {

@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// token says where a listing goes on, and which listing it belongs to.
+// token is where a listing goes on, and which listing it belongs to.
 type token struct {
 	Listing string `json:"l"`
 	After   string `json:"a"`
 }
 
-// Page gives at most limit of the keys in their order, from where the token of the page before says, and the token of
+// Page returns at most limit of the keys in their order, from where the token of the page before says, and the token of
 // the next page. It is wrong to go on with a token of another listing. A key that came or went meanwhile disturbs
 // nothing.
 func Page(keys []string, listing, from string, limit int) (page []string, next string, ok bool) {

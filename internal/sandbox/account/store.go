@@ -81,7 +81,7 @@ func New(account, region, vpc string, now func() time.Time, random *rand.Rand) *
 	}
 }
 
-// SetDelays lets changes show later, or sooner, from now on. What shows already stays.
+// SetDelays changes how late changes show, from now on. What shows already stays.
 func (s *Store) SetDelays(d Delays) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +110,7 @@ func (s *Store) Newest() *View {
 	return s.views[len(s.views)-1]
 }
 
-// at gives the newest view that is not younger than t, or the oldest one.
+// at returns the newest view that is not younger than t, or the oldest one.
 func (s *Store) at(t time.Time) *View {
 	for _, v := range slices.Backward(s.views) {
 		if !v.since.After(t) {
@@ -219,7 +219,7 @@ func (s *Store) Replace(state State) error {
 	})
 }
 
-// Remove lets these be unknown; what is so already does not matter. Nothing goes along with them.
+// Remove removes these, and nothing that belongs to them. Unknown ones do no harm.
 func (s *Store) Remove(ids IDs) {
 	_ = s.change(func(v *View, _ time.Time) error { // which has no error to give
 		remove(v.Instances, ids.Instances)
@@ -237,7 +237,7 @@ func remove[T any](from map[string]T, ids []string) {
 	}
 }
 
-// State gives everything there is, in the order of the IDs.
+// State returns everything there is, in the order of the IDs.
 func (s *Store) State() State {
 	v := s.Newest()
 	return State{

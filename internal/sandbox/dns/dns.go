@@ -79,7 +79,7 @@ func listen(addr string) (net.PacketConn, net.Listener, error) {
 // Addr is host and port.
 func (s *Server) Addr() string { return s.addr }
 
-// Queries gives how many queries were answered, by response code.
+// Queries returns how many queries were answered, by response code.
 func (s *Server) Queries() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,7 +161,7 @@ func (s *Server) answer(query *dns.Msg) *dns.Msg {
 	return m
 }
 
-// records gives the answer of one type at a node: all values of the one set that is chosen.
+// records returns the answer of one type at a node: all values of the one set that is chosen.
 func (s *Server) records(node zone.Node, name, typ string) []dns.RR {
 	var group []zone.Set
 	for _, set := range node.Sets {

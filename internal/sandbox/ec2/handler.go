@@ -143,7 +143,7 @@ func (h *Handler) getCallerIdentity(_ url.Values, requestID string) (gate.Answer
 	}{result{gate.Caller(h.store.Account), "AROASANDBOX:i-0123456789abcdef0", h.store.Account}, requestID}), nil
 }
 
-// listed gives the values of a list, such as InstanceId.1, InstanceId.2, as far as the numbers go on.
+// listed returns the values of a list, such as InstanceId.1, InstanceId.2, as far as the numbers go on.
 func listed(form url.Values, prefix string) []string {
 	var result []string
 	for n := 1; form.Has(prefix + strconv.Itoa(n)); n++ {

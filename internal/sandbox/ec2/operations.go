@@ -56,7 +56,7 @@ var (
 
 var instanceID = regexp.MustCompile(`^i-[0-9a-f]{8}([0-9a-f]{9})?$`)
 
-// find gives the instances that a call asks for, and the token of the next page. What keep drops counts for no page.
+// find returns the instances that a call asks for, and the token of the next page. What keep drops counts for no page.
 func (h *Handler) find(form url.Values, known map[string]func(account.Instance) string, keep func(account.Instance) bool) (
 	[]account.Instance, string, *gate.Failure) {
 	v := h.store.EC2()
@@ -97,7 +97,7 @@ func (h *Handler) find(form url.Values, known map[string]func(account.Instance) 
 	return result, next, nil
 }
 
-// listing tells one listing from another: all that was asked for but the page.
+// listing identifies a listing: all that was asked for but the page.
 func listing(form url.Values) string {
 	form = maps.Clone(form)
 	form.Del("NextToken")
@@ -161,7 +161,7 @@ func exist(v *account.View, ids []string) *gate.Failure {
 	)
 }
 
-// matcher says whether an instance passes all filters: each by one of its values, in which * and ? are wildcards.
+// matcher reports whether an instance passes all filters: each by one of its values, in which * and ? are wildcards.
 func matcher(
 	filters []filter,
 	known map[string]func(account.Instance) string,
@@ -208,7 +208,7 @@ func matcher(
 	}, nil
 }
 
-// shown is what EC2 tells of an instance in its state: no name before it runs, no address after its end.
+// shown is what EC2 shows of an instance in its state: no name before it runs, no address after its end.
 func shown(i account.Instance) account.Instance {
 	switch i.State {
 	case "pending":
@@ -318,7 +318,7 @@ type instanceStatus struct {
 	Instance summary `xml:"instanceStatus"`
 }
 
-// describeInstanceStatus tells of running instances, unless all are asked for, also where they are named.
+// describeInstanceStatus returns running instances only, also where others are named, unless all are asked for.
 func (h *Handler) describeInstanceStatus(form url.Values, requestID string) (gate.Answer, *gate.Failure) {
 	const most = 100 // IDs
 	if n := len(listed(form, "InstanceId.")); n > most {

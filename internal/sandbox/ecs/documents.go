@@ -205,26 +205,31 @@ func (h *Handler) toTask(v *account.View, t account.Task) task {
 		interfaces = []netInterface{{id, t.Address}}
 	}
 	for i, c := range t.Containers {
-		converted := container{
-			ARN:        h.store.ARN("container", t.Cluster, t.ID, uuid(fmt.Sprintf("%04x%s", i, t.ID[:28]))),
-			TaskARN:    result.ARN,
-			Name:       c.Name,
-			Image:      c.Image,
-			RuntimeID:  c.RuntimeID,
-			LastStatus: c.LastStatus,
-			Health:     c.Health,
-			ExitCode:   c.ExitCode,
-			Reason:     c.Reason,
-			Bindings:   []binding{},
-			Interfaces: interfaces,
-		}
-		for _, b := range c.Bindings {
-			converted.Bindings = append(converted.Bindings, binding{b.BindIP, b.ContainerPort, b.HostPort, b.Protocol})
-		}
+		converted := toContainer(c, interfaces)
+		converted.ARN = h.store.ARN("container", t.Cluster, t.ID, uuid(fmt.Sprintf("%04x%s", i, t.ID[:28])))
+		converted.TaskARN = result.ARN
 		result.Containers = append(result.Containers, converted)
 	}
 	for _, o := range t.Overrides {
 		result.Overrides.Containers = append(result.Overrides.Containers, override{o.Name, pairs(o.Environment)})
+	}
+	return result
+}
+
+func toContainer(c account.Container, interfaces []netInterface) container {
+	result := container{
+		Name:       c.Name,
+		Image:      c.Image,
+		RuntimeID:  c.RuntimeID,
+		LastStatus: c.LastStatus,
+		Health:     c.Health,
+		ExitCode:   c.ExitCode,
+		Reason:     c.Reason,
+		Bindings:   []binding{},
+		Interfaces: interfaces,
+	}
+	for _, b := range c.Bindings {
+		result.Bindings = append(result.Bindings, binding{b.BindIP, b.ContainerPort, b.HostPort, b.Protocol})
 	}
 	return result
 }

@@ -40,7 +40,7 @@ func (h *Handler) SetPage(most int) {
 // ServeHTTP answers one call.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.gate.Serve(w, r, h) }
 
-// operation gives what decodes a request into what carries it out; nil where it is not imitated.
+// operation returns the decoder of an operation's request, which returns what carries it out; nil where it is not imitated.
 func (h *Handler) operation(
 	name string,
 ) func(body []byte) (perform func() (any, *gate.Failure), malformed *gate.Failure) {

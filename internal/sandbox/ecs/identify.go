@@ -113,7 +113,7 @@ func (h *Handler) members(kind, cluster string, ids []string) ([]string, *gate.F
 	return bare, nil
 }
 
-// listing gives one page of ARNs.
+// listing returns one page of ARNs.
 func (h *Handler) listing(arns []string, name, from string, most *int) ([]string, string, *gate.Failure) {
 	limit := 100
 	if most != nil {

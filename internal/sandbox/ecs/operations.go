@@ -298,7 +298,7 @@ func (h *Handler) stopTask(in stopTask) (any, *gate.Failure) {
 	}{h.toTask(v, v.Tasks[id])}, nil
 }
 
-// notNil lets an empty list be [] in JSON.
+// notNil makes an empty list [] in JSON.
 func notNil(list []string) []string {
 	if list == nil {
 		return []string{}

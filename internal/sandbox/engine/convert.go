@@ -26,14 +26,14 @@ const (
 	labelCluster  = labelPrefix + "cluster"
 )
 
-// internalPrefix is on the names of containers that the agent makes for itself; ECS does not tell of them.
+// internalPrefix is on the names of containers that the agent makes for itself; ECS does not list them.
 const internalPrefix = "~internal~"
 
 const userInitiated = "UserInitiated"
 
 func last(s string) string { return s[strings.LastIndex(s, "/")+1:] }
 
-// convert gives the tasks that containers belong to, and what those stand on. Containers whose task ARN does not end in
+// convert returns the tasks that containers belong to, and what those stand on. Containers whose task ARN does not end in
 // an ID are left out.
 func convert(found []api.InspectResponse, instanceID string) account.State {
 	slices.SortFunc(found, func(a, b api.InspectResponse) int {
@@ -82,6 +82,12 @@ func convert(found []api.InspectResponse, instanceID string) account.State {
 			d.Containers = append(d.Containers, definition(in))
 		}
 	}
+	return toState(clusters, tasks, definitions, instanceID)
+}
+
+// toState orders what was found by ID.
+func toState(clusters map[string]string, tasks map[string]*account.Task, definitions map[string]*account.TaskDefinition,
+	instanceID string) account.State {
 	var state account.State
 	for _, cluster := range slices.Sorted(maps.Keys(clusters)) {
 		state.Clusters = append(state.Clusters, account.Cluster{Name: cluster})
@@ -135,7 +141,7 @@ func container(in api.InspectResponse, byID map[string]api.InspectResponse) acco
 	return c
 }
 
-// bindings of the published ports. With the host's network there are none: ECS tells of those ports in the task
+// bindings of the published ports. With the host's network there are none: ECS has those ports in the task
 // definition alone.
 func bindings(in api.InspectResponse) []account.Binding {
 	var result []account.Binding
@@ -158,7 +164,7 @@ func bindings(in api.InspectResponse) []account.Binding {
 	return result
 }
 
-// begin lets a task have started with its first container.
+// begin sets the time at which a task started: that of its first container.
 func begin(t *account.Task, in api.InspectResponse) {
 	at, err := time.Parse(time.RFC3339Nano, in.State.StartedAt)
 	if err == nil && at.Year() > 1 && (t.Started == nil || at.Before(*t.Started)) { // year 1: never

@@ -69,7 +69,7 @@ func (m *Mirror) Run(ctx context.Context) {
 	}
 }
 
-// connect tells whether the agents are connected, when that changes.
+// connect reports whether the agents are connected, when that changes.
 func (m *Mirror) connect(connected bool) {
 	if m.disconnected == !connected {
 		return

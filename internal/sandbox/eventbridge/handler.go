@@ -48,7 +48,7 @@ func New(account string, g *gate.Gate) *Handler { return &Handler{account: accou
 // ServeHTTP answers one call.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.gate.Serve(w, r, h) }
 
-// Entries gives what was put, oldest first.
+// Entries returns what was put, oldest first.
 func (h *Handler) Entries() []Entry {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -111,7 +111,7 @@ type resultEntry struct {
 	ErrorMessage string `json:",omitempty"`
 }
 
-// put takes each entry or says of it what is wrong: the call itself succeeds.
+// put takes each entry, or returns what is wrong with it: the call itself succeeds.
 func (h *Handler) put(entries []Entry) result {
 	h.mu.Lock()
 	defer h.mu.Unlock()

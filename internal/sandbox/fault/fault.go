@@ -12,7 +12,7 @@ import (
 // Kind is what goes wrong.
 type Kind string
 
-// The kinds. Before and after say whether the call has taken effect by then.
+// The kinds. Before and after: the call has not, or has, taken effect by then.
 const (
 	Fail   Kind = "fail"   // before: an error response
 	Delay  Kind = "delay"  // the call waits, then goes on
@@ -51,63 +51,47 @@ type Fault struct {
 	Jitter  time.Duration `json:"-"`
 }
 
-// Known gives the HTTP status and message of an error code of any of the services.
-func Known(code string) (status int, message string, ok bool) {
-	switch code {
+// known is the HTTP status and the message of each error code. The API words a message that is empty.
+var known = map[string]struct {
+	status  int
+	message string
+}{
 	// ECS
-	case "ThrottlingException":
-		return 400, "Rate exceeded", true
-	case "ServerException":
-		return 500, "Service Unavailable. Please try again later.", true
-	case "ClientException", "InvalidParameterException":
-		return 400, "Invalid request", true
-	case "ClusterNotFoundException":
-		return 400, "Cluster not found.", true
-	case "ExpiredTokenException":
-		return 400, "The security token included in the request is expired", true
-	case "UnrecognizedClientException":
-		return 400, "The security token included in the request is invalid.", true
-	case "AccessDeniedException":
-		return 400, "", true // worded by the API
+	"ThrottlingException":         {400, "Rate exceeded"},
+	"ServerException":             {500, "Service Unavailable. Please try again later."},
+	"ClientException":             {400, "Invalid request"},
+	"InvalidParameterException":   {400, "Invalid request"},
+	"ClusterNotFoundException":    {400, "Cluster not found."},
+	"ExpiredTokenException":       {400, "The security token included in the request is expired"},
+	"UnrecognizedClientException": {400, "The security token included in the request is invalid."},
+	"AccessDeniedException":       {400, ""}, // worded by the API
 	// EC2
-	case "RequestLimitExceeded":
-		return 503, "Request limit exceeded.", true
-	case "InternalError":
-		return 500, "An internal error has occurred", true
-	case "Unavailable":
-		return 503, "The server is overloaded and can't handle the request.", true
-	case "RequestExpired":
-		return 400, "Request has expired.", true
-	case "AuthFailure":
-		return 401, "AWS was not able to validate the provided access credentials", true
-	case "UnauthorizedOperation":
-		return 403, "", true // worded by the API
+	"RequestLimitExceeded":  {503, "Request limit exceeded."},
+	"InternalError":         {500, "An internal error has occurred"},
+	"Unavailable":           {503, "The server is overloaded and can't handle the request."},
+	"RequestExpired":        {400, "Request has expired."},
+	"AuthFailure":           {401, "AWS was not able to validate the provided access credentials"},
+	"UnauthorizedOperation": {403, ""}, // worded by the API
 	// Route 53, and what several have
-	case "Throttling":
-		return 400, "Rate exceeded", true
-	case "PriorRequestNotComplete":
-		return 400, "The request was rejected because Route 53 was still processing a prior request.", true
-	case "ExpiredToken":
-		return 403, "The security token included in the request is expired", true
-	case "InvalidClientTokenId":
-		return 403, "The security token included in the request is invalid.", true
-	case "AccessDenied":
-		return 403, "", true // worded by the API, which knows the operation and the zone
-	case "NoSuchHostedZone":
-		return 404, "No hosted zone found with that ID", true
-	case "InvalidInput":
-		return 400, "Invalid request", true
-	case "InvalidChangeBatch":
-		return 400, "[Invalid request]", true
-	case "InternalFailure":
-		return 500, "The request processing has failed because of an unknown error, exception or failure.", true
-	case "ServiceUnavailable":
-		return 503, "Service is unable to handle request.", true
-	}
-	return 0, "", false
+	"Throttling":              {400, "Rate exceeded"},
+	"PriorRequestNotComplete": {400, "The request was rejected because Route 53 was still processing a prior request."},
+	"ExpiredToken":            {403, "The security token included in the request is expired"},
+	"InvalidClientTokenId":    {403, "The security token included in the request is invalid."},
+	"AccessDenied":            {403, ""}, // worded by the API, which knows the operation and the zone
+	"NoSuchHostedZone":        {404, "No hosted zone found with that ID"},
+	"InvalidInput":            {400, "Invalid request"},
+	"InvalidChangeBatch":      {400, "[Invalid request]"},
+	"InternalFailure":         {500, "The request processing has failed because of an unknown error, exception or failure."},
+	"ServiceUnavailable":      {503, "Service is unable to handle request."},
 }
 
-// Validate says what is wrong with a fault, and fills in what its code implies.
+// Known returns the HTTP status and message of an error code of any of the services.
+func Known(code string) (status int, message string, ok bool) {
+	k, ok := known[code]
+	return k.status, k.message, ok
+}
+
+// Validate returns what is wrong with a fault. It fills in what the code implies.
 func (f *Fault) Validate() error {
 	if !slices.Contains(kinds, f.Kind) {
 		return fmt.Errorf("read fault kind %q: there are %v", f.Kind, kinds)

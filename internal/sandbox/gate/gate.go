@@ -1,5 +1,5 @@
-// Package gate leads API calls of any service past what all of them have in common: the history, throttling, and the
-// faults that are switched on. It knows no protocol; a Service reads requests and words answers.
+// Package gate does for API calls of any service what all of them have in common: the history, throttling, and the
+// faults that are switched on. It knows no protocol; a Service reads requests and writes answers.
 package gate
 
 import (
@@ -17,7 +17,7 @@ import (
 
 // Service is one API.
 type Service interface {
-	// Understand reads a request as far as its form goes, and tells the history what it is. A refusal here is neither
+	// Understand reads a request as far as its form goes, and fills in the record for the history. A refusal here is neither
 	// throttled nor subject to faults.
 	Understand(r *http.Request, body []byte, record *history.Call) (*Call, *Failure)
 	// Refuse words a failure.
@@ -115,31 +115,12 @@ func (g *Gate) Serve(w http.ResponseWriter, r *http.Request, s Service) {
 		vanish(w, r, kind)
 		return
 	}
-	var a Answer
-	f := g.admit(c, strike)
-	if f == nil {
-		f = c.Malformed
-	}
-	done := g.Log.Work()
-	if f == nil {
-		a, f = c.Perform(record.RequestID)
-		record.Applied = f == nil && c.Changing
-	}
-	vanishes := kind == fault.Lose || kind == fault.Hang
-	if f != nil && !vanishes {
-		a = s.Refuse(f, record.Operation, record.RequestID)
-		record.Code, record.Message = f.Code, f.Message
-	}
-	if !vanishes {
-		record.Status = a.Status
-	}
-	g.end(record)
-	done()
+	a, failed := g.perform(c, s, strike, record)
 	switch {
-	case vanishes:
+	case kind == fault.Lose || kind == fault.Hang:
 		vanish(w, r, kind)
 		return
-	case f != nil:
+	case failed:
 		write(w, a, record.RequestID)
 		return
 	}
@@ -157,7 +138,30 @@ func (g *Gate) Serve(w http.ResponseWriter, r *http.Request, s Service) {
 	write(w, a, record.RequestID)
 }
 
-// admit lets a call through, or not: throttling, a forced error.
+// perform carries a call out, remembers it, and returns its answer.
+func (g *Gate) perform(c *Call, s Service, strike *fault.Fault, record history.Call) (a Answer, failed bool) {
+	f := g.admit(c, strike)
+	if f == nil {
+		f = c.Malformed
+	}
+	done := g.Log.Work()
+	defer done()
+	if f == nil {
+		a, f = c.Perform(record.RequestID)
+		record.Applied = f == nil && c.Changing
+	}
+	if strike == nil || strike.Kind != fault.Lose && strike.Kind != fault.Hang {
+		if f != nil {
+			a = s.Refuse(f, record.Operation, record.RequestID)
+			record.Code, record.Message = f.Code, f.Message
+		}
+		record.Status = a.Status
+	}
+	g.end(record)
+	return a, f != nil
+}
+
+// admit returns why a call is refused, if it is: throttling, or a fault.
 func (g *Gate) admit(c *Call, strike *fault.Fault) *Failure {
 	if !g.Limiter.Allow(c.Bucket, c.Changes, g.Now()) {
 		return Known(g.Throttling)
@@ -232,7 +236,7 @@ func vanish(w http.ResponseWriter, r *http.Request, kind fault.Kind) {
 	_ = connection.Close()
 }
 
-// AccessKey gives the key of a signature of version 4 for a service, whatever the region. The signature is not checked.
+// AccessKey returns the key of a signature of version 4 for a service, whatever the region. The signature is not checked.
 func AccessKey(r *http.Request, service string) (string, bool) {
 	credential, ok := strings.CutPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=")
 	if !ok {
@@ -246,7 +250,7 @@ func AccessKey(r *http.Request, service string) (string, bool) {
 	return parts[0], true
 }
 
-// Caller is who calls are made by, as far as error messages and STS say.
+// Caller is the ARN of who makes calls, in error messages and in answers of STS.
 func Caller(account string) string {
 	return "arn:aws:sts::" + account + ":assumed-role/ecsInstanceRole/i-0123456789abcdef0"
 }

@@ -53,7 +53,7 @@ func (l *Log) Begin() int {
 	return l.seq
 }
 
-// Work notes that a call is about to take effect, and gives what is to be called once it is remembered.
+// Work notes that a call is about to take effect, and returns what is to be called once it is remembered.
 func (l *Log) Work() (done func()) {
 	l.working.RLock()
 	return l.working.RUnlock
@@ -73,7 +73,7 @@ func (l *Log) End(c Call) {
 	}
 }
 
-// Calls gives the calls that have ended, in the order of arrival: all, or those of the operations named.
+// Calls returns the calls that have ended, in the order of arrival: all, or those of the operations named.
 func (l *Log) Calls(operations ...string) []Call {
 	l.working.Lock()
 	defer l.working.Unlock()
@@ -88,7 +88,7 @@ func (l *Log) Calls(operations ...string) []Call {
 	return result
 }
 
-// Last gives the last n calls that have ended, in the order of arrival.
+// Last returns the last n calls that have ended, in the order of arrival.
 func (l *Log) Last(n int) []Call {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Instance is who the metadata says that the host is. New fills in what is empty.
+// Instance is the host that the metadata describes. New fills in what is empty.
 type Instance struct {
 	ID               string `json:"id"`
 	Account          string `json:"account"`
@@ -27,6 +27,12 @@ type Instance struct {
 	VPC              string `json:"vpc"`
 	Role             string `json:"role"`
 }
+
+// DefaultID and DefaultPrivateIP are what New fills in.
+const (
+	DefaultID        = "i-0123456789abcdef0"
+	DefaultPrivateIP = "10.0.0.1"
+)
 
 // Mode is how the service behaves.
 type Mode string
@@ -82,11 +88,11 @@ func fallback(field *string, value string) {
 
 // SetInstance replaces all metadata by that of an instance.
 func (h *Handler) SetInstance(i Instance) {
-	fallback(&i.ID, "i-0123456789abcdef0")
+	fallback(&i.ID, DefaultID)
 	fallback(&i.Account, "123456789012")
 	fallback(&i.Region, "eu-central-1")
 	fallback(&i.AvailabilityZone, i.Region+"a")
-	fallback(&i.PrivateIP, "10.0.0.1")
+	fallback(&i.PrivateIP, DefaultPrivateIP)
 	fallback(&i.Hostname, "ip-"+strings.ReplaceAll(i.PrivateIP, ".", "-")+"."+i.Region+".compute.internal")
 	fallback(&i.MAC, "02:00:0a:00:00:01")
 	fallback(&i.VPC, "vpc-sandbox")
@@ -123,7 +129,7 @@ func (h *Handler) SetInstance(i Instance) {
 
 const credentials = "meta-data/iam/security-credentials/"
 
-// Set gives a path below /latest/ a value, such as meta-data/autoscaling/target-lifecycle-state.
+// Set sets the value of a path below /latest/, such as meta-data/autoscaling/target-lifecycle-state.
 func (h *Handler) Set(path, value string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -137,7 +143,7 @@ func (h *Handler) Unset(path string) {
 	delete(h.values, strings.Trim(path, "/"))
 }
 
-// Values gives all that is set.
+// Values returns all that is set.
 func (h *Handler) Values() map[string]string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -162,7 +168,7 @@ func (h *Handler) Mode() Mode {
 	return h.mode
 }
 
-// Calls gives the requests so far.
+// Calls returns the requests so far.
 func (h *Handler) Calls() []Call {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -249,7 +255,7 @@ func (h *Handler) token(r *http.Request) (int, string, http.Header) {
 	return http.StatusOK, token, http.Header{ttlHeader: {strconv.Itoa(seconds)}}
 }
 
-// list gives what is directly below a path, directories with a slash.
+// list returns what is directly below a path, directories with a slash.
 func (h *Handler) list(path string) string {
 	prefix := path + "/"
 	if path == "" {

@@ -32,7 +32,7 @@ func start(t *testing.T, i imds.Instance) *service {
 	return s
 }
 
-// do gives status and body of one request.
+// do returns status and body of one request.
 func (s *service) do(t *testing.T, method, path string, header ...string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, nil)

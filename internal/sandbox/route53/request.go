@@ -195,7 +195,7 @@ func within(typ string, value *int64, most int64) *gate.Failure {
 	return nil
 }
 
-// check holds a change against the schema (bounds as in the API reference, ResourceRecordSet) and against the rules for
+// check checks a change against the schema (bounds as in the API reference, ResourceRecordSet) and against the rules for
 // which elements go together.
 func (c *change) check() *gate.Failure {
 	set := c.Set
@@ -228,6 +228,12 @@ func (c *change) check() *gate.Failure {
 			return f
 		}
 	}
+	return c.combination()
+}
+
+// combination checks which elements go together.
+func (c *change) combination() *gate.Failure {
+	set := c.Set
 	var wrong string
 	routed := 0
 	for _, has := range []bool{set.Weight != nil, set.Region != "", set.Failover != "", set.MultiValueAnswer} {

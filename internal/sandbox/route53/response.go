@@ -105,7 +105,7 @@ func (h *Handler) cloudMapARN() string {
 	return "arn:aws:servicediscovery:eu-central-1:" + h.account + ":namespace/ns-sandbox"
 }
 
-// marshal gives a document as Route 53 writes it.
+// marshal returns a document as Route 53 writes it.
 func marshal(root string, document any) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString(`<?xml version="1.0"?>` + "\n")

@@ -1,4 +1,4 @@
-// Package throttle counts API requests against token buckets as AWS does. It only says yes or no.
+// Package throttle counts API requests against token buckets as AWS does. It only allows or refuses.
 package throttle
 
 import (
@@ -16,7 +16,7 @@ type Bucket struct {
 	PerSecond float64 `json:"perSecond"`
 }
 
-// Policy says which buckets a request draws from; it needs a token in each of them.
+// Policy is the buckets that a request draws from; it needs a token in each of them.
 type Policy struct {
 	Account Bucket            `json:"account"`           // one for all requests
 	Action  Bucket            `json:"action"`            // one for each operation
@@ -63,7 +63,7 @@ func Unpaged(operation string) string { return operation + " unpaged" }
 // None throttles nothing.
 func None() Policy { return Policy{} }
 
-// Named gives the policy of that name: current, legacy, none.
+// Named returns the policy of that name: current, legacy, none.
 func Named(name string) (Policy, error) {
 	switch strings.ToLower(name) {
 	case "current":
@@ -112,7 +112,7 @@ type Level struct {
 	Bucket Bucket
 }
 
-// Levels gives the buckets of the policy, those that were drawn from by name; a bucket that never runs out is none.
+// Levels returns the buckets of the policy, those that were drawn from by name; a bucket that never runs out is none.
 func (l *Limiter) Levels(now time.Time) (all []Level) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,7 +141,7 @@ func (l *Limiter) Levels(now time.Time) (all []Level) {
 // Cost is what the changes of a request count for, an UPSERT twice.
 type Cost struct{ Sets, Values int }
 
-// Allow draws the tokens of one request, or says that one bucket lacks them.
+// Allow draws the tokens of one request, or reports that one bucket lacks them.
 func (l *Limiter) Allow(operation string, cost Cost, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -181,7 +181,7 @@ func (l *Limiter) Allow(operation string, cost Cost, now time.Time) bool {
 	return allowed
 }
 
-// fill adds what has flowed in since last time and gives the level.
+// fill adds what has flowed in since last time and returns the level.
 func (l *Limiter) fill(name string, b Bucket, now time.Time) float64 {
 	v, ok := l.levels[name]
 	if !ok {

@@ -58,7 +58,7 @@ func (b *batch) get(k key) *rrset {
 	return b.zone.current.get(k)
 }
 
-// prepare checks a whole change batch and gives the steps that carry it out, or all that is wrong with it.
+// prepare checks a whole change batch and returns the steps that carry it out, or all that is wrong with it.
 func (z *hostedZone) prepare(changes []Change, rules Rules) ([]op, []string) {
 	b := &batch{zone: z, rules: rules, overlay: make(map[key]*rrset, len(changes))}
 	if b.tooLarge(changes); len(b.messages) > 0 {
@@ -188,7 +188,7 @@ func (b *batch) describe(r *rrset) string {
 	return s + "]"
 }
 
-// at gives the sets that a name would have after the batch, in order.
+// at returns the sets that a name would have after the batch, in order.
 func (b *batch) at(order string, added map[string][]*rrset) sorted {
 	var result sorted
 	for _, r := range b.zone.current.at(order) {
@@ -284,7 +284,7 @@ func (b *batch) checkName(sets sorted) {
 	}
 }
 
-// changed says whether the batch created or replaced the set.
+// changed reports whether the batch created or replaced the set.
 func (b *batch) changed(r *rrset) bool { return b.overlay[r.key] == r }
 
 // checkPolicy refuses different routing policies under one name and type. Of two that conflict within one batch both

@@ -36,7 +36,7 @@ func newStore(t *testing.T, rules Rules) (*Store, *clock) {
 	return s, c
 }
 
-// own gives the record sets of the test zone without its SOA and NS.
+// own returns the record sets of the test zone without its SOA and NS.
 func own(t *testing.T, s *Store) []Set {
 	t.Helper()
 	page, err := s.List(zoneID, Position{}, 100000)
@@ -69,7 +69,7 @@ func with(s Set, values ...string) Set {
 	return s
 }
 
-// messages gives what a change batch was refused for.
+// messages returns what a change batch was refused for.
 func messages(t *testing.T, err error) []string {
 	t.Helper()
 	if err == nil {
@@ -297,7 +297,7 @@ func upserts(changes []Change) []Change {
 	return changes
 }
 
-// label gives a name of n characters.
+// label returns a name of n characters.
 func label(n int) string { return strings.Repeat("a", 50) + "." + strings.Repeat("a", n-51) }
 
 func addresses(n int) []string {

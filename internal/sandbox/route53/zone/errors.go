@@ -26,7 +26,7 @@ type Error struct {
 	Messages []string // more than one only for InvalidChangeBatch
 }
 
-// Text is the message as the API gives it: the list in square brackets for a change batch.
+// Text is the message as the API returns it: the list in square brackets for a change batch.
 func (e *Error) Text() string {
 	text := strings.Join(e.Messages, ", ")
 	if e.Code == InvalidChangeBatch {

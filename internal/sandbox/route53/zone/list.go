@@ -13,7 +13,7 @@ type Page struct {
 	Next *Position
 }
 
-// List gives up to max record sets from a position on: a position, not a filter.
+// List returns up to max record sets from a position on: a position, not a filter.
 func (s *Store) List(zoneID string, from Position, max int) (Page, error) {
 	var k key
 	if from.Name != "" {

@@ -12,10 +12,10 @@ type Name struct {
 	order string // the labels reversed and unescaped, with a final dot: `internal.servicediscovery.*.`
 }
 
-// String gives the name as the API shows it.
+// String returns the name as the API shows it.
 func (n Name) String() string { return n.text }
 
-// In says whether the name is the zone's or below it.
+// In reports whether the name is the zone's or below it.
 func (n Name) In(zone Name) bool {
 	return n.text == zone.text || strings.HasSuffix(n.text, "."+zone.text)
 }
@@ -38,7 +38,6 @@ func ParseName(s string) (Name, error) {
 	}
 	var labels, raw []string // escaped and plain
 	var label, plain strings.Builder
-	size := 1 // octets on the wire; the root label is one
 	for i := 0; i < len(s); i++ {
 		c, escaped := s[i], false
 		switch {
@@ -80,18 +79,27 @@ func ParseName(s string) (Name, error) {
 	if len(labels) == 0 {
 		return problem("DomainLabelEmpty", "Domain label is empty")
 	}
+	if code, text := tooLong(labels); code != "" {
+		return problem(code, text)
+	}
+	slices.Reverse(raw)
+	return Name{text: strings.Join(labels, ".") + ".", order: strings.Join(raw, ".") + "."}, nil
+}
+
+// tooLong returns the code and the text for escaped labels that exceed DNS's bounds.
+func tooLong(labels []string) (code, text string) {
+	size := 1 // octets on the wire; the root label is one
 	for _, l := range labels {
 		n := len(l) - 3*strings.Count(l, `\`)
 		if n > 63 {
-			return problem("DomainLabelTooLong", "Domain label is too long")
+			return "DomainLabelTooLong", "Domain label is too long"
 		}
 		size += n + 1
 	}
 	if size > 255 {
-		return problem("DomainNameTooLong", "Domain name is too long")
+		return "DomainNameTooLong", "Domain name is too long"
 	}
-	slices.Reverse(raw)
-	return Name{text: strings.Join(labels, ".") + ".", order: strings.Join(raw, ".") + "."}, nil
+	return "", ""
 }
 
 func plainInName(c byte) bool {

@@ -29,56 +29,33 @@ var types = []string{
 	"TXT",
 }
 
-// KnownType says whether Route 53 has the record type.
+// KnownType reports whether Route 53 has the record type.
 func KnownType(t string) bool { return slices.Contains(types, t) }
 
-// checkValue says what Route 53 would find wrong with a value, in its words where they are known, or "".
+// checkValue returns what Route 53 would find wrong with a value, in its words where they are known, or "".
 func checkValue(typ, value string) string {
 	wrong := func(code, text string) string {
 		return fmt.Sprintf("Invalid Resource Record: FATAL problem: %s (%s) encountered with '%s'", code, text, value)
 	}
-	domain := func(s string) string {
-		if _, err := ParseName(s); err != nil && s != "." {
-			return "Invalid Resource Record: " + err.Error()
-		}
-		return ""
-	}
 	fields := strings.Split(value, " ")
 	switch typ {
-	case "A":
-		if len(fields) != 1 {
-			return wrong("ARRDATANotSingleField", "Value contains spaces")
-		}
-		if a, err := netip.ParseAddr(value); err != nil || !a.Is4() {
-			return wrong("ARRDATAIllegalIPv4Address", "Value is not a valid IPv4 address")
-		}
-	case "AAAA":
-		if a, err := netip.ParseAddr(value); err != nil || !a.Is6() || a.Zone() != "" {
-			return wrong("AAAARRDATAIllegalIPv6Address", "Value is not a valid IPv6 address")
-		}
+	case "A", "AAAA":
+		return checkAddress(typ, value, wrong)
 	case "SRV":
 		if len(fields) != 4 {
 			return wrong("SRVRRDATANotFourFields", "SRV record doesn't have 4 fields")
 		}
-		for i, name := range []string{"Priority", "Weight", "Port"} {
-			if _, err := strconv.ParseUint(fields[i], 10, 16); err != nil {
-				return wrong("SRVRRDATAIllegal"+name, name+" is not a number from 0 to 65535")
-			}
-		}
-		return domain(fields[3])
+		return checkNumbered("SRV", fields, wrong, "Priority", "Weight", "Port")
 	case "CNAME", "NS", "PTR":
 		if len(fields) != 1 {
 			return wrong(typ+"RRDATANotSingleField", "Value contains spaces")
 		}
-		return domain(value)
+		return checkDomain(value)
 	case "MX":
 		if len(fields) != 2 {
 			return wrong("MXRRDATANotTwoFields", "MX record doesn't have 2 fields")
 		}
-		if _, err := strconv.ParseUint(fields[0], 10, 16); err != nil {
-			return wrong("MXRRDATAIllegalPriority", "Priority is not a number from 0 to 65535")
-		}
-		return domain(fields[1])
+		return checkNumbered("MX", fields, wrong, "Priority")
 	case "SOA":
 		if len(fields) != 7 {
 			return wrong("SOARRDATANotSevenFields", "SOA record doesn't have 7 fields")
@@ -90,6 +67,36 @@ func checkValue(typ, value string) string {
 		}
 	case "TXT", "SPF":
 		return checkText(value, wrong)
+	}
+	return ""
+}
+
+func checkAddress(typ, value string, wrong func(code, text string) string) string {
+	a, err := netip.ParseAddr(value)
+	switch {
+	case typ == "A" && strings.Contains(value, " "):
+		return wrong("ARRDATANotSingleField", "Value contains spaces")
+	case typ == "A" && (err != nil || !a.Is4()):
+		return wrong("ARRDATAIllegalIPv4Address", "Value is not a valid IPv4 address")
+	case typ == "AAAA" && (err != nil || !a.Is6() || a.Zone() != ""):
+		return wrong("AAAARRDATAIllegalIPv6Address", "Value is not a valid IPv6 address")
+	}
+	return ""
+}
+
+// checkNumbered checks numbers of 16 bits, and the domain name behind them.
+func checkNumbered(typ string, fields []string, wrong func(code, text string) string, numbers ...string) string {
+	for i, name := range numbers {
+		if _, err := strconv.ParseUint(fields[i], 10, 16); err != nil {
+			return wrong(typ+"RRDATAIllegal"+name, name+" is not a number from 0 to 65535")
+		}
+	}
+	return checkDomain(fields[len(numbers)])
+}
+
+func checkDomain(s string) string {
+	if _, err := ParseName(s); err != nil && s != "." {
+		return "Invalid Resource Record: " + err.Error()
 	}
 	return ""
 }

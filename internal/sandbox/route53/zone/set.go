@@ -45,7 +45,7 @@ func (s *Set) policy() string {
 	return "simple"
 }
 
-// malformed says what keeps a set from being one. Through the API nothing such comes this far; in code it may.
+// malformed returns what keeps a set from being one. Through the API nothing such comes this far; in code it may.
 func (s *Set) malformed() string {
 	switch {
 	case !KnownType(s.Type):
@@ -64,7 +64,7 @@ func (s *Set) malformed() string {
 	return ""
 }
 
-// matches says whether a DELETE that gives want may delete s. The order of values does not matter.
+// matches reports whether a DELETE that gives want may delete s. The order of values does not matter.
 func (s *Set) matches(want *Set) bool {
 	equal := func(a, b *int64) bool { return a == b || a != nil && b != nil && *a == *b }
 	sameAlias := s.Alias == want.Alias || s.Alias != nil && want.Alias != nil && *s.Alias == *want.Alias
@@ -128,7 +128,7 @@ func (s *sorted) remove(k key) {
 	}
 }
 
-// at gives the sets of one name, in order.
+// at returns the sets of one name, in order.
 func (s sorted) at(order string) sorted {
 	from, _ := s.find(key{order: order})
 	to := from

@@ -2,7 +2,7 @@
 // batches, limits, and the wording of what it refuses. It knows no HTTP, no XML and no DNS packets.
 //
 // Facts and wordings come from the Route 53 developer guide and API reference, and from error messages that people have
-// published. Where those disagree or are silent, Rules says which behaviour is played.
+// published. Where those disagree or are silent, Rules chooses the behaviour.
 package zone
 
 import (
@@ -29,7 +29,7 @@ type Rules struct {
 	// NormalizeValues stores and compares targets in lower case with a final dot, and numbers without leading zeros.
 	// Otherwise values are kept as they were sent.
 	NormalizeValues bool `json:"normalizeValues"`
-	// Propagation is how long DNS takes to see a change, and GetChange says PENDING. Listing sees it at once.
+	// Propagation is how long DNS takes to see a change, and GetChange returns PENDING. Listing sees it at once.
 	Propagation time.Duration `json:"-"`
 }
 
@@ -59,7 +59,7 @@ type Zone struct {
 	Sets        int      `json:"sets"` // how many record sets it has
 }
 
-// In says whether resolvers of a VPC see the zone as a private one of theirs.
+// In reports whether resolvers of a VPC see the zone as a private one of theirs.
 func (z Zone) in(vpc string) bool {
 	return z.Private && slices.ContainsFunc(z.VPCs, func(v VPC) bool { return v.ID == vpc })
 }
@@ -163,40 +163,14 @@ func (s *Store) Create(z Zone) (Zone, ChangeInfo, error) {
 	if z.CallerReference == "" {
 		z.CallerReference = s.id("")
 	}
-	for _, o := range s.zones {
-		if o.info.CallerReference == z.CallerReference {
-			return Zone{}, ChangeInfo{}, refuse(HostedZoneAlreadyExists,
-				"A hosted zone has already been created with the specified caller reference.")
-		}
-		for _, v := range z.VPCs {
-			if o.name == name && o.info.in(v.ID) {
-				return Zone{}, ChangeInfo{}, refuse(
-					ConflictingDomainExists,
-					"The VPC %s in region %s has already been "+
-						"associated with the hosted zone %s with the same domain name.",
-					v.ID,
-					v.Region,
-					o.id,
-				)
-			}
-		}
-	}
 	if z.ID == "" {
 		z.ID = s.id("Z")
 	}
-	if _, taken := s.zones[z.ID]; taken {
-		return Zone{}, ChangeInfo{}, refuse(HostedZoneAlreadyExists, "hosted zone %s exists", z.ID)
+	if err := s.conflict(z, name); err != nil {
+		return Zone{}, ChangeInfo{}, err
 	}
 	z.Name, z.VPCs = name.text, slices.Clone(z.VPCs)
-	var servers []string
-	for i, tld := range []string{"com", "net", "org", "co.uk"} {
-		if z.Private { // the name servers of private zones are the same four everywhere
-			servers = append(servers, fmt.Sprintf("ns-%d.awsdns-00.%s.", []int{1536, 0, 1024, 512}[i],
-				[]string{"co.uk", "com", "org", "net"}[i]))
-			continue
-		}
-		servers = append(servers, fmt.Sprintf("ns-%d.awsdns-%02d.%s.", s.random.IntN(2048), s.random.IntN(64), tld))
-	}
+	servers := s.nameServers(z.Private)
 	if !z.Private {
 		for _, ns := range servers {
 			z.NameServers = append(z.NameServers, ns[:len(ns)-1])
@@ -215,6 +189,36 @@ func (s *Store) Create(z Zone) (Zone, ChangeInfo, error) {
 		h.apex("SOA", 900, servers[0]+" awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"),
 	}, "")
 	return h.describe(), info, nil
+}
+
+// conflict returns why a zone cannot be beside the others, if it cannot.
+func (s *Store) conflict(z Zone, name Name) error {
+	for _, o := range s.zones {
+		if o.info.CallerReference == z.CallerReference {
+			return refuse(HostedZoneAlreadyExists, "A hosted zone has already been created with the specified caller reference.")
+		}
+		for _, v := range z.VPCs {
+			if o.name == name && o.info.in(v.ID) {
+				return refuse(ConflictingDomainExists, "The VPC %s in region %s has already been associated with the hosted zone %s "+
+					"with the same domain name.", v.ID, v.Region, o.id)
+			}
+		}
+	}
+	if _, taken := s.zones[z.ID]; taken {
+		return refuse(HostedZoneAlreadyExists, "hosted zone %s exists", z.ID)
+	}
+	return nil
+}
+
+// nameServers returns four name servers. Those of private zones are the same everywhere.
+func (s *Store) nameServers(private bool) (servers []string) {
+	if private {
+		return []string{"ns-1536.awsdns-00.co.uk.", "ns-0.awsdns-00.com.", "ns-1024.awsdns-00.org.", "ns-512.awsdns-00.net."}
+	}
+	for _, tld := range []string{"com", "net", "org", "co.uk"} {
+		servers = append(servers, fmt.Sprintf("ns-%d.awsdns-%02d.%s.", s.random.IntN(2048), s.random.IntN(64), tld))
+	}
+	return servers
 }
 
 func (h *hostedZone) apex(typ string, ttl int64, values ...string) op {
@@ -347,7 +351,7 @@ func (s *Store) commit(h *hostedZone, ops []op, comment string) ChangeInfo {
 	return info
 }
 
-// propagate lets DNS see the commits whose time has come.
+// propagate shows DNS the commits whose time has come.
 func (h *hostedZone) propagate(now time.Time) {
 	for len(h.commits) > 0 && !h.commits[0].visible.After(now) {
 		for _, o := range h.commits[0].ops {
@@ -372,7 +376,7 @@ func (s *Store) receipt(comment string) ChangeInfo {
 	return info
 }
 
-// ChangeInfo tells how far a change has come.
+// ChangeInfo returns whether a change is in DNS.
 func (s *Store) ChangeInfo(id string) (ChangeInfo, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -384,7 +388,7 @@ func (s *Store) ChangeInfo(id string) (ChangeInfo, error) {
 	return r.info, nil
 }
 
-// Events gives the log of what DNS came to show, oldest first.
+// Events returns the log of what DNS came to show, oldest first.
 func (s *Store) Events() []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,7 @@ type Node struct {
 	SOA    Set
 }
 
-// Look gives what a resolver in a VPC finds at a name, and false where no hosted zone holds it: the most specific
+// Look returns what a resolver in a VPC finds at a name, and false where no hosted zone holds it: the most specific
 // private zone of the VPC, else the most specific public one. A private zone that lacks the name hides the public one
 // (Route 53 developer guide, hosted-zone-private-considerations).
 func (s *Store) Look(vpc string, name Name) (Node, bool) {
@@ -57,7 +57,7 @@ func (h *hostedZone) look(name Name) Node {
 	return node
 }
 
-// exists says whether the name or a name below it has record sets.
+// exists reports whether the name or a name below it has record sets.
 func (h *hostedZone) exists(name Name) bool {
 	i, _ := h.visible.find(key{order: name.order})
 	return i < len(h.visible) && strings.HasPrefix(h.visible[i].key.order, name.order)
