@@ -46,18 +46,17 @@ var mayImport = map[string][]string{
 	"internal/footprint":    {},
 	"internal/awserr":       {},
 	"internal/backoff":      {},
+	"internal/health": {
+		"internal/backoff", "internal/container", "internal/plan", "internal/record", "internal/status",
+	},
 	"internal/cli": {
-		"internal/agent", "internal/container", "internal/docker", "internal/doctor", "internal/endpoint",
-		"internal/eventbridge",
-		"internal/footprint", "internal/host", "internal/journal", "internal/plan", "internal/record",
-		"internal/route53", "internal/statedir",
-		"internal/status", "internal/sweep", "internal/sweep/run", "internal/web",
+		"internal/agent", "internal/agent/event", "internal/apply/metrics", "internal/container", "internal/docker",
+		"internal/doctor", "internal/endpoint", "internal/eventbridge", "internal/footprint", "internal/health",
+		"internal/host", "internal/journal", "internal/plan", "internal/record", "internal/route53",
+		"internal/statedir", "internal/status", "internal/sweep", "internal/sweep/run", "internal/web",
 	},
 	"internal/status": {},
-	"internal/web": {
-		"internal/agent", "internal/container", "internal/endpoint", "internal/plan", "internal/record",
-		"internal/status",
-	},
+	"internal/web":    {"internal/health", "internal/status"},
 	"internal/sweep": {
 		"internal/backoff", "internal/container", "internal/plan", "internal/record", "internal/sweep/change",
 		"internal/sweep/httpcheck",
@@ -75,14 +74,24 @@ var mayImport = map[string][]string{
 	},
 	"internal/local": {"internal/container", "internal/endpoint", "internal/plan", "internal/record"},
 	"internal/agent": {
-		"internal/apply", "internal/apply/metrics", "internal/apply/outcome", "internal/apply/permission",
-		"internal/backoff", "internal/container", "internal/endpoint", "internal/journal",
-		"internal/local", "internal/plan", "internal/record",
+		"internal/agent/event", "internal/agent/listing", "internal/agent/look", "internal/agent/stream",
+		"internal/agent/view", "internal/apply", "internal/apply/metrics", "internal/apply/outcome",
+		"internal/apply/permission", "internal/backoff", "internal/endpoint", "internal/health", "internal/journal",
+		"internal/local", "internal/plan", "internal/record", "internal/status",
+	},
+	"internal/agent/event":   {"internal/apply/outcome", "internal/container", "internal/local", "internal/record"},
+	"internal/agent/listing": {"internal/backoff", "internal/record"},
+	"internal/agent/look":    {"internal/container", "internal/local"},
+	"internal/agent/stream":  {"internal/backoff", "internal/container", "internal/health", "internal/local"},
+	"internal/agent/view": {
+		"internal/apply", "internal/apply/metrics", "internal/container", "internal/endpoint", "internal/local",
+		"internal/plan", "internal/record", "internal/status",
 	},
 }
 
 // pure packages compute: no context, clock, logger, environment, network or file.
 var pure = []string{
+	"internal/agent/view",
 	"internal/container", "internal/endpoint", "internal/record", "internal/plan", "internal/local",
 	"internal/apply/ledger", "internal/apply/outcome", "internal/apply/pace", "internal/apply/permission",
 	"internal/apply/quarantine",

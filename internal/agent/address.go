@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/backoff"
 )
 
 const (
@@ -18,22 +19,22 @@ const (
 // the host point to that name, so that a record that is lost is to be found soon. That DNS does not know the name
 // counts only once it has known it here: a host need not use the resolver of its VPC, nor be in a VPC that the zone is
 // associated with.
-func (a *Agent) watchAddress(ctx context.Context, writer *apply.Writer) {
-	if a.cfg.LookUp == nil || a.cfg.Owner.DNSName != "" {
+func (k *keeper) watchAddress(ctx context.Context, writer *apply.Writer) {
+	if k.cfg.LookUp == nil || k.owner.DNSName != "" {
 		return
 	}
-	name, known := a.zone().HostRecord(a.cfg.Owner).Name, false
+	name, known := zoneOf(k.cfg).HostRecord(k.owner).Name, false
 	for {
-		sleep(ctx, spread(lookUpEvery, a.cfg.Jitter))
+		backoff.Sleep(ctx, backoff.Half(lookUpEvery, k.cfg.Jitter()))
 		if ctx.Err() != nil {
 			return
 		}
 		lookUp, cancel := context.WithTimeout(ctx, lookUpTimeout)
-		found, err := a.cfg.LookUp(lookUp, name)
+		found, err := k.cfg.LookUp(lookUp, name)
 		cancel()
 		switch {
 		case err != nil: // which says nothing of the record
-		case slices.Contains(found, a.cfg.Owner.Address):
+		case slices.Contains(found, k.owner.Address):
 			known = true
 		case known && writer.AddressMissing():
 			known = false // the resolver may go on saying so for long after the record is there again

@@ -48,7 +48,7 @@ func TestLostAddressIsFoundByDNS(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		dns := &resolver{w: w}
 		w.config.LookUp, w.config.VerifyEvery = dns.lookUp, 15*time.Minute
-		host := record.Zone{Name: "sd.internal"}.HostRecord(w.config.Owner)
+		host := record.Zone{Name: "sd.internal"}.HostRecord(w.owner)
 		lose := func() {
 			w.zone.mu.Lock()
 			w.zone.Remove(host)
@@ -93,7 +93,7 @@ func TestLookUpThatNeverSucceededSaysNothing(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		dns := &resolver{w: w}
 		w.config.LookUp, w.config.VerifyEvery = dns.lookUp, 15*time.Minute
-		w.config.Owner.DNSName = "ip-10-0-0-1.ec2.internal"
+		w.owner.DNSName = "ip-10-0-0-1.ec2.internal"
 		w.run()
 		w.after(time.Hour)
 		assert.Zero(t, dns.asked, "the host has no name in the zone")

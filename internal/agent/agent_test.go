@@ -364,7 +364,7 @@ func TestAddressOfTheTasksOwnInterface(t *testing.T) {
 		w.run()
 		w.after(2 * time.Second)
 		require.Empty(t, w.zone.services())
-		w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next()} })
+		w.with(func() { w.tasks[c.ID] = Task{Address: w.owner.Address.Next()} })
 		w.after(4 * time.Second)
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
 		eni := record.Record{
@@ -395,7 +395,7 @@ func TestPortIsThatOfTheAddressThatIsRegistered(t *testing.T) {
 				HostPort: 21000,
 			}, {
 				Port:     port,
-				HostIP:   w.config.Owner.Address,
+				HostIP:   w.owner.Address,
 				HostPort: 21001,
 			},
 		}
@@ -461,7 +461,7 @@ func TestMissingJournalIsMadeGoodByOneListing(t *testing.T) {
 
 func TestListingKeepsTheHostsOwnRecord(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		host := record.Zone{Name: "sd.internal"}.HostRecord(w.config.Owner)
+		host := record.Zone{Name: "sd.internal"}.HostRecord(w.owner)
 		w.zone.Put(host)
 		w.runUnlisted()
 		w.after(15 * time.Minute)

@@ -181,14 +181,3 @@ func TestDeathAfterASignalToAContainerThatIsGone(t *testing.T) {
 		assert.Equal(t, weights{"web 9": 1}, w.zone.services())
 	})
 }
-
-// Too many hints waited, and some were given up: what is left has a gap, as if another stream had begun.
-func TestHintsThatWereGivenUpAreAGap(t *testing.T) {
-	b := inbox{wake: make(chan struct{}, 1)}
-	for range mostHints + 1 {
-		b.add(container.Hint{})
-	}
-	m := b.drain()
-	assert.True(t, m.Gap)
-	assert.NotEqual(t, m.Hints[0].Stream, m.Hints[len(m.Hints)-1].Stream)
-}

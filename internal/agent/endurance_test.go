@@ -1,19 +1,14 @@
 package agent
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"runtime"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/sirupsen/logrus"
-	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -42,7 +37,7 @@ func (w *world) cycle(from, n int) {
 				all = append(all, pause)
 				c.Mode, c.SharedWith, c.Published = container.Shared, pause.ID, nil
 				c.Exposed = []container.Port{{Number: 80, Proto: container.TCP}}
-				w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next()} })
+				w.with(func() { w.tasks[c.ID] = Task{Address: w.owner.Address.Next()} })
 			case i%11 == 0:
 				c.Labels["SERVICE_NAME"] = fmt.Sprintf("not a name %d", i)
 			}
@@ -110,17 +105,7 @@ func (w *world) heap() uint64 {
 
 func TestNothingIsLeftOfFiveThousandContainers(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.openJournal()
-		require.NoError(t, w.journal.Listed())
-		a := w.agent()
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- a.Run(ctx) }()
-		w.stop = func() {
-			cancel()
-			require.NoError(t, <-done)
-			require.NoError(t, w.journal.Close())
-		}
+		w.run()
 		rest := func() (goroutines int, heap uint64) {
 			w.after(2 * time.Hour) // the longest that anything is remembered
 			return runtime.NumGoroutine(), w.heap()
@@ -133,8 +118,7 @@ func TestNothingIsLeftOfFiveThousandContainers(t *testing.T) {
 		assert.Equal(t, goroutines, goroutinesNow)
 		assert.Less(t, heapNow, heap+512<<10, "bytes; 4,500 containers have come and gone since")
 
-		assert.Empty(t, filled("model", reflect.ValueOf(*a.model)))
-		assert.Empty(t, a.registered)
+		assert.Empty(t, filled("model", reflect.ValueOf(*w.keeper.model)))
 		assert.Empty(t, w.journal.Stops())
 		assert.Len(t, w.journal.Records("Z1"), 1, "the host's name")
 		assert.Len(t, w.zone.all(), 1)
@@ -163,33 +147,5 @@ func TestStopMarksReachTheDiskWhileEventsGoOn(t *testing.T) {
 		content, err := os.ReadFile(filepath.Join(w.dir, "records.json"))
 		require.NoError(t, err)
 		assert.Contains(t, string(content), c.ID)
-	})
-}
-
-// What is missing at boot may come two minutes later.
-func TestWhatIsMissingForTwoMinutesIsWaitedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		logger, hook := logtest.NewNullLogger()
-		readiness := &Readiness{}
-		began := time.Now()
-		tries := 0
-		err := Await(t.Context(), logrus.NewEntry(logger), readiness, "identity", func(context.Context) error {
-			tries++
-			if time.Since(began) < 2*time.Minute {
-				return errors.New("no answer")
-			}
-			return nil
-		})
-		require.NoError(t, err)
-		assert.Less(t, time.Since(began), 2*time.Minute+15*time.Second)
-		assert.Less(t, tries, 30, "it does not hurry")
-		said := []string{}
-		for _, e := range hook.AllEntries() {
-			said = append(said, e.Message)
-		}
-		assert.Equal(t, []string{
-			"something is missing, waiting for it", "something is missing, waiting for it", "found what was missing",
-		}, said, "once, then every minute")
-		assert.NotContains(t, fmt.Sprint(readiness.Missing()), "identity")
 	})
 }

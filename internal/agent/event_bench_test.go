@@ -13,9 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/apply/metrics"
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/endpoint"
+	"github.com/ecssd/ecssd/internal/health"
 	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/local"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 )
@@ -66,38 +69,41 @@ func BenchmarkEvent(b *testing.B) {
 					}},
 				})
 			}
+			owner := record.Owner{
+				InstanceID: self,
+				Address:    netip.MustParseAddr("10.0.0.1"),
+				Account:    "123456789012",
+				Region:     "eu-west-1",
+			}
 			a := New(Config{
-				Owner: record.Owner{
-					InstanceID: self,
-					Address:    netip.MustParseAddr("10.0.0.1"),
-					Account:    "123456789012",
-					Region:     "eu-west-1",
-				},
 				ZoneName:  "servicediscovery.internal",
 				Policy:    endpoint.Policy{Zone: "servicediscovery.internal", DefaultWeight: 1, MaxWeight: 255},
 				Engine:    engine,
 				Tasks:     func(context.Context) (map[string]Task, error) { return nil, nil },
-				Journal:   j,
 				Log:       logrus.NewEntry(logger),
-				Readiness: &Readiness{},
-				Metrics:   NewMetrics(prometheus.NewRegistry()),
+				Readiness: &health.Readiness{},
+				Metrics:   health.NewMetrics(prometheus.NewRegistry()),
+				Writer:    metrics.New(prometheus.NewRegistry()),
 			})
+			k := newKeeper(a.cfg, owner, Host{Journal: j}, a.shown)
 			// All but the last container are in the zone already.
 			known := plan.Current{}
-			endpoints, _ := a.cfg.Policy.Map(engine.containers[:n-1])
-			for _, r := range record.Desired(record.Zone{Name: a.cfg.ZoneName}, a.cfg.Owner, endpoints) {
+			endpoints, _ := k.cfg.Policy.Map(engine.containers[:n-1])
+			for _, r := range record.Desired(record.Zone{Name: k.cfg.ZoneName}, owner, endpoints) {
 				known[r.Key()] = plan.Entry{Record: r}
 			}
 			require.NoError(b, j.SetRecords("Z1", known))
-			writer := a.writer("Z1", nil, apply.Config{})
+			writer := k.writer("Z1", nil, apply.Config{})
 			started := container.Hint{ContainerID: engine.containers[n-1].ID, Action: container.Start, Time: time.Now()}
-			a.inbox.Connected = time.Now()
+			connected := time.Now()
 			b.ReportAllocs()
 			for b.Loop() {
-				a.inbox.add(started)
-				a.round(b.Context(), writer, false)
-				a.beside.Wait()
-				a.round(b.Context(), writer, false)
+				k.inbox.Put(func(in *local.Input) {
+					in.Connected, in.Oldest, in.Hints = connected, connected, []local.Hint{{Hint: started}}
+				})
+				k.round(b.Context(), writer, false)
+				k.beside.Wait()
+				k.round(b.Context(), writer, false)
 				if pending := writer.Status().Pending; len(pending) != 1 {
 					b.Fatalf("%d changes", len(pending))
 				}

@@ -8,17 +8,18 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecssd/ecssd/internal/agent/event"
 	"github.com/ecssd/ecssd/internal/apply/outcome"
 	"github.com/ecssd/ecssd/internal/container"
 )
 
 func TestEventsTellOfWhomAndWhy(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		var events []Event
-		w.config.OnEvent = func(e Event) { w.with(func() { events = append(events, e) }) }
+		var events []event.Event
+		w.host.OnEvent = func(e event.Event) { w.with(func() { events = append(events, e) }) }
 		set := w.leaving()
 		w.run()
-		next := func() Event {
+		next := func() event.Event {
 			t.Helper()
 			w.after(6 * time.Second)
 			w.mu.Lock()
@@ -37,7 +38,7 @@ func TestEventsTellOfWhomAndWhy(t *testing.T) {
 		e := next()
 		assert.Equal(t, outcome.Registered, e.Kind)
 		assert.Empty(t, e.Reason)
-		who := Subject{
+		who := event.Container{
 			ID:      c.ID,
 			Name:    "ecs-web-1",
 			Service: "web",
@@ -87,15 +88,4 @@ func TestEventsTellOfWhomAndWhy(t *testing.T) {
 		assert.Equal(t, "the container has ended", e.Reason)
 		assert.Equal(t, "ecs-web-2", e.Container.Name, "remembered for its end")
 	})
-}
-
-func TestContainersThatAreGoneAreForgottenAfterAWhile(t *testing.T) {
-	a := &Agent{subjects: map[string]subject{}}
-	now := time.Now()
-	a.remember([]container.Container{web(1)}, now)
-	a.remember(nil, now.Add(time.Hour))
-	a.remember(nil, now.Add(time.Hour+remembered))
-	assert.Len(t, a.subjects, 1, "its records may still be told of")
-	a.remember(nil, now.Add(time.Hour+remembered+1))
-	assert.Empty(t, a.subjects)
 }

@@ -47,14 +47,23 @@ func TestMetricsOfContainersAndProblems(t *testing.T) {
 		w.run()
 		w.after(time.Second) // in which Route 53 has been asked whether the host may write
 		w.is(map[string]float64{
-			"ecssd_announcement_problems": 0, "ecssd_endpoints serving": 0, "ecssd_endpoints standby": 0, "ecssd_host_standby": 0,
-			"ecssd_containers_withheld stopping": 0, "ecssd_containers_withheld crash_loop": 0, "ecssd_engine_connected": 1, "ecssd_ready": 1,
-			"ecssd_journal_behind": 0, "ecssd_records SRV": 0, "ecssd_last_applied_timestamp_seconds": 0,
+			"ecssd_announcement_problems":          0,
+			"ecssd_endpoints serving":              0,
+			"ecssd_endpoints standby":              0,
+			"ecssd_host_standby":                   0,
+			"ecssd_containers_withheld stopping":   0,
+			"ecssd_containers_withheld crash_loop": 0,
+			"ecssd_engine_connected":               1,
+			"ecssd_ready":                          1,
+			"ecssd_journal_behind":                 0,
+			"ecssd_records SRV":                    0,
+			"ecssd_last_applied_timestamp_seconds": 0,
 		}, "at first")
 
 		bad, worse := web(2), web(3)
 		bad.Labels["SERVICE_NAME"] = "no name"
-		worse.Labels["SERVICE_NAME"], worse.Labels["SERVICE_WEIGHT"], worse.Labels["SERVICE_0_NAME"] = "good,no name", "-1", "x"
+		worse.Labels["SERVICE_NAME"], worse.Labels["SERVICE_WEIGHT"] = "good,no name", "-1"
+		worse.Labels["SERVICE_0_NAME"] = "x"
 		ignored := web(4)
 		ignored.Labels["SERVICE_IGNORE"] = "1"
 		stopping := web(5)
@@ -68,10 +77,17 @@ func TestMetricsOfContainersAndProblems(t *testing.T) {
 		w.after(5 * time.Second)
 		now := float64(time.Now().Unix())
 		w.is(map[string]float64{
-			"ecssd_announcement_problems": 4, "ecssd_endpoints serving": 2, "ecssd_endpoints standby": 0,
-			"ecssd_containers_withheld stopping": 1, "ecssd_containers_withheld crash_loop": 0,
-			"ecssd_records SRV": 2, "ecssd_records A": 1, "ecssd_changes_pending": 0,
-			"ecssd_engine_events_total start": 5, "ecssd_engine_events_total kill": 1, "ecssd_engine_events_total die": 0,
+			"ecssd_announcement_problems":          4,
+			"ecssd_endpoints serving":              2,
+			"ecssd_endpoints standby":              0,
+			"ecssd_containers_withheld stopping":   1,
+			"ecssd_containers_withheld crash_loop": 0,
+			"ecssd_records SRV":                    2,
+			"ecssd_records A":                      1,
+			"ecssd_changes_pending":                0,
+			"ecssd_engine_events_total start":      5,
+			"ecssd_engine_events_total kill":       1,
+			"ecssd_engine_events_total die":        0,
 		}, "what somebody has chosen is no fault")
 		assert.InDelta(t, now, w.shows()["ecssd_last_applied_timestamp_seconds"], 10)
 
@@ -87,7 +103,10 @@ func TestMetricsOfContainersAndProblems(t *testing.T) {
 		w.engine.die(bad)
 		w.after(10 * time.Second)
 		w.is(map[string]float64{
-			"ecssd_host_standby": 0, "ecssd_announcement_problems": 0, "ecssd_endpoints serving": 1, "ecssd_engine_events_total die": 2,
+			"ecssd_host_standby":            0,
+			"ecssd_announcement_problems":   0,
+			"ecssd_endpoints serving":       1,
+			"ecssd_engine_events_total die": 2,
 		}, "withdrawn, and what was at fault is gone")
 	})
 }

@@ -7,13 +7,12 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ecssd/ecssd/internal/apply"
+	"github.com/ecssd/ecssd/internal/backoff"
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/local"
 )
 
 const (
-	// tasksTimeout bounds a query to the ECS agent, which runs on this host.
-	tasksTimeout = time.Second
 	// flushDelay is how long a stop mark waits for a change batch to take it along to the disk.
 	flushDelay = time.Second
 	// aliveEvery is how often the loop goes round where nothing happens, to show that it can.
@@ -23,37 +22,37 @@ const (
 	hangsAfter = time.Minute
 )
 
-// observe keeps what the writer is to write in step with this host until ctx ends. It waits for nothing: queries and the
-// disk have goroutines of their own, and answers come by the inbox.
-func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
-	if slept, err := a.cfg.Suspended(); err == nil {
-		a.slept = slept
+// observe keeps what the writer is to write in step with this host until ctx ends. It waits for nothing: queries and
+// the disk have goroutines of their own, and answers come by the inbox.
+func (k *keeper) observe(ctx context.Context, writer *apply.Writer) {
+	if slept, err := k.cfg.Suspended(); err == nil {
+		k.slept = slept
 	}
 	select {
-	case <-a.standbyKnown:
+	case <-k.standbyKnown:
 	case <-time.After(standbyWait):
 	case <-ctx.Done():
 	}
-	a.model.Restart()
+	k.model.Restart()
 	flush := make(chan struct{}, 1)
-	a.beside.Go(func() { a.flush(ctx, flush) })
-	defer a.beside.Wait()
-	resync := local.At(time.Now().Add(spread(a.cfg.Resync, a.cfg.Jitter)))
+	k.beside.Go(func() { k.flush(ctx, flush) })
+	defer k.beside.Wait()
+	resync := local.At(time.Now().Add(backoff.Half(k.cfg.Resync, k.cfg.Jitter())))
 	for {
 		now := time.Now()
 		list := resync.Due(now)
 		if list {
-			resync = local.At(now.Add(spread(a.cfg.Resync, a.cfg.Jitter)))
-			a.wokenUp(writer)
+			resync = local.At(now.Add(backoff.Half(k.cfg.Resync, k.cfg.Jitter())))
+			k.wokenUp(writer)
 		}
-		next := a.round(ctx, writer, list)
+		next := k.round(ctx, writer, list)
 		select {
 		case flush <- struct{}{}:
 		default:
 		}
 		now = time.Now()
-		if writer.Busy() < hangsAfter && a.model.Waits(now) < hangsAfter {
-			a.cfg.Alive()
+		if writer.Busy() < hangsAfter && k.model.Waits(now) < hangsAfter {
+			k.cfg.Alive()
 		}
 		next = local.Earliest(next, resync, local.At(now.Add(aliveEvery)))
 		timer := time.NewTimer(time.Until(next.Time()))
@@ -61,7 +60,7 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 		case <-ctx.Done():
 			timer.Stop()
 			return
-		case <-a.inbox.wake:
+		case <-k.inbox.Wake():
 			timer.Stop()
 		case <-timer.C:
 		}
@@ -70,97 +69,90 @@ func (a *Agent) observe(ctx context.Context, writer *apply.Writer) {
 
 // round takes in what has come, passes on the records that follow, and begins the queries that are due. It returns when
 // it is to be called again at the latest. list asks for a listing of all containers.
-func (a *Agent) round(ctx context.Context, writer *apply.Writer, list bool) local.Deadline {
-	in, now := a.inbox.drain(), time.Now()
+func (k *keeper) round(ctx context.Context, writer *apply.Writer, list bool) local.Deadline {
+	in, now := k.inbox.Drain(), time.Now()
 	in.Resync = list
-	out := a.model.Step(in, writer.Current, now)
+	out := k.model.Step(in, writer.Current, now)
 	if in.Snapshot != nil {
-		a.cfg.Metrics.snapshot(in.Snapshot.Err)
-		a.reportFailure(a.model.Failure(), now)
+		k.cfg.Metrics.Snapshot(in.Snapshot.Err)
+		k.reportFailure(k.model.Failure(), now)
 	}
 	if out.StopsChanged {
-		a.saveStops(out.Stops)
+		k.saveStops(out.Stops)
 	}
-	a.report(out)
+	k.report(out)
 	if out.State != nil {
-		a.publish(out.State, now)
+		k.shown.set(func(s *shown) { s.local = out.State })
+		k.memory.Remember(out.State, now)
 		writer.SetDesired(out.State.Desired, out.Since)
 	}
 	if out.Query != nil {
-		a.beside.Go(func() {
-			snapshot := a.askEngine(ctx, out.Query)
-			a.inbox.put(func() { a.inbox.Snapshot = snapshot })
+		k.beside.Go(func() {
+			snapshot := k.look.Snapshot(ctx, out.Query)
+			k.inbox.Put(func(in *local.Input) { in.Snapshot = snapshot })
 		})
 	}
 	if out.TaskQuery != nil {
-		a.beside.Go(func() {
-			tasks := a.askECS(ctx, out.TaskQuery)
-			a.inbox.put(func() { a.inbox.Tasks = tasks })
+		k.beside.Go(func() {
+			tasks := k.look.ECS(ctx, out.TaskQuery)
+			k.inbox.Put(func(in *local.Input) { in.Tasks = tasks })
 		})
 	}
 	return out.Next
 }
 
-// askEngine takes a snapshot.
-func (a *Agent) askEngine(ctx context.Context, q *local.Query) *local.Snapshot {
-	ctx, cancel := context.WithTimeout(ctx, local.QueryTimeout)
-	defer cancel()
-	s := &local.Snapshot{Query: q}
-	if q.Scope == local.Named {
-		s.Containers, s.Err = a.cfg.Engine.Refresh(ctx, q.Named)
-	} else {
-		s.Containers, s.Err = a.cfg.Engine.Snapshot(ctx, q.Named, q.Scope == local.Everything)
-	}
-	if tasks := s.TaskQuery(); tasks != nil {
-		s.Tasks = a.askECS(ctx, tasks)
-	}
-	return s
-}
-
-// askECS asks the ECS agent.
-func (a *Agent) askECS(ctx context.Context, q *local.TaskQuery) *local.Tasks {
-	ctx, cancel := context.WithTimeout(ctx, tasksTimeout)
-	defer cancel()
-	tasks, err := a.cfg.Tasks(ctx)
-	if err != nil {
-		a.cfg.Log.WithError(err).Debug("cannot read tasks from ECS introspection")
-	}
-	return &local.Tasks{Query: q, ByContainer: tasks, Err: err}
-}
-
 // flush writes the journal some time after it is asked to, until ctx ends. The journal itself reports an error, and the
 // next time tries again.
-func (a *Agent) flush(ctx context.Context, asked <-chan struct{}) {
+func (k *keeper) flush(ctx context.Context, asked <-chan struct{}) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-asked:
 		}
-		sleep(ctx, flushDelay)
-		_ = a.cfg.Journal.Flush()
+		backoff.Sleep(ctx, flushDelay)
+		_ = k.Journal.Flush()
 	}
 }
 
-func (a *Agent) saveStops(marks []local.Stop) {
+func (k *keeper) saveStops(marks []local.Stop) {
 	var saved []journal.Stop
 	for _, mark := range marks {
 		saved = append(saved, journal.Stop(mark))
 	}
-	a.cfg.Journal.SetStops(saved)
+	k.Journal.SetStops(saved)
+}
+
+// failsFor is how long snapshots may fail before that is reported: an Engine that restarts is away for some seconds.
+const failsFor = 10 * time.Second
+
+// reportFailure reports that snapshots of the Engine fail, once that lasts.
+func (k *keeper) reportFailure(f local.Failure, now time.Time) {
+	if f.Err == nil {
+		k.cfg.Readiness.Ready("containers")
+		k.failed.Reset()
+		return
+	}
+	if now.Sub(f.Since) < failsFor {
+		return
+	}
+	k.cfg.Readiness.NotReady("containers", f.Err.Error())
+	if k.failed.Allow(now) {
+		k.cfg.Log.WithError(f.Err).Warn("cannot list containers; keeping existing records")
+	}
 }
 
 // report logs what the model found.
-func (a *Agent) report(out local.Output) {
-	if out.Missed && a.inbox.reconnect() {
-		a.cfg.Log.Warn("containers changed without an event from Docker; reconnecting to the event stream")
+func (k *keeper) report(out local.Output) {
+	if out.Missed && k.inbox.Reconnect() {
+		k.cfg.Log.Warn("containers changed without an event from Docker; reconnecting to the event stream")
 	}
 	for _, c := range out.Outlived {
-		a.cfg.Log.WithFields(logrus.Fields{"container": c.Name, "container_id": c.ID}).
+		k.cfg.Log.WithFields(logrus.Fields{"container": c.Name, "container_id": c.ID}).
 			Info("container still runs long after its stop signal; registering it again")
 	}
 	for _, p := range out.Problems {
-		a.cfg.Log.WithFields(logrus.Fields{
+		k.cfg.Log.WithFields(logrus.Fields{
 			"container":    p.ContainerName,
 			"container_id": p.ContainerID,
 			"subject":      p.Subject,
@@ -170,12 +162,13 @@ func (a *Agent) report(out local.Output) {
 }
 
 // wokenUp has everything written once more after the host was suspended: others may have taken it for gone.
-func (a *Agent) wokenUp(writer *apply.Writer) {
-	slept, err := a.cfg.Suspended()
-	if err != nil || slept-a.slept < time.Second {
+func (k *keeper) wokenUp(writer *apply.Writer) {
+	slept, err := k.cfg.Suspended()
+	if err != nil || slept-k.slept < time.Second {
 		return
 	}
-	a.cfg.Log.WithField("suspended_for", (slept - a.slept).String()).Info("host was suspended; writing all records again")
-	a.slept = slept
+	k.cfg.Log.WithField("suspended_for", (slept - k.slept).String()).
+		Info("host was suspended; writing all records again")
+	k.slept = slept
 	writer.MarkAllUnconfirmed()
 }

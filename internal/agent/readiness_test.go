@@ -2,7 +2,6 @@ package agent
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -83,7 +82,7 @@ func TestReadyMeansAbleToWrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				if test.ec2 {
-					w.config.Owner.DNSName = "ip-10-0-0-1.eu-west-1.compute.internal"
+					w.owner.DNSName = "ip-10-0-0-1.eu-west-1.compute.internal"
 				}
 				w.zone.permit(test.permits)
 				for n := range test.containers {
@@ -169,31 +168,6 @@ func TestProofIsNotInTheWay(t *testing.T) {
 		w.engine.start(web(1))
 		w.after(time.Second)
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
-		assert.Empty(t, w.readiness.Missing())
-	})
-}
-
-// /readyz, metrics and the page are asked while parts come and go.
-func TestReadinessIsAskedWhileItChanges(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.engine.start(web(1))
-		w.run()
-		w.after(time.Second)
-		writer := w.readiness.writer
-		var asking sync.WaitGroup
-		for i := range 8 {
-			asking.Go(func() {
-				for range 500 {
-					part := parts[i%len(parts)]
-					w.readiness.NotReady(part, "gone")
-					_ = w.readiness.why(part)
-					_ = w.readiness.Missing()
-					w.readiness.Ready(part)
-					w.readiness.watch(writer, w.journal)
-				}
-			})
-		}
-		asking.Wait()
 		assert.Empty(t, w.readiness.Missing())
 	})
 }

@@ -11,7 +11,7 @@ import (
 func TestScrapeWhileTheZoneIsOpened(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.config.ZoneID = ""
-		w.config.FindZone = func(context.Context) (string, error) {
+		w.host.FindZone = func(context.Context) (string, error) {
 			time.Sleep(time.Second)
 			return "Z1", nil
 		}

@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"time"
+
+	"github.com/ecssd/ecssd/internal/backoff"
 )
 
 const (
@@ -15,30 +17,30 @@ const (
 )
 
 // watchStandby passes on whether the whole host is to be out of traffic, until ctx ends.
-func (a *Agent) watchStandby(ctx context.Context) {
+func (k *keeper) watchStandby(ctx context.Context) {
 	for ctx.Err() == nil {
-		a.askStandby(ctx)
-		sleep(ctx, standbyEvery)
+		k.askStandby(ctx)
+		backoff.Sleep(ctx, standbyEvery)
 	}
 }
 
 // askStandby asks once. While there is no answer, the last one counts.
-func (a *Agent) askStandby(ctx context.Context) {
-	defer a.standbyAsked()
-	if a.cfg.HostStandby == nil {
+func (k *keeper) askStandby(ctx context.Context) {
+	defer k.standbyAsked()
+	if k.HostStandby == nil {
 		return
 	}
-	why, err := a.cfg.HostStandby(ctx)
+	why, err := k.HostStandby(ctx)
 	if err != nil {
-		a.cfg.Log.WithError(err).Debug("cannot tell whether the host is to be on standby")
+		k.cfg.Log.WithError(err).Debug("cannot find out whether the host is to be on standby")
 		return
 	}
-	if !a.inbox.setStandby(why) {
+	if !k.inbox.SetStandby(why) {
 		return
 	}
 	if why == "" {
-		a.cfg.Log.Info("the host is to serve again")
+		k.cfg.Log.Info("host standby ends; restoring the weights of its records")
 	} else {
-		a.cfg.Log.WithField("reason", why).Warn("the whole host is put on standby")
+		k.cfg.Log.WithField("reason", why).Warn("host standby begins; setting all its records to weight 0")
 	}
 }

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/container"
-	"github.com/ecssd/ecssd/internal/local"
 	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/status"
 )
 
 // leaving makes the world's host about to go, for the reason that the function returned sets, or unknown where err is
@@ -20,7 +19,7 @@ import (
 func (w *world) leaving() (set func(why string, err error)) {
 	var why string
 	var failure error
-	w.config.HostStandby = func(context.Context) (string, error) {
+	w.host.HostStandby = func(context.Context) (string, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return why, failure
@@ -64,7 +63,7 @@ func TestHostAboutToGoIsOnStandby(t *testing.T) {
 
 func TestHostOnStandbyDoesNotServeForAMomentWhenItsAgentStarts(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.config.HostStandby = func(context.Context) (string, error) {
+		w.host.HostStandby = func(context.Context) (string, error) {
 			time.Sleep(time.Second)
 			return "by hand", nil
 		}
@@ -85,7 +84,7 @@ func TestHostOnStandbyDoesNotServeForAMomentWhenItsAgentStarts(t *testing.T) {
 
 func TestRecordsDoNotWaitLongForNewsOfStandby(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.config.HostStandby = func(ctx context.Context) (string, error) {
+		w.host.HostStandby = func(ctx context.Context) (string, error) {
 			time.Sleep(time.Hour)
 			return "", ctx.Err()
 		}
@@ -96,30 +95,28 @@ func TestRecordsDoNotWaitLongForNewsOfStandby(t *testing.T) {
 	})
 }
 
-func TestSummaryTellsOfStandby(t *testing.T) {
+func TestStateTellsOfStandby(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		set := w.leaving()
-		w.openJournal()
-		a := w.agent()
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- a.Run(ctx) }()
+		w.run()
 		w.engine.start(web(1))
 		paused := web(2)
 		paused.State = container.Paused
 		w.engine.start(paused)
 		w.after(time.Second)
-		counts, standby := a.Summary()
-		assert.Equal(t, local.Counts{Serving: 1, Standby: 1}, counts)
-		assert.Empty(t, standby)
+		s := w.present.State()
+		assert.Equal(t, status.Counts{
+			Serving: 1,
+			Standby: 1,
+			SRV:     2,
+			A:       1,
+		}, s.Counts)
+		assert.Empty(t, s.HostStandby)
 		set("scaled in", nil)
 		w.after(5 * time.Second)
-		counts, standby = a.Summary()
-		assert.Equal(t, local.Counts{Standby: 2}, counts)
-		assert.Equal(t, "scaled in", standby)
-		cancel()
-		require.NoError(t, <-done)
-		require.NoError(t, w.journal.Close())
+		s = w.present.State()
+		assert.Equal(t, status.Counts{Standby: 2, SRV: 2, A: 1}, s.Counts)
+		assert.Equal(t, "scaled in", s.HostStandby)
 	})
 }
 
@@ -127,7 +124,7 @@ func TestFollowingDoesNotWaitForAWS(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.config.ZoneID = ""
 		found := false
-		w.config.FindZone = func(ctx context.Context) (string, error) {
+		w.host.FindZone = func(ctx context.Context) (string, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if !found {
@@ -163,11 +160,11 @@ func TestFollowingDoesNotWaitForAWS(t *testing.T) {
 	})
 }
 
-func TestHintsThatNobodyTakesAreBounded(t *testing.T) {
+func TestManyHintsBeforeThereIsAZone(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.config.ZoneID = ""
 		found := false
-		w.config.FindZone = func(context.Context) (string, error) {
+		w.host.FindZone = func(context.Context) (string, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if !found {
@@ -175,30 +172,18 @@ func TestHintsThatNobodyTakesAreBounded(t *testing.T) {
 			}
 			return "Z1", nil
 		}
-		w.openJournal()
-		require.NoError(t, w.journal.Listed())
-		a := w.agent()
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- a.Run(ctx) }()
-		synctest.Wait()
+		w.run()
 		c := web(1)
 		w.engine.start(c)
-		for range 3 * mostHints {
+		for range 3 * 4096 {
 			w.engine.kill(c, 1) // a SIGHUP, say
 		}
 		w.engine.die(c)
 		w.engine.start(web(2))
 		w.after(time.Minute)
-		a.inbox.mu.Lock()
-		assert.LessOrEqual(t, len(a.inbox.Hints), mostHints)
-		a.inbox.mu.Unlock()
 		w.with(func() { found = true })
 		w.after(20 * time.Second)
 		assert.Equal(t, map[string]int64{"web 2": 1}, w.zone.services())
-		cancel()
-		require.NoError(t, <-done)
-		require.NoError(t, w.journal.Close())
 	})
 }
 
@@ -226,19 +211,10 @@ func TestAliveEndsWhereTheWorkHangs(t *testing.T) {
 		assert.GreaterOrEqual(t, beats(5*time.Minute), 5*60/10, "at least every 10 s")
 		w.end()
 
-		w.config.OpenZone = func(string) Zone { return hung{w.zone} }
+		w.host.OpenZone = func(string) Zone { return hung{w.zone} }
 		w.run()
 		w.engine.start(web(1))
 		w.after(hangsAfter + 10*time.Second)
 		assert.Zero(t, beats(5*time.Minute), "the writer hangs")
 	})
-}
-
-func TestStandbyIsNewsOnce(t *testing.T) {
-	b := &inbox{wake: make(chan struct{}, 1)}
-	var news []bool
-	for _, why := range []string{"", "spot", "spot", ""} {
-		news = append(news, b.setStandby(why))
-	}
-	assert.Equal(t, []bool{false, true, false, true}, news)
 }

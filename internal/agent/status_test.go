@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -9,18 +8,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/local"
-	"github.com/ecssd/ecssd/internal/plan"
+	"github.com/ecssd/ecssd/internal/status"
 )
 
 func TestStatusTellsOfEachContainer(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.openJournal()
-		require.NoError(t, w.journal.Listed())
-		a := w.agent()
-		assert.Equal(t, Status{}, a.Status(), "before it runs")
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- a.Run(ctx) }()
+		s := w.agent().State()
+		assert.Equal(t, status.Counts{}, s.Counts, "before it runs")
+		assert.Equal(t, status.Zone{Name: "sd.internal"}, s.Zone)
+		assert.Equal(t, []string{"identity: not known yet", "agent: starting"}, s.Missing)
+		require.NoError(t, w.journal.Close())
+		w.run()
 		serving, stopped, badName := web(1), web(2), web(3)
 		badName.Labels["SERVICE_NAME"] = "no name"
 		for _, c := range []struct{ start func() }{
@@ -38,28 +37,31 @@ func TestStatusTellsOfEachContainer(t *testing.T) {
 		w.engine.kill(stopped, 15)
 		w.after(5 * time.Second)
 
-		s := a.Status()
-		assert.Equal(t, local.Counts{Serving: 1, Stopping: 1}, s.Counts)
-		assert.Equal(t, "Z1", s.ZoneID)
+		s = w.present.State()
+		assert.Equal(t, status.Counts{
+			Serving:  1,
+			Stopping: 1,
+			Problems: 1,
+			SRV:      1,
+			A:        1,
+		}, s.Counts)
+		assert.Equal(t, status.Zone{Name: "sd.internal", ID: "Z1"}, s.Zone)
 		require.Len(t, s.Containers, 3)
 		assert.Equal(t, []string{"ecs-web-1", "ecs-web-2", "ecs-web-3"},
 			[]string{s.Containers[0].Name, s.Containers[1].Name, s.Containers[2].Name})
 		require.Len(t, s.Containers[0].Endpoints, 1)
 		assert.Equal(t, "web", s.Containers[0].Endpoints[0].Name)
-		assert.Zero(t, s.Containers[0].Withheld)
+		assert.Nil(t, s.Containers[0].Withheld)
 		assert.Empty(t, s.Containers[1].Endpoints)
-		assert.Equal(t, local.Stopping, s.Containers[1].Withheld.Reason)
+		assert.Equal(t, string(local.Stopping), s.Containers[1].Withheld.Reason)
 		assert.WithinDuration(t, time.Now().Add(local.StopTimeout), s.Containers[1].Withheld.Until, 10*time.Second)
 		require.Len(t, s.Containers[2].Problems, 1)
 		assert.Equal(t, "SERVICE_NAME", s.Containers[2].Problems[0].Subject)
 
-		assert.Empty(t, s.Zone.Pending)
-		require.NotEmpty(t, s.Zone.Recent)
-		assert.Equal(t, plan.Delete, s.Zone.Recent[0].Change.Action, "newest first")
-		assert.Contains(t, s.Zone.Recent[0].Change.Record.SetID, stopped.ID)
-		assert.WithinDuration(t, time.Now(), s.Zone.Recent[0].At, 5*time.Second)
-		cancel()
-		require.NoError(t, <-done)
-		require.NoError(t, w.journal.Close())
+		assert.Empty(t, s.Pending)
+		require.NotEmpty(t, s.Recent)
+		assert.Equal(t, "DELETE", s.Recent[0].Action, "newest first")
+		assert.Contains(t, s.Recent[0].Record.SetID, stopped.ID)
+		assert.WithinDuration(t, time.Now(), s.Recent[0].At, 5*time.Second)
 	})
 }

@@ -30,7 +30,7 @@ func (w *world) journalled(records ...record.Record) {
 // address.
 func TestRecordOfAHostMovesToItsTTL(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		host := record.Zone{Name: "sd.internal"}.HostRecord(w.config.Owner)
+		host := record.Zone{Name: "sd.internal"}.HostRecord(w.owner)
 		require.Equal(t, int64(60), host.TTL)
 		old := host
 		old.TTL = 0
@@ -48,7 +48,7 @@ func TestRecordsThatStayAsKnownHaveTheTTLOfTheirName(t *testing.T) {
 		pause, one := task(1)
 		_, two := task(2)
 		two.SharedWith = pause.ID
-		address := w.config.Owner.Address.Next()
+		address := w.owner.Address.Next()
 		w.config.TTL = 5
 		w.tasks[one.ID], w.tasks[two.ID] = Task{Address: address}, Task{Address: address}
 		w.engine.start(pause)

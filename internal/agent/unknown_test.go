@@ -14,6 +14,7 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/local"
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/status"
 )
 
 // task is a container of a task with a network interface of its own, and the one that holds its network.
@@ -34,7 +35,7 @@ func (w *world) silent(is bool) { w.with(func() { w.ecsSilent = is }) }
 func TestTasksStayWhileTheECSAgentDoesNotTellTheirAddresses(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		pause, c := task(1)
-		w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next()}
+		w.tasks[c.ID] = Task{Address: w.owner.Address.Next()}
 		w.engine.start(pause)
 		w.engine.start(c)
 		w.run()
@@ -66,7 +67,7 @@ func TestTasksStayWhileTheECSAgentDoesNotTellTheirAddresses(t *testing.T) {
 func TestTasksStayWhileTheECSAgentKnowsThemOnlyInPart(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		pause, c := task(1)
-		w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next()}
+		w.tasks[c.ID] = Task{Address: w.owner.Address.Next()}
 		w.engine.start(pause)
 		w.engine.start(c)
 		w.run()
@@ -99,7 +100,7 @@ func TestNewTaskIsAskedAboutAtOnce(t *testing.T) {
 		for n := 2; n <= 4; n++ {
 			w.after(1100 * time.Millisecond) // another moment between two questions each time
 			pause, c := task(10 * n)
-			w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next()} })
+			w.with(func() { w.tasks[c.ID] = Task{Address: w.owner.Address.Next()} })
 			w.engine.start(pause)
 			w.engine.start(c)
 			w.after(20 * time.Millisecond)
@@ -109,7 +110,7 @@ func TestNewTaskIsAskedAboutAtOnce(t *testing.T) {
 		w.engine.start(third)
 		w.engine.start(late)
 		w.after(500 * time.Millisecond)
-		w.with(func() { w.tasks[late.ID] = Task{Address: w.config.Owner.Address.Next()} })
+		w.with(func() { w.tasks[late.ID] = Task{Address: w.owner.Address.Next()} })
 		w.after(600 * time.Millisecond)
 		assert.Len(t, w.zone.services(), 4, "again after a second")
 	})
@@ -119,7 +120,7 @@ func TestNewTaskIsAskedAboutAtOnce(t *testing.T) {
 func TestTaskWhoseAddressOnlyItsRecordKnows(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		pause, c := task(1)
-		w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next()}
+		w.tasks[c.ID] = Task{Address: w.owner.Address.Next()}
 		w.engine.start(pause)
 		w.engine.start(c)
 		w.run()
@@ -137,11 +138,12 @@ func TestTaskWhoseAddressOnlyItsRecordKnows(t *testing.T) {
 			w.reasons(),
 			"the address of its task's network interface is not known yet from ECS introspection",
 		)
-		status := w.present.Status()
-		assert.Equal(t, local.Counts{Serving: 1}, status.Counts)
-		told := status.Containers[slices.IndexFunc(status.Containers, func(told Container) bool { return told.ID == c.ID })]
+		s := w.present.State()
+		assert.Equal(t, 1, s.Counts.Serving)
+		i := slices.IndexFunc(s.Containers, func(shown status.Container) bool { return shown.ID == c.ID })
+		told := s.Containers[i]
 		require.Len(t, told.Endpoints, 1)
-		assert.Equal(t, before[told.Endpoints[0].Wanted.Key()], told.Endpoints[0].Known.Record)
+		assert.Equal(t, before[key(*told.Endpoints[0].Record)].Value, told.Endpoints[0].Record.Value)
 
 		c.Health = container.Unhealthy
 		w.engine.set(func(live map[string]container.Container) { live[c.ID] = c }, container.Hint{
@@ -160,7 +162,7 @@ func TestTaskWhoseAddressOnlyItsRecordKnows(t *testing.T) {
 		w.after(5 * time.Second)
 		assert.Equal(t, weights{"web 1": 1}, w.zone.services())
 
-		w.with(func() { w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next().Next()} })
+		w.with(func() { w.tasks[c.ID] = Task{Address: w.owner.Address.Next().Next()} })
 		w.silent(false)
 		w.after(5 * time.Second)
 		for _, r := range w.zone.all() {
@@ -174,7 +176,7 @@ func TestTaskWhoseAddressOnlyItsRecordKnows(t *testing.T) {
 func TestSyncKeepsTasksWhoseAddressesAreNotKnown(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		pause, c := task(1)
-		w.tasks[c.ID] = Task{Address: w.config.Owner.Address.Next()}
+		w.tasks[c.ID] = Task{Address: w.owner.Address.Next()}
 		w.engine.start(pause)
 		w.engine.start(c)
 		w.run()
@@ -214,12 +216,13 @@ func TestContainerOfWhichTheEngineDoesNotTellKeepsItsRecord(t *testing.T) {
 		w.after(time.Second)
 		assert.Equal(t, weights{"web 1": 1, "web 2": 1}, w.zone.services(), "others come")
 		assert.Contains(t, w.reasons(), "its records stay as they are, since inspect fails: timeout")
-		status := w.present.Status()
-		assert.Equal(t, local.Counts{Serving: 2}, status.Counts)
-		for _, told := range status.Containers {
+		s := w.present.State()
+		assert.Equal(t, 2, s.Counts.Serving)
+		for _, told := range s.Containers {
 			if told.ID == c.ID {
-				assert.Equal(t, []record.Record{before[told.Kept[0].Key()]}, told.Kept)
-				assert.Equal(t, record.SRV, told.Kept[0].Type)
+				require.Len(t, told.Kept, 1)
+				assert.Equal(t, before[key(told.Kept[0])].Value, told.Kept[0].Value)
+				assert.Equal(t, "SRV", told.Kept[0].Type)
 			} else {
 				assert.Empty(t, told.Kept)
 			}

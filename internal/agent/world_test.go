@@ -18,11 +18,15 @@ import (
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecssd/ecssd/internal/apply/metrics"
+	"github.com/ecssd/ecssd/internal/backoff"
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/endpoint"
+	"github.com/ecssd/ecssd/internal/health"
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/status"
 	strict "github.com/ecssd/ecssd/internal/test/zone"
 )
 
@@ -92,7 +96,7 @@ func (e *engine) Snapshot(ctx context.Context, dirty map[string]bool, all bool) 
 		during()
 	}
 	if listing > 0 {
-		sleep(ctx, listing)
+		backoff.Sleep(ctx, listing)
 		return nil, errors.New("list containers: timeout")
 	}
 	return e.find(ctx, func() {
@@ -152,7 +156,7 @@ func (e *engine) find(ctx context.Context, look func(), asked func(id string) bo
 	found := slices.Collect(maps.Values(e.told))
 	e.mu.Unlock()
 	if wait > 0 {
-		sleep(ctx, wait)
+		backoff.Sleep(ctx, wait)
 	}
 	return found, ctx.Err()
 }
@@ -350,12 +354,15 @@ type world struct {
 	ecsSilent bool
 	ecsHangs  bool
 	slept     time.Duration
-	config    Config // adjusted by tests before start
+	config    Config // adjusted by tests before start, as owner and host are
+	owner     record.Owner
+	host      Host
 	log       *logtest.Hook
 
 	journal   *journal.Journal
 	present   *Agent
-	readiness *Readiness // of the present agent
+	keeper    *keeper           // of the present agent
+	readiness *health.Readiness // of the present agent
 	registry  *prometheus.Registry
 	stop      func()
 }
@@ -375,12 +382,6 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 		}
 		w.zone = w.addZone("Z1")
 		w.config = Config{
-			Owner: record.Owner{
-				InstanceID: self,
-				Address:    netip.MustParseAddr("10.0.0.1"),
-				Account:    "123456789012",
-				Region:     "eu-west-1",
-			},
 			ZoneName: "sd.internal",
 			ZoneID:   "Z1",
 			Policy:   endpoint.Policy{Zone: "sd.internal", DefaultWeight: 1, MaxWeight: 255},
@@ -400,6 +401,21 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 				}
 				return maps.Clone(w.tasks), nil
 			},
+			Suspended: func() (time.Duration, error) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				return w.slept, nil
+			},
+			Resync: time.Minute,
+			Log:    logrus.NewEntry(logger),
+		}
+		w.owner = record.Owner{
+			InstanceID: self,
+			Address:    netip.MustParseAddr("10.0.0.1"),
+			Account:    "123456789012",
+			Region:     "eu-west-1",
+		}
+		w.host = Host{
 			FindZone: func(context.Context) (string, error) {
 				w.mu.Lock()
 				defer w.mu.Unlock()
@@ -415,13 +431,6 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 				defer w.mu.Unlock()
 				return w.zones[id]
 			},
-			Suspended: func() (time.Duration, error) {
-				w.mu.Lock()
-				defer w.mu.Unlock()
-				return w.slept, nil
-			},
-			Resync: time.Minute,
-			Log:    logrus.NewEntry(logger),
 		}
 		test(t, w)
 		w.end()
@@ -462,7 +471,12 @@ func (w *world) launch() {
 	w.present = a
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx) }()
+	go func() {
+		done <- a.with(ctx, func(k *keeper, ctx context.Context) error {
+			w.with(func() { w.keeper = k })
+			return k.run(ctx)
+		})
+	}()
 	w.stop = func() {
 		cancel()
 		require.NoError(w.t, <-done)
@@ -481,12 +495,15 @@ func (w *world) openJournal() {
 // agent makes an agent with the open journal.
 func (w *world) agent() *Agent {
 	c := w.config
-	c.Journal = w.journal
-	w.readiness = &Readiness{}
+	w.host.Journal = w.journal
+	c.Identify = func(context.Context) (record.Owner, error) { return w.owner, nil }
+	c.Open = func(context.Context) (Host, error) { return w.host, nil }
+	w.readiness = &health.Readiness{}
 	w.registry = prometheus.NewRegistry()
-	w.readiness.Register(w.registry)
-	c.Readiness, c.Metrics = w.readiness, NewMetrics(w.registry)
-	return New(c)
+	c.Readiness, c.Metrics, c.Writer = w.readiness, health.NewMetrics(w.registry), metrics.New(w.registry)
+	a := New(c)
+	w.registry.MustRegister(health.Collector(a.State))
+	return a
 }
 
 // end stops the agent in order.
@@ -534,4 +551,9 @@ func web(n int) container.Container {
 			}, HostIP: netip.IPv4Unspecified(), HostPort: uint16(32768 + n),
 		}},
 	}
+}
+
+// key returns the key of a record that a state has.
+func key(r status.Record) record.Key {
+	return record.Record{Name: r.Name, Type: record.Type(r.Type), SetID: r.SetID}.Key()
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/ecssd/ecssd/internal/agent/listing"
 	"github.com/ecssd/ecssd/internal/record"
 )
 
@@ -17,8 +18,8 @@ func TestZoneOfManyHostsIsNotListed(t *testing.T) {
 		others  int
 		removed bool
 	}{
-		"few hosts":  {listAmong - 1, true},
-		"many hosts": {listAmong, false},
+		"few hosts":  {listing.Slow.Hosts - 1, true},
+		"many hosts": {listing.Slow.Hosts, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
@@ -48,7 +49,7 @@ func TestZoneOfManyHostsIsNotListed(t *testing.T) {
 
 // A zone of up to 3,000 records is listed, and the records of others count as well as those of any type.
 func TestLargeZoneIsNotListed(t *testing.T) {
-	for records, removed := range map[int]bool{listAtMost: true, listAtMost + 1: false} {
+	for records, removed := range map[int]bool{listing.Slow.Records: true, listing.Slow.Records + 1: false} {
 		t.Run(fmt.Sprint(records), func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				left := record.Record{
@@ -68,7 +69,7 @@ func TestLargeZoneIsNotListed(t *testing.T) {
 			})
 		})
 	}
-	assert.Equal(t, 3000, listAtMost)
+	assert.Equal(t, 3000, listing.Slow.Records)
 }
 
 // Hosts that start together have better things to ask for in their first minutes, and do not list the zone together.
@@ -107,7 +108,7 @@ func TestOldJournalIsMadeGood(t *testing.T) {
 			SetID:  self + ":ecs:" + web(7).ID + ":80/tcp",
 		}
 		w.zone.Put(stray)
-		host := record.Zone{Name: "sd.internal"}.HostRecord(w.config.Owner)
+		host := record.Zone{Name: "sd.internal"}.HostRecord(w.owner)
 		w.zone.mu.Lock()
 		w.zone.Remove(host)
 		w.zone.mu.Unlock()

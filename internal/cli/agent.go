@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -16,13 +16,16 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/ecssd/ecssd/internal/agent"
+	"github.com/ecssd/ecssd/internal/apply/metrics"
 	"github.com/ecssd/ecssd/internal/docker"
+	"github.com/ecssd/ecssd/internal/endpoint"
 	"github.com/ecssd/ecssd/internal/footprint"
+	"github.com/ecssd/ecssd/internal/health"
 	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/journal"
+	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/route53"
 	"github.com/ecssd/ecssd/internal/statedir"
-	"github.com/ecssd/ecssd/internal/status"
 	"github.com/ecssd/ecssd/internal/web"
 )
 
@@ -33,42 +36,57 @@ const (
 	onceTimeout = time.Minute
 )
 
-// parts is everything that an agent is made of.
+// parts is an agent, and what it uses on this host.
 type parts struct {
-	log       *logrus.Entry
-	registry  *prometheus.Registry
-	readiness *agent.Readiness
-	metrics   *agent.Metrics
-	engine    *docker.Engine
-	journal   *journal.Journal
-	agent     *agent.Agent
-	tellers   tellers
+	settings *Settings
+	policy   endpoint.Policy
+	log      *logrus.Entry
+	registry *prometheus.Registry
+	engine   *docker.Engine
+	metadata *host.Metadata
+	agent    *agent.Agent
+	health   *health.Readiness
+
+	id      host.Identity // once it is known
+	closers []func() error
 }
 
-// prepare makes what needs nobody's answer.
-func prepare(s *Settings, std streams) (*parts, error) {
+// assemble makes the agent, for which nobody is asked anything yet.
+func assemble(ctx context.Context, s *Settings, std streams) (*parts, error) {
 	engine, err := docker.New(s.DockerHost)
 	if err != nil {
 		return nil, UsageError{fmt.Errorf("--docker-host: %w", err)}
 	}
+	policy, err := s.policy()
+	if err != nil {
+		return nil, UsageError{err}
+	}
+	metadata, err := openMetadata(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	registry := prometheus.NewRegistry()
+	p := &parts{
+		settings: s,
+		policy:   policy,
+		log:      s.logger(std.Err),
+		registry: registry,
+		engine:   engine,
+		metadata: metadata,
+		health:   &health.Readiness{},
+		closers:  []func() error{engine.Close},
+	}
+	p.agent = agent.New(p.config())
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		buildInfo(s.version),
+		health.Collector(p.agent.State),
 	)
-	readiness := &agent.Readiness{}
-	readiness.Register(registry)
-	return &parts{
-		log:       s.logger(std.Err),
-		registry:  registry,
-		readiness: readiness,
-		metrics:   agent.NewMetrics(registry),
-		engine:    engine,
-	}, nil
+	return p, nil
 }
 
-// buildInfo is a metric that says which version this is, by its label.
+// buildInfo is a metric that has the version of this program as its label.
 func buildInfo(version string) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ecssd_build_info", Help: "Always 1; the label is the version of ecssd.",
@@ -76,91 +94,99 @@ func buildInfo(version string) prometheus.Collector {
 	}, func() float64 { return 1 })
 }
 
-// assemble waits for what the agent cannot be without, who this host is, and makes the agent.
-func (p *parts) assemble(ctx context.Context, s *Settings) error {
-	metadata, err := openMetadata(ctx, s)
-	if err != nil {
-		return err
-	}
-	var id host.Identity
-	err = agent.Await(ctx, p.log, p.readiness, "identity", func(ctx context.Context) (err error) {
-		id, err = identify(ctx, metadata, s)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("find out who this host is: %w", err)
-	}
-	awsConfig, err := loadAWS(ctx, s, metadata, id.Region)
-	if err != nil {
-		return err
-	}
-	policy, err := s.policy()
-	if err != nil {
-		return UsageError{err}
-	}
-	boot, err := host.BootID()
-	if err != nil {
-		p.log.WithError(err).Warn("a reboot of this host cannot be told from a restart of the agent")
-	}
-	p.journal, err = journal.Open(s.StateDir, id.InstanceID, boot)
-	if errors.Is(err, statedir.ErrLocked) {
-		return fmt.Errorf("%w: stop it first (systemctl stop ecssd)", err)
-	} else if err != nil {
-		return err
-	}
-	if notice := p.journal.Notice(); notice != "" {
-		p.log.Warn(notice)
-	}
-	if err := p.journal.Err(); err != nil {
-		p.log.WithError(err).
-			Error("the journal cannot be written: records of containers that end while the agent does not run will be found late")
-	}
-	client := route53.New(awsConfig)
+func (p *parts) config() agent.Config {
+	s := p.settings
 	introspection := host.NewIntrospection(host.IntrospectionURL)
-	notices := metadata
+	return agent.Config{
+		Version:     s.version,
+		ZoneName:    s.Zone,
+		ZoneID:      s.ZoneID,
+		TTL:         s.TTL,
+		Policy:      p.policy,
+		Identify:    p.identify,
+		Open:        p.open,
+		Engine:      p.engine,
+		Tasks:       func(ctx context.Context) (map[string]agent.Task, error) { return tasks(ctx, introspection) },
+		Suspended:   host.Suspended,
+		Resync:      s.Resync,
+		VerifyEvery: verifyEvery,
+		LookUp:      lookUp,
+		Log:         p.log,
+		Readiness:   p.health,
+		Metrics:     health.NewMetrics(p.registry),
+		Writer:      metrics.New(p.registry),
+		Following:   func() { notify(p.log, daemon.SdNotifyReady) },
+		Alive:       func() { notify(p.log, daemon.SdNotifyWatchdog) },
+	}
+}
+
+// identify returns who this host is.
+func (p *parts) identify(ctx context.Context) (owner record.Owner, err error) {
+	p.id, err = identify(ctx, p.metadata, p.settings)
+	return p.settings.owner(p.id), err
+}
+
+// open opens what depends on who this host is.
+func (p *parts) open(ctx context.Context) (agent.Host, error) {
+	s, id := p.settings, p.id
+	config, err := loadAWS(ctx, s, p.metadata, id.Region)
+	if err != nil {
+		return agent.Host{}, err
+	}
+	j, err := p.openJournal()
+	if err != nil {
+		return agent.Host{}, err
+	}
+	notices := p.metadata
 	if !id.EC2 {
 		notices = nil
 	}
-	p.agent = agent.New(agent.Config{
-		Owner:    s.owner(id),
-		ZoneName: s.Zone,
-		ZoneID:   s.ZoneID,
-		TTL:      s.TTL,
-		Policy:   policy,
-		Engine:   p.engine,
-		Tasks:    func(ctx context.Context) (map[string]agent.Task, error) { return tasks(ctx, introspection) },
+	onEvent, stop := sendEvents(ctx, s.EventBus, id.InstanceID, config, p.registry, p.log)
+	p.closers = append(p.closers, j.Close, func() error { stop(); return nil })
+	p.log.WithFields(logrus.Fields{
+		"version": s.version, "instance_id": id.InstanceID, "address": id.Address.String(), "zone": s.Zone,
+	}).Info("host identified; starting the agent")
+	client := route53.New(config)
+	return agent.Host{
+		Journal: j,
 		FindZone: func(ctx context.Context) (string, error) {
 			zone, err := client.FindZone(ctx, s.Zone, id.VPC)
 			return zone.ID, err
 		},
 		OpenZone:    func(id string) agent.Zone { return client.Zone(id) },
-		Journal:     p.journal,
-		Suspended:   host.Suspended,
 		HostStandby: hostStandby(s.StateDir, id.InstanceID, notices),
-		Resync:      s.Resync,
-		VerifyEvery: verifyEvery,
-		LookUp:      lookUp,
-		Log:         p.log,
-		Readiness:   p.readiness,
-		Metrics:     p.metrics,
-		OnEvent:     p.tellers.start(ctx, s.EventBus, id.InstanceID, awsConfig, p.registry, p.log),
-		Following:   func() { notify(p.log, daemon.SdNotifyReady) },
-		Alive:       func() { notify(p.log, daemon.SdNotifyWatchdog) },
-	})
-	p.log.WithFields(logrus.Fields{
-		"version": s.version, "instance_id": id.InstanceID, "address": id.Address.String(), "zone": s.Zone,
-	}).Info("this is the host")
-	return nil
+		OnEvent:     onEvent,
+	}, nil
 }
 
-// close gives up what prepare and assemble took.
-func (p *parts) close() error {
-	p.tellers.stop()
-	var err error
-	if p.journal != nil {
-		err = p.journal.Close()
+func (p *parts) openJournal() (*journal.Journal, error) {
+	boot, err := host.BootID()
+	if err != nil {
+		p.log.WithError(err).Warn("cannot read the boot ID; a reboot of this host will be taken for a restart of the agent")
 	}
-	return errors.Join(err, p.engine.Close())
+	j, err := journal.Open(p.settings.StateDir, p.id.InstanceID, boot)
+	if errors.Is(err, statedir.ErrLocked) {
+		return nil, fmt.Errorf("%w (hint: stop it first: systemctl stop ecssd)", err)
+	} else if err != nil {
+		return nil, err
+	}
+	if notice := j.Notice(); notice != "" {
+		p.log.Warn(notice)
+	}
+	if err := j.Err(); err != nil {
+		p.log.WithError(err).
+			Error("cannot write the journal; records of containers that end while the agent does not run will be found late")
+	}
+	return j, nil
+}
+
+// close closes what is open, what was opened last first.
+func (p *parts) close() error {
+	var errs []error
+	for _, closer := range slices.Backward(p.closers) {
+		errs = append(errs, closer())
+	}
+	return errors.Join(errs...)
 }
 
 func identify(ctx context.Context, metadata *host.Metadata, s *Settings) (host.Identity, error) {
@@ -171,7 +197,7 @@ func identify(ctx context.Context, metadata *host.Metadata, s *Settings) (host.I
 	return id, err
 }
 
-// lookUp gives the addresses that DNS knows of a name, none where it says that there are none.
+// lookUp returns the addresses that DNS knows of a name, none where it says that there are none.
 func lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", name+".")
 	for i := range found {
@@ -183,7 +209,7 @@ func lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
 	return found, err
 }
 
-// tasks tells what the ECS agent of this host knows, by container ID.
+// tasks returns what the ECS agent of this host knows, by container ID.
 func tasks(ctx context.Context, introspection *host.Introspection) (map[string]agent.Task, error) {
 	found, err := introspection.Tasks(ctx)
 	if err != nil {
@@ -220,7 +246,7 @@ settings are wrong, and 1 if another ecssd process uses the state directory.`
 
 func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err error) {
 	go footprint.Keep(ctx)
-	p, err := prepare(s, std)
+	p, err := assemble(ctx, s, std)
 	if err != nil {
 		return err
 	}
@@ -234,25 +260,16 @@ func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err erro
 	defer serving.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var running atomic.Pointer[agent.Agent]
-	listener := web.Config{
-		Addr:      s.Listen,
-		Registry:  p.registry,
-		Readiness: p.readiness,
-		State: func() status.State {
-			return web.StateOf(s.version, s.Zone, p.readiness.Missing(), running.Load(), time.Now())
-		},
-		Log: p.log,
-	}
-	serving.Go(func() { web.Serve(ctx, listener) })
-	serving.Go(func() { notifyStatus(ctx, p.log, func() string { return statusLine(p.readiness, running.Load()) }) })
-	if err := p.assemble(ctx, s); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
-	running.Store(p.agent)
+	serving.Go(func() {
+		web.Serve(ctx, web.Config{
+			Addr:      s.Listen,
+			Registry:  p.registry,
+			Readiness: p.health,
+			State:     p.agent.State,
+			Log:       p.log,
+		})
+	})
+	serving.Go(func() { notifyStatus(ctx, p.log, func() string { return statusLine(p.agent.State()) }) })
 	return p.agent.Run(ctx)
 }
 
@@ -297,13 +314,10 @@ func (deregisterCommand) Run(ctx context.Context, s *Settings, std streams) erro
 func once(ctx context.Context, s *Settings, std streams, work func(*agent.Agent, context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, onceTimeout, fmt.Errorf("not done within %s", onceTimeout))
 	defer cancel()
-	p, err := prepare(s, std)
+	p, err := assemble(ctx, s, std)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	if err := p.assemble(ctx, s); err != nil {
-		return err
-	}
 	return work(p.agent, ctx)
 }

@@ -244,7 +244,7 @@ func TestAStateDirectoryOfTwoAgentsIsRefused(t *testing.T) {
 		assert.Contains(
 			t,
 			string(out),
-			"another ecssd process is using it: stop it first (systemctl stop ecssd)",
+			"another ecssd process is using it (hint: stop it first: systemctl stop ecssd)",
 			command,
 		)
 	}

@@ -10,38 +10,28 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
-	"github.com/ecssd/ecssd/internal/agent"
+	"github.com/ecssd/ecssd/internal/agent/event"
 	"github.com/ecssd/ecssd/internal/eventbridge"
 )
 
-// tellers tell others of the agent's events. The zero value tells nobody.
-type tellers struct {
-	end  context.CancelFunc
-	busy sync.WaitGroup
-}
-
-// start gives what is to be called with each event; nil where there is no bus to be told.
-func (t *tellers) start(
+// sendEvents returns what is to be called with each event, nil where no bus is given, and what sends the last ones.
+func sendEvents(
 	ctx context.Context, bus, instance string, config aws.Config, registry prometheus.Registerer, log *logrus.Entry,
-) func(agent.Event) {
+) (send func(event.Event), stop func()) {
 	if bus == "" {
-		return nil
+		return nil, func() {}
 	}
-	ctx, t.end = context.WithCancel(context.WithoutCancel(ctx)) // ended by stop, after the last event
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // ended by stop, after the last event
 	b := eventbridge.New(config, bus, registry, log)
-	t.busy.Go(func() { b.Run(ctx) })
-	return func(e agent.Event) { b.Send(busEvent(e, instance)) }
-}
-
-// stop has the last events told.
-func (t *tellers) stop() {
-	if t.end != nil {
-		t.end()
-		t.busy.Wait()
+	var running sync.WaitGroup
+	running.Go(func() { b.Run(ctx) })
+	return func(e event.Event) { b.Send(busEvent(e, instance)) }, func() {
+		cancel()
+		running.Wait()
 	}
 }
 
-func busEvent(e agent.Event, instance string) eventbridge.Event {
+func busEvent(e event.Event, instance string) eventbridge.Event {
 	detail := eventbridge.Detail{
 		Name:                e.Record.Name,
 		ZoneID:              e.ZoneID,

@@ -127,7 +127,7 @@ func printLine(out io.Writer, kind, format string, args ...any) {
 
 func (e explanation) print(out io.Writer) {
 	c := e.subject
-	printLine(out, "container", "%s (%.12s), %s%s", status.Printable(c.Name), c.ID, c.State, health(c))
+	printLine(out, "container", "%s (%.12s), %s%s", status.Printable(c.Name), c.ID, c.State, healthOf(c))
 	for _, source := range []struct {
 		kind   string
 		values map[string]string
@@ -224,7 +224,7 @@ func printEntry(out io.Writer, entry plan.Entry, zone string) {
 		strings.ReplaceAll(r.Value, "\n", " "), r.Weight, r.TTL, zone, notes)
 }
 
-func health(c container.Container) string {
+func healthOf(c container.Container) string {
 	if c.Health == container.NoHealthCheck {
 		return ""
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/agent"
+	"github.com/ecssd/ecssd/internal/health"
 	"github.com/ecssd/ecssd/internal/web"
 )
 
@@ -40,7 +40,7 @@ func TestHealthcheckOfAnAgentThatIsNotReady(t *testing.T) {
 			go web.Serve(t.Context(), web.Config{
 				Addr:      address,
 				Registry:  prometheus.NewRegistry(),
-				Readiness: &agent.Readiness{},
+				Readiness: &health.Readiness{},
 				Log:       logrus.NewEntry(log),
 			})
 			assert.EventuallyWithT(

@@ -31,7 +31,7 @@ func TestMetricsPageListsTheMetrics(t *testing.T) {
 // on.
 func metricTable(t *testing.T) string {
 	t.Helper()
-	p, err := prepare(&Settings{}, streams{Out: io.Discard, Err: io.Discard})
+	p, err := assemble(t.Context(), &Settings{NameTemplate: "{{.Service}}"}, streams{Out: io.Discard, Err: io.Discard})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.close()) }()
 	eventbridge.New(aws.Config{}, "bus", p.registry, p.log)

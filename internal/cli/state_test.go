@@ -110,6 +110,9 @@ func TestStateOfAContainer(t *testing.T) {
 		Serving:   1,
 		Stopping:  told.Counts.Stopping,
 		CrashLoop: told.Counts.CrashLoop,
+		Problems:  told.Counts.Problems,
+		SRV:       1,
+		A:         1,
 	}, told.Counts, "those are of other tests")
 	assert.Empty(t, told.Pending)
 	assert.Equal(t, status.Change{Action: "CREATE", Record: *got.Endpoints[0].Record}, told.Recent[0].Change)

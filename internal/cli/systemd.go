@@ -9,7 +9,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
 
-	"github.com/ecssd/ecssd/internal/agent"
+	"github.com/ecssd/ecssd/internal/status"
 )
 
 // statusEvery is how often the line that systemctl status shows is brought up to date.
@@ -39,18 +39,17 @@ func notifyStatus(ctx context.Context, log *logrus.Entry, line func() string) {
 	}
 }
 
-// statusLine returns how many endpoints the agent has, and what it waits for. a is nil before the agent has started.
-func statusLine(readiness *agent.Readiness, a *agent.Agent) string {
+// statusLine returns how many endpoints the agent has, and what it waits for.
+func statusLine(s status.State) string {
 	var parts []string
-	if a != nil {
-		counts, standby := a.Summary()
-		parts = append(parts, fmt.Sprintf("%d endpoints serving, %d on standby", counts.Serving, counts.Standby))
-		if standby != "" {
-			parts = append(parts, "the host is on standby: "+standby)
-		}
+	if !s.Misses("agent") {
+		parts = append(parts, fmt.Sprintf("%d endpoints serving, %d on standby", s.Counts.Serving, s.Counts.Standby))
 	}
-	if missing := readiness.Missing(); len(missing) > 0 {
-		parts = append(parts, "not ready: "+strings.Join(missing, "; "))
+	if s.HostStandby != "" {
+		parts = append(parts, "the host is on standby: "+s.HostStandby)
+	}
+	if !s.Ready {
+		parts = append(parts, "not ready: "+strings.Join(s.Missing, "; "))
 	}
 	return strings.Join(parts, "; ")
 }

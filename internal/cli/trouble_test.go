@@ -297,7 +297,7 @@ func TestMetadataThatComesLate(t *testing.T) {
 	w.launch()
 	w.eventually(
 		"it says what it waits for",
-		func() bool { return w.says("something is missing, waiting for it") },
+		func() bool { return w.says("waiting for a dependency; retrying") },
 	)
 	require.NoError(t, w.sandbox.SetListening(true))
 	w.right("web", running)

@@ -48,7 +48,9 @@ func (d death) ended(c container.Container) bool { return !c.StartedAt.After(d.a
 // forgetKills drops the signals that were received before a query began. A container whose inspection failed has not
 // been compared with them.
 func (u *unmatched) forgetKills(number int, live map[string]container.Container) {
-	u.kills = slices.DeleteFunc(u.kills, func(k kill) bool { return k.begun < number && live[k.ContainerID].Unread == "" })
+	u.kills = slices.DeleteFunc(u.kills, func(k kill) bool {
+		return k.begun < number && live[k.ContainerID].Unread == ""
+	})
 }
 
 // forgetDeaths does the same with deaths.
@@ -111,7 +113,9 @@ func (m *Model) takeKill(h Hint, past bool, now time.Time) (asked, inspect bool)
 
 // takeStart notes that a run has begun. Signals before it were for an earlier run.
 func (m *Model) takeStart(h Hint) {
-	m.unmatched.kills = slices.DeleteFunc(m.unmatched.kills, func(k kill) bool { return k.ContainerID == h.ContainerID })
+	m.unmatched.kills = slices.DeleteFunc(m.unmatched.kills, func(k kill) bool {
+		return k.ContainerID == h.ContainerID
+	})
 	if !m.unmatched.deaths[h.ContainerID].matched { // else the query under way may still find the run before this one
 		delete(m.unmatched.deaths, h.ContainerID)
 	}

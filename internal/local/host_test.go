@@ -47,10 +47,15 @@ func newHost(t *testing.T, stops ...Stop) *host {
 		state:   &State{},
 	}
 	h.model = New(Config{
-		Owner:  record.Owner{InstanceID: "i-1", Address: netip.MustParseAddr("10.0.0.1")},
-		Zone:   record.Zone{Name: "sd.internal"},
-		Policy: endpoint.Policy{Zone: "sd.internal", DefaultWeight: 1, MaxWeight: 255, Address: netip.MustParseAddr("10.0.0.1")},
-		Stops:  stops,
+		Owner: record.Owner{InstanceID: "i-1", Address: netip.MustParseAddr("10.0.0.1")},
+		Zone:  record.Zone{Name: "sd.internal"},
+		Policy: endpoint.Policy{
+			Zone:          "sd.internal",
+			DefaultWeight: 1,
+			MaxWeight:     255,
+			Address:       netip.MustParseAddr("10.0.0.1"),
+		},
+		Stops: stops,
 	}, start)
 	return h
 }

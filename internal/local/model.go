@@ -1,7 +1,7 @@
 // Package local is the model of this host: which containers run on it, and which records they should have. It takes
-// what the Engine's events said, snapshots of the Engine, and what the ECS agent knows of tasks, and returns the desired
-// records, the containers that are withheld and why, what is to be asked next, and when the result may differ without
-// any input.
+// what the Engine's events said, snapshots of the Engine, and what the ECS agent knows of tasks, and returns the
+// desired records, the containers that are withheld and why, what is to be asked next, and when the result may differ
+// without any input.
 //
 // An event is a hint that something has changed; a snapshot is the truth, from which everything is computed anew. What
 // events add to a snapshot is that a container was asked to stop, or has died, and when.

@@ -48,8 +48,8 @@ func (s *Snapshot) TaskQuery() *TaskQuery {
 	return q
 }
 
-// queries decides what the Engine is asked, and when. Queries are numbered: what a hint asks for is answered by the next
-// query that begins, not by the one under way.
+// queries decides what the Engine is asked, and when. Queries are numbered: what a hint asks for is answered by the
+// next query that begins, not by the one under way.
 type queries struct {
 	scope Scope          // of the next listing: Nothing where none is due
 	dirty map[string]int // containers that hints named, and how many queries had begun then

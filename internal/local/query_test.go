@@ -16,17 +16,25 @@ func TestWhatIsAskedOfTheEngine(t *testing.T) {
 		happens func(h *host)
 		want    []Scope
 	}{
-		"nothing happens":           {func(*host) {}, nil},
-		"a container starts":        {func(h *host) { h.runs(id("a")) }, []Scope{Named}},
-		"time has passed":           {func(h *host) { h.input.Resync = true }, []Scope{Listed}},
-		"the stream was opened":     {func(h *host) { h.input.Gap = true }, []Scope{Everything}},
-		"a gap while time passes":   {func(h *host) { h.input.Gap, h.input.Resync = true, true }, []Scope{Everything}},
-		"the model is restarted":    {func(h *host) { h.model.Restart() }, []Scope{Everything}},
-		"the host goes on standby":  {func(h *host) { h.input.Standby = "spot" }, nil},
-		"a network of a stranger":   {func(h *host) { h.event(id("a"), container.Network) }, nil},
-		"something of a stranger":   {func(h *host) { h.event(id("a"), container.Other) }, []Scope{Named}},
-		"a signal to what is known": {func(h *host) { h.runs(id("a")); h.scopes = nil; h.event(id("a"), container.Kill, signal(1)) }, nil},
-		"a network of what is known": {func(h *host) { h.runs(id("a")); h.scopes = nil; h.event(id("a"), container.Network) },
+		"nothing happens":          {func(*host) {}, nil},
+		"a container starts":       {func(h *host) { h.runs(id("a")) }, []Scope{Named}},
+		"time has passed":          {func(h *host) { h.input.Resync = true }, []Scope{Listed}},
+		"the stream was opened":    {func(h *host) { h.input.Gap = true }, []Scope{Everything}},
+		"a gap while time passes":  {func(h *host) { h.input.Gap, h.input.Resync = true, true }, []Scope{Everything}},
+		"the model is restarted":   {func(h *host) { h.model.Restart() }, []Scope{Everything}},
+		"the host goes on standby": {func(h *host) { h.input.Standby = "spot" }, nil},
+		"a network of a stranger":  {func(h *host) { h.event(id("a"), container.Network) }, nil},
+		"something of a stranger":  {func(h *host) { h.event(id("a"), container.Other) }, []Scope{Named}},
+		"a signal to what is known": {func(h *host) {
+			h.runs(id("a"))
+			h.scopes = nil
+			h.event(id("a"), container.Kill, signal(1))
+		}, nil},
+		"a network of what is known": {func(h *host) {
+			h.runs(id("a"))
+			h.scopes = nil
+			h.event(id("a"), container.Network)
+		},
 			[]Scope{Named}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +110,9 @@ func TestListingsThatFail(t *testing.T) {
 
 func TestUnreadContainerIsInspectedAgain(t *testing.T) {
 	h := newHost(t).connect()
-	h.runs(id("a"), func(c *container.Container) { *c = container.Container{ID: c.ID, State: c.State, Unread: "timeout"} })
+	h.runs(id("a"), func(c *container.Container) {
+		*c = container.Container{ID: c.ID, State: c.State, Unread: "timeout"}
+	})
 	assert.Empty(t, h.registered())
 	h.live[id("a")] = h.web(id("a"))
 	h.pass(unreadRetry)
@@ -115,11 +125,14 @@ func TestChangesWithoutAnEventAreMissed(t *testing.T) {
 		gap     bool
 		want    bool
 	}{
-		"nothing changed":       {func(*host) {}, false, false},
-		"one has started":       {func(h *host) { h.live[id("b")] = h.web(id("b")) }, false, true},
-		"one has ended":         {func(h *host) { delete(h.live, id("a")) }, false, true},
-		"one is paused":         {func(h *host) { h.live[id("a")] = h.web(id("a"), paused) }, false, true},
-		"with an event":         {func(h *host) { h.live[id("b")] = h.web(id("b")); h.event(id("b"), container.Start) }, false, false},
+		"nothing changed": {func(*host) {}, false, false},
+		"one has started": {func(h *host) { h.live[id("b")] = h.web(id("b")) }, false, true},
+		"one has ended":   {func(h *host) { delete(h.live, id("a")) }, false, true},
+		"one is paused":   {func(h *host) { h.live[id("a")] = h.web(id("a"), paused) }, false, true},
+		"with an event": {func(h *host) {
+			h.live[id("b")] = h.web(id("b"))
+			h.event(id("b"), container.Start)
+		}, false, false},
 		"after a gap in events": {func(h *host) { delete(h.live, id("a")) }, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {

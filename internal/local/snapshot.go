@@ -44,7 +44,9 @@ func (m *Model) takeSnapshot(s *Snapshot, now time.Time) (changed bool) {
 func (m *Model) forget(number int, now time.Time) {
 	m.unmatched.forgetDeaths(number, m.containers)
 	m.restarts.prune(m.containers, now)
-	m.introspection.forget(func(id string) bool { return m.containers[id].ID == "" && m.restarts[id].container.ID == "" })
+	m.introspection.forget(func(id string) bool {
+		return m.containers[id].ID == "" && m.restarts[id].container.ID == ""
+	})
 	m.match(now) // what happened after the query had begun may have been found as it was before
 	m.stops.prune(m.containers)
 	m.queries.answered(number)

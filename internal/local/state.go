@@ -96,7 +96,9 @@ func (m *Model) state(now time.Time) *State {
 		}
 	}
 	s.Endpoints, s.Problems = m.cfg.Policy.Map(s.Containers)
-	s.Endpoints = slices.DeleteFunc(s.Endpoints, func(e endpoint.Endpoint) bool { return s.Withheld[e.ContainerID].Reason != "" })
+	s.Endpoints = slices.DeleteFunc(s.Endpoints, func(e endpoint.Endpoint) bool {
+		return s.Withheld[e.ContainerID].Reason != ""
+	})
 	if m.standby != "" {
 		for i := range s.Endpoints {
 			s.Endpoints[i].Standby = true
@@ -138,8 +140,8 @@ func (m *Model) desired(endpoints []endpoint.Endpoint) []plan.Desired {
 }
 
 // kept returns the records of containers of which it is not known yet what is to be registered: after a start of this
-// agent or of the ECS agent that takes a moment, and meanwhile they serve. It returns those of containers that are to be
-// started again, too.
+// agent or of the ECS agent that takes a moment, and meanwhile they serve. It returns those of containers that are to
+// be started again, too.
 func (m *Model) kept(withheld map[string]Withheld, now time.Time) (kept []plan.Desired) {
 	pending := map[string]bool{}
 	for id, c := range m.containers {

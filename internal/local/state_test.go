@@ -28,7 +28,8 @@ func TestSignals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
 			h.live[id("a")] = h.web(id("a"))
-			h.event(id("a"), container.Kill, signal(test.signal), func(hint *container.Hint) { hint.Time = h.now.Add(test.after) })
+			later := func(hint *container.Hint) { hint.Time = h.now.Add(test.after) }
+			h.event(id("a"), container.Kill, signal(test.signal), later)
 			h.connect()
 			assert.Equal(t, test.want, h.registered(), "an event of the past")
 		})
@@ -57,7 +58,9 @@ func TestStopMark(t *testing.T) {
 	})
 	t.Run("falls at the next start", func(t *testing.T) {
 		again := newHost(t, h.last.Stops...)
-		again.live[id("a")] = again.web(id("a"), func(c *container.Container) { c.StartedAt = stopped.Add(time.Second) })
+		again.live[id("a")] = again.web(id("a"), func(c *container.Container) {
+			c.StartedAt = stopped.Add(time.Second)
+		})
 		again.connect()
 		assert.Equal(t, "a=1", again.registered())
 	})

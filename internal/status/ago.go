@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Ago returns how long ago a moment was, or in how long it comes where d is negative, in the largest unit of which there
-// are at least two: "3 min ago".
+// Ago returns how long ago a moment was, or in how long it comes where d is negative, in the largest unit of which
+// there are at least two: "3 min ago".
 func Ago(d time.Duration) string {
 	length := d.Abs()
 	count, unit := int(length.Hours()/24), "d"

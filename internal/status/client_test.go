@@ -45,9 +45,11 @@ func TestClient(t *testing.T) {
 			ready: "HTTP status 404 Not Found",
 			state: "HTTP status 404 Not Found",
 		},
-		"another program that answers everything": {code: 200, body: "hello", state: "decode /state (is it another program?): "},
-		"another program that answers JSON":       {code: 200, body: "{}", state: "no version"},
-		"an agent whose answer is cut":            {code: 200, body: `{"version": "v1`, state: "decode /state"},
+		"another program that answers everything": {
+			code: 200, body: "hello", state: "decode /state (is it another program?): ",
+		},
+		"another program that answers JSON": {code: 200, body: "{}", state: "no version"},
+		"an agent whose answer is cut":      {code: 200, body: `{"version": "v1`, state: "decode /state"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := answering(t, c.code, c.body)

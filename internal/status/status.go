@@ -8,6 +8,8 @@ package status
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,18 +32,30 @@ type State struct {
 	Calls       Calls           `json:"calls"`
 }
 
+// Misses reports whether a part of what the agent needs is missing, such as "zone".
+func (s State) Misses(part string) bool {
+	return slices.ContainsFunc(s.Missing, func(line string) bool { return strings.HasPrefix(line, part+": ") })
+}
+
+// EngineConnected reports whether the agent follows the Engine's events. It begins to when it knows who the host is.
+func (s State) EngineConnected() bool { return !s.Misses("engine") && !s.Misses("identity") }
+
 // Zone is the hosted zone of the records.
 type Zone struct {
 	Name string `json:"name"`
 	ID   string `json:"id,omitempty"` // empty until the zone is found
 }
 
-// Counts are numbers of endpoints (Serving, Standby) and of withheld containers (Stopping, CrashLoop).
+// Counts are numbers of endpoints (Serving, Standby), of withheld containers (Stopping, CrashLoop), of faults in what
+// containers ask for (Problems), and of this host's records in Route 53, as far as it knows (SRV, A).
 type Counts struct {
 	Serving   int `json:"serving"`
 	Standby   int `json:"standby"`
 	Stopping  int `json:"stopping"`
 	CrashLoop int `json:"crash_loop"`
+	Problems  int `json:"problems"`
+	SRV       int `json:"srv_records"`
+	A         int `json:"a_records"`
 }
 
 // Container is a container that runs or is paused.

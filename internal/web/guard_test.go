@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/agent"
+	"github.com/ecssd/ecssd/internal/health"
 )
 
 func config(addr string) Config {
-	return Config{Addr: addr, Registry: prometheus.NewRegistry(), Readiness: &agent.Readiness{}}
+	return Config{Addr: addr, Registry: prometheus.NewRegistry(), Readiness: &health.Readiness{}}
 }
 
 // ask gives the answer to a request for /metrics with these headers.

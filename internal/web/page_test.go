@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/agent"
+	"github.com/ecssd/ecssd/internal/health"
 	"github.com/ecssd/ecssd/internal/status"
 	"github.com/ecssd/ecssd/internal/test/browser"
 	"github.com/ecssd/ecssd/internal/test/picture"
@@ -63,7 +63,7 @@ func TestPageRestsWhileNobodyLooks(t *testing.T) {
 // example serves the page of statetest.State; change may change it for each request.
 func example(t *testing.T, change func(*status.State)) *httptest.Server {
 	t.Helper()
-	c := Config{Registry: prometheus.NewRegistry(), Readiness: &agent.Readiness{}, State: func() status.State {
+	c := Config{Registry: prometheus.NewRegistry(), Readiness: &health.Readiness{}, State: func() status.State {
 		s := statetest.State(t)
 		change(&s)
 		return s

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/sirupsen/logrus"
 
-	"github.com/ecssd/ecssd/internal/agent"
+	"github.com/ecssd/ecssd/internal/health"
 	"github.com/ecssd/ecssd/internal/status"
 )
 
@@ -21,7 +21,7 @@ import (
 type Config struct {
 	Addr      string // host and port
 	Registry  *prometheus.Registry
-	Readiness *agent.Readiness
+	Readiness *health.Readiness // its part "listen"
 	State     func() status.State
 	Log       *logrus.Entry
 }
@@ -30,7 +30,7 @@ type Config struct {
 // registered all the same.
 func Serve(ctx context.Context, c Config) {
 	var listener net.Listener
-	err := agent.Await(ctx, c.Log, c.Readiness, "listen", func(ctx context.Context) (err error) {
+	err := health.Await(ctx, c.Log, c.Readiness, "listen", func(ctx context.Context) (err error) {
 		listener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Addr)
 		return err
 	})
@@ -48,7 +48,7 @@ func (c Config) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		missing := c.Readiness.Missing()
+		missing := c.State().Missing
 		if len(missing) == 0 {
 			fmt.Fprintln(w, "ok")
 			return

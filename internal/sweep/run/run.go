@@ -125,7 +125,7 @@ func Sweep(ctx context.Context, config aws.Config, p Parameters, log *logrus.Ent
 	}
 	quota, quotaErr := zone.Quota(ctx)
 	if quotaErr != nil {
-		log.WithError(quotaErr).Warn("how full the zone is cannot be told")
+		log.WithError(quotaErr).Warn("cannot read the quota of the hosted zone; its fill level is not reported")
 	}
 	// First, since it rests on nothing that is read below: a pass that fails, or runs out of time, would never come to
 	// it.

@@ -15,8 +15,10 @@ import (
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/ecssd/ecssd/internal/agent"
+	"github.com/ecssd/ecssd/internal/apply/metrics"
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/endpoint"
+	"github.com/ecssd/ecssd/internal/health"
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
@@ -191,21 +193,23 @@ func (h *host) runAgent(ctx context.Context, a *account, dir string, known []rec
 	log, _ := logtest.NewNullLogger()
 	log.SetLevel(logrus.PanicLevel)
 	return agent.New(agent.Config{
-		Owner:       h.owner,
-		ZoneName:    zoneName,
-		ZoneID:      zoneID,
-		Policy:      policy,
-		Engine:      h,
-		Tasks:       func(context.Context) (map[string]agent.Task, error) { return nil, nil },
-		OpenZone:    func(string) agent.Zone { return client{a, h.index} },
-		Journal:     j,
+		ZoneName: zoneName,
+		ZoneID:   zoneID,
+		Policy:   policy,
+		Engine:   h,
+		Tasks:    func(context.Context) (map[string]agent.Task, error) { return nil, nil },
+		Identify: func(context.Context) (record.Owner, error) { return h.owner, nil },
+		Open: func(context.Context) (agent.Host, error) {
+			return agent.Host{Journal: j, OpenZone: func(string) agent.Zone { return client{a, h.index} }}, nil
+		},
 		Suspended:   func() (time.Duration, error) { return 0, nil },
 		Resync:      time.Minute,
 		VerifyEvery: 15 * time.Minute,
 		Jitter:      func() float64 { return dice(a.seed, h.index, forJitter) },
 		Log:         logrus.NewEntry(log),
-		Readiness:   &agent.Readiness{},
-		Metrics:     agent.NewMetrics(prometheus.NewRegistry()),
+		Readiness:   &health.Readiness{},
+		Metrics:     health.NewMetrics(prometheus.NewRegistry()),
+		Writer:      metrics.New(prometheus.NewRegistry()),
 	}).Run(ctx)
 }
 

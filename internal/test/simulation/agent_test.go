@@ -13,7 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ecssd/ecssd/internal/agent"
+	"github.com/ecssd/ecssd/internal/apply/metrics"
 	"github.com/ecssd/ecssd/internal/endpoint"
+	"github.com/ecssd/ecssd/internal/health"
 	"github.com/ecssd/ecssd/internal/journal"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/statedir"
@@ -132,31 +134,38 @@ func (h *host) writeStateDir() {
 func (p *process) config() agent.Config {
 	h, w := p.h, p.w
 	return agent.Config{
-		Owner: record.Owner{
-			InstanceID: h.id,
-			Address:    h.addr,
-			Account:    account,
-			Region:     region,
-		},
 		ZoneName: zoneName,
 		ZoneID:   "Z1",
 		Policy:   endpoint.Policy{Zone: zoneName, DefaultWeight: 1, MaxWeight: 255},
 		Engine:   &connection{p: p},
 		Tasks:    p.tasks,
-		FindZone: func(context.Context) (string, error) {
-			return "", errors.New("the zone ID is given")
+		Identify: func(context.Context) (record.Owner, error) { return h.owner(), nil },
+		Open: func(context.Context) (agent.Host, error) {
+			return agent.Host{
+				Journal:     p.journal,
+				OpenZone:    func(string) agent.Zone { return client{p} },
+				HostStandby: p.notices,
+			}, nil
 		},
-		OpenZone:    func(string) agent.Zone { return client{p} },
-		Journal:     p.journal,
 		Suspended:   func() (time.Duration, error) { return 0, nil },
-		HostStandby: p.notices,
 		LookUp:      p.lookUp,
 		Resync:      w.resync,
 		VerifyEvery: w.verifyEvery,
 		Jitter:      func() float64 { return p.dice("jitter").Float64() },
 		Log:         w.log(h.name),
-		Readiness:   &agent.Readiness{},
-		Metrics:     agent.NewMetrics(prometheus.NewRegistry()),
+		Readiness:   &health.Readiness{},
+		Metrics:     health.NewMetrics(prometheus.NewRegistry()),
+		Writer:      metrics.New(prometheus.NewRegistry()),
+	}
+}
+
+// owner is the host in the words of records.
+func (h *host) owner() record.Owner {
+	return record.Owner{
+		InstanceID: h.id,
+		Address:    h.addr,
+		Account:    account,
+		Region:     region,
 	}
 }
 

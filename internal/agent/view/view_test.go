@@ -1,4 +1,4 @@
-package web
+package view
 
 import (
 	"net/netip"
@@ -6,19 +6,20 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/ecssd/ecssd/internal/agent"
 	"github.com/ecssd/ecssd/internal/container"
+	"github.com/ecssd/ecssd/internal/local"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/status"
 )
 
 // Of a container that has just been looked at nothing is pending yet.
 func TestStateOfAnEndpointWithoutARecord(t *testing.T) {
-	c := agent.Container{
+	c := hosted{
 		Container: container.Container{ID: "1", State: container.Running},
-		Endpoints: []agent.Endpoint{{}},
+		endpoints: []registration{{}},
 	}
-	told := containerState(c, record.Owner{Address: netip.MustParseAddr("10.0.0.1")}, agent.Status{}, nil)
+	owner := record.Owner{Address: netip.MustParseAddr("10.0.0.1")}
+	told := containerState(c, Input{Owner: owner, Local: &local.State{}}, nil)
 	assert.Equal(t, status.Pending, told.Endpoints[0].State)
 	assert.Equal(t, "its record is not written yet", told.Endpoints[0].Why)
 	assert.Nil(t, told.Endpoints[0].Record)
