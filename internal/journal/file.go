@@ -100,8 +100,16 @@ func (f file) old(now time.Time) bool {
 // been lifted since, and would be written again.
 func (f *file) distrust() {
 	f.ListingDue = true
+	f.unconfirm()
 	for i := range f.Records {
-		f.Records[i].Unconfirmed, f.Records[i].Run = true, ""
+		f.Records[i].Run = ""
+	}
+}
+
+// unconfirm has all records written once more.
+func (f *file) unconfirm() {
+	for i := range f.Records {
+		f.Records[i].Unconfirmed = true
 	}
 }
 

@@ -72,8 +72,8 @@ type Journal struct {
 // Open locks the state directory, made if it is not there, and reads the journal of the instance. A journal that
 // belongs to another instance, as in a clone of a machine image, or that cannot be read is set aside under another name
 // beside it, and the zone is due to be listed; Notice reports it. So is a standby by hand of another instance. The
-// records of an old journal are all unconfirmed, and the zone is due to be listed; it is due, too, where the host has
-// started anew since. A directory that cannot be written is no error either: Err returns one until it can. The error
+// records of an old journal are all unconfirmed, and the zone is due to be listed; so it is where the host has started
+// anew since. A directory that cannot be written is no error either: Err returns one until it can. The error
 // wraps statedir.ErrLocked where another process has the directory.
 func Open(dir, instance, boot string) (*Journal, error) {
 	locked, err := statedir.Open(dir)
@@ -106,8 +106,10 @@ func Open(dir, instance, boot string) (*Journal, error) {
 	}
 	if j.rebooted = found.Boot != boot && found.Boot != ""; j.rebooted {
 		// A host whose disk turned read-only is often rebooted, and then the file lacks what was written to the zone
-		// since.
+		// since. While the host was down the sweeper may have removed what the file holds; an agent that is killed
+		// before it has written all of that once more must not believe it at its next start.
 		found.ListingDue = true
+		found.unconfirm()
 	}
 	j.state = found.state()
 	if err := j.write(); err != nil {

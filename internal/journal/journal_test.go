@@ -206,6 +206,22 @@ func TestRebooted(t *testing.T) {
 	}
 }
 
+// While the host was down the sweeper may have removed its records. The agent is killed after it has opened the journal
+// and before it has written them once more: the next one knows as little as the first.
+func TestRecordsOfAnotherBootAreUnconfirmedUntilWritten(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir)
+	require.NoError(t, j.SetRecords("Z1", plan.Current{srv("a").Key(): {Record: srv("a"), Run: "run"}}))
+	require.NoError(t, j.Close())
+	for range 2 {
+		j, err := journal.Open(dir, "i-1", "boot-2")
+		require.NoError(t, err)
+		want := plan.Current{srv("a").Key(): {Record: srv("a"), Unconfirmed: true, Run: "run"}}
+		assert.Equal(t, want, j.Records("Z1"))
+		require.NoError(t, j.Close())
+	}
+}
+
 // The disk turned read-only, the agent wrote records that the journal could not take in, and the host was booted anew.
 func TestJournalOfAnotherBootMayLackRecords(t *testing.T) {
 	dir := t.TempDir()

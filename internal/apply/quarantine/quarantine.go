@@ -115,7 +115,8 @@ func (q *Quarantine) Update(changes []plan.Change, now time.Time) {
 	for key, h := range q.held {
 		c, ok := present[key]
 		if !ok || (c.Action == plan.Delete) != (h.Change.Action == plan.Delete) ||
-			h.Reason == plan.Invalid && c.Record != h.Change.Record {
+			h.Reason == plan.Invalid && c.Record != h.Change.Record ||
+			h.Reason == plan.TTL && c.Record.TTL != h.Change.Record.TTL {
 			delete(q.held, key)
 			continue
 		}

@@ -101,6 +101,7 @@ func (h *host) launch() {
 	j, err := journal.Open(h.disk.dir, h.id, fmt.Sprintf("boot-%d", h.boot))
 	must(err)
 	p.journal = j
+	w.lostJournal = w.lostJournal || j.ListingDue()
 	w.note(h.name, "agent starts: %d known, listing due: %v", len(j.Records("Z1")), j.ListingDue())
 	a := agent.New(p.config())
 	go func() {

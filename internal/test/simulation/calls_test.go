@@ -43,7 +43,7 @@ func (p *process) answered(f callOutcome, err error, took time.Duration) {
 		p.h.lastFailure = time.Now()
 	case f != good || err != nil:
 		p.h.calls.faults++
-		p.h.lastFailure = time.Now()
+		p.h.lastFailure, p.h.lastFault = time.Now(), time.Now()
 		if f == throttle {
 			p.h.lastThrottled = time.Now()
 		}

@@ -157,7 +157,8 @@ func (h *host) checkTarget(before map[record.Key]record.Record, c plan.Change) {
 	}
 	name := record.Key{Name: h.hostName(), Type: record.A}
 	_, ours := w.zone.records[h.address().Key()]
-	if !ours && w.zone.simpleSets[name] != h.addr.String() && time.Since(w.zone.simpleSince) > probeBound {
+	known := min(time.Since(w.zone.simpleSince), time.Since(h.lastFault)) // while calls fail the agent learns nothing
+	if !ours && w.zone.simpleSets[name] != h.addr.String() && known > probeBound {
 		w.violated("%s: writes %s, which leads to %q", h.name, key.SetID, w.zone.simpleSets[name])
 	}
 }

@@ -35,6 +35,7 @@ type host struct {
 	calls         callCount
 	wroteAddress  bool                  // has written the record of its address
 	lastFailure   time.Time             // when something last failed on which this host's records depend
+	lastFault     time.Time             // when a call of its agent last failed, or its answer was lost
 	lastThrottled time.Time             // when a call of its agent last was
 	exempt        map[record.Key]string // keys that the agent can't know to be wrong, and why
 	deaths        []death

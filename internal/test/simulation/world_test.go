@@ -38,7 +38,7 @@ type world struct {
 	strangers     map[record.Key]record.Record // records of others
 	nameIsFull    bool                         // a full name is tried again every 15 s
 	stopIsIgnored bool                         // some container has run on after its stop signal
-	lostJournal   bool                         // some agent has to list the zone
+	lostJournal   bool                         // some agent has to list the zone, and may find records there
 	violations    []string
 
 	actors         sync.WaitGroup // cause changes and faults
