@@ -53,17 +53,19 @@ var mayImport = map[string][]string{
 		"internal/agent", "internal/agent/event", "internal/apply/metrics", "internal/container", "internal/docker",
 		"internal/doctor", "internal/endpoint", "internal/eventbridge", "internal/footprint", "internal/health",
 		"internal/host", "internal/journal", "internal/plan", "internal/record", "internal/route53",
-		"internal/statedir", "internal/status", "internal/sweep", "internal/sweep/run", "internal/web",
+		"internal/statedir", "internal/status", "internal/sweep",
+		"internal/sweep/evidence", "internal/sweep/run", "internal/web",
 	},
 	"internal/status": {},
 	"internal/web":    {"internal/health", "internal/status"},
 	"internal/sweep": {
 		"internal/backoff", "internal/container", "internal/plan", "internal/record", "internal/sweep/change",
-		"internal/sweep/httpcheck",
+		"internal/sweep/evidence", "internal/sweep/httpcheck",
 	},
+	"internal/sweep/evidence":  {"internal/container", "internal/record"},
 	"internal/sweep/change":    {"internal/backoff", "internal/plan"},
 	"internal/sweep/httpcheck": {"internal/backoff"},
-	"internal/sweep/inventory": {"internal/container", "internal/record", "internal/sweep"},
+	"internal/sweep/inventory": {"internal/container", "internal/record", "internal/sweep/evidence"},
 	"internal/sweep/run": {
 		"internal/record", "internal/route53", "internal/sweep", "internal/sweep/httpcheck", "internal/sweep/inventory",
 	},
@@ -95,7 +97,7 @@ var pure = []string{
 	"internal/container", "internal/endpoint", "internal/record", "internal/plan", "internal/local",
 	"internal/apply/ledger", "internal/apply/outcome", "internal/apply/pace", "internal/apply/permission",
 	"internal/apply/quarantine",
-	"internal/apply/target", "internal/apply/verify",
+	"internal/apply/target", "internal/apply/verify", "internal/sweep/evidence",
 }
 
 var impure = []string{

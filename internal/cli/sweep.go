@@ -13,6 +13,7 @@ import (
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/status"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 	"github.com/ecssd/ecssd/internal/sweep/run"
 )
 
@@ -105,11 +106,11 @@ func printReport(out io.Writer, zone string, r sweep.Report) {
 	for _, f := range r.Findings {
 		action := "delete"
 		switch f.Verdict {
-		case sweep.Standby, sweep.Restore:
+		case evidence.Standby, evidence.Restore:
 			action = string(f.Verdict)
-		case sweep.Skipped:
+		case evidence.Skipped:
 			action = "leave"
-		case sweep.Refused:
+		case evidence.Refused:
 			action = "refuse"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", action, record.Escape(f.Name), f.Type, status.Printable(f.Reason), f.SetID)

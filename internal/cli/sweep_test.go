@@ -15,6 +15,7 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 const deadID = "i-0fedcba9876543210"
@@ -103,16 +104,16 @@ func TestSweepPrintsEveryKindOfFinding(t *testing.T) {
 		NegativeTTL: 60,
 		Stops:       []sweep.Stop{{Task: "arn:t1", Reason: "it answers\x1b 500"}},
 		TasksSpared: "no task is stopped: 2 of 3 checks failed, more than 30 %",
-		Stuck:       []sweep.Stuck{{Task: "arn:t2", Container: "web", Instance: "i-1"}},
+		Stuck:       []evidence.Stuck{{Task: "arn:t2", Container: "web", Instance: "i-1"}},
 	}
-	for i, v := range []sweep.Verdict{
-		sweep.Dead,
-		sweep.Orphan,
-		sweep.Missing,
-		sweep.Standby,
-		sweep.Restore,
-		sweep.Skipped,
-		sweep.Refused,
+	for i, v := range []evidence.Verdict{
+		evidence.Dead,
+		evidence.Orphan,
+		evidence.Missing,
+		evidence.Standby,
+		evidence.Restore,
+		evidence.Skipped,
+		evidence.Refused,
 	} {
 		report.Findings = append(report.Findings, sweep.Finding{
 			Verdict: v,

@@ -12,6 +12,7 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 	strict "github.com/ecssd/ecssd/internal/test/zone"
 )
 
@@ -20,10 +21,10 @@ func denied(int, []plan.Change) strict.Fault {
 }
 
 // dead gives records of hosts that EC2 says are gone, and the fleet that says so.
-func dead(n int) (records []record.Record, f sweep.Fleet) {
+func dead(n int) (records []record.Record, f evidence.Fleet) {
 	f = fleet(0)
 	for h := 1; h <= n; h++ {
-		f.Instances[instance(h)] = sweep.Instance{State: sweep.Gone}
+		f.Instances[instance(h)] = evidence.Instance{State: evidence.Gone}
 		records = append(records, srv(fmt.Sprintf("web%d", h), instance(h), ip(address(h)), h))
 	}
 	return records, f

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 	"github.com/ecssd/ecssd/internal/sweep/httpcheck"
 )
 
@@ -22,13 +23,13 @@ type subject struct {
 // is that container's. The address is the one that EC2 or ECS has for the container, never the record's. Not checked
 // are a record that its agent has put on standby, since the container may be starting, and a port whose setting turns
 // the check off.
-func subjects(found []evidence, fleet Fleet, path string) []subject {
+func subjects(found []evidence.Evidence, fleet evidence.Fleet, path string) []subject {
 	var all []subject
 	for _, e := range found {
-		if e.verdict != Keep && e.verdict != Restore || e.Weight == 0 && !e.Marked() {
+		if e.Verdict != evidence.Keep && e.Verdict != evidence.Restore || e.Weight == 0 && !e.Marked() {
 			continue
 		}
-		if url := checkURL(e.entry, fleet, path); url != "" {
+		if url := checkURL(e.Entry, fleet, path); url != "" {
 			all = append(all, subject{e.Key(), url})
 		}
 	}
@@ -36,21 +37,21 @@ func subjects(found []evidence, fleet Fleet, path string) []subject {
 }
 
 // checkURL returns what is asked for to check a record; empty where it cannot be checked.
-func checkURL(e entry, fleet Fleet, path string) string {
-	if e.Type != record.SRV || e.id.Kind != record.ECS || e.id.Proto != string(container.TCP) {
+func checkURL(e evidence.Entry, fleet evidence.Fleet, path string) string {
+	if e.Type != record.SRV || e.ID.Kind != record.ECS || e.ID.Proto != string(container.TCP) {
 		return ""
 	}
-	c := fleet.Containers[e.id.Container]
+	c := fleet.Containers[e.ID.Container]
 	target, ok := record.ParseTarget(e.Value)
-	if !ok || c.Stopped || c.Instance != e.id.Instance ||
-		!c.publishes(container.Port{Number: e.id.Port, Proto: container.TCP}, target.Port) {
+	if !ok || c.Stopped || c.Instance != e.ID.Instance ||
+		!c.Publishes(container.Port{Number: e.ID.Port, Proto: container.TCP}, target.Port) {
 		return ""
 	}
 	address := c.Address
 	if !address.IsValid() {
-		address = fleet.Instances[e.id.Instance].Address
+		address = fleet.Instances[e.ID.Instance].Address
 	}
-	own := c.Checks[e.id.Port]
+	own := c.Checks[e.ID.Port]
 	if !address.IsValid() || off(own) {
 		return ""
 	}
@@ -98,16 +99,16 @@ func (r results) failed(key record.Key) error {
 
 // withChecks returns the evidence with the results of the checks. A record that failed calls for standby. One that was
 // not checked for lack of time stays as it is: marked, if it is marked.
-func withChecks(found []evidence, checked results) []evidence {
-	all := make([]evidence, len(found))
+func withChecks(found []evidence.Evidence, checked results) []evidence.Evidence {
+	all := make([]evidence.Evidence, len(found))
 	for i, e := range found {
-		if e.verdict == Keep || e.verdict == Restore {
+		if e.Verdict == evidence.Keep || e.Verdict == evidence.Restore {
 			switch err := checked[e.Key()]; {
 			case err == nil:
 			case errors.Is(err, httpcheck.ErrUnchecked):
-				e = e.keep()
+				e = e.Keep()
 			default:
-				e = e.standby("%s", err)
+				e = e.Standby("%s", err)
 			}
 		}
 		all[i] = e

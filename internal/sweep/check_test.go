@@ -22,6 +22,7 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 	"github.com/ecssd/ecssd/internal/sweep/httpcheck"
 )
 
@@ -31,7 +32,7 @@ var loopback = netip.MustParseAddr("127.0.0.1")
 
 // service is a fleet whose containers are servers, and the records of them, which point elsewhere.
 type service struct {
-	fleet   sweep.Fleet
+	fleet   evidence.Fleet
 	records []record.Record
 }
 
@@ -213,7 +214,7 @@ func TestWithoutTimeNothingIsMarked(t *testing.T) {
 }
 
 func TestWhatIsAsked(t *testing.T) {
-	set := func(s *service, n int, change func(*sweep.Container)) {
+	set := func(s *service, n int, change func(*evidence.Container)) {
 		c := s.fleet.Containers[id(n)]
 		change(&c)
 		s.fleet.Containers[id(n)] = c
@@ -226,11 +227,11 @@ func TestWhatIsAsked(t *testing.T) {
 	}{
 		"a container of ECS": {asked: 1, path: "/health"},
 		"the path of its own": {change: func(s *service) {
-			set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "/alive?full"} })
+			set(s, 1, func(c *evidence.Container) { c.Checks = map[uint16]string{80: "/alive?full"} })
 		}, asked: 1, path: "/alive?full"},
 		"the path of another port": {
 			change: func(s *service) {
-				set(s, 1, func(c *sweep.Container) {
+				set(s, 1, func(c *evidence.Container) {
 					c.Checks = map[uint16]string{
 						8080: "/alive",
 					}
@@ -240,16 +241,16 @@ func TestWhatIsAsked(t *testing.T) {
 			path:  "/health",
 		},
 		"an empty path": {
-			change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: ""} }) },
+			change: func(s *service) { set(s, 1, func(c *evidence.Container) { c.Checks = map[uint16]string{80: ""} }) },
 			asked:  1,
 			path:   "/health",
 		},
 		"a path without slash": {change: func(s *service) {
-			set(s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "@192.0.2.1/x"} })
+			set(s, 1, func(c *evidence.Container) { c.Checks = map[uint16]string{80: "@192.0.2.1/x"} })
 		}, asked: 1, path: "/@192.0.2.1/x"},
 		"taken out": {
 			change: func(s *service) {
-				set(s, 1, func(c *sweep.Container) {
+				set(s, 1, func(c *evidence.Container) {
 					c.Checks = map[uint16]string{
 						80: "off",
 					}
@@ -257,7 +258,7 @@ func TestWhatIsAsked(t *testing.T) {
 			},
 		},
 		"taken out, marked before": {change: func(s *service) {
-			set(s, 1, func(c *sweep.Container) {
+			set(s, 1, func(c *evidence.Container) {
 				c.Checks = map[uint16]string{
 					80: "Off",
 				}
@@ -266,7 +267,7 @@ func TestWhatIsAsked(t *testing.T) {
 			record: func(r *record.Record) { *r = marked(*r) }},
 		"taken out in other words": {
 			change: func(s *service) {
-				set(s, 1, func(c *sweep.Container) {
+				set(s, 1, func(c *evidence.Container) {
 					c.Checks = map[uint16]string{
 						80: " FALSE ",
 					}
@@ -274,7 +275,7 @@ func TestWhatIsAsked(t *testing.T) {
 			},
 		},
 		"another port is taken out": {change: func(s *service) {
-			set(s, 1, func(c *sweep.Container) {
+			set(s, 1, func(c *evidence.Container) {
 				c.Checks = map[uint16]string{
 					81: "off",
 				}
@@ -282,7 +283,7 @@ func TestWhatIsAsked(t *testing.T) {
 		},
 			asked: 1, path: "/health"},
 		"a path that begins so": {change: func(s *service) {
-			set(s, 1, func(c *sweep.Container) {
+			set(s, 1, func(c *evidence.Container) {
 				c.Checks = map[uint16]string{
 					80: "/off",
 				}
@@ -290,23 +291,25 @@ func TestWhatIsAsked(t *testing.T) {
 		},
 			asked: 1, path: "/off"},
 		"its own address": {change: func(s *service) {
-			set(s, 1, func(c *sweep.Container) { c.Address = loopback })
+			set(s, 1, func(c *evidence.Container) { c.Address = loopback })
 			delete(s.fleet.Instances, "x")
 		}, asked: 1, path: "/health"},
 		"the port is another's": {
-			change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Ports[0].Host++ }) },
+			change: func(s *service) { set(s, 1, func(c *evidence.Container) { c.Ports[0].Host++ }) },
 		},
 		"the port is another's inside": {
-			change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Ports[0].Container.Number = 81 }) },
+			change: func(s *service) { set(s, 1, func(c *evidence.Container) { c.Ports[0].Container.Number = 81 }) },
 		},
 		"the port is UDP": {
-			change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Ports[0].Container.Proto = container.UDP }) },
+			change: func(s *service) {
+				set(s, 1, func(c *evidence.Container) { c.Ports[0].Container.Proto = container.UDP })
+			},
 		},
 		"on another host": {
-			change: func(s *service) { set(s, 1, func(c *sweep.Container) { c.Instance = instance(2) }) },
+			change: func(s *service) { set(s, 1, func(c *evidence.Container) { c.Instance = instance(2) }) },
 		},
 		"it has stopped": {change: func(s *service) {
-			set(s, 1, func(c *sweep.Container) { c.Stopped = true })
+			set(s, 1, func(c *evidence.Container) { c.Stopped = true })
 			i := s.fleet.Instances[instance(1)]
 			i.Complete = false
 			s.fleet.Instances[instance(1)] = i
@@ -357,7 +360,7 @@ func TestWhatIsAsked(t *testing.T) {
 		t.Parallel()
 		var s service
 		r := s.serve(t, func(http.ResponseWriter, *http.Request) {})
-		set(&s, 1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "/\x7f"} })
+		set(&s, 1, func(c *evidence.Container) { c.Checks = map[uint16]string{80: "/\x7f"} })
 		c, z := s.config(t, r)
 		swept(t, c)
 		assert.Equal(t, []record.Record{marked(r)}, z.content())
@@ -397,14 +400,14 @@ func TestManyTargetsOfWhichSomeHang(t *testing.T) {
 // A task is stopped that fails the check its definition names, and has failed before. All that fail here are marked,
 // and every container names its check, where nothing else is said.
 func TestStopTask(t *testing.T) {
-	container := func(n int, change func(*sweep.Container)) func(*service) {
+	container := func(n int, change func(*evidence.Container)) func(*service) {
 		return func(s *service) {
 			c := s.fleet.Containers[id(n)]
 			change(&c)
 			s.fleet.Containers[id(n)] = c
 		}
 	}
-	host := func(n int, change func(*sweep.Instance)) func(*service) {
+	host := func(n int, change func(*evidence.Instance)) func(*service) {
 		return func(s *service) {
 			i := s.fleet.Instances[instance(n)]
 			change(&i)
@@ -412,7 +415,7 @@ func TestStopTask(t *testing.T) {
 		}
 	}
 	unnamed := func(n int) func(*service) {
-		return container(n, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "", 81: "/health"} })
+		return container(n, func(c *evidence.Container) { c.Checks = map[uint16]string{80: "", 81: "/health"} })
 	}
 	first := func(n int) func(*service) {
 		return func(s *service) {
@@ -449,15 +452,15 @@ func TestStopTask(t *testing.T) {
 		"the definition names no check": {statuses: []int{500, 200}, change: unnamed(1)},
 		"of no service": {
 			statuses: []int{500, 200},
-			change:   container(1, func(c *sweep.Container) { c.Service = "" }),
+			change:   container(1, func(c *evidence.Container) { c.Service = "" }),
 		},
 		"it is being stopped": {
 			statuses: []int{500, 200, 200},
-			change:   container(1, func(c *sweep.Container) { c.Running = false }),
+			change:   container(1, func(c *evidence.Container) { c.Running = false }),
 		},
 		"the other is being stopped": {
 			statuses: []int{500, 200},
-			change:   container(2, func(c *sweep.Container) { c.Running = false }),
+			change:   container(2, func(c *evidence.Container) { c.Running = false }),
 		},
 		"the other has stopped": {statuses: []int{500}, change: func(s *service) {
 			c := running(1, 2)
@@ -466,27 +469,27 @@ func TestStopTask(t *testing.T) {
 		}},
 		"the other's host is gone": {
 			statuses: []int{500, 200},
-			change:   host(2, func(i *sweep.Instance) { i.State = sweep.Gone }),
+			change:   host(2, func(i *evidence.Instance) { i.State = evidence.Gone }),
 		},
 		"the other's host is not known": {
 			statuses: []int{500, 200},
-			change:   host(2, func(i *sweep.Instance) { i.State = sweep.Unknown }),
+			change:   host(2, func(i *evidence.Instance) { i.State = evidence.Unknown }),
 		},
 		"the other's host is disconnected": {
 			statuses: []int{500, 200},
-			change:   host(2, func(i *sweep.Instance) { i.Connected = false }),
+			change:   host(2, func(i *evidence.Instance) { i.Connected = false }),
 		},
 		"the other is another service's": {
 			statuses: []int{500, 200},
-			change:   container(2, func(c *sweep.Container) { c.Service = "second/web" }),
+			change:   container(2, func(c *evidence.Container) { c.Service = "second/web" }),
 		},
 		"two containers of one task": {
 			statuses: []int{500, 500},
-			change:   container(2, func(c *sweep.Container) { c.Task = "task-000001" }),
+			change:   container(2, func(c *evidence.Container) { c.Task = "task-000001" }),
 		},
 		"two containers of one of two tasks": {
 			statuses: []int{500, 500, 200},
-			change:   container(2, func(c *sweep.Container) { c.Task = "task-000001" }),
+			change:   container(2, func(c *evidence.Container) { c.Task = "task-000001" }),
 			want:     []string{"main task-000001"},
 			counted:  1,
 		},
@@ -538,7 +541,7 @@ func TestStopTask(t *testing.T) {
 			var asked atomic.Int32
 			for i, code := range test.statuses {
 				s.serve(t, status(code, &asked))
-				container(i+1, func(c *sweep.Container) { c.Checks = map[uint16]string{80: "/health"} })(&s)
+				container(i+1, func(c *evidence.Container) { c.Checks = map[uint16]string{80: "/health"} })(&s)
 				if code != 200 {
 					s.records[i] = marked(s.records[i])
 				}

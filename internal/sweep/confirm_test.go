@@ -13,6 +13,7 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 	"github.com/ecssd/ecssd/internal/sweep/httpcheck"
 	strict "github.com/ecssd/ecssd/internal/test/zone"
 )
@@ -33,15 +34,15 @@ func checkedInVain() *httpcheck.Checker {
 }
 
 // gone2 is three hosts of which EC2 says that the second is stopped.
-func gone2() sweep.Fleet {
-	return changed(fleet(3), func(f *sweep.Fleet) { f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone} })
+func gone2() evidence.Fleet {
+	return changed(fleet(3), func(f *evidence.Fleet) { f.Instances[instance(2)] = evidence.Instance{State: evidence.Gone} })
 }
 
 // alive is what EC2 says once all hosts run again.
-func alive(ids ...string) map[string]sweep.State {
-	states := map[string]sweep.State{}
+func alive(ids ...string) map[string]evidence.State {
+	states := map[string]evidence.State{}
 	for _, id := range ids {
-		states[id] = sweep.Alive
+		states[id] = evidence.Alive
 	}
 	return states
 }
@@ -52,13 +53,13 @@ func TestAHostThatRunsAgainKeepsItsRecords(t *testing.T) {
 	legacy := with(on(2, 2), func(r *record.Record) { r.SetID = "ip-10-0-0-2:" + id(2) })
 	for name, test := range map[string]struct {
 		has   []record.Record
-		fleet func(*sweep.Fleet)
+		fleet func(*evidence.Fleet)
 	}{
 		"stopped when it was read": {has: []record.Record{on(2, 2), host(2)}},
 		"its own record alone":     {has: []record.Record{host(2)}},
 		"unknown when it was read": {
 			has:   []record.Record{on(2, 2), host(2)},
-			fleet: func(f *sweep.Fleet) { delete(f.Instances, instance(2)) },
+			fleet: func(f *evidence.Fleet) { delete(f.Instances, instance(2)) },
 		},
 		"a record of the old agent":  {has: []record.Record{legacy}},
 		"with an orphan of the same": {has: []record.Record{on(2, 2), on(2, 9), host(2)}},
@@ -67,11 +68,11 @@ func TestAHostThatRunsAgainKeepsItsRecords(t *testing.T) {
 			scene(t, func(t *testing.T) {
 				start := time.Now()
 				z, s := newZone(t, append(test.has, on(1, 1), on(3, 3), host(3))...), says(changed(gone2(), test.fleet))
-				s.states = func(context.Context) (map[string]sweep.State, error) {
+				s.states = func(context.Context) (map[string]evidence.State, error) {
 					if time.Since(start) > 5*time.Second { // the checks take longer
 						return alive(instance(2)), nil
 					}
-					return map[string]sweep.State{instance(2): sweep.Gone}, nil
+					return map[string]evidence.State{instance(2): evidence.Gone}, nil
 				}
 				c := config(z, s)
 				c.Check = checkedInVain()
@@ -95,11 +96,11 @@ func TestEachAttemptRestsOnAFreshAnswer(t *testing.T) {
 		z, s := newZone(t, on(2, 2), host(2), on(1, 1)), says(gone2())
 		runs, attempts := false, 0
 		start := time.Now()
-		s.states = func(context.Context) (map[string]sweep.State, error) {
+		s.states = func(context.Context) (map[string]evidence.State, error) {
 			if runs = time.Since(start) > 40*time.Second; runs {
 				return alive(instance(2)), nil
 			}
-			return map[string]sweep.State{instance(2): sweep.Gone}, nil
+			return map[string]evidence.State{instance(2): evidence.Gone}, nil
 		}
 		z.Fault = func(int, []plan.Change) strict.Fault {
 			attempts++
@@ -118,12 +119,12 @@ func TestEachAttemptRestsOnAFreshAnswer(t *testing.T) {
 func TestASlowAnswerIsAskedForAgain(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		z, s := newZone(t, on(2, 2), on(1, 1)), says(gone2())
-		s.states = func(ctx context.Context) (map[string]sweep.State, error) {
+		s.states = func(ctx context.Context) (map[string]evidence.State, error) {
 			if len(s.statesOf) < 3 {
 				<-ctx.Done() // EC2 is throttled
 				return nil, ctx.Err()
 			}
-			return map[string]sweep.State{instance(2): sweep.Gone}, nil
+			return map[string]evidence.State{instance(2): evidence.Gone}, nil
 		}
 		z.Fault = func(int, []plan.Change) strict.Fault {
 			assert.Less(t, time.Since(s.statesAt[2]), 10*time.Second)
@@ -137,9 +138,9 @@ func TestASlowAnswerIsAskedForAgain(t *testing.T) {
 // Where EC2 cannot be asked again, what rests on it stays, and everything else is done.
 func TestEC2CannotBeAskedAgain(t *testing.T) {
 	scene(t, func(t *testing.T) {
-		hung := changed(gone2(), func(f *sweep.Fleet) {
-			f.Instances[instance(3)] = sweep.Instance{
-				State:     sweep.Alive,
+		hung := changed(gone2(), func(f *evidence.Fleet) {
+			f.Instances[instance(3)] = evidence.Instance{
+				State:     evidence.Alive,
 				Impaired:  true,
 				InCluster: true,
 				Complete:  true,
@@ -150,7 +151,7 @@ func TestEC2CannotBeAskedAgain(t *testing.T) {
 			records = append(records, srv(fmt.Sprint("web", n%2), instance(2), ip(address(2)), 200+n))
 		}
 		z, s := newZone(t, records...), says(hung)
-		s.states = func(context.Context) (map[string]sweep.State, error) { return nil, errRead }
+		s.states = func(context.Context) (map[string]evidence.State, error) { return nil, errRead }
 		report, err := sweep.Sweep(t.Context(), config(z, s))
 		assert.ErrorIs(t, err, errRead)
 		assert.ErrorContains(t, err, "ask EC2 again")
@@ -179,7 +180,7 @@ func TestFewQuestionsForMany(t *testing.T) {
 	})
 	t.Run("what does not rest on EC2 is not asked for", func(t *testing.T) {
 		scene(t, func(t *testing.T) {
-			stopped := changed(fleet(2), func(f *sweep.Fleet) {
+			stopped := changed(fleet(2), func(f *evidence.Fleet) {
 				c := f.Containers[id(2)]
 				c.Stopped = true
 				f.Containers[id(2)] = c
@@ -204,11 +205,11 @@ func TestFewQuestionsForMany(t *testing.T) {
 func TestAHostRunsAgainBetweenTwoBatches(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		z, s := newZone(t, on(2, 2), host(2), on(1, 1)), says(gone2())
-		s.states = func(context.Context) (map[string]sweep.State, error) {
+		s.states = func(context.Context) (map[string]evidence.State, error) {
 			if len(z.Calls()) > 0 {
 				return alive(instance(2)), nil
 			}
-			return map[string]sweep.State{instance(2): sweep.Gone}, nil
+			return map[string]evidence.State{instance(2): evidence.Gone}, nil
 		}
 		z.Before = func(int) { time.Sleep(9 * time.Second) }
 		report := swept(t, config(z, s))

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 // action is what is done about a record.
@@ -19,28 +20,28 @@ const (
 
 // decision is the action on one record that its evidence calls for, or why that is not taken.
 type decision struct {
-	evidence
+	evidence.Evidence
 	action action
 	veto   veto // the zero veto where the action is taken, or where the evidence calls for none
 }
 
 // veto is why an action is not taken.
 type veto struct {
-	verdict Verdict // Skipped or Refused
+	verdict evidence.Verdict // Skipped or Refused
 	reason  string
 }
 
 // proposed returns the actions that the evidence calls for.
-func proposed(found []evidence) []decision {
+func proposed(found []evidence.Evidence) []decision {
 	decisions := make([]decision, len(found))
 	for i, e := range found {
-		decisions[i].evidence = e
+		decisions[i].Evidence = e
 		switch {
-		case e.verdict.deletes():
+		case e.Verdict.Deletes():
 			decisions[i].action = remove
-		case e.verdict == Standby:
+		case e.Verdict == evidence.Standby:
 			decisions[i].action = standby
-		case e.verdict == Restore:
+		case e.Verdict == evidence.Restore:
 			decisions[i].action = restore
 		}
 	}
@@ -49,14 +50,14 @@ func proposed(found []evidence) []decision {
 
 func (d *decision) refuse(v veto) { d.action, d.veto = none, v }
 
-func (d decision) unproven() bool { return d.action == remove && d.verdict.unproven() }
+func (d decision) unproven() bool { return d.action == remove && d.Verdict.Unproven() }
 
 // outcome returns the verdict and the reason for a report.
-func (d decision) outcome() (Verdict, string) {
+func (d decision) outcome() (evidence.Verdict, string) {
 	if d.veto != (veto{}) {
-		return d.veto.verdict, d.veto.reason + ": " + d.reason
+		return d.veto.verdict, d.veto.reason + ": " + d.Reason
 	}
-	return d.verdict, d.reason
+	return d.Verdict, d.Reason
 }
 
 // budgetFloor is how many records may be deleted without proof however few there are in all.
@@ -78,12 +79,12 @@ func (e *ErrBudget) Error() string {
 	)
 }
 
-var overBudget = veto{Refused, "too many records would be deleted without proof"}
+var overBudget = veto{evidence.Refused, "too many records would be deleted without proof"}
 
 // decide returns what is done about each record. entries is the zone, records of others included. Where more records
 // than the budget would be deleted without proof, none of those is, and the error is an *ErrBudget. What is kept as the
 // last record of its name does not count for the budget.
-func decide(found []evidence, entries []entry, budget float64) ([]decision, error) {
+func decide(found []evidence.Evidence, entries []evidence.Entry, budget float64) ([]decision, error) {
 	decisions := proposed(found)
 	spare(decisions, entries)
 	exceeded := ErrBudget{Records: len(decisions), Budget: budget}
@@ -112,7 +113,7 @@ func decide(found []evidence, entries []entry, budget float64) ([]decision, erro
 
 // spare vetoes the deletion of the last record of a service without proof, the standby of its last serving record for
 // its host's sake, and the deletion of an address that a remaining record needs.
-func spare(decisions []decision, entries []entry) {
+func spare(decisions []decision, entries []evidence.Entry) {
 	remaining, serving := map[record.Group]int{}, map[record.Group]int{}
 	for _, e := range entries {
 		remaining[e.Group()]++
@@ -133,11 +134,11 @@ func spare(decisions []decision, entries []entry) {
 		g := d.Group()
 		switch {
 		case d.unproven() && g.Type == record.SRV && remaining[g] == 0:
-			d.refuse(veto{Skipped, "the last record of this name is not deleted without proof"})
+			d.refuse(veto{evidence.Skipped, "the last record of this name is not deleted without proof"})
 			remaining[g]++
 			serving[g]++
-		case d.action == standby && d.impaired && serving[g] == 0:
-			d.refuse(veto{Skipped, "the last serving record of this name is not put on standby"})
+		case d.action == standby && d.Impaired && serving[g] == 0:
+			d.refuse(veto{evidence.Skipped, "the last serving record of this name is not put on standby"})
 			serving[g]++
 		}
 	}
@@ -146,7 +147,7 @@ func spare(decisions []decision, entries []entry) {
 }
 
 // spareAddresses vetoes the deletion of the last address of a host name that a remaining SRV record points to.
-func spareAddresses(decisions []decision, entries []entry, remaining map[record.Group]int) {
+func spareAddresses(decisions []decision, entries []evidence.Entry, remaining map[record.Group]int) {
 	gone := map[record.Key]bool{}
 	for _, d := range decisions {
 		if d.action == remove {
@@ -168,7 +169,7 @@ func spareAddresses(decisions []decision, entries []entry, remaining map[record.
 		d := &decisions[i]
 		g := record.Group{Name: d.Name, Type: record.A}
 		if d.Type == record.A && d.action == remove && needed[g.Name] && remaining[g] == 0 {
-			d.refuse(veto{Skipped, "an SRV record that is kept points to this address"})
+			d.refuse(veto{evidence.Skipped, "an SRV record that is kept points to this address"})
 			remaining[g]++
 		}
 	}
@@ -179,14 +180,14 @@ func spareAddresses(decisions []decision, entries []entry, remaining map[record.
 func spareHomes(decisions []decision) {
 	kept := map[string]bool{}
 	for _, d := range decisions {
-		if d.id.Kind != record.Host && d.action != remove {
-			kept[d.id.Instance] = true
+		if d.ID.Kind != record.Host && d.action != remove {
+			kept[d.ID.Instance] = true
 		}
 	}
 	for i := range decisions {
 		d := &decisions[i]
-		if d.id.Kind == record.Host && d.action == remove && d.verdict == Missing && kept[d.id.Instance] {
-			d.refuse(veto{Skipped, "another record of the host is kept"})
+		if d.ID.Kind == record.Host && d.action == remove && d.Verdict == evidence.Missing && kept[d.ID.Instance] {
+			d.refuse(veto{evidence.Skipped, "another record of the host is kept"})
 		}
 	}
 }

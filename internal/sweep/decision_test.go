@@ -11,6 +11,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 // orphans gives records of host 1 of which ECS knows no container.
@@ -96,7 +97,7 @@ func TestWhatEC2ProvesGoesOverBudget(t *testing.T) {
 		z := newZone(t, on(1, 1), on(2, 2), host(2), on(7, 7), host(7))
 		z.Put(orphans(20)...)
 		f := fleet(2)
-		f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone}
+		f.Instances[instance(2)] = evidence.Instance{State: evidence.Gone}
 		report, err := sweep.Sweep(t.Context(), config(z, says(f)))
 		assert.ErrorContains(
 			t,
@@ -147,7 +148,7 @@ func TestWhatIsSparedDoesNotCountForTheBudget(t *testing.T) {
 func TestARefusalIsHeededByWhatIsSpared(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		f := fleet(3)
-		f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone}
+		f.Instances[instance(2)] = evidence.Instance{State: evidence.Gone}
 		i := member(3)
 		i.Impaired, i.Connected = true, false
 		f.Instances[instance(3)] = i
@@ -163,13 +164,13 @@ func TestARefusalIsHeededByWhatIsSpared(t *testing.T) {
 		assert.ErrorContains(t, err, "22 of 26 records would be deleted")
 		addsUp(t, report)
 		by := verdicts(report)
-		assert.Equal(t, sweep.Skipped, by[host(2).SetID], "records that are refused point to it")
-		assert.Equal(t, sweep.Standby, by[hung.SetID], "those serve beside it")
-		assert.Equal(t, sweep.Skipped, by[last.SetID])
-		assert.Equal(t, []sweep.Verdict{
-			sweep.Refused,
-			sweep.Refused,
-		}, []sweep.Verdict{
+		assert.Equal(t, evidence.Skipped, by[host(2).SetID], "records that are refused point to it")
+		assert.Equal(t, evidence.Standby, by[hung.SetID], "those serve beside it")
+		assert.Equal(t, evidence.Skipped, by[last.SetID])
+		assert.Equal(t, []evidence.Verdict{
+			evidence.Refused,
+			evidence.Refused,
+		}, []evidence.Verdict{
 			by[on(9, 9).SetID],
 			by[host(9).SetID],
 		})
@@ -202,15 +203,15 @@ func TestTheHomeOfARecordThatStays(t *testing.T) {
 
 func TestTheLastOfAName(t *testing.T) {
 	db := func(h, n int) record.Record { return srv("db", instance(h), ip(address(h)), n) }
-	gone := func(f *sweep.Fleet) { f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone} }
-	hung := func(f *sweep.Fleet) {
+	gone := func(f *evidence.Fleet) { f.Instances[instance(2)] = evidence.Instance{State: evidence.Gone} }
+	hung := func(f *evidence.Fleet) {
 		i := member(2)
 		i.Impaired, i.Connected = true, false
 		f.Instances[instance(2)] = i
 	}
 	type records = []record.Record
 	for name, test := range map[string]struct {
-		fleet func(*sweep.Fleet)
+		fleet func(*evidence.Fleet)
 		has   records
 		want  records
 		left  int
@@ -252,17 +253,17 @@ func TestTheLastOfAName(t *testing.T) {
 			left:  1,
 		},
 		"the last that serves beside a dead one": {
-			fleet: func(f *sweep.Fleet) {
+			fleet: func(f *evidence.Fleet) {
 				hung(f)
 				delete(f.Instances, instance(1))
-				f.Instances[instance(1)] = sweep.Instance{State: sweep.Gone}
+				f.Instances[instance(1)] = evidence.Instance{State: evidence.Gone}
 			},
 			has:  records{db(2, 2), db(1, 1)},
 			want: records{db(2, 2)},
 			left: 1,
 		},
 		"two on a hung host": {
-			fleet: func(f *sweep.Fleet) { hung(f); f.Containers[id(4)] = running(2, 4) },
+			fleet: func(f *evidence.Fleet) { hung(f); f.Containers[id(4)] = running(2, 4) },
 			has:   records{db(2, 2), db(2, 4)},
 			want:  records{db(2, 2), marked(db(2, 4))},
 			left:  1,
@@ -285,7 +286,7 @@ func TestTheLastOfAName(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
-	gone := func(f *sweep.Fleet) { f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone} }
+	gone := func(f *evidence.Fleet) { f.Instances[instance(2)] = evidence.Instance{State: evidence.Gone} }
 	foreign := with(on(2, 2), func(r *record.Record) { r.SetID = "somebody" })
 	several := with(foreign, func(r *record.Record) { r.Value = "1 1 80 elsewhere.internal\n1 1 81 " + ip(address(2)) })
 	shouting := with(foreign, func(r *record.Record) { r.Value = "1 1 80 " + strings.ToUpper(ip(address(2))) + "." })
@@ -334,7 +335,7 @@ func TestBudgetErrorBesideOneOfTheZone(t *testing.T) {
 		z := newZone(t, on(2, 2), on(1, 1))
 		z.Put(orphans(20)...)
 		f := fleet(2)
-		f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone}
+		f.Instances[instance(2)] = evidence.Instance{State: evidence.Gone}
 		z.Fault = denied
 		report, err := sweep.Sweep(t.Context(), config(z, says(f)))
 		assert.ErrorContains(t, err, "20 of 22 records")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 // Whatever path a task definition names and wherever its record points, what is asked is the address that EC2 or ECS
@@ -24,16 +25,17 @@ func FuzzCheckedAddress(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, path, value string, port uint16, own bool) {
 		c := strings.Repeat("c", 64)
-		known := Container{
-			Instance: "i-1", Ports: []Port{{Container: container.Port{Number: 80, Proto: container.TCP}, Host: port}},
-			Checks: map[uint16]string{80: path},
+		known := evidence.Container{
+			Instance: "i-1",
+			Ports:    []evidence.Port{{Container: container.Port{Number: 80, Proto: container.TCP}, Host: port}},
+			Checks:   map[uint16]string{80: path},
 		}
 		address := netip.MustParseAddr("10.1.2.3")
 		if own {
 			known.Address = netip.MustParseAddr("10.9.9.9")
 			address = known.Address
 		}
-		found := []evidence{entry{
+		found := []evidence.Evidence{evidence.Entry{
 			Record: record.Record{
 				Name:   "web.example",
 				Type:   record.SRV,
@@ -41,18 +43,18 @@ func FuzzCheckedAddress(f *testing.F) {
 				Weight: 1,
 				Value:  value,
 			},
-			id: record.SetID{
+			ID: record.SetID{
 				Kind:      record.ECS,
 				Instance:  "i-1",
 				Container: c,
 				Port:      80,
 				Proto:     "tcp",
 			},
-			ours: true,
-		}.keep()}
-		fleet := Fleet{
-			Instances:  map[string]Instance{"i-1": {State: Alive, Address: netip.MustParseAddr("10.1.2.3")}},
-			Containers: map[string]Container{c: known},
+			Ours: true,
+		}.Keep()}
+		fleet := evidence.Fleet{
+			Instances:  map[string]evidence.Instance{"i-1": {State: evidence.Alive, Address: netip.MustParseAddr("10.1.2.3")}},
+			Containers: map[string]evidence.Container{c: known},
 		}
 		for _, s := range subjects(found, fleet, "/health") {
 			request, err := http.NewRequest(http.MethodGet, s.url, nil)

@@ -13,6 +13,7 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 	strict "github.com/ecssd/ecssd/internal/test/zone"
 )
 
@@ -42,10 +43,10 @@ type day struct {
 	t       *testing.T
 	rand    *rand.Rand
 	zone    *zone
-	fleet   sweep.Fleet // as ECS and EC2 know it
-	late    []func()    // what ECS learns later
-	hosts   []int       // that are alive
-	gone    []int       // that EC2 says are stopped
+	fleet   evidence.Fleet // as ECS and EC2 know it
+	late    []func()       // what ECS learns later
+	hosts   []int          // that are alive
+	gone    []int          // that EC2 says are stopped
 	next    int
 	living  map[record.Key]record.Record // what living agents have in the zone, as they last wrote it
 	foreign map[record.Key]record.Record
@@ -85,19 +86,19 @@ func (d *day) build() {
 		kind := d.rand.IntN(9)
 		switch kind {
 		case 0: // outside the clusters
-			i = sweep.Instance{State: sweep.Alive, Address: i.Address}
+			i = evidence.Instance{State: evidence.Alive, Address: i.Address}
 		case 1: // some task's container is not known
 			i.Complete = false
 		case 2: // hung
 			i.Impaired, i.Connected = true, false
 		case 3: // ECS lists it and EC2 does not know it
-			i.State = sweep.Unknown
+			i.State = evidence.Unknown
 		case 4: // of another region
 			home = hostAt(instance(h), h, account+"/us-east-1")
 		case 5: // gone
-			i = sweep.Instance{State: sweep.Gone}
+			i = evidence.Instance{State: evidence.Gone}
 		case 6: // forgotten
-			i = sweep.Instance{}
+			i = evidence.Instance{}
 		}
 		if kind != 4 && kind != 6 {
 			d.fleet.Instances[instance(h)] = i
@@ -157,7 +158,7 @@ func (d *day) others() {
 
 // states is what EC2 says when it is asked again about instances. One of them may have been started again, and what it
 // has in the zone is its own.
-func (d *day) states(instances []string) (map[string]sweep.State, error) {
+func (d *day) states(instances []string) (map[string]evidence.State, error) {
 	if d.broken && d.one(8) {
 		return nil, errRead
 	}
@@ -166,7 +167,7 @@ func (d *day) states(instances []string) (map[string]sweep.State, error) {
 		h := d.gone[i]
 		d.gone = slices.Delete(d.gone, i, i+1)
 		d.hosts = append(d.hosts, h)
-		d.fleet.Instances[instance(h)] = sweep.Instance{State: sweep.Alive, Address: address(h)}
+		d.fleet.Instances[instance(h)] = evidence.Instance{State: evidence.Alive, Address: address(h)}
 		for _, r := range d.zone.content() {
 			if r.Owned(instance(h)) {
 				d.living[r.Key()] = r
@@ -174,7 +175,7 @@ func (d *day) states(instances []string) (map[string]sweep.State, error) {
 			}
 		}
 	}
-	states := map[string]sweep.State{}
+	states := map[string]evidence.State{}
 	for id, i := range d.fleet.Instances {
 		states[id] = i.State
 	}
@@ -201,9 +202,9 @@ func (d *day) fault(int, []plan.Change) strict.Fault {
 func (d *day) play() {
 	d.build()
 	s := &source{took: time.Second}
-	s.looks = []func() (sweep.Fleet, error){func() (sweep.Fleet, error) {
+	s.looks = []func() (evidence.Fleet, error){func() (evidence.Fleet, error) {
 		if d.broken && d.one(6) {
-			return sweep.Fleet{}, errRead
+			return evidence.Fleet{}, errRead
 		}
 		seen := changed(d.fleet, nil) // as it was before what happens now
 		d.others()
@@ -213,7 +214,9 @@ func (d *day) play() {
 		d.late = nil
 		return seen, nil
 	}}
-	s.states = func(context.Context) (map[string]sweep.State, error) { return d.states(s.statesOf[len(s.statesOf)-1]) }
+	s.states = func(context.Context) (map[string]evidence.State, error) {
+		return d.states(s.statesOf[len(s.statesOf)-1])
+	}
 	d.zone.Fault = d.fault
 	c := config(d.zone, s)
 	for pass := range 6 {

@@ -1,6 +1,9 @@
 package sweep
 
-import "github.com/ecssd/ecssd/internal/sweep/change"
+import (
+	"github.com/ecssd/ecssd/internal/sweep/change"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
+)
 
 // Report is the result of a pass. All fields but Seconds count records, unless they say otherwise.
 type Report struct {
@@ -25,7 +28,7 @@ type Report struct {
 	TasksStopped int `json:"tasksStopped"`
 
 	// Stuck are containers without runtimeId although their tasks are old, the first maxStops of them.
-	Stuck []Stuck `json:"stuck,omitempty"`
+	Stuck []evidence.Stuck `json:"stuck,omitempty"`
 
 	// Stops are the first maxStops of the tasks that are stopped, or in a dry run would be.
 	Stops       []Stop `json:"stops,omitempty"`
@@ -46,11 +49,11 @@ type Report struct {
 
 // Finding is one record whose verdict is not Keep.
 type Finding struct {
-	Verdict Verdict `json:"verdict"`
-	Name    string  `json:"name"`
-	Type    string  `json:"type"`
-	SetID   string  `json:"setId"`
-	Reason  string  `json:"reason"`
+	Verdict evidence.Verdict `json:"verdict"`
+	Name    string           `json:"name"`
+	Type    string           `json:"type"`
+	SetID   string           `json:"setId"`
+	Reason  string           `json:"reason"`
 }
 
 const (
@@ -74,15 +77,16 @@ func (r *Report) decided(decisions []decision, checked results) {
 	for _, d := range decisions {
 		verdict, reason := d.outcome()
 		switch {
-		case verdict.deletes():
+		case verdict.Deletes():
 			r.Stale++
-		case verdict == Refused:
+		case verdict == evidence.Refused:
 			r.Stale++
 			r.Refused++
-		case verdict == Skipped:
+		case verdict == evidence.Skipped:
 			r.Skipped++
 		}
-		if verdict != Keep && len(r.Findings) < maxFindings && (verdict != Skipped || r.Skipped <= maxSkipped) {
+		room := len(r.Findings) < maxFindings && (verdict != evidence.Skipped || r.Skipped <= maxSkipped)
+		if verdict != evidence.Keep && room {
 			r.Findings = append(r.Findings, Finding{
 				Verdict: verdict,
 				Name:    d.Name,

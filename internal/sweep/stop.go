@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 	"github.com/ecssd/ecssd/internal/sweep/httpcheck"
 )
 
@@ -25,12 +26,12 @@ func (p *pass) stops() (stops []Stop, spared string) {
 	if p.Stop == nil {
 		return nil, ""
 	}
-	serviceOf, running := p.fleet.serving()
+	serviceOf, running := serving(p.fleet)
 	checks, failed := 0, 0
 	for _, e := range p.evidence {
 		err, checked := p.checked[e.Key()]
-		c := p.fleet.Containers[e.id.Container]
-		named, before := c.Checks[e.id.Port] != "", e.Marked()
+		c := p.fleet.Containers[e.ID.Container]
+		named, before := c.Checks[e.ID.Port] != "", e.Marked()
 		if !checked || errors.Is(err, httpcheck.ErrUnchecked) || err != nil && before && !named {
 			continue // a port without a check of its own may not speak HTTP; once it is marked, its failure is no news
 		}
@@ -55,11 +56,11 @@ func (p *pass) stops() (stops []Stop, spared string) {
 }
 
 // serving returns the service of each task that runs on a connected host, and how many such tasks each service has.
-func (f Fleet) serving() (serviceOf map[string]string, running map[string]int) {
+func serving(f evidence.Fleet) (serviceOf map[string]string, running map[string]int) {
 	serviceOf, running = map[string]string{}, map[string]int{}
 	for _, c := range f.Containers {
 		host := f.Instances[c.Instance]
-		if c.Service == "" || !c.Running || host.State != Alive || !host.Connected || serviceOf[c.Task] != "" {
+		if c.Service == "" || !c.Running || host.State != evidence.Alive || !host.Connected || serviceOf[c.Task] != "" {
 			continue
 		}
 		serviceOf[c.Task] = c.Service

@@ -1,3 +1,9 @@
+// Package sweep deletes the records of hosts and containers that are gone, which their agents cannot delete: a host that
+// fails cannot clean up after itself. A pass has three steps: evidence (what EC2 and ECS show about each record),
+// decision (the action, or why none is taken), and change.
+//
+// It changes nothing where any reading fails. It never deletes the last record of a name, or many records at once,
+// unless EC2 proves that the hosts are gone, and never a record that has changed since it was read.
 package sweep
 
 import (
@@ -14,6 +20,7 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep/change"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 	"github.com/ecssd/ecssd/internal/sweep/httpcheck"
 )
 
@@ -24,6 +31,14 @@ type Zone interface {
 	// Change makes all changes or none. It returns a *plan.Refusal or plan.ErrThrottled, possibly wrapped, where
 	// nothing was changed; after any other error the outcome is not known.
 	Change(ctx context.Context, changes []plan.Change) error
+}
+
+// Source reads EC2 and ECS: all that is asked for, or an error.
+type Source interface {
+	// Fleet reads every page of every cluster, and the given instances from EC2, beside those of the clusters.
+	Fleet(ctx context.Context, instances []string) (evidence.Fleet, error)
+	// States asks EC2 alone, without a cache, about instances. Those that EC2 does not know are left out.
+	States(ctx context.Context, instances []string) (map[string]evidence.State, error)
 }
 
 // Config is what a sweep works with.
@@ -60,11 +75,11 @@ const (
 // pass is what one pass has read.
 type pass struct {
 	Config
-	entries  []entry
+	entries  []evidence.Entry
 	listed   time.Time     // when the last of the records was read
 	took     time.Duration // to read the fleet
-	fleet    Fleet
-	evidence []evidence
+	fleet    evidence.Fleet
+	evidence []evidence.Evidence
 	checked  results
 }
 
@@ -122,13 +137,13 @@ func (p *pass) gather(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.listed, p.entries = time.Now(), parse(records)
-	if p.fleet, err = p.Source.Fleet(ctx, instances(p.entries)); err != nil {
+	p.listed, p.entries = time.Now(), evidence.Parse(records)
+	if p.fleet, err = p.Source.Fleet(ctx, evidence.Instances(p.entries)); err != nil {
 		return err
 	}
 	p.took = time.Since(p.listed)
-	p.evidence = judge(p.entries, p.fleet)
-	twice := slices.ContainsFunc(p.evidence, func(e evidence) bool { return e.verdict.unproven() })
+	p.evidence = evidence.Judge(p.entries, p.fleet)
+	twice := slices.ContainsFunc(p.evidence, func(e evidence.Evidence) bool { return e.Verdict.Unproven() })
 	if p.Check != nil {
 		p.check(ctx, twice)
 	}
@@ -167,7 +182,7 @@ func before(ctx context.Context, margin time.Duration) (context.Context, context
 // for it, those records are left for the next pass.
 func (p *pass) confirm(ctx context.Context) error {
 	if !p.timeForSecondLook(ctx) {
-		p.evidence = unconfirmed(p.evidence)
+		p.evidence = evidence.Unconfirmed(p.evidence)
 		return nil
 	}
 	wait := p.untilSecondLook()
@@ -177,10 +192,10 @@ func (p *pass) confirm(ctx context.Context) error {
 		return fmt.Errorf("wait to read ECS and EC2 again: %w", ctx.Err())
 	}
 	var err error
-	if p.fleet, err = p.Source.Fleet(ctx, instances(p.entries)); err != nil {
+	if p.fleet, err = p.Source.Fleet(ctx, evidence.Instances(p.entries)); err != nil {
 		return err
 	}
-	p.evidence = confirmed(p.evidence, judge(p.entries, p.fleet))
+	p.evidence = evidence.Confirmed(p.evidence, evidence.Judge(p.entries, p.fleet))
 	return nil
 }
 
@@ -201,7 +216,7 @@ func (p *pass) running(ctx context.Context, instances []string) (map[string]bool
 	}
 	running := map[string]bool{}
 	for id, state := range states {
-		running[id] = state == Alive
+		running[id] = state == evidence.Alive
 	}
 	return running, nil
 }
@@ -210,7 +225,7 @@ func (p *pass) running(ctx context.Context, instances []string) (map[string]bool
 func (c Config) log(report Report, decisions []decision) {
 	for _, d := range decisions {
 		verdict, reason := d.outcome()
-		if verdict == Keep {
+		if verdict == evidence.Keep {
 			continue
 		}
 		c.Log.WithFields(logrus.Fields{

@@ -13,11 +13,12 @@ import (
 
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 // crowd is two clusters of 150 hosts each with ten containers a host, half of them on networks of their own, and what
 // is left over of other hosts and containers.
-func crowd() (f sweep.Fleet, living, over []record.Record) {
+func crowd() (f evidence.Fleet, living, over []record.Record) {
 	const hosts, each = 300, 10
 	f = fleet(0)
 	for h := 1; h <= hosts; h++ {
@@ -51,7 +52,7 @@ func crowd() (f sweep.Fleet, living, over []record.Record) {
 	}
 	for h := hosts + 1; h <= hosts+60; h++ { // hosts that are gone
 		if h%2 == 0 {
-			f.Instances[instance(h)] = sweep.Instance{State: sweep.Gone}
+			f.Instances[instance(h)] = evidence.Instance{State: evidence.Gone}
 		}
 		over = append(over, host(h))
 		for k := range each {
@@ -100,8 +101,8 @@ func TestDryRun(t *testing.T) {
 func TestAReadingThatFailsChangesNothing(t *testing.T) {
 	records := []record.Record{on(1, 1), host(1), on(1, 7), on(2, 2), host(2), on(9, 9), host(9)}
 	f := fleet(2)
-	f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone}
-	fails := func() (sweep.Fleet, error) { return sweep.Fleet{}, errRead }
+	f.Instances[instance(2)] = evidence.Instance{State: evidence.Gone}
+	fails := func() (evidence.Fleet, error) { return evidence.Fleet{}, errRead }
 	for name, break_ := range map[string]func(*zone, *source){
 		"the zone's first page":  func(z *zone, _ *source) { z.PageSize, z.failPage = 2, 1 },
 		"the zone's second page": func(z *zone, _ *source) { z.PageSize, z.failPage = 2, 2 },
@@ -169,7 +170,7 @@ func TestTheSecondLook(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			z, s := newZone(t, on(1, 1)), says(fleet(1))
 			first := s.looks[0]
-			s.looks = []func() (sweep.Fleet, error){func() (sweep.Fleet, error) {
+			s.looks = []func() (evidence.Fleet, error){func() (evidence.Fleet, error) {
 				z.Put(on(1, 5))
 				return first()
 			}}
@@ -181,8 +182,8 @@ func TestTheSecondLook(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			z, s := newZone(t, on(1, 1), on(1, 5)), says(fleet(1))
 			start := time.Now()
-			s.looks[0] = func() (sweep.Fleet, error) {
-				return changed(fleet(1), func(f *sweep.Fleet) {
+			s.looks[0] = func() (evidence.Fleet, error) {
+				return changed(fleet(1), func(f *evidence.Fleet) {
 					if time.Since(start) > time.Minute {
 						f.Containers[id(5)] = running(1, 5)
 					}
@@ -199,7 +200,7 @@ func TestDeadlines(t *testing.T) {
 		scene(t, func(t *testing.T) {
 			z := newZone(t, on(1, 1), on(1, 7), on(2, 2), host(2), on(9, 9), host(9))
 			f := fleet(2)
-			f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone}
+			f.Instances[instance(2)] = evidence.Instance{State: evidence.Gone}
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			report, err := sweep.Sweep(ctx, config(z, says(f)))
@@ -315,7 +316,7 @@ func TestWhatIsLeftHidesNothing(t *testing.T) {
 			z.Put(srv(fmt.Sprint("far", n/100), instance(1000+n), "h", n))
 		}
 		f := fleet(1)
-		f.Instances[instance(2)] = sweep.Instance{State: sweep.Gone}
+		f.Instances[instance(2)] = evidence.Instance{State: evidence.Gone}
 		report, err := sweep.Sweep(t.Context(), config(z, says(f)))
 		assert.NoError(t, err)
 		assert.Equal(t, []int{600, 2}, []int{report.Skipped, report.Deleted})
@@ -329,7 +330,7 @@ func TestStuckTasksAreReported(t *testing.T) {
 		z := newZone(t, on(1, 1), on(1, 7))
 		f := fleet(1)
 		for n := range 120 {
-			f.Stuck = append(f.Stuck, sweep.Stuck{Task: fmt.Sprint("task", n), Container: "web", Instance: instance(1)})
+			f.Stuck = append(f.Stuck, evidence.Stuck{Task: fmt.Sprint("task", n), Container: "web", Instance: instance(1)})
 		}
 		log, logged := logtest.NewNullLogger()
 		c := config(z, says(f))
@@ -355,7 +356,7 @@ func TestOnlyWhatIsOutOfOrderIsLogged(t *testing.T) {
 		c.Log = logrus.NewEntry(log)
 		swept(t, c)
 		for _, entry := range logged.AllEntries() {
-			assert.Equal(t, sweep.Dead, entry.Data["verdict"])
+			assert.Equal(t, evidence.Dead, entry.Data["verdict"])
 		}
 		assert.Len(t, logged.AllEntries(), 2)
 	})

@@ -4,6 +4,7 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep/change"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 func replace(old, with record.Record) []plan.Change {
@@ -12,7 +13,7 @@ func replace(old, with record.Record) []plan.Change {
 
 // units returns the changes that the decisions call for, and apart from them the deletion of hosts' own A records. ttl is
 // the TTL of every name; nil: none is changed.
-func units(decisions []decision, entries []entry, ttl *int64) (units, hosts []change.Unit) {
+func units(decisions []decision, entries []evidence.Entry, ttl *int64) (units, hosts []change.Unit) {
 	touched := map[record.Group]bool{}
 	for _, d := range decisions {
 		switch d.action {
@@ -22,10 +23,10 @@ func units(decisions []decision, entries []entry, ttl *int64) (units, hosts []ch
 			u := change.Unit{
 				Effect:   change.Delete,
 				Changes:  []plan.Change{{Action: plan.Delete, Record: d.Record}},
-				Instance: d.id.Instance,
-				Gone:     d.gone,
+				Instance: d.ID.Instance,
+				Gone:     d.Gone,
 			}
-			if d.id.Kind == record.Host {
+			if d.ID.Kind == record.Host {
 				hosts = append(hosts, u)
 			} else {
 				units = append(units, u)
@@ -46,12 +47,12 @@ func units(decisions []decision, entries []entry, ttl *int64) (units, hosts []ch
 // retimed returns the changes that give each name the TTL. The records of a name must share one, so that all of them
 // are replaced in one batch. Left alone are names in which something else changes, until the next pass; names with
 // records that are not ecssd's; and the A records of hosts and tasks, whose TTL the agents choose.
-func retimed(entries []entry, ttl int64, touched map[record.Group]bool) []change.Unit {
+func retimed(entries []evidence.Entry, ttl int64, touched map[record.Group]bool) []change.Unit {
 	var order []record.Group
 	byGroup := map[record.Group][]plan.Change{}
 	for _, e := range entries {
 		g := e.Group()
-		if !e.ours || e.id.Kind == record.Host || e.id.Kind == record.ENI {
+		if !e.Ours || e.ID.Kind == record.Host || e.ID.Kind == record.ENI {
 			touched[g] = true
 		}
 		if e.TTL == ttl || touched[g] {

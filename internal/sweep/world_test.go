@@ -20,6 +20,7 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 	strict "github.com/ecssd/ecssd/internal/test/zone"
 )
 
@@ -78,35 +79,35 @@ func sorted(records ...record.Record) []record.Record {
 
 // source says what it has been told to, look by look; the last for good.
 type source struct {
-	looks []func() (sweep.Fleet, error)
+	looks []func() (evidence.Fleet, error)
 	at    []time.Time
 	took  time.Duration
 	asked []string
 
-	states    func(ctx context.Context) (map[string]sweep.State, error) // what EC2 says anew; nil: as at the last look
-	statesOf  [][]string                                                // of which instances it was asked
-	statesAt  []time.Time                                               // and when
-	confirmed time.Time                                                 // when it last answered
+	states    func(ctx context.Context) (map[string]evidence.State, error) // what EC2 says anew; nil: as at the last look
+	statesOf  [][]string                                                   // of which instances it was asked
+	statesAt  []time.Time                                                  // and when
+	confirmed time.Time                                                    // when it last answered
 }
 
-func (s *source) Fleet(ctx context.Context, instances []string) (sweep.Fleet, error) {
+func (s *source) Fleet(ctx context.Context, instances []string) (evidence.Fleet, error) {
 	s.at, s.asked = append(s.at, time.Now()), instances
 	select {
 	case <-ctx.Done():
-		return sweep.Fleet{}, ctx.Err()
+		return evidence.Fleet{}, ctx.Err()
 	case <-time.After(s.took):
 	}
 	return s.looks[min(len(s.at), len(s.looks))-1]()
 }
 
-func (s *source) States(ctx context.Context, instances []string) (states map[string]sweep.State, err error) {
+func (s *source) States(ctx context.Context, instances []string) (states map[string]evidence.State, err error) {
 	s.statesOf, s.statesAt = append(s.statesOf, instances), append(s.statesAt, time.Now())
 	if s.states != nil {
 		states, err = s.states(ctx)
 	} else {
-		var last sweep.Fleet
+		var last evidence.Fleet
 		last, err = s.looks[min(max(len(s.at), 1), len(s.looks))-1]()
-		states = map[string]sweep.State{}
+		states = map[string]evidence.State{}
 		for id, i := range last.Instances {
 			states[id] = i.State
 		}
@@ -117,10 +118,10 @@ func (s *source) States(ctx context.Context, instances []string) (states map[str
 	return states, err
 }
 
-func says(fleets ...sweep.Fleet) *source {
+func says(fleets ...evidence.Fleet) *source {
 	s := &source{}
 	for _, f := range fleets {
-		s.looks = append(s.looks, func() (sweep.Fleet, error) { return f, nil })
+		s.looks = append(s.looks, func() (evidence.Fleet, error) { return f, nil })
 	}
 	return s
 }
@@ -158,7 +159,7 @@ func swept(t *testing.T, c sweep.Config) sweep.Report {
 // addsUp checks that each finding is in one number of the report, and each change too.
 func addsUp(t *testing.T, r sweep.Report) {
 	t.Helper()
-	by := map[sweep.Verdict]int{}
+	by := map[evidence.Verdict]int{}
 	for _, f := range r.Findings {
 		by[f.Verdict]++
 		assert.NotEmpty(t, f.Reason)
@@ -168,9 +169,9 @@ func addsUp(t *testing.T, r sweep.Report) {
 		assert.GreaterOrEqual(t, r.Stale+r.Skipped, 500)
 		return
 	}
-	deletes := by[sweep.Dead] + by[sweep.Orphan] + by[sweep.Missing]
-	assert.Equal(t, r.Skipped, by[sweep.Skipped]+max(r.Skipped-250, 0))
-	assert.Equal(t, r.Refused, by[sweep.Refused])
+	deletes := by[evidence.Dead] + by[evidence.Orphan] + by[evidence.Missing]
+	assert.Equal(t, r.Skipped, by[evidence.Skipped]+max(r.Skipped-250, 0))
+	assert.Equal(t, r.Refused, by[evidence.Refused])
 	assert.Equal(t, r.Stale, deletes+r.Refused)
 	if !r.DryRun && r.Rewritten+r.Conflicts == 0 && r.Error == "" {
 		assert.Zero(t, r.NotDone)
@@ -178,15 +179,15 @@ func addsUp(t *testing.T, r sweep.Report) {
 	if !r.DryRun && r.Rewritten == 0 {
 		assert.Equal(
 			t,
-			deletes+by[sweep.Standby]+by[sweep.Restore],
+			deletes+by[evidence.Standby]+by[evidence.Restore],
 			r.Deleted+r.Standby+r.Restored+r.Conflicts+r.NotDone,
 		)
 	}
 }
 
 // verdicts gives what was found, by set identifier.
-func verdicts(r sweep.Report) map[string]sweep.Verdict {
-	found := map[string]sweep.Verdict{}
+func verdicts(r sweep.Report) map[string]evidence.Verdict {
+	found := map[string]evidence.Verdict{}
 	for _, f := range r.Findings {
 		found[f.SetID] = f.Verdict
 	}
@@ -247,9 +248,9 @@ func marked(r record.Record) record.Record {
 }
 
 // member is an instance of a cluster in good order.
-func member(h int) sweep.Instance {
-	return sweep.Instance{
-		State:     sweep.Alive,
+func member(h int) evidence.Instance {
+	return evidence.Instance{
+		State:     evidence.Alive,
 		Address:   address(h),
 		InCluster: true,
 		Connected: true,
@@ -258,24 +259,24 @@ func member(h int) sweep.Instance {
 }
 
 // running is container n of service web on host h, on a port of the host's.
-func running(h, n int) sweep.Container {
-	return sweep.Container{
+func running(h, n int) evidence.Container {
+	return evidence.Container{
 		Instance: instance(h),
 		Task:     fmt.Sprintf("task-%06d", n),
 		Cluster:  "main",
 		Service:  "main/web",
 		Running:  true,
-		Ports:    []sweep.Port{{Container: container.Port{Number: 80, Proto: container.TCP}, Host: hostPort(n)}},
+		Ports:    []evidence.Port{{Container: container.Port{Number: 80, Proto: container.TCP}, Host: hostPort(n)}},
 	}
 }
 
 // fleet has hosts 1 to n in good order, and container n on host n.
-func fleet(n int) sweep.Fleet {
-	f := sweep.Fleet{
+func fleet(n int) evidence.Fleet {
+	f := evidence.Fleet{
 		Account:    account,
 		Region:     region,
-		Instances:  map[string]sweep.Instance{},
-		Containers: map[string]sweep.Container{},
+		Instances:  map[string]evidence.Instance{},
+		Containers: map[string]evidence.Container{},
 	}
 	for h := 1; h <= n; h++ {
 		f.Instances[instance(h)] = member(h)
@@ -284,7 +285,7 @@ func fleet(n int) sweep.Fleet {
 	return f
 }
 
-func changed(f sweep.Fleet, change func(*sweep.Fleet)) sweep.Fleet {
+func changed(f evidence.Fleet, change func(*evidence.Fleet)) evidence.Fleet {
 	f.Instances, f.Containers = maps.Clone(f.Instances), maps.Clone(f.Containers)
 	if change != nil {
 		change(&f)

@@ -17,6 +17,7 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 const (
@@ -122,14 +123,14 @@ func findings() []sweep.Finding {
 	reason := "EC2 reports instance " + dead + " as stopped or terminated"
 	return []sweep.Finding{
 		{
-			Verdict: sweep.Dead,
+			Verdict: evidence.Dead,
 			Name:    "ip-10-0-0-2." + zone,
 			Type:    "A",
 			SetID:   dead + ":host:123456789012/eu-central-1",
 			Reason:  reason,
 		},
 		{
-			Verdict: sweep.Dead,
+			Verdict: evidence.Dead,
 			Name:    "web." + zone,
 			Type:    "SRV",
 			SetID:   dead + ":ecs:" + hex("2", 64) + ":80/tcp",
@@ -340,7 +341,7 @@ func TestFunction(t *testing.T) {
 			ZoneRecords: 7,
 			ZoneQuota:   10_000,
 			Findings: append(findings(), sweep.Finding{
-				Verdict: sweep.Skipped,
+				Verdict: evidence.Skipped,
 				Name:    "web." + zone,
 				Type:    "SRV",
 				SetID:   living + ":ecs:" + hex("4", 64) + ":80/tcp",

@@ -12,7 +12,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/account"
-	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
 
@@ -129,19 +129,19 @@ func TestCaller(t *testing.T) {
 func TestStatesAsEC2TellsThem(t *testing.T) {
 	for name, tt := range map[string]struct {
 		state string
-		want  sweep.State
+		want  evidence.State
 	}{
-		"no state":               {"", sweep.Alive},
-		"a state without a code": {"<instanceState><name>stopped</name></instanceState>", sweep.Alive},
+		"no state":               {"", evidence.Alive},
+		"a state without a code": {"<instanceState><name>stopped</name></instanceState>", evidence.Alive},
 		"a state of the future": {
 			"<instanceState><code>96</code><name>resting</name></instanceState>",
-			sweep.Alive,
+			evidence.Alive,
 		},
-		"running":                     {"<instanceState><code>16</code></instanceState>", sweep.Alive},
-		"running, with a high byte":   {"<instanceState><code>272</code></instanceState>", sweep.Alive},
-		"stopped, with a high byte":   {"<instanceState><code>336</code></instanceState>", sweep.Gone},
-		"terminated":                  {"<instanceState><code>48</code></instanceState>", sweep.Gone},
-		"a code of 32 in higher bits": {"<instanceState><code>8192</code></instanceState>", sweep.Alive},
+		"running":                     {"<instanceState><code>16</code></instanceState>", evidence.Alive},
+		"running, with a high byte":   {"<instanceState><code>272</code></instanceState>", evidence.Alive},
+		"stopped, with a high byte":   {"<instanceState><code>336</code></instanceState>", evidence.Gone},
+		"terminated":                  {"<instanceState><code>48</code></instanceState>", evidence.Gone},
+		"a code of 32 in higher bits": {"<instanceState><code>8192</code></instanceState>", evidence.Alive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -156,7 +156,7 @@ func TestStatesAsEC2TellsThem(t *testing.T) {
 			t.Cleanup(server.Close)
 			got, err := inventory.New(configFor(server.URL), nil, false).States(t.Context(), []string{host(1)})
 			require.NoError(t, err)
-			assert.Equal(t, map[string]sweep.State{host(1): tt.want}, got)
+			assert.Equal(t, map[string]evidence.State{host(1): tt.want}, got)
 		})
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 // describeAtOnce is the most tasks or container instances that one call describes.
@@ -62,7 +62,7 @@ func (r *reading) readECS(ctx context.Context) error {
 	for _, m := range r.members {
 		r.add(m)
 	}
-	slices.SortFunc(r.fleet.Stuck, func(a, b sweep.Stuck) int {
+	slices.SortFunc(r.fleet.Stuck, func(a, b evidence.Stuck) int {
 		return cmp.Or(cmp.Compare(a.Task, b.Task), cmp.Compare(a.Container, b.Container))
 	})
 	return nil
@@ -188,7 +188,7 @@ func (r *reading) addUnlisted(i types.ContainerInstance) {
 	id := aws.ToString(i.Ec2InstanceId)
 	r.hosts[aws.ToString(i.ContainerInstanceArn)] = id
 	if _, known := r.fleet.Instances[id]; !known && id != "" {
-		r.fleet.Instances[id] = sweep.Instance{}
+		r.fleet.Instances[id] = evidence.Instance{}
 	}
 }
 

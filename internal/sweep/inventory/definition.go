@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 // definition is what is kept of a task definition. Its environment may hold secrets.
@@ -23,7 +23,7 @@ type definition struct {
 
 // defined is a container of a task definition.
 type defined struct {
-	ports             []sweep.Port // as they are reached without translation
+	ports             []evidence.Port // as they are reached without translation
 	variables, labels map[uint16]string
 }
 

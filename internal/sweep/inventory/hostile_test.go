@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 // A sweep has a deadline; a reading that goes round for ever would use all of its time, and its memory.
@@ -46,11 +46,11 @@ func TestListingThatGoesRoundInACircle(t *testing.T) {
 // over.
 func TestTaskWithoutATime(t *testing.T) {
 	r := &reading{
-		fleet: sweep.Fleet{Instances: map[string]sweep.Instance{"i-1": {Complete: true}}},
+		fleet: evidence.Fleet{Instances: map[string]evidence.Instance{"i-1": {Complete: true}}},
 		hosts: map[string]string{"arn": "i-1"},
 	}
 	r.add(member{host: "arn", name: "web"})
-	assert.Equal(t, sweep.Fleet{Instances: map[string]sweep.Instance{"i-1": {}}}, r.fleet)
+	assert.Equal(t, evidence.Fleet{Instances: map[string]evidence.Instance{"i-1": {}}}, r.fleet)
 	r.add(member{host: "arn of a host that is not known", name: "web"})
 	assert.Len(t, r.fleet.Instances, 1)
 }

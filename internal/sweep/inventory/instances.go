@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/ecssd/ecssd/internal/record"
-	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 // filterAtOnce is the most values that the filters of one call may have.
@@ -25,7 +25,7 @@ func (r *reading) readEC2(ctx context.Context, instances []string) error {
 	// Only of a host whose ECS agent is disconnected does it matter whether EC2 finds it impaired.
 	suspects := map[string]bool{}
 	for id, i := range r.fleet.Instances {
-		if i.State == sweep.Alive && i.InCluster && !i.Connected {
+		if i.State == evidence.Alive && i.InCluster && !i.Connected {
 			suspects[id] = true
 		}
 	}
@@ -103,12 +103,12 @@ func (r *reading) readImpaired(ctx context.Context, filter string, suspects map[
 
 // stateOf says gone only where EC2 does: an instance in a state that is not known here is there. The high byte of the
 // code is for EC2's own use.
-func stateOf(state *types.InstanceState) sweep.State {
+func stateOf(state *types.InstanceState) evidence.State {
 	if state != nil && state.Code != nil {
 		switch *state.Code & 0xff {
 		case 32, 48, 64, 80: // shutting-down, terminated, stopping, stopped
-			return sweep.Gone
+			return evidence.Gone
 		}
 	}
-	return sweep.Alive
+	return evidence.Alive
 }

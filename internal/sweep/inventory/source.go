@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 const (
@@ -102,44 +102,44 @@ func New(config aws.Config, clusters []string, checks bool) *Source {
 type reading struct {
 	*Source
 	mu       sync.Mutex // of what calls that are made at the same time find
-	fleet    sweep.Fleet
+	fleet    evidence.Fleet
 	hosts    map[string]string // EC2 instance ID by the ARN of a container instance
 	followed map[string]bool   // ARNs of container instances that are full members, and whose ECS agents are connected
 	members  []member
 }
 
 // Fleet reads all of ECS, and of EC2 what it says of the instances asked for and of those that ECS knows.
-func (s *Source) Fleet(ctx context.Context, instances []string) (sweep.Fleet, error) {
+func (s *Source) Fleet(ctx context.Context, instances []string) (evidence.Fleet, error) {
 	if err := s.learnAccount(ctx); err != nil {
-		return sweep.Fleet{}, err
+		return evidence.Fleet{}, err
 	}
 	r := &reading{
 		Source:   s,
 		hosts:    map[string]string{},
 		followed: map[string]bool{},
-		fleet: sweep.Fleet{
+		fleet: evidence.Fleet{
 			Account:    s.account,
 			Region:     s.region,
-			Instances:  map[string]sweep.Instance{},
-			Containers: map[string]sweep.Container{},
+			Instances:  map[string]evidence.Instance{},
+			Containers: map[string]evidence.Container{},
 		},
 	}
 	if err := r.readECS(ctx); err != nil {
-		return sweep.Fleet{}, err
+		return evidence.Fleet{}, err
 	}
 	if err := r.readEC2(ctx, instances); err != nil {
-		return sweep.Fleet{}, err
+		return evidence.Fleet{}, err
 	}
 	return r.fleet, nil
 }
 
 // States asks EC2 about instances. Those that it does not know are left out.
-func (s *Source) States(ctx context.Context, instances []string) (map[string]sweep.State, error) {
-	r := &reading{Source: s, fleet: sweep.Fleet{Instances: map[string]sweep.Instance{}}}
+func (s *Source) States(ctx context.Context, instances []string) (map[string]evidence.State, error) {
+	r := &reading{Source: s, fleet: evidence.Fleet{Instances: map[string]evidence.Instance{}}}
 	if err := r.readStates(ctx, instances); err != nil {
 		return nil, err
 	}
-	states := map[string]sweep.State{}
+	states := map[string]evidence.State{}
 	for id, i := range r.fleet.Instances {
 		states[id] = i.State
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/account"
-	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
 
@@ -86,16 +86,16 @@ func join(states ...account.State) (all account.State) {
 }
 
 // expect adds to a fleet what cluster describes.
-func expect(f *sweep.Fleet, name string, from, to int) {
+func expect(f *evidence.Fleet, name string, from, to int) {
 	for n := from; n < to; n++ {
 		f.Instances[host(n)] = member(n)
 		f.Containers[docker(n)] = served(name, n)
 	}
 }
 
-func member(n int) sweep.Instance {
-	return sweep.Instance{
-		State:     sweep.Alive,
+func member(n int) evidence.Instance {
+	return evidence.Instance{
+		State:     evidence.Alive,
 		Address:   netip.MustParseAddr(address(n)),
 		InCluster: true,
 		Connected: true,
@@ -103,31 +103,31 @@ func member(n int) sweep.Instance {
 	}
 }
 
-func served(name string, n int) sweep.Container {
-	return sweep.Container{
+func served(name string, n int) evidence.Container {
+	return evidence.Container{
 		Instance: host(n),
 		Task:     arn + "task/" + name + "/" + task(n),
 		Cluster:  arn + "cluster/" + name,
 		Service:  arn + "cluster/" + name + "/web",
 		Running:  true,
-		Ports:    []sweep.Port{port(80, 32768)},
+		Ports:    []evidence.Port{port(80, 32768)},
 	}
 }
 
-func port(inside, outside uint16) sweep.Port {
-	return sweep.Port{Container: container.Port{Number: inside, Proto: container.TCP}, Host: outside}
+func port(inside, outside uint16) evidence.Port {
+	return evidence.Port{Container: container.Port{Number: inside, Proto: container.TCP}, Host: outside}
 }
 
-func nothing() sweep.Fleet {
-	return sweep.Fleet{
+func nothing() evidence.Fleet {
+	return evidence.Fleet{
 		Account:    "123456789012",
 		Region:     "eu-central-1",
-		Instances:  map[string]sweep.Instance{},
-		Containers: map[string]sweep.Container{},
+		Instances:  map[string]evidence.Instance{},
+		Containers: map[string]evidence.Container{},
 	}
 }
 
-func read(t *testing.T, s *inventory.Source, instances ...string) sweep.Fleet {
+func read(t *testing.T, s *inventory.Source, instances ...string) evidence.Fleet {
 	t.Helper()
 	f, err := s.Fleet(t.Context(), instances)
 	require.NoError(t, err)
@@ -142,7 +142,7 @@ func TestEveryPageOfEveryClusterIsRead(t *testing.T) {
 	want := nothing()
 	expect(&want, "main", 0, 4)
 	expect(&want, "second", 4, 9)
-	want.Instances[host(20)] = sweep.Instance{State: sweep.Alive, Address: netip.MustParseAddr(address(20))}
+	want.Instances[host(20)] = evidence.Instance{State: evidence.Alive, Address: netip.MustParseAddr(address(20))}
 	assert.Equal(t, want, read(t, source, host(2), host(20), host(404), "mi-0123456789abcdef0", "by-hand", ""))
 	assert.Equal(t, want, read(t, source, host(20)), "a second reading finds the same")
 	assert.Len(t, s.Calls("sts:GetCallerIdentity"), 1)
@@ -166,7 +166,7 @@ func TestOnlyTheClustersNamed(t *testing.T) {
 			s, source := start(t, join(cluster("main", 0, 2), cluster("second", 2, 4)), false, clusters...)
 			want := nothing()
 			expect(&want, "second", 2, 4)
-			want.Instances[host(0)] = sweep.Instance{State: sweep.Alive, Address: netip.MustParseAddr(address(0))}
+			want.Instances[host(0)] = evidence.Instance{State: evidence.Alive, Address: netip.MustParseAddr(address(0))}
 			assert.Equal(t, want, read(t, source, host(0)))
 			assert.Empty(t, s.Calls("ecs:ListClusters"))
 		})

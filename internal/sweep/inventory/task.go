@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/ecssd/ecssd/internal/container"
-	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 // stopped is the last status of a task, and of a container, that has ended. A task with any other may still serve.
@@ -31,7 +31,7 @@ const maxPorts = 1000
 
 // member is a container of a task, before it is known which host and task definition are behind the ARNs.
 type member struct {
-	sweep.Container
+	evidence.Container
 	id         string            // the Engine's; empty where ECS has not heard of it
 	name       string            // in the task definition
 	created    time.Time         // when its task was; zero where ECS does not say
@@ -46,7 +46,7 @@ func membersOf(task types.Task) (members []member) {
 	if host == "" {
 		return nil
 	}
-	base := sweep.Container{
+	base := evidence.Container{
 		Task: aws.ToString(task.TaskArn), Cluster: aws.ToString(task.ClusterArn),
 		Running: aws.ToString(task.LastStatus) == running && aws.ToString(task.DesiredStatus) == running,
 	}
@@ -116,7 +116,7 @@ func (r *reading) add(m member) {
 	if m.Stopped {
 		m.Ports = nil // they may be another's by now
 	}
-	slices.SortFunc(m.Ports, func(a, b sweep.Port) int {
+	slices.SortFunc(m.Ports, func(a, b evidence.Port) int {
 		return cmp.Or(a.Container.Compare(b.Container), cmp.Compare(a.Host, b.Host))
 	})
 	m.Ports = slices.Compact(m.Ports)
@@ -133,7 +133,7 @@ func (r *reading) addUnlearnt(m member) {
 		known.Complete = false
 		r.fleet.Instances[m.Instance] = known
 	default:
-		r.fleet.Stuck = append(r.fleet.Stuck, sweep.Stuck{Task: m.Task, Container: m.name, Instance: m.Instance})
+		r.fleet.Stuck = append(r.fleet.Stuck, evidence.Stuck{Task: m.Task, Container: m.name, Instance: m.Instance})
 	}
 }
 
@@ -159,8 +159,8 @@ func ipv4(s *string) (netip.Addr, bool) {
 
 // appendPorts appends a port, or each port of a range such as 8000-8010, and where it is reached. What is no port is
 // left out.
-func appendPorts(ports []sweep.Port, protocol types.TransportProtocol, inside, outside *int32,
-	insideRange, outsideRange *string) []sweep.Port {
+func appendPorts(ports []evidence.Port, protocol types.TransportProtocol, inside, outside *int32,
+	insideRange, outsideRange *string) []evidence.Port {
 	proto := container.Proto(cmp.Or(protocol, types.TransportProtocolTcp)) // ECS leaves out its default
 	first, last := span(inside, insideRange)
 	host, end := span(outside, outsideRange)
@@ -169,7 +169,7 @@ func appendPorts(ports []sweep.Port, protocol types.TransportProtocol, inside, o
 	}
 	for ; first <= last && len(ports) < maxPorts; first, host = first+1, host+1 {
 		if 0 < first && first <= 65535 && 0 < host && host <= 65535 {
-			ports = append(ports, sweep.Port{
+			ports = append(ports, evidence.Port{
 				Container: container.Port{Number: uint16(first), Proto: proto},
 				Host:      uint16(host),
 			})

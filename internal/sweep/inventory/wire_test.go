@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecssd/ecssd/internal/container"
-	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
 
@@ -180,27 +180,27 @@ func TestAnInstanceRegisteredMeanwhile(t *testing.T) {
 	}
 	f, err := w.source(t, false).Fleet(t.Context(), nil)
 	require.NoError(t, err)
-	assert.Equal(t, map[string]sweep.Instance{"i-01234567": {}}, f.Instances)
+	assert.Equal(t, map[string]evidence.Instance{"i-01234567": {}}, f.Instances)
 	assert.Equal(t, "i-01234567", f.Containers["x"].Instance)
 }
 
 func TestPorts(t *testing.T) {
-	many := make([]sweep.Port, 0, 1000)
+	many := make([]evidence.Port, 0, 1000)
 	for n := range uint16(1000) {
 		many = append(many, port(1+n, 10001+n))
 	}
 	for name, tt := range map[string]struct {
 		bindings string
-		want     []sweep.Port
+		want     []evidence.Port
 	}{
 		"a range": {
 			`{"containerPortRange": "8000-8002", "hostPortRange": "40000-40002", "protocol": "udp"}`,
-			[]sweep.Port{
+			[]evidence.Port{
 				{Container: container.Port{Number: 8000, Proto: container.UDP}, Host: 40000},
 				{Container: container.Port{Number: 8001, Proto: container.UDP}, Host: 40001},
 				{Container: container.Port{Number: 8002, Proto: container.UDP}, Host: 40002},
 			}},
-		"no protocol means TCP":    {`{"containerPort": 80, "hostPort": 81}`, []sweep.Port{port(80, 81)}},
+		"no protocol means TCP":    {`{"containerPort": 80, "hostPort": 81}`, []evidence.Port{port(80, 81)}},
 		"a range that is bounded":  {`{"containerPortRange": "1-20000", "hostPortRange": "10001-30000"}`, many},
 		"ranges of unequal length": {`{"containerPortRange": "8000-8002", "hostPortRange": "40000-40001"}`, nil},
 		"half a range":             {`{"containerPortRange": "8000-8002"}`, nil},
@@ -249,9 +249,9 @@ func TestPortRangesOfDefinitions(t *testing.T) {
 			f, err := w.source(t, true).Fleet(t.Context(), nil)
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, f.Containers["x"].Address)
-			var ports []sweep.Port
+			var ports []evidence.Port
 			if tt.want.IsValid() {
-				ports = []sweep.Port{port(80, 80), port(8000, 8000), port(8001, 8001)}
+				ports = []evidence.Port{port(80, 80), port(8000, 8000), port(8001, 8001)}
 			}
 			assert.Equal(t, ports, f.Containers["x"].Ports)
 		})
@@ -259,10 +259,10 @@ func TestPortRangesOfDefinitions(t *testing.T) {
 }
 
 func TestStatesOfEC2(t *testing.T) {
-	for code, want := range map[int]sweep.State{
-		0: sweep.Alive, 16: sweep.Alive, 32: sweep.Gone, 48: sweep.Gone, 64: sweep.Gone, 80: sweep.Gone,
-		0x0110: sweep.Alive, 0x0150: sweep.Gone, // the high byte means nothing
-		96: sweep.Alive, // one that is not known here proves nothing
+	for code, want := range map[int]evidence.State{
+		0: evidence.Alive, 16: evidence.Alive, 32: evidence.Gone, 48: evidence.Gone, 64: evidence.Gone, 80: evidence.Gone,
+		0x0110: evidence.Alive, 0x0150: evidence.Gone, // the high byte means nothing
+		96: evidence.Alive, // one that is not known here proves nothing
 	} {
 		w := wire{
 			"DescribeInstances": says(
@@ -304,5 +304,5 @@ func TestAnInstanceWithoutAnID(t *testing.T) {
 	f, err := w.source(t, false).Fleet(t.Context(), nil)
 	require.NoError(t, err)
 	assert.Empty(t, f.Instances)
-	assert.Equal(t, map[string]sweep.Container{"x": {Task: "task", Cluster: "main"}}, f.Containers)
+	assert.Equal(t, map[string]evidence.Container{"x": {Task: "task", Cluster: "main"}}, f.Containers)
 }

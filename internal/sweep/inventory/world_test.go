@@ -11,39 +11,39 @@ import (
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/sandbox"
 	"github.com/ecssd/ecssd/internal/sandbox/account"
-	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 // TestTasks changes the only task of a host, or adds another, and compares the one container.
 func TestTasks(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change     func(*account.Task)
-		want       func(*sweep.Container) // nil: the container is not in the fleet
+		want       func(*evidence.Container) // nil: the container is not in the fleet
 		incomplete bool
 	}{
-		"running": {func(*account.Task) {}, func(*sweep.Container) {}, false},
+		"running": {func(*account.Task) {}, func(*evidence.Container) {}, false},
 		"being stopped, and still serving": {
-			func(t *account.Task) { t.DesiredStatus = "STOPPED" }, func(c *sweep.Container) { c.Running = false }, false},
+			func(t *account.Task) { t.DesiredStatus = "STOPPED" }, func(c *evidence.Container) { c.Running = false }, false},
 		"stopping": {
-			func(t *account.Task) { t.DesiredStatus, t.LastStatus = "STOPPED", "STOPPING" }, func(c *sweep.Container) { c.Running = false }, false},
+			func(t *account.Task) { t.DesiredStatus, t.LastStatus = "STOPPED", "STOPPING" }, func(c *evidence.Container) { c.Running = false }, false},
 		"starting": {
-			func(t *account.Task) { t.LastStatus = "ACTIVATING" }, func(c *sweep.Container) { c.Running = false }, false},
+			func(t *account.Task) { t.LastStatus = "ACTIVATING" }, func(c *evidence.Container) { c.Running = false }, false},
 		"its container has stopped, and its ports may be another's": {
 			func(t *account.Task) {
 				t.DesiredStatus, t.LastStatus, t.Containers[0].LastStatus = "STOPPED", "DEPROVISIONING", "STOPPED"
 			},
-			func(c *sweep.Container) { c.Running, c.Stopped, c.Ports = false, true, nil }, false},
+			func(c *evidence.Container) { c.Running, c.Stopped, c.Ports = false, true, nil }, false},
 		"its container has stopped, and others of its task run": {
 			func(t *account.Task) {
 				t.Containers[0].LastStatus = "STOPPED"
 				t.Containers = append(t.Containers, account.Container{Name: "beside", LastStatus: "STOPPED"})
 			},
-			func(c *sweep.Container) { c.Stopped, c.Ports = true, nil }, false},
+			func(c *evidence.Container) { c.Stopped, c.Ports = true, nil }, false},
 		"stopped": {
 			func(t *account.Task) { t.LastStatus = "STOPPED" },
-			func(c *sweep.Container) { c.Running, c.Stopped, c.Ports = false, true, nil }, false},
+			func(c *evidence.Container) { c.Running, c.Stopped, c.Ports = false, true, nil }, false},
 		"run by hand": {
-			func(t *account.Task) { t.Service = "" }, func(c *sweep.Container) { c.Service = "" }, false},
+			func(t *account.Task) { t.Service = "" }, func(c *evidence.Container) { c.Service = "" }, false},
 		"the Engine's ID is not known yet": {
 			func(t *account.Task) { t.LastStatus, t.Containers[0].RuntimeID = "PENDING", "" }, nil, true},
 		"the Engine's ID is not known, and the task is almost old": {
@@ -62,7 +62,7 @@ func TestTasks(t *testing.T) {
 			func(t *account.Task) { t.ContainerInstance, t.LaunchType = "", "FARGATE" }, nil, false},
 		"with a network interface of its own": {
 			func(t *account.Task) { t.Address, t.Containers[0].Bindings = "10.0.9.9", nil },
-			func(c *sweep.Container) { c.Address, c.Ports = netip.MustParseAddr("10.0.9.9"), nil }, false},
+			func(c *evidence.Container) { c.Address, c.Ports = netip.MustParseAddr("10.0.9.9"), nil }, false},
 		"several ports, told twice": {
 			func(t *account.Task) {
 				t.Containers[0].Bindings = []account.Binding{
@@ -101,8 +101,8 @@ func TestTasks(t *testing.T) {
 					},
 				}
 			},
-			func(c *sweep.Container) {
-				c.Ports = []sweep.Port{
+			func(c *evidence.Container) {
+				c.Ports = []evidence.Port{
 					{Container: container.Port{Number: 53, Proto: container.UDP}, Host: 32769},
 					port(80, 32768),
 					port(80, 40000),
@@ -162,7 +162,7 @@ func TestStuckTasks(t *testing.T) {
 	assert.True(t, got.Instances[host(1)].Complete)
 	assert.False(t, got.Instances[host(0)].Complete)
 	arn := arn + "task/main/" + task(7)
-	assert.Equal(t, []sweep.Stuck{
+	assert.Equal(t, []evidence.Stuck{
 		{Task: arn, Container: "side", Instance: host(1)},
 		{Task: arn, Container: "web", Instance: host(1)},
 	}, got.Stuck)
@@ -205,12 +205,12 @@ func TestStates(t *testing.T) {
 	state.Instances[3].State, state.Instances[400].State = "stopped", "terminated"
 	s, source := start(t, state, false)
 	var ids []string
-	want := map[string]sweep.State{}
+	want := map[string]evidence.State{}
 	for n := range 401 {
 		ids = append(ids, host(n))
-		want[host(n)] = sweep.Alive
+		want[host(n)] = evidence.Alive
 	}
-	want[host(3)], want[host(400)] = sweep.Gone, sweep.Gone
+	want[host(3)], want[host(400)] = evidence.Gone, evidence.Gone
 	got, err := source.States(t.Context(), append(ids, host(500), host(0), "mi-0123456789abcdef0", "by-hand", ""))
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
@@ -221,7 +221,7 @@ func TestStates(t *testing.T) {
 	s.Fleet().Remove(account.IDs{Instances: []string{host(3)}})
 	got, err = source.States(t.Context(), []string{host(3), host(4)})
 	require.NoError(t, err)
-	assert.Equal(t, map[string]sweep.State{host(4): sweep.Alive}, got, "and not what it said before")
+	assert.Equal(t, map[string]evidence.State{host(4): evidence.Alive}, got, "and not what it said before")
 	require.NoError(t, s.SetFaults(sandbox.Fault{Kind: sandbox.Fail, Code: "UnauthorizedOperation"}))
 	got, err = source.States(t.Context(), []string{host(4)})
 	assert.ErrorContains(t, err, "describe instances: ")
@@ -235,7 +235,7 @@ func TestAContainerThatRunsInOneTaskHasStoppedInNone(t *testing.T) {
 		state.Tasks[stopped].LastStatus = "STOPPED"
 		state.Tasks[stopped].Containers[0].RuntimeID = docker(1 - stopped)
 		_, source := start(t, state, false)
-		assert.Equal(t, map[string]sweep.Container{
+		assert.Equal(t, map[string]evidence.Container{
 			docker(1 - stopped): served("main", 1-stopped),
 		}, read(t, source).Containers)
 	}
@@ -245,29 +245,29 @@ func TestInstances(t *testing.T) {
 	here := netip.MustParseAddr(address(0))
 	for name, tt := range map[string]struct {
 		change func(*account.State)
-		want   sweep.Instance
+		want   evidence.Instance
 	}{
 		"draining": {
 			func(s *account.State) { s.ContainerInstances[0].Status = "DRAINING" }, member(0)},
 		"registering: ECS has not heard of all its containers": {
 			func(s *account.State) { s.ContainerInstances[0].Status = "REGISTERING" },
-			sweep.Instance{
-				State:     sweep.Alive,
+			evidence.Instance{
+				State:     evidence.Alive,
 				Address:   here,
 				InCluster: true,
 				Connected: true,
 			}},
 		"deregistering: its tasks run on unfollowed": {
 			func(s *account.State) { s.ContainerInstances[0].Status = "DEREGISTERING" },
-			sweep.Instance{
-				State:     sweep.Alive,
+			evidence.Instance{
+				State:     evidence.Alive,
 				Address:   here,
 				InCluster: true,
 				Connected: true,
 			}},
 		"deregistered": {
 			func(s *account.State) { s.ContainerInstances[0].Status = "INACTIVE" },
-			sweep.Instance{State: sweep.Alive, Address: here}},
+			evidence.Instance{State: evidence.Alive, Address: here}},
 		"registered anew, and the old registration lingers": {
 			func(s *account.State) {
 				s.ContainerInstances[0].AgentDisconnected = true
@@ -295,16 +295,16 @@ func TestInstances(t *testing.T) {
 					Cluster:    "main",
 					InstanceID: host(0),
 				})
-			}, sweep.Instance{
-				State:     sweep.Alive,
+			}, evidence.Instance{
+				State:     evidence.Alive,
 				Address:   here,
 				InCluster: true,
 				Connected: true,
 			}},
 		"disconnected, and well": {
 			func(s *account.State) { s.ContainerInstances[0].AgentDisconnected = true },
-			sweep.Instance{
-				State:     sweep.Alive,
+			evidence.Instance{
+				State:     evidence.Alive,
 				Address:   here,
 				InCluster: true,
 				Complete:  true,
@@ -312,8 +312,8 @@ func TestInstances(t *testing.T) {
 		"disconnected, and impaired": {
 			func(s *account.State) {
 				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].InstanceStatus = true, "impaired"
-			}, sweep.Instance{
-				State:     sweep.Alive,
+			}, evidence.Instance{
+				State:     evidence.Alive,
 				Address:   here,
 				InCluster: true,
 				Complete:  true,
@@ -322,8 +322,8 @@ func TestInstances(t *testing.T) {
 		"disconnected, and on an impaired system": {
 			func(s *account.State) {
 				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].SystemStatus = true, "impaired"
-			}, sweep.Instance{
-				State:     sweep.Alive,
+			}, evidence.Instance{
+				State:     evidence.Alive,
 				Address:   here,
 				InCluster: true,
 				Complete:  true,
@@ -332,8 +332,8 @@ func TestInstances(t *testing.T) {
 		"disconnected, and not known to be impaired": {
 			func(s *account.State) {
 				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].SystemStatus = true, "insufficient-data"
-			}, sweep.Instance{
-				State:     sweep.Alive,
+			}, evidence.Instance{
+				State:     evidence.Alive,
 				Address:   here,
 				InCluster: true,
 				Complete:  true,
@@ -342,8 +342,8 @@ func TestInstances(t *testing.T) {
 			func(s *account.State) { s.Instances[0].State = "pending" }, member(0)},
 		"shutting down": {
 			func(s *account.State) { s.Instances[0].State = "shutting-down" },
-			sweep.Instance{
-				State:     sweep.Gone,
+			evidence.Instance{
+				State:     evidence.Gone,
 				Address:   here,
 				InCluster: true,
 				Connected: true,
@@ -351,8 +351,8 @@ func TestInstances(t *testing.T) {
 			}},
 		"stopping": {
 			func(s *account.State) { s.Instances[0].State = "stopping" },
-			sweep.Instance{
-				State:     sweep.Gone,
+			evidence.Instance{
+				State:     evidence.Gone,
 				Address:   here,
 				InCluster: true,
 				Connected: true,
@@ -361,23 +361,23 @@ func TestInstances(t *testing.T) {
 		"stopped, and impaired before": {
 			func(s *account.State) {
 				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].State, s.Instances[0].InstanceStatus = true, "stopped", "impaired"
-			}, sweep.Instance{
-				State:     sweep.Gone,
+			}, evidence.Instance{
+				State:     evidence.Gone,
 				Address:   here,
 				InCluster: true,
 				Complete:  true,
 			}},
 		"terminated": {
 			func(s *account.State) { s.Instances[0].State = "terminated" },
-			sweep.Instance{
-				State:     sweep.Gone,
+			evidence.Instance{
+				State:     evidence.Gone,
 				InCluster: true,
 				Connected: true,
 				Complete:  true,
 			}},
 		"unknown to EC2": {
 			func(s *account.State) { s.Instances = s.Instances[1:] },
-			sweep.Instance{InCluster: true, Connected: true, Complete: true}},
+			evidence.Instance{InCluster: true, Connected: true, Complete: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			state := cluster("main", 0, 2)
@@ -422,7 +422,7 @@ func TestHostsOutsideEC2(t *testing.T) {
 	state.ContainerInstances[0].InstanceID = "mi-0123456789abcdef0"
 	s, source := start(t, state, false)
 	got := read(t, source, "mi-0123456789abcdef0", host(1))
-	assert.Equal(t, sweep.Instance{
+	assert.Equal(t, evidence.Instance{
 		InCluster: true,
 		Connected: true,
 		Complete:  true,
@@ -448,7 +448,7 @@ func TestTasksOutliveTheRegistrationOfTheirHost(t *testing.T) {
 	gone := served("main", 0)
 	gone.Running, gone.Stopped, gone.Ports = false, true, nil
 	assert.Equal(t, gone, got.Containers[docker(0)])
-	assert.Equal(t, sweep.Instance{State: sweep.Gone}, got.Instances[host(0)])
+	assert.Equal(t, evidence.Instance{State: evidence.Gone}, got.Instances[host(0)])
 	assert.True(t, got.Containers[docker(2)].Stopped)
 	assert.Empty(t, got.Containers[docker(2)].Instance)
 }
@@ -504,7 +504,7 @@ func TestDefinitions(t *testing.T) {
 	got := read(t, source).Containers
 
 	checks := map[uint16]string{80: "/variable", 81: "/variable", 82: "/label", 83: ""}
-	ports := []sweep.Port{{Container: container.Port{Number: 53, Proto: container.UDP}, Host: 53}, port(80, 80)}
+	ports := []evidence.Port{{Container: container.Port{Number: 53, Proto: container.UDP}, Host: 53}, port(80, 80)}
 	bridged, hosted, own, run, stopped := served(
 		"main",
 		0,
@@ -527,7 +527,7 @@ func TestDefinitions(t *testing.T) {
 	stopped.Running, stopped.Stopped, stopped.Ports = false, true, nil
 	ended := served("main", 5) // of a definition that is known
 	ended.Running, ended.Stopped, ended.Ports = false, true, nil
-	assert.Equal(t, map[string]sweep.Container{
+	assert.Equal(t, map[string]evidence.Container{
 		docker(5): ended,
 		docker(0): bridged,
 		docker(1): hosted,

@@ -16,6 +16,7 @@ import (
 	"github.com/ecssd/ecssd/internal/plan"
 	"github.com/ecssd/ecssd/internal/record"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 )
 
 // world is a run under way.
@@ -156,35 +157,35 @@ func (w *world) sweep() {
 }
 
 // Fleet returns what ECS and EC2 list.
-func (w *world) Fleet(context.Context, []string) (sweep.Fleet, error) {
-	found := sweep.Fleet{
+func (w *world) Fleet(context.Context, []string) (evidence.Fleet, error) {
+	found := evidence.Fleet{
 		Account:    "123456789012",
 		Region:     "eu-west-1",
-		Instances:  map[string]sweep.Instance{},
-		Containers: map[string]sweep.Container{},
+		Instances:  map[string]evidence.Instance{},
+		Containers: map[string]evidence.Container{},
 	}
 	for i, h := range w.hosts {
-		instance := sweep.Instance{
-			State:     sweep.Alive,
+		instance := evidence.Instance{
+			State:     evidence.Alive,
 			Address:   h.owner.Address,
 			InCluster: true,
 			Connected: true,
 			Complete:  true,
 		}
 		if i%3 == 0 {
-			instance = sweep.Instance{State: sweep.Gone}
+			instance = evidence.Instance{State: evidence.Gone}
 		}
 		found.Instances[h.owner.InstanceID] = instance
 		if i%3 == 0 {
 			continue
 		}
 		for _, c := range h.live {
-			found.Containers[c.ID] = sweep.Container{
+			found.Containers[c.ID] = evidence.Container{
 				Instance: h.owner.InstanceID,
 				Task:     "task/" + c.ID,
 				Cluster:  "main",
 				Service:  "main/" + c.Labels[container.LabelName],
-				Ports: []sweep.Port{
+				Ports: []evidence.Port{
 					{Container: container.Port{Number: 80, Proto: container.TCP}, Host: c.Published[0].HostPort},
 				},
 			}
@@ -194,9 +195,9 @@ func (w *world) Fleet(context.Context, []string) (sweep.Fleet, error) {
 }
 
 // States returns what EC2 lists when the sweeper asks again.
-func (w *world) States(ctx context.Context, instances []string) (map[string]sweep.State, error) {
+func (w *world) States(ctx context.Context, instances []string) (map[string]evidence.State, error) {
 	found, err := w.Fleet(ctx, instances)
-	states := map[string]sweep.State{}
+	states := map[string]evidence.State{}
 	for id, instance := range found.Instances {
 		states[id] = instance.State
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/container"
 	"github.com/ecssd/ecssd/internal/sweep"
+	"github.com/ecssd/ecssd/internal/sweep/evidence"
 	"github.com/ecssd/ecssd/internal/sweep/httpcheck"
 )
 
@@ -84,25 +85,25 @@ func (w *world) lag() time.Duration {
 // inventory is ECS and EC2 as the sweeper sees them: late, and with calls that fail.
 type inventory struct{ p *process }
 
-func (f inventory) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
+func (f inventory) Fleet(ctx context.Context, _ []string) (evidence.Fleet, error) {
 	w := f.p.w
 	if err := f.p.wait(ctx, "fleet", 100*time.Millisecond, 5*time.Second); err != nil {
-		return sweep.Fleet{}, err
+		return evidence.Fleet{}, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.on(inventoryFails) && f.p.dice("blind").IntN(3) == 0 {
 		w.note(f.p.name, "a page of ECS cannot be read")
-		return sweep.Fleet{}, errors.New("describe tasks, page 2: Rate exceeded")
+		return evidence.Fleet{}, errors.New("describe tasks, page 2: Rate exceeded")
 	}
-	found := sweep.Fleet{
+	found := evidence.Fleet{
 		Account:    account,
 		Region:     region,
-		Instances:  map[string]sweep.Instance{},
-		Containers: map[string]sweep.Container{},
+		Instances:  map[string]evidence.Instance{},
+		Containers: map[string]evidence.Container{},
 	}
 	for _, h := range w.hosts {
-		found.Instances[h.id] = sweep.Instance{
+		found.Instances[h.id] = evidence.Instance{
 			State:     h.state(),
 			Address:   h.addr,
 			InCluster: true,
@@ -118,14 +119,14 @@ func (f inventory) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 			if time.Since(b.known.began) < late {
 				continue
 			}
-			c := sweep.Container{
+			c := evidence.Container{
 				Instance: h.id,
 				Task:     "task/" + b.name,
 				Cluster:  "main",
 				Service:  "main/" + b.service,
 			}
 			for _, p := range b.c.Published {
-				c.Ports = append(c.Ports, sweep.Port{
+				c.Ports = append(c.Ports, evidence.Port{
 					Container: container.Port{Number: p.Port.Number, Proto: container.TCP},
 					Host:      p.HostPort,
 				})
@@ -142,14 +143,14 @@ func (f inventory) Fleet(ctx context.Context, _ []string) (sweep.Fleet, error) {
 }
 
 // state returns the state of a host in EC2.
-func (h *host) state() sweep.State {
+func (h *host) state() evidence.State {
 	if h.gone || h.down {
-		return sweep.Gone
+		return evidence.Gone
 	}
-	return sweep.Alive
+	return evidence.Alive
 }
 
-func (f inventory) States(ctx context.Context, instances []string) (map[string]sweep.State, error) {
+func (f inventory) States(ctx context.Context, instances []string) (map[string]evidence.State, error) {
 	w := f.p.w
 	if err := f.p.wait(ctx, "states", 50*time.Millisecond, 2*time.Second); err != nil {
 		return nil, err
@@ -159,7 +160,7 @@ func (f inventory) States(ctx context.Context, instances []string) (map[string]s
 	if w.on(inventoryFails) && f.p.dice("states blind").IntN(3) == 0 {
 		return nil, errors.New("describe instances: Rate exceeded")
 	}
-	states := map[string]sweep.State{}
+	states := map[string]evidence.State{}
 	for _, h := range w.hosts {
 		if slices.Contains(instances, h.id) {
 			states[h.id] = h.state()

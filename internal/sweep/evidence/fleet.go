@@ -1,13 +1,6 @@
-// Package sweep deletes the records of hosts and containers that are gone, which their agents cannot delete: a host that
-// fails cannot clean up after itself. A pass has three steps: evidence (what EC2 and ECS show about each record),
-// decision (the action, or why none is taken), and change.
-//
-// It changes nothing where any reading fails. It never deletes the last record of a name, or many records at once,
-// unless EC2 proves that the hosts are gone, and never a record that has changed since it was read.
-package sweep
+package evidence
 
 import (
-	"context"
 	"net/netip"
 	"slices"
 
@@ -72,15 +65,7 @@ type Port struct {
 	Host      uint16
 }
 
-// publishes reports whether the container's port is reached at the host port.
-func (c Container) publishes(port container.Port, host uint16) bool {
+// Publishes reports whether the container's port is reached at the host port.
+func (c Container) Publishes(port container.Port, host uint16) bool {
 	return slices.Contains(c.Ports, Port{Container: port, Host: host})
-}
-
-// Source reads EC2 and ECS: all that is asked for, or an error.
-type Source interface {
-	// Fleet reads every page of every cluster, and the given instances from EC2, beside those of the clusters.
-	Fleet(ctx context.Context, instances []string) (Fleet, error)
-	// States asks EC2 alone, without a cache, about instances. Those that EC2 does not know are left out.
-	States(ctx context.Context, instances []string) (map[string]State, error)
 }

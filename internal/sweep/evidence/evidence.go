@@ -1,4 +1,7 @@
-package sweep
+// Package evidence is what EC2, ECS and HTTP checks show about the records of a zone: Judge compares the records with a
+// Fleet and returns a verdict on each. Everything here is a value that is not changed once it is made. It asks nobody and
+// decides nothing: whether a verdict is carried out depends on the records around it.
+package evidence
 
 import (
 	"fmt"
@@ -22,52 +25,54 @@ const (
 	Refused Verdict = "refused" // to be deleted, but too many records would be deleted without proof
 )
 
-// unproven reports whether a verdict deletes without proof from EC2 or from the container's own ECS agent.
-func (v Verdict) unproven() bool { return v == Orphan || v == Missing }
+// Unproven reports whether a verdict deletes without proof from EC2 or from the container's own ECS agent.
+func (v Verdict) Unproven() bool { return v == Orphan || v == Missing }
 
-func (v Verdict) deletes() bool { return v == Dead || v.unproven() }
+// Deletes reports whether a verdict calls for the deletion of the record.
+func (v Verdict) Deletes() bool { return v == Dead || v.Unproven() }
 
-// evidence is what EC2, ECS and the HTTP checks show about one record. It is not changed once it is made.
-type evidence struct {
-	entry
-	verdict Verdict
-	reason  string // empty where the verdict is Keep
-	// gone is the instance that EC2 reports as gone, or does not know, where the verdict depends on that.
-	gone string
-	// impaired means that standby is called for by the state of the host alone: the container may still serve.
-	impaired bool
+// Evidence is what EC2, ECS and the HTTP checks show about one record. It is not changed once it is made.
+type Evidence struct {
+	Entry
+	Verdict Verdict
+	Reason  string // empty where the verdict is Keep
+	// Gone is the instance that EC2 reports as gone, or does not know, where the verdict depends on that.
+	Gone string
+	// Impaired means that standby is called for by the state of the host alone: the container may still serve.
+	Impaired bool
 }
 
-func (e entry) keep() evidence { return evidence{entry: e, verdict: Keep} }
+// Keep returns evidence that calls for nothing.
+func (e Entry) Keep() Evidence { return Evidence{Entry: e, Verdict: Keep} }
 
-func (e entry) shows(verdict Verdict, reason string, args ...any) evidence {
-	return evidence{entry: e, verdict: verdict, reason: fmt.Sprintf(reason, args...)}
+func (e Entry) shows(verdict Verdict, reason string, args ...any) Evidence {
+	return Evidence{Entry: e, Verdict: verdict, Reason: fmt.Sprintf(reason, args...)}
 }
 
-// standby returns evidence that calls for weight 0, where the record has another.
-func (e entry) standby(reason string, args ...any) evidence {
+// Standby returns evidence that calls for weight 0, where the record has another.
+func (e Entry) Standby(reason string, args ...any) Evidence {
 	if e.Weight == 0 {
-		return e.keep()
+		return e.Keep()
 	}
 	return e.shows(Standby, reason, args...)
 }
 
 // lost returns evidence that depends on the end of an instance.
-func (e entry) lost(verdict Verdict, instance, reason string) evidence {
+func (e Entry) lost(verdict Verdict, instance, reason string) Evidence {
 	found := e.shows(verdict, reason, instance)
-	found.gone = instance
+	found.Gone = instance
 	return found
 }
 
-// judge returns the evidence on every record that ecssd or the original agent has written, in order.
-func judge(entries []entry, fleet Fleet) []evidence {
+// Judge returns the evidence on every record that ecssd or the original agent has written, in order.
+func Judge(entries []Entry, fleet Fleet) []Evidence {
 	j := judgement{fleet, homes(entries), portOwners(entries, fleet)}
-	var found []evidence
+	var found []Evidence
 	for _, e := range entries {
-		if !e.ours {
+		if !e.Ours {
 			continue
 		}
-		if e.id.Kind == record.Legacy {
+		if e.ID.Kind == record.Legacy {
 			found = append(found, j.legacy(e))
 		} else {
 			found = append(found, j.host(e))
@@ -86,8 +91,8 @@ type judgement struct {
 const stoppedOrTerminated = "EC2 reports instance %s as stopped or terminated"
 
 // host judges a record by its host.
-func (j judgement) host(e entry) evidence {
-	id := e.id.Instance
+func (j judgement) host(e Entry) Evidence {
+	id := e.ID.Instance
 	host, at := j.fleet.Instances[id], j.homes[id]
 	switch {
 	case host.State == Gone:
@@ -107,14 +112,14 @@ func (j judgement) host(e entry) evidence {
 }
 
 // container judges a record of an instance that is alive by what ECS knows of its container.
-func (j judgement) container(e entry, host Instance) evidence {
-	if e.id.Kind == record.Host {
-		return e.keep()
+func (j judgement) container(e Entry, host Instance) Evidence {
+	if e.ID.Kind == record.Host {
+		return e.Keep()
 	}
-	otherwise := e.keep()
-	c, known := j.fleet.Containers[e.id.Container]
-	if e.id.Kind != record.Docker && host.InCluster && (!known || c.Stopped) {
-		id, on := short(e.id.Container), e.id.Instance
+	otherwise := e.Keep()
+	c, known := j.fleet.Containers[e.ID.Container]
+	if e.ID.Kind != record.Docker && host.InCluster && (!known || c.Stopped) {
+		id, on := Short(e.ID.Container), e.ID.Instance
 		switch {
 		case c.Stopped && c.Instance == on && host.Connected:
 			return e.shows(Dead, "ECS reports container %s on instance %s as stopped", id, on)
@@ -131,18 +136,18 @@ func (j judgement) container(e entry, host Instance) evidence {
 }
 
 // weight judges whether an SRV record is to be on standby.
-func (j judgement) weight(e entry, host Instance, otherwise evidence) evidence {
+func (j judgement) weight(e Entry, host Instance, otherwise Evidence) Evidence {
 	target, ok := record.ParseTarget(e.Value)
 	if e.Type != record.SRV || !ok {
 		return otherwise
 	}
-	owner := j.owners.of(e.id, target.Port)
+	owner := j.owners.of(e.ID, target.Port)
 	switch {
 	case owner != "":
-		return e.standby("host port %d now belongs to container %s", target.Port, short(owner))
+		return e.Standby("host port %d now belongs to container %s", target.Port, Short(owner))
 	case host.Impaired && host.InCluster && !host.Connected:
-		found := e.standby("instance %s fails EC2's status checks, and its ECS agent is disconnected", e.id.Instance)
-		found.impaired = true
+		found := e.Standby("instance %s fails EC2's status checks, and its ECS agent is disconnected", e.ID.Instance)
+		found.Impaired = true
 		return found
 	case e.Marked():
 		return e.shows(Restore, "the cause of its standby is over")
@@ -151,8 +156,8 @@ func (j judgement) weight(e entry, host Instance, otherwise evidence) evidence {
 }
 
 // legacy judges a record of the original agent, which names its host in a way that EC2 need not know.
-func (j judgement) legacy(e entry) evidence {
-	c, known := j.fleet.Containers[e.id.Container]
+func (j judgement) legacy(e Entry) Evidence {
+	c, known := j.fleet.Containers[e.ID.Container]
 	host := j.fleet.Instances[c.Instance]
 	switch {
 	case !known:
@@ -164,32 +169,32 @@ func (j judgement) legacy(e entry) evidence {
 	case c.Stopped:
 		return e.shows(Dead, "ECS reports the task as stopped")
 	}
-	return e.keep()
+	return e.Keep()
 }
 
-// confirmed returns the second evidence, without those deletions for lack of proof that the first does not call for too.
-func confirmed(first, second []evidence) []evidence {
-	found := make([]evidence, len(second))
+// Confirmed returns the second evidence, without those deletions for lack of proof that the first does not call for too.
+func Confirmed(first, second []Evidence) []Evidence {
+	found := make([]Evidence, len(second))
 	for i, e := range second {
-		if e.verdict.unproven() && e.verdict != first[i].verdict {
-			e = e.keep()
+		if e.Verdict.Unproven() && e.Verdict != first[i].Verdict {
+			e = e.Keep()
 		}
 		found[i] = e
 	}
 	return found
 }
 
-// unconfirmed returns evidence that there was no time to confirm.
-func unconfirmed(first []evidence) []evidence {
-	found := make([]evidence, len(first))
+// Unconfirmed returns evidence that there was no time to confirm.
+func Unconfirmed(first []Evidence) []Evidence {
+	found := make([]Evidence, len(first))
 	for i, e := range first {
-		if e.verdict.unproven() {
-			e = e.shows(Skipped, "no time left to read EC2 and ECS a second time: %s", e.reason)
+		if e.Verdict.Unproven() {
+			e = e.shows(Skipped, "no time left to read EC2 and ECS a second time: %s", e.Reason)
 		}
 		found[i] = e
 	}
 	return found
 }
 
-// short returns the beginning of a container ID, as docker ps prints it.
-func short(id string) string { return fmt.Sprintf("%.12s", id) }
+// Short returns the beginning of a container ID, as docker ps prints it.
+func Short(id string) string { return fmt.Sprintf("%.12s", id) }

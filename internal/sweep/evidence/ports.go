@@ -1,4 +1,4 @@
-package sweep
+package evidence
 
 import (
 	"github.com/ecssd/ecssd/internal/container"
@@ -19,11 +19,11 @@ type owners struct {
 	fleet  Fleet
 }
 
-func portOwners(entries []entry, fleet Fleet) owners {
+func portOwners(entries []Entry, fleet Fleet) owners {
 	o := owners{map[hostPort]string{}, map[string]bool{}, fleet}
 	for _, e := range entries {
-		if e.ours && e.id.Kind == record.ENI {
-			o.apart[e.id.Container] = true
+		if e.Ours && e.ID.Kind == record.ENI {
+			o.apart[e.ID.Container] = true
 		}
 	}
 	for id, c := range fleet.Containers {
@@ -44,7 +44,7 @@ func portOwners(entries []entry, fleet Fleet) owners {
 func (o owners) of(id record.SetID, port uint16) string {
 	c := o.fleet.Containers[id.Container]
 	own := container.Port{Number: id.Port, Proto: container.Proto(id.Proto)}
-	if o.apart[id.Container] || !c.Stopped && c.Instance == id.Instance && c.publishes(own, port) {
+	if o.apart[id.Container] || !c.Stopped && c.Instance == id.Instance && c.Publishes(own, port) {
 		return ""
 	}
 	owner := o.byPort[hostPort{id.Instance, port, id.Proto}]
