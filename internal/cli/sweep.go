@@ -41,7 +41,7 @@ sweeper's permissions (docs/sweeper.md), and ignores --ttl.
 The exit status is 1 if something cannot be read or changed, or if more records would be deleted than --delete-budget allows.`
 }
 
-// parameters returns the sweeper's parameters, without --ttl: it has a default, which nobody asked for.
+// parameters returns the sweeper's parameters, without --ttl: it has a default, and would rewrite every name that has another TTL.
 func (c sweepCommand) parameters(s *Settings) run.Parameters {
 	return run.Parameters{
 		Zone:            s.Zone,

@@ -100,7 +100,7 @@ func TestMarksDoNotOverwrite(t *testing.T) {
 	})
 }
 
-func TestTroubleWithTheZone(t *testing.T) {
+func TestZoneErrors(t *testing.T) {
 	lost := func(applied bool) func(int, []plan.Change) strict.Fault {
 		return func(call int, _ []plan.Change) strict.Fault {
 			if call == 1 {

@@ -145,7 +145,7 @@ func TestWhatIsSparedDoesNotCountForTheBudget(t *testing.T) {
 }
 
 // Where all that is not proven stays, other records are the last of their names, and other addresses are needed.
-func TestARefusalIsHeededByWhatIsSpared(t *testing.T) {
+func TestRecordsKeptByTheBudgetCountAsRemaining(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		f := fleet(3)
 		f.Instances[instance(2)] = evidence.Instance{State: evidence.Gone}
@@ -180,7 +180,7 @@ func TestARefusalIsHeededByWhatIsSpared(t *testing.T) {
 
 // The own record of a host that EC2 does not know stays beside a record that stays, though a living host has the same
 // address.
-func TestTheHomeOfARecordThatStays(t *testing.T) {
+func TestAHostRecordIsKeptWithOtherRecordsOfItsHost(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		last := srv("db", instance(9), ip(address(1)), 9)
 		home := hostAt(instance(9), 1, account+"/"+region)

@@ -19,7 +19,7 @@ import (
 
 // Whatever fails, and whatever agents do meanwhile: no record of a living container goes but by its agent's hand, and
 // what is not ecssd's stays as it is. Once nothing fails any more, what is dead is gone.
-func TestWhateverHappensWhatLivesStays(t *testing.T) {
+func TestRandomFaultsDeleteNothingAlive(t *testing.T) {
 	for seed := range uint64(150) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			scene(t, func(t *testing.T) {

@@ -309,7 +309,7 @@ func TestDeadlines(t *testing.T) {
 
 // Records that are left in every pass, as those of another region, do not crowd out of the report what this pass has
 // done.
-func TestWhatIsLeftHidesNothing(t *testing.T) {
+func TestSkippedFindingsLeaveRoomForOthers(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		z := newZone(t, on(2, 2), with(on(2, 3), func(r *record.Record) { r.Name = "zzz." + domain }))
 		for n := range 600 {
@@ -349,7 +349,7 @@ func TestStuckTasksAreReported(t *testing.T) {
 	})
 }
 
-func TestOnlyWhatIsOutOfOrderIsLogged(t *testing.T) {
+func TestOnlyFindingsAreLogged(t *testing.T) {
 	scene(t, func(t *testing.T) {
 		log, logged := logtest.NewNullLogger()
 		c := config(newZone(t, on(1, 1), host(1), on(2, 2), host(2)), says(gone2()))

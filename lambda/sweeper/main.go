@@ -29,9 +29,9 @@ type event struct {
 	DryRun bool `json:"dryRun"`
 }
 
-// handle makes one pass. It writes the log and the metrics to out, as CloudWatch reads them. A pass that could not be
-// made, or in part was refused, is an error of the function, with the report as its text: Lambda gives no result beside
-// an error.
+// handle makes one pass. It writes the log and the metrics to out, as CloudWatch reads them. A pass that fails, or
+// that exceeds the budget, is an error of the function. Its text ends with the report, since Lambda returns no result
+// beside an error.
 func handle(
 	ctx context.Context,
 	payload json.RawMessage,

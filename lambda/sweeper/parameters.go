@@ -21,10 +21,10 @@ func readParameters(getenv func(string) string) (p run.Parameters, level logrus.
 		DeleteBudget:    cmp.Or(getenv("DELETE_BUDGET"), "30%"),
 		TTL:             getenv("TTL"),
 	}
-	if p.CheckHealth, err = yes(getenv, "CHECK_HEALTH"); err != nil {
+	if p.CheckHealth, err = parseBool(getenv, "CHECK_HEALTH"); err != nil {
 		return p, level, err
 	}
-	if p.DryRun, err = yes(getenv, "DRY_RUN"); err != nil {
+	if p.DryRun, err = parseBool(getenv, "DRY_RUN"); err != nil {
 		return p, level, err
 	}
 	if p.NegativeTTL, err = strconv.ParseInt(cmp.Or(getenv("NEGATIVE_TTL"), "0"), 10, 64); err != nil {
@@ -36,8 +36,8 @@ func readParameters(getenv func(string) string) (p run.Parameters, level logrus.
 	return p, level, p.Validate()
 }
 
-// yes reads a variable that is true or false; empty is false.
-func yes(getenv func(string) string, name string) (bool, error) {
+// parseBool reads a variable that is true or false; empty is false.
+func parseBool(getenv func(string) string, name string) (bool, error) {
 	value := getenv(name)
 	if value == "" {
 		return false, nil

@@ -26,7 +26,7 @@ type Stuck struct {
 // State is what EC2 reports of an instance.
 type State string
 
-// The states told apart.
+// The states that are distinguished.
 const (
 	Unknown State = ""      // EC2 has no such instance, or no longer
 	Alive   State = "alive" // pending or running
@@ -41,7 +41,7 @@ type Instance struct {
 	InCluster bool       // a container instance of one of the clusters
 	Connected bool       // its ECS agent is connected
 	// Complete means that ECS knows the container ID of every container of the instance's tasks, except stuck ones. Only
-	// then does a container that ECS does not know not exist.
+	// then can a container that ECS does not know be taken for gone.
 	Complete bool
 }
 

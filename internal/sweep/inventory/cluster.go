@@ -16,7 +16,7 @@ import (
 // describeAtOnce is the most tasks or container instances that one call describes.
 const describeAtOnce = 100
 
-// missing is the reason that ECS gives for what has vanished between a listing and a description.
+// missing is the reason in ECS's answer for an ARN that was listed and no longer exists when it is described.
 const missing = "MISSING"
 
 // inactive is the status of an instance that has been deregistered. Listings leave it out.
@@ -119,9 +119,9 @@ func (r *reading) instanceARNs(ctx context.Context, cluster string) (arns []stri
 	return arns, err
 }
 
-// taskARNs lists those tasks first that are to run and then those that are to stop, many of which serve still, or
-// stopped within the last hour or so: no task can pass from the one list to the other unseen, since none is ever wanted
-// again.
+// taskARNs lists first the tasks whose desired status is RUNNING and then those whose desired status is STOPPED, which may
+// still serve, or have stopped within the last hour or so. In this order no task is missed: its desired status never
+// changes back.
 func (r *reading) taskARNs(ctx context.Context, cluster string) (arns []string, err error) {
 	for _, desired := range []types.DesiredStatus{types.DesiredStatusRunning, types.DesiredStatusStopped} {
 		err = pages(func(token *string) (*string, error) {
@@ -164,8 +164,8 @@ func (r *reading) describeInstances(ctx context.Context, batches []batch, found 
 	})
 }
 
-// addListed adds an instance of the clusters. ECS learns what runs on it only while it is a full member: what is being
-// deregistered may run on unfollowed.
+// addListed adds an instance of the clusters. Only of an ACTIVE or DRAINING one does ECS learn what runs on it: while it is
+// being deregistered, containers may run that ECS does not know.
 func (r *reading) addListed(i types.ContainerInstance) {
 	id := aws.ToString(i.Ec2InstanceId)
 	r.hosts[aws.ToString(i.ContainerInstanceArn)] = id
@@ -192,7 +192,7 @@ func (r *reading) addUnlisted(i types.ContainerInstance) {
 	}
 }
 
-// unlisted gives the container instances that tasks name and no listing did.
+// unlisted returns the container instances that tasks name and that were not listed.
 func (r *reading) unlisted() (batches []batch) {
 	byCluster := map[string][]string{}
 	for _, m := range r.members {
@@ -222,7 +222,7 @@ func (r *reading) describeTasks(ctx context.Context, b batch) error {
 	return nil
 }
 
-// answered gives an error where ECS has not described a whole batch, but for what has vanished.
+// answered returns an error where ECS has not described the whole batch, apart from what no longer exists.
 func (b batch) answered(described int, failures []types.Failure) error {
 	for _, f := range failures {
 		if aws.ToString(f.Reason) != missing {
@@ -230,7 +230,7 @@ func (b batch) answered(described int, failures []types.Failure) error {
 		}
 	}
 	if silent := len(b.arns) - described - len(failures); silent > 0 {
-		return fmt.Errorf("nothing is said of %d out of %d", silent, len(b.arns))
+		return fmt.Errorf("the answer lacks %d of %d", silent, len(b.arns))
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func (r *reading) readDefinitions(ctx context.Context) error {
 	return each(ctx, slices.Sorted(maps.Keys(needed)), func(ctx context.Context, arn string) error {
 		answer, err := r.ecs.describeDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn})
 		if err == nil && answer.TaskDefinition == nil {
-			err = fmt.Errorf("the answer holds none")
+			err = fmt.Errorf("the answer has no task definition")
 		}
 		if err != nil {
 			return fmt.Errorf("describe task definition %s: %w", arn, err)
@@ -76,8 +76,8 @@ func readDefinition(t *types.TaskDefinition) definition {
 	return d
 }
 
-// fill adds to a container what only its definition says: its checks, where a label wins over a variable and what the
-// task was run with over the definition's variables; and its ports, where they are reached under their own number.
+// fill adds what only the task definition has: the checks, where a label wins over the variables of run-task, and those
+// over the definition's variables; and the ports, where host port and container port are the same.
 func (m *member) fill(d definition) {
 	c := d.containers[m.name]
 	if len(c.variables)+len(m.checks)+len(c.labels) > 0 {
@@ -93,7 +93,7 @@ func (m *member) fill(d definition) {
 
 var checkSetting = regexp.MustCompile(`^SERVICE_([1-9][0-9]{0,4})_CHECK_HTTP$`)
 
-// checksOf gives the paths of the HTTP checks that variables ask for, by container port.
+// checksOf returns the paths of the HTTP checks that variables ask for, by container port.
 func checksOf(variables []types.KeyValuePair) (checks map[uint16]string) {
 	for _, v := range variables {
 		checks = noteCheck(checks, aws.ToString(v.Name), aws.ToString(v.Value))

@@ -17,7 +17,7 @@ import (
 // filterAtOnce is the most values that the filters of one call may have.
 const filterAtOnce = 200
 
-// readEC2 adds what EC2 says of the instances asked for, and of those that the fleet has.
+// readEC2 adds the state, from EC2, of the instances asked for and of those already in the fleet.
 func (r *reading) readEC2(ctx context.Context, instances []string) error {
 	if err := r.readStates(ctx, slices.Concat(instances, slices.Collect(maps.Keys(r.fleet.Instances)))); err != nil {
 		return err
@@ -101,7 +101,7 @@ func (r *reading) readImpaired(ctx context.Context, filter string, suspects map[
 	})
 }
 
-// stateOf says gone only where EC2 does: an instance in a state that is not known here is there. The high byte of the
+// stateOf returns Gone only for the states that mean it: an instance in a state unknown here counts as alive. The high byte of the
 // code is for EC2's own use.
 func stateOf(state *types.InstanceState) evidence.State {
 	if state != nil && state.Code != nil {

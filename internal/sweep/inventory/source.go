@@ -1,6 +1,6 @@
-// Package inventory reads what ECS and EC2 say of a fleet: every cluster, container instance and task, and the state of
-// every instance asked for, every page of it, or an error. Half a fleet would look like containers that are gone. It
-// judges nothing, and beside StopTask it changes nothing.
+// Package inventory reads ECS and EC2: every cluster, container instance and task, and the state of every instance asked
+// for. It reads every page or returns an error, because a fleet that is read in part looks like containers that are gone.
+// It judges nothing, and apart from StopTask it changes nothing.
 package inventory
 
 import (
@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	// callsAtOnce keeps the calls under way few: an account's rate is shared with everything else that uses these APIs.
+	// callsAtOnce bounds concurrent calls: an account's rate is shared with everything else that uses these APIs.
 	callsAtOnce = 4
-	// attempts is how often a call is made before the reading is given up. Throttling passes.
+	// attempts is how often a call is made before the reading fails. Throttling passes.
 	attempts = 10
 	// longestWait is between two attempts. A throttled account gains some 20 calls a second.
 	longestWait = 5 * time.Second
@@ -63,7 +63,7 @@ type ec2Calls struct {
 	describeStatus    func(context.Context, *ec2.DescribeInstanceStatusInput, ...func(*ec2.Options)) (*ec2.DescribeInstanceStatusOutput, error)
 }
 
-// New gives a Source for the region of config. clusters are names or ARNs; none means all of the region. With checks
+// New returns a Source for the region of config. clusters are names or ARNs; none means all of the region. With checks
 // the task definitions are read too, for the paths of HTTP checks and for ports that ECS lists only there (awsvpc,
 // host).
 func New(config aws.Config, clusters []string, checks bool) *Source {
@@ -108,7 +108,7 @@ type reading struct {
 	members  []member
 }
 
-// Fleet reads all of ECS, and of EC2 what it says of the instances asked for and of those that ECS knows.
+// Fleet reads all of ECS, and from EC2 the instances asked for and those that ECS knows.
 func (s *Source) Fleet(ctx context.Context, instances []string) (evidence.Fleet, error) {
 	if err := s.learnAccount(ctx); err != nil {
 		return evidence.Fleet{}, err
@@ -146,14 +146,14 @@ func (s *Source) States(ctx context.Context, instances []string) (map[string]evi
 	return states, nil
 }
 
-// learnAccount finds out whose credentials are used.
+// learnAccount asks STS once which account the credentials belong to.
 func (s *Source) learnAccount(ctx context.Context) error {
 	if s.account != "" {
 		return nil
 	}
 	caller, err := s.identity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return fmt.Errorf("find out which account this is: %w", err)
+		return fmt.Errorf("get the account of the credentials from STS: %w", err)
 	}
 	s.account = aws.ToString(caller.Account)
 	return nil
@@ -178,7 +178,7 @@ func each[T any](ctx context.Context, items []T, work func(context.Context, T) e
 	return group.Wait()
 }
 
-// pages makes a call for each page of a listing. The call gives the token of the next page.
+// pages makes a call for each page of a listing. call returns the token of the next page.
 func pages(call func(token *string) (next *string, err error)) error {
 	var token *string
 	seen := map[string]bool{}
@@ -190,7 +190,7 @@ func pages(call func(token *string) (next *string, err error)) error {
 		case aws.ToString(next) == "":
 			return nil
 		case seen[*next]:
-			return fmt.Errorf("the listing goes round in a circle: a page names an earlier one as the next")
+			return fmt.Errorf("pagination loop: the next-page token repeats")
 		}
 		seen[*next] = true
 		token = next

@@ -40,7 +40,7 @@ type member struct {
 	checks     map[uint16]string // as the task was run with
 }
 
-// membersOf gives a task's containers; none of a task that runs on no instance (Fargate).
+// membersOf returns a task's containers; none of a task that runs on no instance (Fargate).
 func membersOf(task types.Task) (members []member) {
 	host := aws.ToString(task.ContainerInstanceArn)
 	if host == "" {
@@ -72,7 +72,7 @@ func membersOf(task types.Task) (members []member) {
 		}
 		for _, b := range c.NetworkBindings {
 			if at, err := netip.ParseAddr(aws.ToString(b.BindIP)); err == nil && at.IsLoopback() {
-				continue // reached by nobody else
+				continue // not reachable from other hosts
 			}
 			m.Ports = appendPorts(
 				m.Ports,
@@ -103,8 +103,8 @@ func (r *reading) add(m member) {
 		return
 	}
 	if host := r.fleet.Instances[m.Instance]; m.Stopped && host.InCluster && host.Connected && !r.followed[m.host] {
-		// by an earlier registration of the host, with which its tasks have ended for ECS; what runs nobody has looked
-		// at
+		// It belongs to an earlier registration of the host. ECS ended its tasks when that was deregistered, without
+		// asking the host what runs.
 		return
 	}
 	if known, ok := r.fleet.Containers[m.id]; ok && !known.Stopped && m.Stopped {
@@ -123,8 +123,8 @@ func (r *reading) add(m member) {
 	r.fleet.Containers[m.id] = m.Container
 }
 
-// addUnlearnt notes a container of which ECS does not know the Engine's ID. What has stopped without one was never
-// made, and nothing is left of it to be mistaken.
+// addUnlearnt notes a container of which ECS does not know the Engine's ID. One that has stopped without an ID was
+// never created, so that no record can name it.
 func (r *reading) addUnlearnt(m member) {
 	known, ok := r.fleet.Instances[m.Instance]
 	switch {
@@ -137,7 +137,7 @@ func (r *reading) addUnlearnt(m member) {
 	}
 }
 
-// attachedAddress gives the IPv4 address of a task's own network interface; the zero Addr where it has none.
+// attachedAddress returns the IPv4 address of a task's own network interface; the zero Addr where it has none.
 func attachedAddress(attachments []types.Attachment) netip.Addr {
 	for _, a := range attachments {
 		if aws.ToString(a.Type) != "ElasticNetworkInterface" {
@@ -178,7 +178,7 @@ func appendPorts(ports []evidence.Port, protocol types.TransportProtocol, inside
 	return ports
 }
 
-// span gives the first and last port of a range or of a single port; 0 and -1 where there is neither.
+// span returns the first and last port of a range or of a single port; 0 and -1 where there is neither.
 func span(port *int32, ports *string) (first, last int) {
 	if port != nil {
 		return int(*port), int(*port)

@@ -93,10 +93,10 @@ func TestWhatIsNotDescribed(t *testing.T) {
 				"DescribeTasks": says(`{"tasks": [], "failures": [{"arn": "task", "reason": "INTERNAL", "detail": "try again"}]}`),
 			},
 			"describe tasks of cluster main: task: INTERNAL try again"},
-		"nothing is said of a task": {
+		"a task is missing in the answer": {
 			wire{
 				"DescribeTasks": says(`{"tasks": []}`),
-			}, "describe tasks of cluster main: nothing is said of 1 out of 1"},
+			}, "describe tasks of cluster main: the answer lacks 1 of 1"},
 		"an instance has vanished": {
 			wire{
 				"DescribeContainerInstances": says(`{"containerInstances": [], "failures": [{"arn": "ci", "reason": "MISSING"}]}`),
@@ -106,16 +106,16 @@ func TestWhatIsNotDescribed(t *testing.T) {
 				"DescribeContainerInstances": says(`{"containerInstances": [], "failures": [{"arn": "ci", "reason": "INTERNAL"}]}`),
 			},
 			"describe container instances of cluster main: ci: INTERNAL"},
-		"nothing is said of an instance": {
+		"an instance is missing in the answer": {
 			wire{
 				"DescribeContainerInstances": says(`{}`),
-			}, "describe container instances of cluster main: nothing is said of 1 out of 1"},
+			}, "describe container instances of cluster main: the answer lacks 1 of 1"},
 		"a listing that does not end": {
 			wire{
 				"ListTasks": says(`{"taskArns": ["task"], "nextToken": "again"}`),
 			}, "a page names an earlier one as the next"},
 		"a task definition without one": {
-			wire{"DescribeTaskDefinition": says(`{}`)}, "describe task definition web:1: the answer holds none"},
+			wire{"DescribeTaskDefinition": says(`{}`)}, "describe task definition web:1: the answer has no task definition"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			checks := tt.w["DescribeTaskDefinition"] != nil

@@ -1,5 +1,5 @@
-// Package run wires a sweep to AWS: it is what the Lambda function and the ecssd sweep command have in common, which is
-// all but where their parameters come from.
+// Package run wires a sweep to AWS. The Lambda function and the command ecssd sweep share it; they differ only in where
+// the parameters come from.
 package run
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/ecssd/ecssd/internal/sweep/inventory"
 )
 
-// Parameters say what is swept, and how. They are given as text, in variables or flags.
+// Parameters are the settings of a sweep, as they stand in variables or flags.
 type Parameters struct {
 	Zone            string // name of the private hosted zone
 	ZoneID          string // empty: found by its name
@@ -33,16 +33,16 @@ type Parameters struct {
 	DryRun          bool
 }
 
-// ParamError says what is wrong with a parameter, called as in the function's environment.
+// ParamError is an invalid parameter, named by its variable in the function's environment.
 type ParamError struct{ Variable, Problem string }
 
-func (w ParamError) Error() string { return w.Variable + " " + w.Problem }
+func (e ParamError) Error() string { return e.Variable + " " + e.Problem }
 
-func wrong(variable, problem string, args ...any) error {
+func paramError(variable, problem string, args ...any) error {
 	return ParamError{variable, fmt.Sprintf(problem, args...)}
 }
 
-// Validate gives a ParamError where there is one.
+// Validate returns a ParamError for the first invalid parameter.
 func (p Parameters) Validate() error {
 	if _, err := p.budget(); err != nil {
 		return err
@@ -52,41 +52,41 @@ func (p Parameters) Validate() error {
 	}
 	switch {
 	case p.Zone == "":
-		return wrong("ZONE", "is empty: it is the name of the hosted zone")
+		return paramError("ZONE", "is empty: it is the name of the hosted zone")
 	case p.ZoneID != "" && !record.ValidZoneID(p.ZoneID):
-		return wrong("ZONE_ID", "%q is not the ID of a hosted zone", p.ZoneID)
+		return paramError("ZONE_ID", "%q is not the ID of a hosted zone", p.ZoneID)
 	case !strings.HasPrefix(p.CheckHealthPath, "/"):
-		return wrong("CHECK_HEALTH_PATH", "%q does not begin with a slash", p.CheckHealthPath)
+		return paramError("CHECK_HEALTH_PATH", "%q does not begin with a slash", p.CheckHealthPath)
 	case p.UnhealthyAction != "standby" && p.UnhealthyAction != "stop-task":
-		return wrong("UNHEALTHY_ACTION", "%q is neither standby nor stop-task", p.UnhealthyAction)
+		return paramError("UNHEALTHY_ACTION", "%q is neither standby nor stop-task", p.UnhealthyAction)
 	case p.NegativeTTL < 0 || p.NegativeTTL > 86400:
-		return wrong("NEGATIVE_TTL", "%d is not within 0 to 86400 seconds", p.NegativeTTL)
+		return paramError("NEGATIVE_TTL", "%d is not within 0 to 86400 seconds", p.NegativeTTL)
 	}
 	return nil
 }
 
-// budget gives the part that DeleteBudget says.
+// budget returns DeleteBudget as a fraction, 0 to 1.
 func (p Parameters) budget() (float64, error) {
 	percent, err := strconv.ParseFloat(strings.TrimSuffix(p.DeleteBudget, "%"), 64)
 	if err != nil || !(percent >= 0 && percent <= 100) || !strings.HasSuffix(p.DeleteBudget, "%") {
-		return 0, wrong("DELETE_BUDGET", "%q is not a percentage, 0%% to 100%%", p.DeleteBudget)
+		return 0, paramError("DELETE_BUDGET", "%q is not a percentage, 0%% to 100%%", p.DeleteBudget)
 	}
 	return percent / 100, nil
 }
 
-// ttl gives the TTL that TTL says, nil where it says none.
+// ttl returns TTL in seconds; nil where it is empty.
 func (p Parameters) ttl() (*int64, error) {
 	if p.TTL == "" {
 		return nil, nil
 	}
 	seconds, err := strconv.ParseInt(p.TTL, 10, 32)
 	if err != nil || seconds < 0 {
-		return nil, wrong("TTL", "%q is not a number of seconds, 0 to 2147483647", p.TTL)
+		return nil, paramError("TTL", "%q is not a number of seconds, 0 to 2147483647", p.TTL)
 	}
 	return &seconds, nil
 }
 
-// Sweep makes one pass. ParamError parameters change nothing.
+// Sweep makes one pass. With invalid parameters it returns a ParamError and changes nothing.
 func Sweep(ctx context.Context, config aws.Config, p Parameters, log *logrus.Entry) (sweep.Report, error) {
 	if err := p.Validate(); err != nil {
 		return sweep.Report{}, err
@@ -127,8 +127,7 @@ func Sweep(ctx context.Context, config aws.Config, p Parameters, log *logrus.Ent
 	if quotaErr != nil {
 		log.WithError(quotaErr).Warn("cannot read the quota of the hosted zone; its fill level is not reported")
 	}
-	// First, since it rests on nothing that is read below: a pass that fails, or runs out of time, would never come to
-	// it.
+	// First, because it depends on nothing that is read below: a pass that fails or runs out of time must not leave it out.
 	lowered, soaErr := p.lowerNegativeTTL(ctx, zone)
 	report, err := sweep.Sweep(ctx, c)
 	report.ZoneRecords, report.ZoneQuota, report.NegativeTTL = quota.Records, quota.Limit, lowered
