@@ -113,7 +113,7 @@ func TestWhatIsNotDescribed(t *testing.T) {
 		"a listing that does not end": {
 			wire{
 				"ListTasks": says(`{"taskArns": ["task"], "nextToken": "again"}`),
-			}, "a page names an earlier one as the next"},
+			}, "pagination loop"},
 		"a task definition without one": {
 			wire{"DescribeTaskDefinition": says(`{}`)}, "describe task definition web:1: the answer has no task definition"},
 	} {
