@@ -24,7 +24,8 @@ func (l *Ledger) Learn(
 	refusedTTL bool,
 ) (n Learned) {
 	present := make(map[record.Key]bool, len(found))
-	ttl, forced := int64(0), false
+	var ttl int64
+	forced := false
 	if refusedTTL && len(found) > 0 {
 		ttl, forced = found[0].TTL, true // also where all are the host's: Route 53 takes them with no other TTL
 	}
