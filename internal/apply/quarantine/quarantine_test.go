@@ -271,6 +271,13 @@ func TestNamedChangesAreTriedTogether(t *testing.T) {
 	h.assertAdmits(t, at(2*time.Minute), changes{b2}, time.Minute+time.Second)
 }
 
+func TestNamedChangeIsTriedBeforeOneThatIsNot(t *testing.T) {
+	h := newHost(a1, a2)
+	h.Hold(a2, plan.Conflict, "no", false, start)
+	h.Hold(a1, plan.Conflict, "no", true, start)
+	h.assertAdmits(t, at(time.Minute), changes{a1}, time.Minute)
+}
+
 func TestNamedChangesOfOtherReasonsAreTriedOneByOne(t *testing.T) {
 	h := newHost(a1, a2)
 	for _, c := range h.all {
@@ -472,6 +479,18 @@ func TestRoomThatTheHostMakes(t *testing.T) {
 	h.assertAdmits(t, at(18*time.Second), changes{b1}, 15*time.Second)
 	h.all = changes{a3, a4}
 	h.assertAdmits(t, at(18*time.Second), changes{a3}, 18*time.Second)
+}
+
+func TestRoomForOneIsUsedUpByOne(t *testing.T) {
+	h := newHost(a1, a2)
+	for _, c := range h.all {
+		assert.True(t, h.NoRoom(changes{c}, plan.NameFull, c.Record.Group(), "full", start))
+	}
+	h.Removed(a1.Record.Group(), start)
+	h.assertAdmits(t, start, changes{a1}, 0)
+	h.Passed(changes{a1}, start)
+	h.all = changes{a2}
+	h.assertAdmits(t, start, nil, 15*time.Second)
 }
 
 func TestRemovalMakesRoomInAFullZone(t *testing.T) {
