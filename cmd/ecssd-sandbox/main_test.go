@@ -16,6 +16,8 @@ import (
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
 // TestMain lets the test binary be the command, so that a real process can be watched.
@@ -34,11 +36,15 @@ func command(args ...string) *exec.Cmd {
 }
 
 func TestServesUntilASignal(t *testing.T) {
+	engine := enginetest.NewOwn(t) // that no other test keeps busy
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			c := command("--listen=127.0.0.1:0", "--dns=127.0.0.1:0", "--manage=127.0.0.1:0", "--zone=a.internal",
 				"--zone=b.internal",
 				"--public-zone=example.com", "--vpc=vpc-7", "--region=eu-west-1", "--account=210987654321", "--engine")
+			c.Env = append(c.Env, "DOCKER_HOST="+engine.Host())
+			var failed bytes.Buffer
+			c.Stderr = &failed
 			output, err := c.StdoutPipe()
 			require.NoError(t, err)
 			require.NoError(t, c.Start())
@@ -51,6 +57,9 @@ func TestServesUntilASignal(t *testing.T) {
 					name, value, _ = strings.Cut(rest, ": ")
 				}
 				told[name] = value
+			}
+			if told["AWS_ENDPOINT_URL"] == "" {
+				require.NoError(t, c.Wait(), "%s", &failed)
 			}
 			client := route53.New(route53.Options{BaseEndpoint: aws.String(told["AWS_ENDPOINT_URL"]),
 				Region: told["AWS_REGION"],

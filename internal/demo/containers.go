@@ -17,7 +17,7 @@ import (
 const (
 	ownerLabel = "ecssd.demo"         // on each container of a demo: the process ID of that demo
 	port       = nat.Port("8080/tcp") // of the service in its container
-	drain      = 10 * time.Second     // for which it serves on after its stop signal
+	drain      = 30 * time.Second     // for which it serves on after its stop signal
 )
 
 type container struct {

@@ -18,7 +18,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	api "github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
@@ -27,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ecssd/ecssd/internal/test/enginetest"
+	"github.com/ecssd/ecssd/internal/test/patience"
 )
 
 // show is a demo that runs as a process of its own, with service names and a temporary directory of its own.
@@ -70,12 +70,7 @@ func newShow(t *testing.T, bin string) *show {
 // until waits until the demo has printed a text.
 func (s *show) until(t *testing.T, text string) {
 	t.Helper()
-	require.Eventually(
-		t,
-		func() bool { return strings.Contains(s.printed.String(), text) },
-		time.Minute,
-		10*time.Millisecond,
-	)
+	patience.Eventually(t, "the demo prints "+text, func() bool { return strings.Contains(s.printed.String(), text) })
 }
 
 // containers counts the demo's containers.
@@ -156,8 +151,7 @@ func TestDemo(t *testing.T) {
 		require.NoError(t, killed.Process.Kill())
 		require.Error(t, killed.Wait())
 		require.NotZero(t, killed.containers(t))
-		require.Eventually(t, func() bool { return len(processes(bin)) == 0 }, time.Minute, 10*time.Millisecond,
-			"agent and sandbox die with the demo")
+		patience.Eventually(t, "agent and sandbox die with the demo", func() bool { return len(processes(bin)) == 0 })
 
 		s := newShow(t, bin)
 		require.NoError(t, s.Run())

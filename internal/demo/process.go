@@ -85,7 +85,7 @@ func (d *demo) show(ctx context.Context, args ...string) error {
 
 // await waits for something that takes a moment.
 func await(ctx context.Context, what string, done func() bool) error {
-	const patience = 20 * time.Second
+	const patience = time.Minute
 	for begun := time.Now(); !done(); time.Sleep(2 * time.Millisecond) {
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -148,19 +148,19 @@ func TestAnswersOfAnImpostor(t *testing.T) {
 			"out of range",
 			false,
 		},
-		"a name of a megabyte": {
-			head + listed(strings.Repeat("a", 1<<20), "i-1:ecs:x", "1", "0", "1") + tail,
-			"a name of 1048576 characters",
+		"a name of 64 kilobytes": {
+			head + listed(strings.Repeat("a", 1<<16), "i-1:ecs:x", "1", "0", "1") + tail,
+			"a name of 65536 characters",
 			false,
 		},
-		"an identifier of a megabyte": {
-			head + listed("web.example.", strings.Repeat("a", 1<<20), "1", "0", "1") + tail,
-			"identifier of 1048576 bytes",
+		"an identifier of 64 kilobytes": {
+			head + listed("web.example.", strings.Repeat("a", 1<<16), "1", "0", "1") + tail,
+			"identifier of 65536 bytes",
 			false,
 		},
 	} {
+		// Not in parallel: a call that takes longer than 8 s is given up, and the machine may be busy.
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			client := impostor(t, says(http.StatusOK, c.body))
 			found, err := everything(t, client)
 			require.ErrorContains(t, err, c.error)

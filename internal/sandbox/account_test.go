@@ -243,16 +243,22 @@ func TestManageFleet(t *testing.T) {
 	assert.Contains(t, manage(t, s, "GET", "/settings", "", 200), `"ecsDelay": "20s"`)
 }
 
-// TestEngine mirrors a real container, among whatever else is on this Engine.
+// TestEngine mirrors a real container, on an Engine of its own: with the containers of other tests a look takes long.
 func TestEngine(t *testing.T) {
+	engine := enginetest.NewOwn(t)
+	t.Setenv("DOCKER_HOST", engine.Host())
 	labels := enginetest.ECSLabels("web")
 	task := id("e", int(time.Now().UnixNano()))
 	labels["com.amazonaws.ecs.task-arn"] = arnOf + "task/mirror/" + task
 	labels["com.amazonaws.ecs.cluster"], labels["com.amazonaws.ecs.task-definition-version"] = "mirror", "7"
 	labels["com.amazonaws.ecs.task-definition-family"] = "web" + task
 	labels["SERVICE_NAME"] = "www"
-	container := enginetest.Run(t, enginetest.Options{Labels: labels, Env: []string{"SERVICE_8080_CHECK_HTTP=/up"},
-		Publish: []string{"127.0.0.1::8080"}})
+	container := enginetest.Run(t, enginetest.Options{
+		Engine:  engine,
+		Labels:  labels,
+		Env:     []string{"SERVICE_8080_CHECK_HTTP=/up"},
+		Publish: []string{"127.0.0.1::8080"},
+	})
 
 	s, _, _ := start(t, sandbox.Config{Engine: true, Instance: sandbox.Instance{ID: "i-00000000000000007"}})
 	c := ecsClient(s)
