@@ -115,8 +115,8 @@ func blocks(t *testing.T) (found []block) {
 	return found
 }
 
-// Code is marked with what it is, and commands with what they need: "sh" runs in a clone of this repository, "sh aws" needs
-// an AWS account, "sh host" a container instance.
+// Code is marked with what it is, and commands with what they need: "sh" runs in a clone of this repository, "sh aws"
+// needs an AWS account, "sh host" a container instance.
 func TestEveryCodeBlockSaysWhatItIs(t *testing.T) {
 	known := []string{"sh", "sh aws", "sh host", "text", "go", "json", "hcl", "ts"}
 	for _, b := range blocks(t) {
@@ -268,7 +268,8 @@ func TestTheNewestHeadingOfTheChangelogIsTheVersion(t *testing.T) {
 	newest := regexp.MustCompile(`(?m)^## (.+)$`).FindStringSubmatch(string(content))
 	require.NotNil(t, newest)
 	want := "Unreleased"
-	if tag, err := exec.Command("git", "describe", "--tags", "--exact-match", "--match", "v[0-9]*").Output(); err == nil {
+	describe := exec.Command("git", "describe", "--tags", "--exact-match", "--match", "v[0-9]*")
+	if tag, err := describe.Output(); err == nil {
 		want = strings.TrimPrefix(strings.TrimSpace(string(tag)), "v")
 	}
 	assert.Equal(t, want, newest[1])

@@ -1,5 +1,5 @@
-// Command ecssd-sandbox plays the parts of AWS that ecssd uses on this machine, so that ecssd can be developed and tried
-// without an account. It keeps nothing when it ends.
+// Command ecssd-sandbox plays the parts of AWS that ecssd uses on this machine, so that ecssd can be developed and
+// tried without an account. It keeps nothing when it ends.
 package main
 
 import (
@@ -144,13 +144,13 @@ func (f *flags) serve(ctx context.Context, stdout io.Writer) (err error) {
 			return fmt.Errorf("%w; %w", err, errUsage)
 		}
 	}
-	announce(stdout, s)
+	printAddresses(stdout, s)
 	<-ctx.Done()
 	return nil
 }
 
-// announce prints the variables that point a program at the sandbox, and its other addresses.
-func announce(w io.Writer, s *sandbox.Server) {
+// printAddresses prints the variables that point a program at the sandbox, and its other addresses.
+func printAddresses(w io.Writer, s *sandbox.Server) {
 	for _, variable := range s.Environment() {
 		fmt.Fprintf(w, "export %s\n", variable)
 	}

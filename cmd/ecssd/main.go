@@ -24,19 +24,12 @@ var version = ""
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := run(ctx)
+	err := cli.Run(ctx, version, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ecssd:", err)
 	}
 	os.Exit(exitStatus(err))
-}
-
-func run(ctx context.Context) error {
-	if err := cli.LoadEnvironment(cli.EnvironmentFile); err != nil {
-		return err
-	}
-	return cli.Run(ctx, version, os.Args[1:], os.Stdout, os.Stderr)
 }
 
 func exitStatus(err error) int {

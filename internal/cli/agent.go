@@ -65,11 +65,15 @@ func assemble(ctx context.Context, s *Settings, std streams) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	log := s.logger(std.Err)
+	for _, unknown := range s.from.Variables().Unknown {
+		log.Warn("setting ignored: " + unknown.String())
+	}
 	registry := prometheus.NewRegistry()
 	p := &parts{
 		settings: s,
 		policy:   policy,
-		log:      s.logger(std.Err),
+		log:      log,
 		registry: registry,
 		engine:   engine,
 		metadata: metadata,
@@ -144,7 +148,10 @@ func (p *parts) open(ctx context.Context) (agent.Host, error) {
 	onEvent, stop := sendEvents(ctx, s.EventBus, id.InstanceID, config, p.registry, p.log)
 	p.closers = append(p.closers, j.Close, func() error { stop(); return nil })
 	p.log.WithFields(logrus.Fields{
-		"version": s.version, "instance_id": id.InstanceID, "address": id.Address.String(), "zone": s.Zone,
+		"version":     s.version,
+		"instance_id": id.InstanceID,
+		"address":     id.Address.String(),
+		"zone":        s.Zone,
 	}).Info("host identified; starting the agent")
 	client := route53.New(config)
 	return agent.Host{
@@ -162,7 +169,8 @@ func (p *parts) open(ctx context.Context) (agent.Host, error) {
 func (p *parts) openJournal() (*journal.Journal, error) {
 	boot, err := host.BootID()
 	if err != nil {
-		p.log.WithError(err).Warn("cannot read the boot ID; a reboot of this host will be taken for a restart of the agent")
+		p.log.WithError(err).
+			Warn("cannot read the boot ID; a reboot of this host will be taken for a restart of the agent")
 	}
 	j, err := journal.Open(p.settings.StateDir, p.id.InstanceID, boot)
 	if errors.Is(err, statedir.ErrLocked) {
@@ -174,8 +182,8 @@ func (p *parts) openJournal() (*journal.Journal, error) {
 		p.log.Warn(notice)
 	}
 	if err := j.Err(); err != nil {
-		p.log.WithError(err).
-			Error("cannot write the journal; records of containers that end while the agent does not run will be found late")
+		p.log.WithError(err).Error("cannot write the journal; " +
+			"records of containers that end while the agent does not run will be found late")
 	}
 	return j, nil
 }
@@ -253,7 +261,8 @@ func (agentCommand) Run(ctx context.Context, s *Settings, std streams) (err erro
 	defer func() {
 		if closing := p.close(); closing != nil { // which does not make a failure of an end that was asked for
 			p.log.WithError(closing).
-				Error("cannot save the journal: records of containers that end before the next start will be found late")
+				Error("cannot write the journal; " +
+					"records of containers that end before the next start will be found late")
 		}
 	}()
 	var serving sync.WaitGroup

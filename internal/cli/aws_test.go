@@ -52,7 +52,8 @@ func (p *aProxy) environment(w *world) []string {
 	anywhere := strings.Replace(w.sandbox.URL(), "127.0.0.1", "0.0.0.0", 1)
 	return []string{
 		"HTTP_PROXY=" + p.URL, "HTTPS_PROXY=" + p.URL, "NO_PROXY=", "http_proxy=", "https_proxy=", "no_proxy=",
-		"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+		"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=",
+		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
 		"AWS_ENDPOINT_URL=" + anywhere, "AWS_EC2_METADATA_SERVICE_ENDPOINT=" + anywhere,
 	}
 }
@@ -103,8 +104,10 @@ func TestDoctorNamesWhatKeepsMetadataAway(t *testing.T) {
 		os.WriteFile(elsewhere, []byte("[default]\nec2_metadata_service_endpoint = http://127.0.0.1:1\n"), 0o600),
 	)
 	none := []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SHARED_CREDENTIALS_FILE=/dev/null"}
-	const redirected = "hint: the AWS configuration has EC2 metadata asked at http://127.0.0.1:1: leave AWS_EC2_METADATA_SERVICE_ENDPOINT and …_ENDPOINT_MODE out, " +
-		"and ec2_metadata_service_endpoint and …_endpoint_mode in AWS_CONFIG_FILE; off EC2 give --instance-id and --host-ip"
+	const redirected = "hint: the AWS configuration has EC2 metadata asked at http://127.0.0.1:1: " +
+		"leave AWS_EC2_METADATA_SERVICE_ENDPOINT and …_ENDPOINT_MODE out, " +
+		"and ec2_metadata_service_endpoint and …_endpoint_mode in AWS_CONFIG_FILE; " +
+		"off EC2 give --instance-id and --host-ip"
 	for name, c := range map[string]struct {
 		environment []string
 		want        []string
@@ -112,9 +115,12 @@ func TestDoctorNamesWhatKeepsMetadataAway(t *testing.T) {
 		"switched off": {
 			[]string{"AWS_EC2_METADATA_DISABLED=true"},
 			[]string{
-				"FAIL metadata this host does not know who it is: AWS_EC2_METADATA_DISABLED=true switches EC2 metadata off",
-				"hint: take AWS_EC2_METADATA_DISABLED out of the environment and of /etc/ecssd/ecssd.conf; off EC2 give --instance-id and --host-ip",
-				"hint: AWS_EC2_METADATA_DISABLED=true keeps the instance's role away: take it out of the environment and of /etc/ecssd/ecssd.conf, or give credentials there",
+				"FAIL metadata this host does not know who it is: " +
+					"AWS_EC2_METADATA_DISABLED=true switches EC2 metadata off",
+				"hint: take AWS_EC2_METADATA_DISABLED out of the environment and of /etc/ecssd/ecssd.conf; " +
+					"off EC2 give --instance-id and --host-ip",
+				"hint: AWS_EC2_METADATA_DISABLED=true keeps the instance's role away: " +
+					"take it out of the environment and of /etc/ecssd/ecssd.conf, or give credentials there",
 			},
 		},
 		"asked elsewhere by a variable": {

@@ -29,7 +29,7 @@ import (
 //	seed NAME TYPE SETID WEIGHT TTL VALUE     put a weighted record into the zone
 //	records [PATTERN N]                       print this host's records; wait until N of them contain PATTERN
 //	remove-zone                               as somebody else might
-//	container NAME [ARG…]                     run one of service $PREFIX-NAME; sets $NAME_ID, $NAME_SHORT and $NAME_PORT
+//	container NAME [ARG…]                     run one of service $PREFIX-NAME; sets $NAME_ID, $NAME_SHORT, $NAME_PORT
 //	end-container NAME                        kill that container
 //	signal NAME SIGNAL                        send that container a signal
 //	fail CODE [PATTERN]                       have changes of names with PATTERN, or all, answered with that error
@@ -44,8 +44,17 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": wantStatus, "seed": seed, "records": records, "remove-zone": removeZone, "container": runContainer, "end-container": endContainer,
-			"signal": signalContainer, "fail": fail, "ready": ready, "get": get, "calls": calls,
+			"status":        wantStatus,
+			"seed":          seed,
+			"records":       records,
+			"remove-zone":   removeZone,
+			"container":     runContainer,
+			"end-container": endContainer,
+			"signal":        signalContainer,
+			"fail":          fail,
+			"ready":         ready,
+			"get":           get,
+			"calls":         calls,
 		},
 	})
 }

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/ecssd/ecssd/internal/settings"
 )
 
 // UsageError is an error in the command line or the environment.
@@ -37,36 +40,66 @@ type cli struct {
 type streams struct{ Out, Err io.Writer }
 
 // Run is the command. version is that of the release; empty outside one. The error is a UsageError where the command
-// line or the environment is wrong.
+// line, the environment or the settings file is wrong.
 func Run(ctx context.Context, version string, args []string, stdout, stderr io.Writer) error {
+	file, err := settings.Read(settings.Path)
+	if err != nil {
+		return UsageError{err}
+	}
+	return runWith(ctx, file, version, args, streams{stdout, stderr})
+}
+
+// runWith is Run with a settings file.
+func runWith(ctx context.Context, file settings.File, version string, args []string, std streams) error {
+	if err := file.Apply(); err != nil {
+		return UsageError{err}
+	}
 	c := cli{Settings: Settings{version: releaseVersion(version)}}
-	helped := false
-	parser, err := kong.New(
-		&c,
-		kong.Name("ecssd"),
-		kong.Description(
-			"Service discovery for ECS on EC2: weighted SRV records in a Route 53 private hosted zone, kept in step with the containers that run.",
-		),
-		kong.DefaultEnvars("ECSSD"),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { helped = true }),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(streams{stdout, stderr}),
-	)
+	parser, err := newParser(ctx, &c, std)
 	if err != nil {
 		return fmt.Errorf("build command line: %w", err)
 	}
+	helped := false
+	parser.Exit = func(int) { helped = true }
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
+	c.from = settings.New(file, variables(parser.Model))
 	command, err := parser.Parse(args)
 	switch {
 	case helped:
 		return nil
 	case err != nil:
-		return UsageError{fmt.Errorf("%w (see ecssd --help)", err)}
+		text, _, _ := strings.Cut(err.Error(), " (from envar ") // which Locate says in other words
+		return UsageError{fmt.Errorf("%s (see ecssd --help)", c.from.Locate(text, args))}
 	}
 	return command.Run(&c.Settings)
+}
+
+// newParser returns the parser of the command line.
+func newParser(ctx context.Context, c *cli, std streams) (*kong.Kong, error) {
+	return kong.New(
+		c,
+		kong.Name("ecssd"),
+		kong.Description(
+			"Service discovery for ECS on EC2: weighted SRV records in a Route 53 private hosted zone, "+
+				"kept in step with the containers that run.",
+		),
+		kong.DefaultEnvars("ECSSD"),
+		kong.Writers(std.Out, std.Err),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std),
+	)
+}
+
+// variables returns the variables of all flags of all commands.
+func variables(app *kong.Application) (all []string) {
+	for _, command := range append(app.Leaves(false), app.Node) {
+		for _, flag := range command.Flags {
+			all = append(all, flag.Envs...)
+		}
+	}
+	return all
 }
 
 type versionCommand struct{}

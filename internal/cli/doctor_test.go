@@ -225,7 +225,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 				}
 				require.NoError(w.t, w.sandbox.Seed(w.zone, others...))
 				w.ran("crowd", enginetest.Options{Engine: engine})
-				w.eventually("the refusal", func() bool { return w.says("Route 53 refuses a change") })
+				w.eventually("the refusal", func() bool { return w.says("Route 53 refused a change") })
 			},
 			want: "FAIL refused Route 53 refuses CREATE SRV crowd.servicediscovery.internal (name full)\n" +
 				"hint: Route 53 holds at most 100 weighted records of one name and type: run fewer containers of the service or split it by name\n" +
@@ -354,7 +354,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 					Values: []string{"1 1 80 ip-10-0-0-1." + zoneName},
 				}))
 				w.ran("simple", enginetest.Options{Engine: engine})
-				w.eventually("the refusal", func() bool { return w.says("Route 53 refuses a change") })
+				w.eventually("the refusal", func() bool { return w.says("Route 53 refused a change") })
 			},
 			want: "FAIL refused Route 53 refuses CREATE SRV simple.servicediscovery.internal (other record kind)\n" +
 				"hint: a record set that ecssd does not own and that is not weighted has this name and type: remove it or rename the service\n" +
@@ -378,7 +378,7 @@ func TestDoctorNamesWhatIsAmiss(t *testing.T) {
 		},
 		"a zone that is not there": {
 			args: []string{"--zone-id", "ZNONE"}, idle: true,
-			want: "FAIL ready the agent waits for zone: hosted zone ZNONE does not exist: make it, or correct --zone-id\n" +
+			want: "FAIL ready the agent waits for zone: hosted zone ZNONE does not exist (hint: create it, or correct --zone-id)\n" +
 				"hint: see zone, here; it goes on by itself then\n" +
 				"FAIL zone there is no hosted zone ZNONE\n" +
 				"hint: correct --zone-id (ECSSD_ZONE_ID), or leave it out to have the zone found by its name\n" + seeZone,

@@ -56,7 +56,10 @@ func TestBusIsToldOfEndpoints(t *testing.T) {
 	c.Kill("TERM")
 	w.eventually("deregistered", func() bool { return len(w.busTold()) == 4 })
 	assert.Equal(t, []string{
-		"Registered: ", "On Standby: the container is paused", "Registered: ", "Deregistered: the container was asked to stop",
+		"Registered: ",
+		"On Standby: the container is paused",
+		"Registered: ",
+		"Deregistered: the container was asked to stop",
 	}, w.busTold())
 }
 

@@ -72,8 +72,8 @@ func (c explainCommand) Run(ctx context.Context, s *Settings, std streams) error
 	return nil
 }
 
-// ownAddress returns the address of this host that consumers connect to; the zero Addr if EC2 metadata does not return it
-// in time.
+// ownAddress returns the address of this host that consumers connect to; the zero Addr if EC2 metadata does not return
+// it in time.
 func ownAddress(ctx context.Context, s *Settings) netip.Addr {
 	if address := s.address(); address.IsValid() {
 		return address

@@ -98,6 +98,8 @@ func (w *world) saysListing() {
 	}
 }
 
+const readOnly = "journal: write journal %/records.json: open %/.records.json: read-only file system"
+
 const diskFull = "journal: write journal %/records.json: write %/.records.json: no space left on device"
 
 func TestStateDirectoryThatCannotBeWrittenForAWhile(t *testing.T) {
@@ -112,7 +114,7 @@ func TestStateDirectoryThatCannotBeWrittenForAWhile(t *testing.T) {
 	}{
 		"disk full":                      {diskFull, (*world).fill, false},
 		"disk full until the agent dies": {diskFull, (*world).fill, true},
-		"remounted read-only": {"journal: write journal %/records.json: open %/.records.json: read-only file system", func(w *world) func() {
+		"remounted read-only": {readOnly, func(w *world) func() {
 			require.NoError(w.t, unix.Mount("", w.dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
 			return func() { require.NoError(w.t, unix.Mount("", w.dir, "", unix.MS_REMOUNT, "")) }
 		}, false},

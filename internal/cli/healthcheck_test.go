@@ -30,7 +30,11 @@ func healthcheck(t *testing.T, listen string) error {
 func TestHealthcheckOfAnAgentThatIsNotReady(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	for name, host := range map[string]string{
-		"loopback": "127.0.0.1", "all IPv4 addresses": "0.0.0.0", "all addresses": "::", "no host": "", "a name": "localhost",
+		"loopback":           "127.0.0.1",
+		"all IPv4 addresses": "0.0.0.0",
+		"all addresses":      "::",
+		"no host":            "",
+		"a name":             "localhost",
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, port, err := net.SplitHostPort(freeAddress(t))

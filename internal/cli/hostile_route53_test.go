@@ -71,7 +71,10 @@ func TestDeregisterByAHostileListing(t *testing.T) {
 	own := instanceID + ":ecs:" + container + ":80/tcp"
 	others := ""
 	for _, id := range []string{
-		instanceID + "1:ecs:" + container + ":80/tcp", instanceID, instanceID[:18] + ":ecs:" + container + ":80/tcp", strings.ToUpper(own),
+		instanceID + "1:ecs:" + container + ":80/tcp",
+		instanceID,
+		instanceID[:18] + ":ecs:" + container + ":80/tcp",
+		strings.ToUpper(own),
 		" " + own, "x:" + own, "host:" + container, container, instanceID + "/:ecs:" + container + ":80/tcp",
 		instanceID + "&#xA0;:ecs:" + container + ":80/tcp", instanceID + "：ecs:" + container + ":80/tcp",
 	} {

@@ -462,7 +462,9 @@ func TestTheTaskDefinitionIsInECSsTerms(t *testing.T) {
 	}))
 	defer server.Close()
 	ours := ecs.New(ecs.Options{
-		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+		Region:       "eu-central-1",
+		BaseEndpoint: aws.String(server.URL),
+		Credentials:  credentials.NewStaticCredentialsProvider("a", "b", ""),
 	})
 	_, err := ours.RegisterTaskDefinition(t.Context(), taskDefinition(t))
 	require.NoError(t, err)

@@ -78,7 +78,8 @@ func TestSettings(t *testing.T) {
 		},
 			[]string{"8080", "9000"}, false, []string{"one 8080/tcp 9 9", "two 8080/tcp 9 9"}},
 		{"several ports", nil, nil, []string{"9000", "8080", "53/udp"}, false, []string{
-			"several 8080/tcp 1 1", "several-53-udp 53/udp 1 1", "several-8080 8080/tcp 1 1", "several-9000 9000/tcp 1 1",
+			"several 8080/tcp 1 1", "several-53-udp 53/udp 1 1",
+			"several-8080 8080/tcp 1 1", "several-9000 9000/tcp 1 1",
 		}},
 		{"tcp and udp of one port", map[string]string{
 			"SERVICE_53_NAME":     "PREFIXtcp53",

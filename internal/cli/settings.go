@@ -15,6 +15,7 @@ import (
 	"github.com/ecssd/ecssd/internal/endpoint"
 	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/settings"
 )
 
 // Settings are the flags that all commands share. Each can also be set by a variable: ECSSD_ZONE_ID for --zone-id.
@@ -38,7 +39,8 @@ type Settings struct {
 	LogFormat    string        `help:"Format of the log: text or json." enum:"text,json" default:"text"`
 	DockerHost   string        `help:"Socket of the Docker Engine; DOCKER_HOST or unix:///var/run/docker.sock where not given." placeholder:"unix://…"`
 
-	version string // of this program
+	version string            // of this program
+	from    settings.Settings // where the values come from
 }
 
 // Validate checks what the types of the flags do not. Kong calls it before the command runs.
@@ -58,7 +60,8 @@ func (s *Settings) Validate() error {
 			"--instance-id %q is not 1 to 45 letters, digits, '.', '_' or '-'",
 			s.InstanceID,
 		),
-		check(s.HostIP == "" || s.address().Is4(), "--host-ip %q is not an IPv4 address", s.HostIP),
+		s.checkHostIP(),
+		s.checkEventBus(),
 		check(
 			s.Region == "" || record.ValidRegion(s.Region),
 			"--region %q is not the name of a region, such as eu-central-1",
@@ -73,6 +76,38 @@ func (s *Settings) Validate() error {
 		check(s.StateDir != "", "--state-dir is empty"),
 		policyErr,
 	)
+}
+
+// checkHostIP checks that other hosts can connect to the address.
+func (s *Settings) checkHostIP() error {
+	address := s.address()
+	for _, c := range []struct {
+		wrong bool
+		why   string
+	}{
+		{!address.Is4(), "is not an IPv4 address"},
+		{address.IsUnspecified(), "means all addresses: give the one that consumers connect to"},
+		{address.IsLoopback(), "is a loopback address, which no other host can connect to"},
+		{address.IsMulticast(), "is a multicast address"},
+		{address == netip.AddrFrom4([4]byte{255, 255, 255, 255}), "is the broadcast address"},
+	} {
+		if s.HostIP != "" && c.wrong {
+			return fmt.Errorf("--host-ip %q %s", s.HostIP, c.why)
+		}
+	}
+	return nil
+}
+
+// busARN and busName are what EventBridge allows (API reference, PutEventsRequestEntry and CreateEventBus).
+var (
+	busARN  = regexp.MustCompile(`^arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/[/._A-Za-z0-9-]{1,256}$`)
+	busName = regexp.MustCompile(`^[/._A-Za-z0-9-]{1,256}$`)
+)
+
+func (s *Settings) checkEventBus() error {
+	return check(s.EventBus == "" || busARN.MatchString(s.EventBus) || busName.MatchString(s.EventBus),
+		"--event-bus %q is neither the name nor the ARN of an event bus, such as "+
+			"arn:aws:events:eu-central-1:123456789012:event-bus/default", s.EventBus)
 }
 
 // oneLine joins errors with semicolons.

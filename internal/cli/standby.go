@@ -92,7 +92,8 @@ func withHint(err error, s *Settings) error {
 	return err
 }
 
-// hostStandby returns why the whole host is to be on standby: by hand, or because EC2 metadata says that its end is near.
+// hostStandby returns why the whole host is to be on standby: by hand, or because EC2 metadata says that the host is
+// about to end.
 func hostStandby(stateDir, instance string, notices *host.Metadata) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		since, err := statedir.Standby(stateDir, instance)

@@ -41,7 +41,8 @@ sweeper's permissions (docs/sweeper.md), and ignores --ttl.
 The exit status is 1 if something cannot be read or changed, or if more records would be deleted than --delete-budget allows.`
 }
 
-// parameters returns the sweeper's parameters, without --ttl: it has a default, and would rewrite every name that has another TTL.
+// parameters returns the sweeper's parameters, without --ttl: it has a default, and would rewrite every name that has
+// another TTL.
 func (c sweepCommand) parameters(s *Settings) run.Parameters {
 	return run.Parameters{
 		Zone:            s.Zone,
@@ -60,7 +61,8 @@ func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 	p := c.parameters(s)
 	if err := p.Validate(); err != nil {
 		if invalid, ok := errors.AsType[run.ParamError](err); ok {
-			err = fmt.Errorf("--%s %s", strings.ToLower(strings.ReplaceAll(invalid.Variable, "_", "-")), invalid.Problem)
+			flag := strings.ToLower(strings.ReplaceAll(invalid.Variable, "_", "-"))
+			err = fmt.Errorf("--%s %s", flag, invalid.Problem)
 		}
 		return UsageError{err}
 	}
@@ -73,7 +75,7 @@ func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 		return err
 	}
 	if config.Region == "" {
-		// Unlike Route 53, ECS and EC2 are separate in each region: in a default region they would know none of the hosts.
+		// Unlike Route 53, ECS and EC2 are separate in each region: in a default region they would know no host.
 		id, err := metadata.Identify(ctx, host.Given{})
 		if err != nil || id.Region == "" {
 			return UsageError{
@@ -113,7 +115,8 @@ func printReport(out io.Writer, zone string, r sweep.Report) {
 		case evidence.Refused:
 			action = "refuse"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", action, record.Escape(f.Name), f.Type, status.Printable(f.Reason), f.SetID)
+		reason := status.Printable(f.Reason)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", action, record.Escape(f.Name), f.Type, reason, f.SetID)
 	}
 	for _, stop := range r.Stops {
 		fmt.Fprintf(table, "stop\t%s\ttask\t%s\n", status.Printable(stop.Task), status.Printable(stop.Reason))

@@ -68,7 +68,8 @@ func TestSweepSaysWhatItWouldDoAndDoesIt(t *testing.T) {
 	reason := "EC2 reports instance " + deadID + " as stopped or terminated"
 	plan := "" +
 		"delete  ip-10-0-0-2." + zoneName + "  A    " + reason + "  " + deadID + ":host:123456789012/eu-central-1\n" +
-		"delete  time." + zoneName + "         SRV  " + reason + "  " + deadID + ":ecs:" + strings.Repeat("2", 64) + ":80/tcp\n" +
+		"delete  time." + zoneName + "         SRV  " + reason + "  " +
+		deadID + ":ecs:" + strings.Repeat("2", 64) + ":80/tcp\n" +
 		"lower   " + zoneName + "              SOA  set how long resolvers cache NXDOMAIN to 60 s\n" +
 		"4 records seen, 2 stale, 0 refused, 0 unhealthy, 0 left\n"
 

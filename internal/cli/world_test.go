@@ -33,7 +33,7 @@ import (
 )
 
 // asCommand makes this test binary the command itself, so that tests can run it as a process of its own.
-const asCommand = "ECSSD_TEST_AS_COMMAND"
+const asCommand = "BE_ECSSD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
@@ -47,10 +47,7 @@ func TestMain(m *testing.M) {
 func command() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	err := LoadEnvironment(EnvironmentFile)
-	if err == nil {
-		err = Run(ctx, "", os.Args[1:], os.Stdout, os.Stderr)
-	}
+	err := Run(ctx, "", os.Args[1:], os.Stdout, os.Stderr)
 	switch {
 	case err == nil:
 		return 0

@@ -38,9 +38,9 @@ func limitListener(listener net.Listener) net.Listener {
 }
 
 // guard refuses requests that a page of another site makes through a browser. By DNS rebinding such a page could make
-// its own name resolve to this listener and read the answers; so the only names answered to are localhost and the one in
-// --listen. An address cannot be rebound. Other requests from scripts, frames and images of such a page are refused by
-// the headers that browsers send (Origin, Fetch Metadata). A link to here may be followed.
+// its own name resolve to this listener and read the answers; so the only names answered to are localhost and the one
+// in --listen. An address cannot be rebound. Other requests from scripts, frames and images of such a page are refused
+// by the headers that browsers send (Origin, Fetch Metadata). A link to here may be followed.
 func guard(name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
