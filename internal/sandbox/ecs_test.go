@@ -394,6 +394,7 @@ func TestDescribeClustersAndContainerInstances(t *testing.T) {
 	require.Len(t, instances.ContainerInstances, 2)
 	for i := range instances.ContainerInstances {
 		instances.ContainerInstances[i].RegisteredAt = nil
+		instances.ContainerInstances[i].Attributes = nil
 	}
 	assert.Equal(t, []types.ContainerInstance{
 		{

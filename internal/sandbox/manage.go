@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ecssd/ecssd/internal/sandbox/account"
+	"github.com/ecssd/ecssd/internal/sandbox/eventbridge"
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
 	"github.com/ecssd/ecssd/internal/sandbox/imds"
 	"github.com/ecssd/ecssd/internal/sandbox/route53/zone"
@@ -28,6 +29,7 @@ func (s *Server) management() http.Handler {
 	s.manageFaults(mux)
 	s.manageSettings(mux)
 	s.manageMetadata(mux)
+	s.manageQueues(mux)
 	// a page of another site in somebody's browser changes nothing here
 	return http.NewCrossOriginProtection().Handler(mux)
 }
@@ -69,6 +71,15 @@ func (s *Server) manageFleet(mux *http.ServeMux) {
 	}))
 	mux.HandleFunc("PATCH /fleet/{kind}/{id}", take(func(r *http.Request, patch json.RawMessage) (any, error) {
 		return nil, s.patch(r.PathValue("kind"), r.PathValue("id"), patch)
+	}))
+	mux.HandleFunc("PUT /availability-zones/{name}", take(func(r *http.Request, state string) (any, error) {
+		switch state {
+		case "failing":
+			return nil, s.account.FailZone(r.PathValue("name"))
+		case "available":
+			return nil, s.account.RecoverZone(r.PathValue("name"))
+		}
+		return nil, fmt.Errorf("read the state %q: there are failing, available", state)
 	}))
 }
 
@@ -125,9 +136,39 @@ func (s *Server) manageSettings(mux *http.ServeMux) {
 			respond(w, nil, err)
 			return
 		}
+		if err := settings.Delivery.Validate(); err != nil {
+			respond(w, nil, err)
+			return
+		}
 		s.Configure(func(c *Settings) { *c = settings.settings() })
 		respond(w, showSettings(s.Settings()), nil)
 	})
+}
+
+func (s *Server) manageQueues(mux *http.ServeMux) {
+	mux.HandleFunc("GET /queues", give(func(*http.Request) (any, error) {
+		all := map[string]map[string]string{}
+		for _, name := range s.queues.Names() {
+			if attributes, err := s.queues.Attributes(name); err == nil { // else it is gone
+				all[name] = attributes
+			}
+		}
+		return all, nil
+	}))
+	mux.HandleFunc("GET /queues/{name}/messages", give(func(r *http.Request) (any, error) {
+		return s.queues.Bodies(r.PathValue("name"))
+	}))
+	mux.HandleFunc("GET /deliveries", give(func(*http.Request) (any, error) {
+		stats, err := s.bus.Stats()
+		answer := struct {
+			eventbridge.Stats
+			LastFailure string `json:"lastFailure,omitempty"`
+		}{Stats: stats}
+		if err != nil {
+			answer.LastFailure = err.Error()
+		}
+		return answer, nil
+	}))
 }
 
 func (s *Server) manageMetadata(mux *http.ServeMux) {
@@ -282,22 +323,40 @@ type settingsJSON struct {
 	PriorRequestWindow duration `json:"priorRequestWindow"`
 	ECSDelay           duration `json:"ecsDelay"`
 	EC2Delay           duration `json:"ec2Delay"`
+	EC2Transition      duration `json:"ec2Transition"`
+	Delivery           delivery `json:"delivery"`
+}
+
+type delivery struct {
+	eventbridge.Delivery
+	Delay  duration `json:"delay"`
+	Jitter duration `json:"jitter"`
 }
 
 func (j settingsJSON) settings() Settings {
 	j.Settings.Propagation = time.Duration(j.Propagation)
 	j.Settings.PriorRequestWindow = time.Duration(j.PriorRequestWindow)
 	j.Settings.Delays = account.Delays{ECSDelay: time.Duration(j.ECSDelay), EC2Delay: time.Duration(j.EC2Delay)}
+	j.Settings.Transition = time.Duration(j.EC2Transition)
+	j.Settings.Delivery = j.Delivery.Delivery
+	j.Settings.Delivery.Delay = time.Duration(j.Delivery.Delay)
+	j.Settings.Delivery.Jitter = time.Duration(j.Delivery.Jitter)
 	return j.Settings
 }
 
 func showSettings(c Settings) settingsJSON {
 	return settingsJSON{
-		c,
-		duration(c.Propagation),
-		duration(c.PriorRequestWindow),
-		duration(c.ECSDelay),
-		duration(c.EC2Delay),
+		Settings:           c,
+		Propagation:        duration(c.Propagation),
+		PriorRequestWindow: duration(c.PriorRequestWindow),
+		ECSDelay:           duration(c.ECSDelay),
+		EC2Delay:           duration(c.EC2Delay),
+		EC2Transition:      duration(c.Transition),
+		Delivery: delivery{
+			Delivery: c.Delivery,
+			Delay:    duration(c.Delivery.Delay),
+			Jitter:   duration(c.Delivery.Jitter),
+		},
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox/imds"
 	"github.com/ecssd/ecssd/internal/sandbox/route53"
 	"github.com/ecssd/ecssd/internal/sandbox/route53/zone"
+	"github.com/ecssd/ecssd/internal/sandbox/sqs"
 	"github.com/ecssd/ecssd/internal/sandbox/throttle"
 )
 
@@ -49,6 +50,9 @@ type (
 		EC2Throttle throttle.Policy `json:"ec2Throttle"`
 		// Page makes the pages of ECS and EC2 shorter than asked for, as AWS may at any time. 0 does not.
 		Page int `json:"page"`
+		// Transition is how long an instance is pending, stopping or shutting-down.
+		Transition time.Duration        `json:"-"`
+		Delivery   eventbridge.Delivery `json:"delivery"` // of events to the targets of rules
 	}
 )
 
@@ -90,6 +94,9 @@ type Server struct {
 	ecs         *ecs.Handler
 	ec2         *ec2.Handler
 	eventbridge *eventbridge.Handler
+	sqs         *sqs.Handler
+	queues      *sqs.Store
+	bus         *eventbridge.Bus
 	imds        *imds.Handler
 	dns         *dns.Server
 
@@ -158,6 +165,9 @@ func Start(c Config) (*Server, error) {
 		ecsLimiter: throttle.New(c.Settings.ECSThrottle),
 		ec2Limiter: throttle.New(c.Settings.EC2Throttle),
 	}
+	s.queues = sqs.New(c.Instance.Account, c.Instance.Region, c.Now, random(6))
+	s.bus = eventbridge.NewBus(c.Instance.Account, c.Instance.Region, s.queues, c.Now, random(7))
+	s.account.Watch(func(c account.StateChange) { s.bus.StateChange(c.Time, c.InstanceID, c.State) })
 	s.serveAPIs(c)
 	if err := s.account.Put(account.State{Instances: []account.Instance{s.own()}}); err != nil {
 		return nil, fmt.Errorf("make the instance known to EC2: %w", err)
@@ -195,7 +205,9 @@ func (s *Server) serveAPIs(c Config) {
 	s.route53 = route53.New(route53.Config{Store: s.store, Gate: entrance(s.limiter, "Throttling"), Account: c.Instance.Account})
 	s.ecs = ecs.New(s.account, entrance(s.ecsLimiter, "ThrottlingException"))
 	s.ec2 = ec2.New(s.account, entrance(s.ec2Limiter, "RequestLimitExceeded"))
-	s.eventbridge = eventbridge.New(c.Instance.Account, entrance(throttle.New(throttle.None()), "ThrottlingException"))
+	unlimited := func() *gate.Gate { return entrance(throttle.New(throttle.None()), "ThrottlingException") }
+	s.eventbridge = eventbridge.New(s.bus, unlimited())
+	s.sqs = sqs.NewHandler(s.queues, unlimited(), func() string { return s.url })
 }
 
 // listen begins to serve.
@@ -255,6 +267,8 @@ func (s *Server) apply(c Settings) {
 	s.account.SetDelays(c.Delays)
 	s.ecs.SetPage(c.Page)
 	s.ec2.SetPage(c.Page)
+	s.ec2.SetTransition(c.Transition)
+	s.bus.SetDelivery(c.Delivery)
 	s.limiter.SetPolicy(c.Throttle)
 	s.ecsLimiter.SetPolicy(c.ECSThrottle)
 	s.ec2Limiter.SetPolicy(c.EC2Throttle)
@@ -269,6 +283,8 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		s.route53.ServeHTTP(w, r)
 	case r.URL.Path == "/" && strings.HasPrefix(r.Header.Get("X-Amz-Target"), eventbridge.TargetPrefix):
 		s.eventbridge.ServeHTTP(w, r)
+	case r.URL.Path == "/" && strings.HasPrefix(r.Header.Get("X-Amz-Target"), sqs.TargetPrefix):
+		s.sqs.ServeHTTP(w, r)
 	case r.URL.Path == "/" && r.Header.Get("X-Amz-Target") != "":
 		s.ecs.ServeHTTP(w, r)
 	case r.URL.Path == "/" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
@@ -283,6 +299,8 @@ func (s *Server) Close() error {
 	s.unfollow()
 	err := errors.Join(s.SetListening(false), s.closeBack())
 	s.dns.Close()
+	s.ec2.Close()
+	s.bus.Close()
 	s.done.Wait()
 	return err
 }
@@ -454,6 +472,12 @@ func (s *Server) Configure(change func(*Settings)) {
 
 // Fleet is what ECS and EC2 list. It begins with the instance of the metadata, running, as all that there is.
 func (s *Server) Fleet() *account.Store { return s.account }
+
+// Queues is the queues of SQS.
+func (s *Server) Queues() *sqs.Store { return s.queues }
+
+// Bus is the rules of EventBridge, and what became of events.
+func (s *Server) Bus() *eventbridge.Bus { return s.bus }
 
 // Metadata is the instance metadata service: its values, its mode, its requests.
 func (s *Server) Metadata() *imds.Handler { return s.imds }

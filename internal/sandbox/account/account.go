@@ -4,6 +4,7 @@
 package account
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -28,6 +29,8 @@ type Instance struct {
 	Launched         time.Time `json:"launched"`
 	MetadataTokens   string    `json:"metadataTokens"`   // optional required; required unless said
 	MetadataHopLimit int       `json:"metadataHopLimit"` // 1 unless said
+
+	Tags map[string]string `json:"tags,omitempty"`
 }
 
 // VPC is what can be said of a VPC. One that nothing is said of has both attributes on.
@@ -48,6 +51,8 @@ type ContainerInstance struct {
 	ID         string `json:"id"` // 32 hexadecimal digits
 	Cluster    string `json:"cluster"`
 	InstanceID string `json:"instanceId"` // EC2 need not know it
+	// that of the instance, or the region's first, unless said
+	AvailabilityZone string `json:"availabilityZone"`
 	// ACTIVE DRAINING INACTIVE REGISTERING DEREGISTERING REGISTRATION_FAILED
 	Status            string    `json:"status"`
 	AgentDisconnected bool      `json:"agentDisconnected,omitempty"`
@@ -220,12 +225,13 @@ func (c *Cluster) complete() error {
 	return oneOf("cluster status", c.Status, "ACTIVE", "INACTIVE", "PROVISIONING", "DEPROVISIONING", "FAILED")
 }
 
-func (c *ContainerInstance) complete(s *Store, now time.Time) error {
+func (c *ContainerInstance) complete(s *Store, v *View, now time.Time) error {
 	if c.ID == "" {
 		c.ID = ID(s.Random)
 	}
 	fallback(&c.Cluster, "default")
 	fallback(&c.Status, "ACTIVE")
+	fallback(&c.AvailabilityZone, cmp.Or(v.Instances[c.InstanceID].AvailabilityZone, s.Region+"a"))
 	if c.Registered.IsZero() {
 		c.Registered = now
 	}

@@ -41,6 +41,7 @@ type View struct {
 	ContainerInstances map[string]ContainerInstance
 	Tasks              map[string]Task
 	TaskDefinitions    map[string]TaskDefinition // by Key
+	FailingZones       map[string]bool           // availability zones
 
 	since time.Time
 }
@@ -60,6 +61,7 @@ type Store struct {
 	mu     sync.Mutex
 	delays Delays
 	views  []*View // oldest first; those that a delay may still show, and the newest
+	watch  func(StateChange)
 }
 
 // New makes an empty Store.
@@ -77,6 +79,7 @@ func New(account, region, vpc string, now func() time.Time, random *rand.Rand) *
 			ContainerInstances: map[string]ContainerInstance{},
 			Tasks:              map[string]Task{},
 			TaskDefinitions:    map[string]TaskDefinition{},
+			FailingZones:       map[string]bool{},
 		}},
 	}
 }
@@ -139,6 +142,7 @@ func (s *Store) change(f func(v *View, now time.Time) error) error {
 		ContainerInstances: maps.Clone(last.ContainerInstances),
 		Tasks:              maps.Clone(last.Tasks),
 		TaskDefinitions:    maps.Clone(last.TaskDefinitions),
+		FailingZones:       maps.Clone(last.FailingZones),
 		since:              now,
 	}
 	if err := f(v, now); err != nil {
@@ -146,6 +150,7 @@ func (s *Store) change(f func(v *View, now time.Time) error) error {
 	}
 	s.views = append(s.views, v)
 	s.forget(now)
+	s.notify(last, v)
 	return nil
 }
 
@@ -172,7 +177,7 @@ func (s *Store) put(v *View, state State, now time.Time) error {
 		v.Clusters[c.Name] = c
 	}
 	for _, c := range state.ContainerInstances {
-		if err := c.complete(s, now); err != nil {
+		if err := c.complete(s, v, now); err != nil {
 			return err
 		}
 		if _, ok := v.Clusters[c.Cluster]; !ok {
@@ -215,6 +220,7 @@ func (s *Store) Replace(state State) error {
 		clear(v.ContainerInstances)
 		clear(v.Tasks)
 		clear(v.TaskDefinitions)
+		clear(v.FailingZones)
 		return s.put(v, state, now)
 	})
 }

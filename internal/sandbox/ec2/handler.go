@@ -1,6 +1,6 @@
-// Package ec2 answers the services whose requests are forms and whose answers are XML: of EC2, DescribeInstances,
-// DescribeInstanceStatus and DescribeVpcAttribute over a account.Store; of STS, GetCallerIdentity. Anything else is
-// refused in words. It wants requests to be signed, for any region and with any key, but does not check the signature.
+// Package ec2 answers the services whose requests are forms and whose answers are XML, over an account.Store: of EC2,
+// DescribeInstances, DescribeInstanceStatus, DescribeVpcAttribute, and what terminates, stops and starts instances; of
+// STS, GetCallerIdentity. Anything else is refused in words. It wants requests to be signed, for any region and with any key, but does not check the signature.
 package ec2
 
 import (
@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ecssd/ecssd/internal/sandbox/account"
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
@@ -24,12 +25,38 @@ type Handler struct {
 	store *account.Store
 	gate  *gate.Gate
 
-	mu   sync.Mutex
-	page int
+	mu         sync.Mutex
+	page       int
+	transition time.Duration
+	moving     map[*time.Timer]bool // from one state of an instance to the next
+	closed     bool
 }
 
-// New makes a Handler.
-func New(store *account.Store, g *gate.Gate) *Handler { return &Handler{store: store, gate: g} }
+// New makes a Handler. Close ends it.
+func New(store *account.Store, g *gate.Gate) *Handler {
+	return &Handler{
+		store:  store,
+		gate:   g,
+		moving: map[*time.Timer]bool{},
+	}
+}
+
+// SetTransition is how long an instance is pending, stopping or shutting-down.
+func (h *Handler) SetTransition(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.transition = d
+}
+
+// Close leaves instances that are between two states where they are.
+func (h *Handler) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for timer := range h.moving {
+		timer.Stop()
+	}
+}
 
 // SetPage makes pages shorter than AWS's 1,000, whatever is asked for. 0: as AWS.
 func (h *Handler) SetPage(most int) {
@@ -48,6 +75,27 @@ const (
 	stsXML     = "https://sts.amazonaws.com/doc/" + stsVersion + "/"
 )
 
+// operation returns what carries an operation out; nil where it is not imitated.
+func (h *Handler) operation(name string) func(url.Values, string) (gate.Answer, *gate.Failure) {
+	switch name {
+	case "ec2:DescribeInstances":
+		return h.describeInstances
+	case "ec2:DescribeInstanceStatus":
+		return h.describeInstanceStatus
+	case "ec2:DescribeVpcAttribute":
+		return h.describeVPCAttribute
+	case "ec2:TerminateInstances":
+		return h.terminateInstances
+	case "ec2:StopInstances":
+		return h.stopInstances
+	case "ec2:StartInstances":
+		return h.startInstances
+	case "sts:GetCallerIdentity":
+		return h.getCallerIdentity
+	}
+	return nil
+}
+
 // Understand reads a request as far as its form goes.
 func (h *Handler) Understand(r *http.Request, body []byte, record *history.Call) (*gate.Call, *gate.Failure) {
 	form, err := url.ParseQuery(string(body))
@@ -61,23 +109,15 @@ func (h *Handler) Understand(r *http.Request, body []byte, record *history.Call)
 	for k := range form {
 		record.Query[k] = form.Get(k)
 	}
-	var perform func(url.Values, string) (gate.Answer, *gate.Failure)
 	bucket := action
+	perform := h.operation(record.Operation)
 	switch {
 	case r.Method != http.MethodPost || err != nil:
 		return nil, gate.Refuse(400, "MalformedQueryString", "The query string contains a syntax error.")
-	case record.Operation == "ec2:DescribeInstances":
-		perform = h.describeInstances
-	case record.Operation == "ec2:DescribeInstanceStatus":
-		perform = h.describeInstanceStatus
-	case record.Operation == "ec2:DescribeVpcAttribute":
-		perform = h.describeVPCAttribute
-	case record.Operation == "sts:GetCallerIdentity":
-		perform = h.getCallerIdentity
 	case form.Get("Version") != ec2Version && form.Get("Version") != stsVersion:
 		return nil, gate.Refuse(400, "NoSuchVersion", "The requested version (%s) of service AmazonEC2 does not exist",
 			form.Get("Version"))
-	default:
+	case perform == nil:
 		return nil, gate.Refuse(400, "InvalidAction", "The sandbox does not imitate %s", record.Operation)
 	}
 	if !signed {
@@ -94,7 +134,8 @@ func (h *Handler) Understand(r *http.Request, body []byte, record *history.Call)
 			record.Operation,
 			"",
 		),
-		Perform: func(requestID string) (gate.Answer, *gate.Failure) { return perform(form, requestID) },
+		Changing: strings.HasSuffix(action, "Instances") && action != "DescribeInstances",
+		Perform:  func(requestID string) (gate.Answer, *gate.Failure) { return perform(form, requestID) },
 	}, nil
 }
 

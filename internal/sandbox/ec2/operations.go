@@ -79,6 +79,9 @@ func (h *Handler) find(form url.Values, known map[string]func(account.Instance) 
 	} else {
 		ids = slices.Collect(maps.Keys(v.Instances))
 	}
+	if f := reachable(v, ids, filters(form)); f != nil {
+		return nil, "", f
+	}
 	var keys []string
 	for _, id := range ids {
 		if i := v.Instances[id]; keep(i) && wanted(i) {
@@ -175,6 +178,9 @@ func matcher(
 	total := 0
 	for _, f := range filters {
 		attribute, ok := known[f.name]
+		if key, isTag := strings.CutPrefix(f.name, "tag:"); isTag && known["private-dns-name"] != nil {
+			attribute, ok = func(i account.Instance) string { return i.Tags[key] }, true
+		}
 		if !ok {
 			return nil, gate.Refuse(400, "InvalidParameterValue", "The filter '%s' is invalid", f.name)
 		}
@@ -234,6 +240,24 @@ type instance struct {
 	LaunchTime string          `xml:"launchTime"`
 	Zone       string          `xml:"placement>availabilityZone"`
 	Metadata   metadataOptions `xml:"metadataOptions"`
+	Tags       *set[tag]       `xml:"tagSet"`
+}
+
+type tag struct {
+	Key   string `xml:"key"`
+	Value string `xml:"value"`
+}
+
+// tags returns the tags of an instance in the order of their keys; nil for none.
+func tags(i account.Instance) *set[tag] {
+	if len(i.Tags) == 0 {
+		return nil
+	}
+	all := &set[tag]{}
+	for _, key := range slices.Sorted(maps.Keys(i.Tags)) {
+		all.Items = append(all.Items, tag{key, i.Tags[key]})
+	}
+	return all
 }
 
 type metadataOptions struct {
@@ -278,6 +302,7 @@ func (h *Handler) describeInstances(form url.Values, requestID string) (gate.Ans
 			LaunchTime: i.Launched.UTC().Format("2006-01-02T15:04:05.000Z"),
 			Zone:       i.AvailabilityZone,
 			Metadata:   metadataOptions{"applied", i.MetadataTokens, i.MetadataHopLimit, "enabled"},
+			Tags:       tags(i),
 		})
 	}
 	return answer(200, xml.Name{Space: ec2XML, Local: "DescribeInstancesResponse"}, struct {

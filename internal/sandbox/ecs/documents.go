@@ -70,6 +70,7 @@ type containerInstance struct {
 	Pending        int     `json:"pendingTasksCount"`
 	RegisteredAt   seconds `json:"registeredAt"`
 	Version        int     `json:"version"`
+	Attributes     []pair  `json:"attributes"`
 }
 
 func (h *Handler) toContainerInstance(c account.ContainerInstance, n taskCounts) containerInstance {
@@ -82,6 +83,7 @@ func (h *Handler) toContainerInstance(c account.ContainerInstance, n taskCounts)
 		Pending:        n.pending,
 		RegisteredAt:   at(c.Registered),
 		Version:        1,
+		Attributes:     []pair{{"ecs.availability-zone", c.AvailabilityZone}, {"ecs.os-type", "linux"}},
 	}
 }
 

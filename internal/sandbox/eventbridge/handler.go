@@ -1,5 +1,5 @@
-// Package eventbridge answers PutEvents of the EventBridge API, in JSON 1.1, and keeps what was put. Anything else is
-// refused in words. It wants requests to be signed, for any region and with any key, but does not check the signature.
+// Package eventbridge answers, in JSON 1.1, what of the EventBridge API puts events, rules and targets, and delivers events
+// to queues. It keeps what was put. Every bus that a call names exists. Anything else is refused in words. It wants requests to be signed, for any region and with any key, but does not check the signature.
 package eventbridge
 
 import (
@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
@@ -35,15 +36,15 @@ type Entry struct {
 
 // Handler serves the path /.
 type Handler struct {
-	account string
-	gate    *gate.Gate
+	bus  *Bus
+	gate *gate.Gate
 
 	mu      sync.Mutex
 	entries []Entry
 }
 
 // New makes a Handler.
-func New(account string, g *gate.Gate) *Handler { return &Handler{account: account, gate: g} }
+func New(bus *Bus, g *gate.Gate) *Handler { return &Handler{bus: bus, gate: g} }
 
 // ServeHTTP answers one call.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.gate.Serve(w, r, h) }
@@ -64,33 +65,83 @@ func (h *Handler) Understand(r *http.Request, body []byte, record *history.Call)
 	if json.Valid(body) {
 		record.Input = body
 	}
+	read := h.operation(name)
 	contentType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	switch {
 	case r.Method != http.MethodPost || contentType != "application/x-amz-json-1.1":
 		return nil, gate.Refuse(404, "UnknownOperationException", "")
-	case name != "PutEvents":
+	case read == nil:
 		return nil, gate.Refuse(400, "UnknownOperationException", "The sandbox does not imitate %s", name)
 	case !signed:
 		return nil, gate.Refuse(400, "MissingAuthenticationTokenException", "Missing Authentication Token")
 	}
-	var input struct{ Entries []Entry }
-	var malformed *gate.Failure
-	if err := json.Unmarshal(body, &input); err != nil {
-		malformed = gate.Refuse(400, "SerializationException", "%s", err)
-	} else if n := len(input.Entries); n == 0 || n > mostEntries {
-		malformed = gate.Refuse(400, "ValidationException", "1 validation error detected: Value at 'entries' failed to satisfy constraint: "+
-			"Member must have length less than or equal to %d", mostEntries)
-	} else if total(input.Entries) > maxTotal {
-		malformed = gate.Refuse(400, "ValidationException", "Total size of the entries in the request is over the limit.")
-	}
+	perform, malformed := read(body)
 	return &gate.Call{
 		Fault:     fault.Call{Operation: record.Operation},
 		Bucket:    name,
 		Malformed: malformed,
-		Changing:  true,
-		Denial:    gate.Denial(h.account, record.Operation, "*"),
-		Perform:   func(string) (gate.Answer, *gate.Failure) { return gate.JSON(200, h.put(input.Entries)), nil },
+		Changing:  !strings.HasPrefix(name, "Describe") && !strings.HasPrefix(name, "List"),
+		Denial:    gate.Denial(h.bus.Account, record.Operation, "*"),
+		Perform: func(string) (gate.Answer, *gate.Failure) {
+			document, f := perform()
+			if f != nil {
+				return gate.Answer{}, f
+			}
+			return gate.JSON(200, document), nil
+		},
 	}, nil
+}
+
+// operation returns the decoder of an operation's request, which returns what carries it out; nil where it is not
+// imitated.
+func (h *Handler) operation(name string) func([]byte) (func() (any, *gate.Failure), *gate.Failure) {
+	switch name {
+	case "PutEvents":
+		return decode(h.putEvents)
+	case "PutRule":
+		return decode(h.bus.putRule)
+	case "DescribeRule":
+		return decode(h.bus.describeRule)
+	case "DeleteRule":
+		return decode(h.bus.deleteRule)
+	case "EnableRule":
+		return decode(h.bus.enable(enabled))
+	case "DisableRule":
+		return decode(h.bus.enable(disabled))
+	case "ListRules":
+		return decode(h.bus.listRules)
+	case "PutTargets":
+		return decode(h.bus.putTargets)
+	case "RemoveTargets":
+		return decode(h.bus.removeTargets)
+	case "ListTargetsByRule":
+		return decode(h.bus.listTargets)
+	}
+	return nil
+}
+
+// decode reads JSON as AWS does: members that are not known are ignored.
+func decode[T any](f func(T) (any, *gate.Failure)) func([]byte) (func() (any, *gate.Failure), *gate.Failure) {
+	return func(body []byte) (func() (any, *gate.Failure), *gate.Failure) {
+		var input T
+		if err := json.Unmarshal(body, &input); err != nil {
+			return nil, gate.Refuse(400, "SerializationException", "%s", err)
+		}
+		return func() (any, *gate.Failure) { return f(input) }, nil
+	}
+}
+
+type putEvents struct{ Entries []Entry }
+
+func (h *Handler) putEvents(in putEvents) (any, *gate.Failure) {
+	if n := len(in.Entries); n == 0 || n > mostEntries {
+		return nil, gate.Refuse(400, "ValidationException", "1 validation error detected: Value at 'entries' failed to satisfy "+
+			"constraint: Member must have length less than or equal to %d", mostEntries)
+	}
+	if total(in.Entries) > maxTotal {
+		return nil, gate.Refuse(400, "ValidationException", "Total size of the entries in the request is over the limit.")
+	}
+	return h.put(in.Entries), nil
 }
 
 func total(entries []Entry) (size int) {
@@ -133,7 +184,16 @@ func (h *Handler) put(entries []Entry) result {
 			continue
 		}
 		h.entries = append(h.entries, e)
-		r.Entries = append(r.Entries, resultEntry{EventID: "11710aed-b79e-4468-a20b-bb3c0c3b4860"})
+		at := h.bus.now()
+		if e.Time != 0 {
+			at = time.UnixMilli(int64(e.Time * 1000))
+		}
+		r.Entries = append(r.Entries, resultEntry{EventID: h.bus.Publish(busName(e.EventBusName), Event{
+			DetailType: e.DetailType,
+			Source:     e.Source,
+			Resources:  e.Resources,
+			Detail:     json.RawMessage(e.Detail),
+		}, at)})
 	}
 	h.entries = h.entries[max(0, len(h.entries)-maxKept):]
 	return r

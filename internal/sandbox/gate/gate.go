@@ -32,6 +32,7 @@ type Call struct {
 	Malformed *Failure
 	Denial    string // how AccessDenied is worded for it
 	Changing  bool   // success means that something took effect
+	Waits     bool   // Perform may wait for long, and whoever reads the history does not wait for it
 	Perform   func(requestID string) (Answer, *Failure)
 }
 
@@ -144,8 +145,9 @@ func (g *Gate) perform(c *Call, s Service, strike *fault.Fault, record history.C
 	if f == nil {
 		f = c.Malformed
 	}
-	done := g.Log.Work()
-	defer done()
+	if !c.Waits {
+		defer g.Log.Work()()
+	}
 	if f == nil {
 		a, f = c.Perform(record.RequestID)
 		record.Applied = f == nil && c.Changing
