@@ -52,7 +52,8 @@ var mayImport = map[string][]string{
 	},
 	"internal/cli": {
 		"internal/agent", "internal/agent/event", "internal/apply/metrics", "internal/container", "internal/docker",
-		"internal/doctor", "internal/endpoint", "internal/eventbridge", "internal/footprint", "internal/health",
+		"internal/doctor", "internal/doctor/awscheck", "internal/doctor/hostcheck", "internal/doctor/zonecheck",
+		"internal/endpoint", "internal/eventbridge", "internal/footprint", "internal/health",
 		"internal/host", "internal/journal", "internal/plan", "internal/record", "internal/route53",
 		"internal/settings", "internal/statedir", "internal/status", "internal/sweep",
 		"internal/sweep/evidence", "internal/sweep/run", "internal/web",
@@ -70,10 +71,17 @@ var mayImport = map[string][]string{
 	"internal/sweep/run": {
 		"internal/record", "internal/route53", "internal/sweep", "internal/sweep/httpcheck", "internal/sweep/inventory",
 	},
-	"internal/doctor": {
-		"internal/awserr", "internal/backoff", "internal/container", "internal/docker", "internal/sweep/inventory",
-		"internal/endpoint", "internal/host", "internal/journal", "internal/plan", "internal/record",
-		"internal/route53", "internal/statedir",
+	"internal/doctor": {},
+	"internal/doctor/awscheck": {
+		"internal/awserr", "internal/doctor", "internal/host", "internal/plan", "internal/sweep/inventory",
+	},
+	"internal/doctor/zonecheck": {
+		"internal/awserr", "internal/doctor", "internal/doctor/awscheck", "internal/endpoint", "internal/host",
+		"internal/plan", "internal/record", "internal/route53",
+	},
+	"internal/doctor/hostcheck": {
+		"internal/container", "internal/docker", "internal/doctor", "internal/endpoint", "internal/host",
+		"internal/journal", "internal/plan", "internal/record", "internal/statedir", "internal/status",
 	},
 	"internal/local": {"internal/container", "internal/endpoint", "internal/plan", "internal/record"},
 	"internal/agent": {

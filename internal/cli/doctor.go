@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 
 	"github.com/ecssd/ecssd/internal/docker"
 	"github.com/ecssd/ecssd/internal/doctor"
+	"github.com/ecssd/ecssd/internal/doctor/awscheck"
+	"github.com/ecssd/ecssd/internal/doctor/hostcheck"
+	"github.com/ecssd/ecssd/internal/doctor/zonecheck"
 	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/status"
 )
@@ -63,11 +67,7 @@ func (c doctorCommand) Run(ctx context.Context, s *Settings, std streams) error 
 		defer engines[i].Close()
 	}
 	metadata, _ := openMetadata(ctx, s) // what is wrong with the configuration the check of credentials says
-	began := time.Now()
-	report := doctor.Run(ctx, doctor.Config{
-		Zone:          s.Zone,
-		ZoneID:        s.ZoneID,
-		TTL:           s.TTL,
+	local := hostcheck.New(hostcheck.Config{
 		StateDir:      s.StateDir,
 		Listen:        s.Listen,
 		Version:       s.version,
@@ -76,26 +76,51 @@ func (c doctorCommand) Run(ctx context.Context, s *Settings, std streams) error 
 		Engine:        engines[0],
 		Events:        engines[1],
 		Introspection: host.NewIntrospection(host.IntrospectionURL),
-		Address:       addressed,
 		Metadata:      metadata,
-		LoadAWS:       func(ctx context.Context, region string) (aws.Config, error) { return loadAWS(ctx, s, metadata, region) },
-		Resolver:      c.resolver(),
-		Server:        c.Server,
-		RoundTrip:     c.RoundTrip,
-		Progress:      func(line string) { fmt.Fprintln(std.Err, line) },
+		Address:       addressed,
 	})
+	way := awscheck.New(awscheck.Config{
+		Metadata: metadata,
+		Identity: local.Identity,
+		LoadAWS: func(ctx context.Context, region string) (aws.Config, error) {
+			return loadAWS(ctx, s, metadata, region)
+		},
+	})
+	zone := zonecheck.New(zonecheck.Config{
+		Host:     local,
+		AWS:      way,
+		Name:     s.Zone,
+		ID:       s.ZoneID,
+		TTL:      s.TTL,
+		Resolver: c.resolver(),
+		Server:   c.Server,
+		Progress: func(line string) { fmt.Fprintln(std.Err, line) },
+	})
+	began := time.Now()
+	results := c.check(ctx, slices.Concat(local.Checks(), way.Checks(), zone.Checks()), zone.RoundTrip())
 	if c.JSON {
 		encoder := json.NewEncoder(std.Out)
 		encoder.SetEscapeHTML(false)
 		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report.Findings)
+		err = encoder.Encode(results)
 	} else {
-		err = printFindings(std.Out, report, time.Since(began))
+		err = printResults(std.Out, results, way.Calls(), time.Since(began))
 	}
-	if failed := states(report.Findings)[doctor.Fail]; err == nil && failed > 0 {
+	if failed := states(results)[doctor.Fail]; err == nil && failed > 0 {
 		return fmt.Errorf("doctor: %d FAIL", failed)
 	}
 	return err
+}
+
+// check runs the checks, and where it is asked for the round trip, which may take longer than all others together.
+func (c doctorCommand) check(ctx context.Context, checks []doctor.Check, roundTrip doctor.Check) []doctor.Result {
+	limited, cancel := context.WithTimeout(ctx, doctor.InAll)
+	defer cancel()
+	results := doctor.Run(limited, checks)
+	if c.RoundTrip {
+		results = append(results, doctor.Run(ctx, []doctor.Check{roundTrip})...)
+	}
+	return results
 }
 
 func (c doctorCommand) resolver() *net.Resolver {
@@ -107,11 +132,11 @@ func (c doctorCommand) resolver() *net.Resolver {
 	}}
 }
 
-// states counts findings.
-func states(findings []doctor.Finding) map[doctor.State]int {
+// states counts results by their state.
+func states(results []doctor.Result) map[doctor.State]int {
 	counts := map[doctor.State]int{}
-	for _, f := range findings {
-		counts[f.State]++
+	for _, r := range results {
+		counts[r.State]++
 	}
 	return counts
 }
@@ -119,29 +144,29 @@ func states(findings []doctor.Finding) map[doctor.State]int {
 // Colours of states on a terminal, in the numbers of ECMA-48.
 var colours = map[doctor.State]int{doctor.OK: 32, doctor.Warn: 33, doctor.Fail: 31, doctor.Skip: 36}
 
-func printFindings(out io.Writer, report doctor.Report, took time.Duration) error {
+func printResults(out io.Writer, results []doctor.Result, calls int, took time.Duration) error {
 	width := 0
-	for _, f := range report.Findings {
-		width = max(width, len(f.Check))
+	for _, r := range results {
+		width = max(width, len(r.Check))
 	}
 	coloured := terminal(out)
-	for _, f := range report.Findings {
-		state := fmt.Sprintf("%-4s", f.State)
+	for _, r := range results {
+		state := fmt.Sprintf("%-4s", r.State)
 		if coloured {
-			state = fmt.Sprintf("\x1b[%dm%s\x1b[0m", colours[f.State], state)
+			state = fmt.Sprintf("\x1b[%dm%s\x1b[0m", colours[r.State], state)
 		}
-		fmt.Fprintf(out, "%s  %-*s  %s\n", state, width, f.Check, status.Printable(f.Detail))
-		if f.Hint != "" {
-			fmt.Fprintf(out, "%*s  hint: %s\n", len("FAIL  ")+width, "", status.Printable(f.Hint))
+		fmt.Fprintf(out, "%s  %-*s  %s\n", state, width, r.Check, status.Printable(r.Detail))
+		if r.Hint != "" {
+			fmt.Fprintf(out, "%*s  hint: %s\n", len("FAIL  ")+width, "", status.Printable(r.Hint))
 		}
 	}
-	counts := states(report.Findings)
+	counts := states(results)
 	_, err := fmt.Fprintf(out, "\n%d ok, %d warn, %d FAIL, %d skip, with %d calls of AWS in %.1f s\n",
-		counts[doctor.OK], counts[doctor.Warn], counts[doctor.Fail], counts[doctor.Skip], report.Calls, took.Seconds())
+		counts[doctor.OK], counts[doctor.Warn], counts[doctor.Fail], counts[doctor.Skip], calls, took.Seconds())
 	return err
 }
 
-// terminal says whether colours may be written. NO_COLOR (no-color.org) says no.
+// terminal reports whether colours may be written: not where NO_COLOR is set (no-color.org).
 func terminal(out io.Writer) bool {
 	file, isFile := out.(*os.File)
 	if !isFile || os.Getenv("NO_COLOR") != "" || strings.EqualFold(os.Getenv("TERM"), "dumb") {

@@ -1,30 +1,22 @@
-// Package doctor looks at all that the agent of a host rests on, and says of each thing how it stands and, where it is
-// not as it should be, what to do about it. It takes nobody's place: the agent may run beside it and is not disturbed,
-// no lock is taken, and nothing is changed, but for the one record of a round trip, which goes again. What cannot be
-// looked at is said, too.
+// Package doctor runs checks of what the agent of a host depends on, and collects their results. The checks themselves
+// are in the packages below: hostcheck for what can be found out on the host, awscheck for what AWS and DNS answer.
+//
+// No check changes anything, takes a lock or disturbs an agent that runs; the one exception is the record of a round
+// trip, which is removed again. What a check cannot find out is a result, too (Skip).
 package doctor
 
 import (
 	"context"
 	"fmt"
-	"net"
-	"slices"
+	"sync"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"github.com/ecssd/ecssd/internal/container"
-	"github.com/ecssd/ecssd/internal/docker"
-	"github.com/ecssd/ecssd/internal/endpoint"
-	"github.com/ecssd/ecssd/internal/host"
 )
 
 const (
-	// perCheck bounds each check. What needs longer to answer is no good to the agent either.
-	perCheck = 4 * time.Second
-	// atAll bounds all checks together but for a round trip: three wait for each other at most, and most wait for
-	// nothing.
-	atAll = 14 * time.Second
+	// PerCall bounds each question to another program. The agent cannot work with what needs longer to answer.
+	PerCall = 4 * time.Second
+	// InAll bounds all checks together but for a round trip: at most three of them wait for each other.
+	InAll = 14 * time.Second
 )
 
 // State is how a thing stands.
@@ -35,130 +27,99 @@ const (
 	OK   State = "ok"
 	Warn State = "warn" // services are found, for now
 	Fail State = "FAIL" // services are not found, or not all
-	Skip State = "skip" // not looked at
+	Skip State = "skip" // not checked
 )
 
-// Finding is one line of what was found.
-type Finding struct {
+// Result is one line of the report.
+type Result struct {
 	Check  string `json:"check"`
 	State  State  `json:"state"`
 	Detail string `json:"detail"`
 	Hint   string `json:"hint,omitempty"` // what to do; empty where there is nothing to do
 }
 
-// Report is what was found, in the order in which things rest on each other, and how many calls of AWS's APIs it took.
-type Report struct {
-	Findings []Finding
-	Calls    int
+// Check looks at one thing.
+type Check struct {
+	Name string
+	// Run returns what it found: none where another check's result says it all. It ends with its context. A Result that
+	// names no check gets the name of this one.
+	Run func(context.Context) []Result
 }
 
-// Config is what is looked at.
-type Config struct {
-	Zone     string // name of the hosted zone, no final dot
-	ZoneID   string // empty: found by the name
-	TTL      int64  // that the records are to have
-	StateDir string
-	Listen   string // address of the agent
-	Version  string // of this program
-	Given    host.Given
-	Policy   endpoint.Policy
-
-	Engine        *docker.Engine
-	Events        *docker.Engine // the same, for its event stream
-	Introspection *host.Introspection
-	Metadata      *host.Metadata
-	// Address fills in the addresses of containers that only the ECS agent knows.
-	Address  func(context.Context, []container.Container) []container.Container
-	LoadAWS  func(ctx context.Context, region string) (aws.Config, error)
-	Resolver *net.Resolver
-	Server   string // that the resolver asks; empty: the system's
-
-	RoundTrip bool
-	Progress  func(line string) // told what is waited for
+// One makes the Run of a Check from a function that returns one result.
+func One(run func(context.Context) Result) func(context.Context) []Result {
+	return func(ctx context.Context) []Result { return []Result{run(ctx)} }
 }
 
-// doctor is one look at everything. What several checks need is found out once, and waited for.
-type doctor struct {
-	Config
-	identity  func() identity
-	access    func() access
-	engine    func() engine
-	journal   func() written
-	zoneFound func() hosted
-}
-
-// Run looks at everything, at most at once what AWS is not asked for, and returns within 15 seconds, or within 3
-// minutes with a round trip.
-func Run(ctx context.Context, c Config) Report {
-	d := &doctor{Config: c}
-	outer := ctx
-	ctx, cancel := context.WithTimeout(ctx, atAll)
-	defer cancel()
-
-	wire := &wire{}
-	d.identity = async(func() identity { return d.identify(ctx) })
-	d.access = async(func() access { return d.credentials(ctx, wire) })
-	d.engine = async(func() engine { return d.lookAtEngine(ctx) })
-	d.journal = async(func() written { return d.lookAtState() })
-	d.zoneFound = async(func() hosted { return d.findZone(ctx) })
-	agent := async(func() []Finding { return d.lookAtAgent(ctx) })
-	heard := async(func() []Finding { return d.lookAtHearing(ctx) })
-	ecs := async(func() []Finding { return []Finding{d.lookAtECS(ctx)} })
-	standby := async(func() []Finding { return []Finding{d.lookAtStandby(ctx)} })
-	caller := async(func() []Finding { return []Finding{d.whoCalls(ctx)} })
-	hops := async(func() []Finding { return []Finding{d.lookAtHops(ctx)} })
-	vpc := async(func() []Finding { return []Finding{d.lookAtVPC(ctx)} })
-	records := async(func() []Finding { return d.lookAtRecords(ctx) })
-	dns := async(func() []Finding { return d.lookAtDNS(ctx) })
-
-	findings := slices.Concat(
-		d.engine().findings,
-		agent(),
-		heard(),
-		standby(),
-		ecs(),
-		d.identity().findings,
-		hops(),
-		caller(),
-	)
-	zone := slices.Concat(d.zoneFound().findings, vpc(), records(), d.journal().findings, dns())
-	findings = append(append(findings, wire.clock()), zone...)
-	if c.RoundTrip {
-		findings = append(findings, d.roundTrip(outer))
+// Run runs all checks at once, and returns their results in the order of the checks.
+func Run(ctx context.Context, checks []Check) []Result {
+	found := make([][]Result, len(checks))
+	var group sync.WaitGroup
+	for i, check := range checks {
+		group.Go(func() { found[i] = check.Run(ctx) })
 	}
-	return Report{findings, wire.count()}
-}
-
-// async begins to work on something, and gives a function that waits for what comes of it.
-func async[T any](work func() T) func() T {
-	var result T
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		result = work()
-	}()
-	return func() T {
-		<-done
-		return result
+	group.Wait()
+	var results []Result
+	for i, check := range checks {
+		for _, r := range found[i] {
+			if r.Check == "" {
+				r.Check = check.Name
+			}
+			results = append(results, r)
+		}
 	}
+	return results
 }
 
-// limited gives a check its time.
-func limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, perCheck)
+// Fact is what several checks need to know. The first of them finds it out, and the others wait for it.
+type Fact[T any] struct {
+	once  sync.Once
+	value T
 }
 
-func ok(check, format string, args ...any) Finding {
-	return Finding{Check: check, State: OK, Detail: fmt.Sprintf(format, args...)}
+// Get returns the fact, after finding it out where no other check has.
+func (f *Fact[T]) Get(find func() T) T {
+	f.once.Do(func() { f.value = find() })
+	return f.value
 }
 
-// bad gives a Finding whose hint is still to be told.
-func bad(check string, state State, format string, args ...any) Finding {
-	return Finding{Check: check, State: state, Detail: fmt.Sprintf(format, args...)}
+// Limit gives a question its time.
+func Limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, PerCall)
 }
 
-// hint tells what to do.
-func (f Finding) hint(format string, args ...any) Finding {
-	f.Hint = fmt.Sprintf(format, args...)
-	return f
+// Okf returns a result that is OK.
+func Okf(format string, args ...any) Result { return result(OK, format, args) }
+
+// Warnf returns a warning, which needs a hint unless nothing can be done.
+func Warnf(format string, args ...any) Result { return result(Warn, format, args) }
+
+// Failf returns a failure, which needs a hint.
+func Failf(format string, args ...any) Result { return result(Fail, format, args) }
+
+// Skipf returns the result of a check that could not be made.
+func Skipf(format string, args ...any) Result { return result(Skip, format, args) }
+
+func result(state State, format string, args []any) Result {
+	return Result{State: state, Detail: fmt.Sprintf(format, args...)}
+}
+
+// Hintf returns the result with a hint: what to do, or to type.
+func (r Result) Hintf(format string, args ...any) Result {
+	r.Hint = fmt.Sprintf(format, args...)
+	return r
+}
+
+// Of returns the result as that of another check.
+func (r Result) Of(check string) Result {
+	r.Check = check
+	return r
+}
+
+// Count returns a number with its noun: 1 record, 2 records.
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
