@@ -428,27 +428,27 @@ func TestDoctorOfASoundHost(t *testing.T) {
 	last := len(e.lines) - 1
 	assert.Equal(t, []string{
 		"ok    engine       Docker " + engineVersion(t, engine) + " answers at " + engine.Host(),
-		"ok    events       the Engine takes subscriptions to its events",
-		"ok    containers   1 container, 1 announced, under 1 name",
+		"ok    events       the Engine accepts subscriptions to its events",
+		"ok    containers   1 container, 1 registered, under 1 name",
 		"ok    agent        version " + releaseVersion("") + " runs, and answers at LISTEN",
 		"ok    ready        the agent has all that it needs",
 		"ok    refused      Route 53 refuses no change of the agent's",
-		"ok    heard        the agent knows every container that is to be announced",
+		"ok    heard        the agent knows every container that is to be registered",
 		"ok    standby      this host is in traffic",
+		"ok    state        DIR of user " + strconv.Itoa(os.Geteuid()) + " holds the journal, of 2 records",
 		"ok    ecs          the ECS agent runs, in cluster default",
 		"ok    metadata     EC2 says that this is i-0123456789abcdef0 at 10.0.0.1 in vpc-sandbox, eu-central-1",
 		"ok    hops         metadata takes a token, and its hop limit is 1",
 		"ok    credentials  arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0123456789abcdef0 (EnvConfigCredentials)",
+		"ok    vpc          enableDnsSupport and enableDnsHostnames of vpc-sandbox are on",
 		"ok    clock        this host's clock agrees with AWS's",
 		"ok    zone         servicediscovery.internal is Z1, private, in this VPC",
-		"ok    vpc          enableDnsSupport and enableDnsHostnames of vpc-sandbox are on",
 		"ok    read         these credentials may read the zone's records",
-		"ok    negative     that a name does not exist is kept by resolvers for 60 s",
+		"ok    negative     resolvers cache NXDOMAIN for 60 s",
 		"ok    write        these credentials may change SRV and A records (tried with one that does not exist)",
-		"ok    records      4 of 10000 that the zone may hold",
-		"ok    names        1 of 1 name read, with so many of 100 records: web 1",
+		"ok    records      the zone holds 4 of at most 10000 records",
+		"ok    names        1 of 1 name read; records of each, at most 100: web 1",
 		"ok    ttl          the names that were read have the TTL 0",
-		"ok    state        DIR of user " + strconv.Itoa(os.Geteuid()) + " holds the journal, of 2 records",
 		"ok    dns          the resolver here answers for web.servicediscovery.internal",
 		"",
 	}, e.lines[:last])
@@ -518,7 +518,7 @@ func TestDoctorWhereNothingAnswers(t *testing.T) {
 			metadata: imds.Up,
 			want: []string{
 				"skip hops not checked: no answer in time",
-				"skip credentials there are some (EnvConfigCredentials); whose is not checked: no answer in time",
+				"skip credentials there are credentials (EnvConfigCredentials); whose they are is not checked: no answer in time",
 				"skip clock not checked: AWS gave no answer to compare with",
 				"FAIL zone Route 53 cannot be reached: no answer in time",
 				"skip vpc not checked: no answer in time", "skip read not checked: see zone",
@@ -613,7 +613,7 @@ func TestDoctorFindsADeafAgent(t *testing.T) {
 	})
 	proxy.Restore()
 	w.has("web", 1)
-	const sound = "ok heard the agent knows every container that is to be announced"
+	const sound = "ok heard the agent knows every container that is to be registered"
 	assert.Equal(t, sound, heard())
 
 	w.stop()

@@ -22,12 +22,12 @@ var (
 		Reason:  plan.Denied,
 		Message: "User: u is not authorized to perform: a because no identity-based policy allows it",
 	}
-	deniedRead = answer("AccessDenied", "User: u is not authorized to perform: a because no service control policy "+
+	errDeniedRead = answer("AccessDenied", "User: u is not authorized to perform: a because no service control policy "+
 		"allows it")
-	throttled = fmt.Errorf("list: %w: Throttling: Rate exceeded", plan.ErrThrottled)
-	zoneBusy  = fmt.Errorf("change: %w: PriorRequestNotComplete: wait", plan.ErrZoneBusy)
-	expired   = answer("ExpiredToken", "expired")
-	lost      = fmt.Errorf("call: %w", context.DeadlineExceeded)
+	errThrottled = fmt.Errorf("list: %w: Throttling: Rate exceeded", plan.ErrThrottled)
+	errZoneBusy  = fmt.Errorf("change: %w: PriorRequestNotComplete: wait", plan.ErrZoneBusy)
+	errExpired   = answer("ExpiredToken", "expired")
+	errLost      = fmt.Errorf("call: %w", context.DeadlineExceeded)
 )
 
 func TestClassOf(t *testing.T) {
@@ -39,14 +39,14 @@ func TestClassOf(t *testing.T) {
 		{errors.New("odd"), awserr.Other},
 		{answer("Odd", ""), awserr.Other},
 		{deniedChange, awserr.Denied},
-		{deniedRead, awserr.Denied},
+		{errDeniedRead, awserr.Denied},
 		{&plan.Refusal{Reason: plan.NameFull}, awserr.Rejected},
-		{throttled, awserr.Throttled},
+		{errThrottled, awserr.Throttled},
 		{answer("Throttling", ""), awserr.Throttled},
-		{zoneBusy, awserr.ZoneBusy},
+		{errZoneBusy, awserr.ZoneBusy},
 		{fmt.Errorf("x: %w", plan.ErrNoSuchZone), awserr.NotFound},
-		{expired, awserr.Credentials},
-		{lost, awserr.Unreachable},
+		{errExpired, awserr.Credentials},
+		{errLost, awserr.Unreachable},
 	} {
 		assert.Equal(t, c.want, ClassOf(c.err), "%v", c.err)
 	}
@@ -58,7 +58,7 @@ func TestOptional(t *testing.T) {
 		want doctor.Result
 	}{
 		{
-			deniedRead,
+			errDeniedRead,
 			doctor.Skipf("not checked: these credentials lack the permission p").
 				Hintf("allow p to the role of this host; the agent does without"),
 		},
@@ -66,8 +66,8 @@ func TestOptional(t *testing.T) {
 			answer("Throttling", "Rate exceeded"),
 			doctor.Warnf("not checked: AWS throttles this account (Throttling: Rate exceeded)").Hintf(throttleHint),
 		},
-		{lost, doctor.Skipf("not checked: no answer in time").Hintf(wayHint)},
-		{expired, doctor.Skipf("not checked: ExpiredToken: expired").Hintf("see credentials")},
+		{errLost, doctor.Skipf("not checked: no answer in time").Hintf(wayHint)},
+		{errExpired, doctor.Skipf("not checked: ExpiredToken: expired").Hintf("see credentials")},
 		{answer("InternalError", "odd"), doctor.Skipf("not checked: InternalError: odd")},
 	} {
 		assert.Equal(t, c.want, Optional("p", c.err), "%v", c.err)
@@ -85,16 +85,16 @@ func TestRequired(t *testing.T) {
 			doctor.Failf("these credentials may not do it: no identity-based policy allows it").Hintf(policy),
 		},
 		{
-			deniedRead,
+			errDeniedRead,
 			doctor.Failf("these credentials may not do it: no service control policy allows it").Hintf(policy),
 		},
 		{
 			answer("AccessDenied", "no"),
 			doctor.Failf("these credentials may not do it: AccessDenied: no").Hintf(policy),
 		},
-		{zoneBusy, doctor.Warnf("not checked: the zone was busy with changes of others").Hintf("run this again")},
+		{errZoneBusy, doctor.Warnf("not checked: the zone was busy with changes of others").Hintf("run this again")},
 		{
-			throttled,
+			errThrottled,
 			doctor.Warnf("not checked: Route 53 throttles this account (Throttling: Rate exceeded)").
 				Hintf(throttleHint),
 		},
@@ -104,11 +104,11 @@ func TestRequired(t *testing.T) {
 				Hintf(throttleHint),
 		},
 		{
-			expired,
+			errExpired,
 			doctor.Failf("Route 53 does not accept the credentials: ExpiredToken: expired").
 				Hintf("see credentials and clock"),
 		},
-		{lost, doctor.Failf("Route 53 cannot be reached: no answer in time").Hintf(wayHint)},
+		{errLost, doctor.Failf("Route 53 cannot be reached: no answer in time").Hintf(wayHint)},
 		{
 			answer("InternalError", "odd"),
 			doctor.Failf("Route 53 does not let this host do it: InternalError: odd").

@@ -114,8 +114,11 @@ func TestReady(t *testing.T) {
 // Each part that /readyz names has a check to see.
 func TestEachPartHasItsCheck(t *testing.T) {
 	for part, checks := range map[string]string{
-		"identity": "metadata", "engine": "engine and events", "zone": "zone", "journal": "state",
-		"route53": "zone, read and write",
+		"identity": "metadata",
+		"engine":   "engine and events",
+		"zone":     "zone",
+		"journal":  "state",
+		"route53":  "zone, read and write",
 	} {
 		h := withAgent(t, answers{"/healthz": "ok", "/readyz": "503 " + part + ": x"})
 		assert.Contains(t, one(t, h, "ready").Hint, "see "+checks+", here", part)

@@ -13,7 +13,12 @@ import (
 
 func TestContainers(t *testing.T) {
 	web := container.Container{ID: "1", Name: "web", State: container.Running}
-	paused := container.Container{ID: "2", Name: "paused", State: container.Paused, Health: container.Unhealthy}
+	paused := container.Container{
+		ID:     "2",
+		Name:   "paused",
+		State:  container.Paused,
+		Health: container.Unhealthy,
+	}
 	sick := container.Container{
 		ID:     "3",
 		Name:   "sick",
