@@ -55,7 +55,12 @@ func load(t *testing.T, file string, parameters map[string]any) stack {
 	var document yaml.Node
 	require.NoError(t, yaml.Unmarshal(text, &document))
 	s := stack{longForm(t, document.Content[0]).(map[string]any), map[string]any{
-		"AWS::NoValue": absent{}, "AWS::AccountId": "123456789012", "AWS::Partition": "aws", "AWS::Region": "eu-central-1", "AWS::StackName": "ecs-shop", "AWS::URLSuffix": "amazonaws.com",
+		"AWS::NoValue":   absent{},
+		"AWS::AccountId": "123456789012",
+		"AWS::Partition": "aws",
+		"AWS::Region":    "eu-central-1",
+		"AWS::StackName": "ecs-shop",
+		"AWS::URLSuffix": "amazonaws.com",
 	}}
 	for name, declared := range s.template["Parameters"].(map[string]any) {
 		if value, ok := declared.(map[string]any)["Default"]; ok {
@@ -276,7 +281,10 @@ func TestServersKeepTheirCredentialsAndDiskToThemselves(t *testing.T) {
 		"HttpPutResponseHopLimit": 1,
 	}, server["MetadataOptions"])
 	assert.Equal(t, []any{map[string]any{"DeviceName": "/dev/xvda", "Ebs": map[string]any{
-		"VolumeType": "gp3", "VolumeSize": 30, "Encrypted": true, "DeleteOnTermination": true,
+		"VolumeType":          "gp3",
+		"VolumeSize":          30,
+		"Encrypted":           true,
+		"DeleteOnTermination": true,
 	}}}, server["BlockDeviceMappings"])
 }
 
@@ -288,7 +296,10 @@ func TestRoleMayChangeOnlyServiceRecordsOfTheZone(t *testing.T) {
 		"PolicyName": "service-records",
 		"PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
 			map[string]any{
-				"Sid": "ChangeServiceRecords", "Effect": "Allow", "Action": "route53:ChangeResourceRecordSets", "Resource": zone,
+				"Sid":      "ChangeServiceRecords",
+				"Effect":   "Allow",
+				"Action":   "route53:ChangeResourceRecordSets",
+				"Resource": zone,
 				"Condition": map[string]any{
 					"ForAllValues:StringEquals": map[string]any{
 						"route53:ChangeResourceRecordSetsRecordTypes": []any{"SRV", "A"},
@@ -320,7 +331,9 @@ func TestRoleMayChangeOnlyServiceRecordsOfTheZone(t *testing.T) {
 		"InstanceRole",
 	}, "PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{
 		map[string]any{
-			"Sid": "GetAgentPackage", "Effect": "Allow", "Action": "s3:GetObject",
+			"Sid":      "GetAgentPackage",
+			"Effect":   "Allow",
+			"Action":   "s3:GetObject",
 			"Resource": "arn:aws:s3:::artifacts/ecssd/ecssd-1.2.30-1.x86_64.rpm",
 		},
 	}}}
@@ -353,7 +366,9 @@ func TestServersMaySendEventsOnlyToAGivenBus(t *testing.T) {
 	assert.NotContains(t, s.resources(t), "BusPolicy")
 	s.parameters["EventBus"] = "operations"
 	assert.Equal(t, []any{map[string]any{
-		"Sid": "TellOfEndpoints", "Effect": "Allow", "Action": "events:PutEvents",
+		"Sid":      "TellOfEndpoints",
+		"Effect":   "Allow",
+		"Action":   "events:PutEvents",
 		"Resource": "arn:aws:events:eu-central-1:123456789012:event-bus/operations",
 	}}, s.resources(t)["BusPolicy"]["PolicyDocument"].(map[string]any)["Statement"])
 	assert.Contains(t, userData(t, s), "ECSSD_EVENT_BUS=operations")
@@ -362,8 +377,14 @@ func TestServersMaySendEventsOnlyToAGivenBus(t *testing.T) {
 func TestParametersOf2016(t *testing.T) {
 	s := environment(t, nil)
 	for name, value := range map[string]string{
-		"ImageId": "ami-9c9819ef", "InstanceSecurityGroup": "sg-1a2b3c4d", "KeyName": "admin@example.com (2016)", "InstanceType": "t2.medium",
-		"Subnets": "subnet-1a2b3c4d", "MinSize": "0", "MaxSize": "4", "DesiredCapacity": "0",
+		"ImageId":               "ami-9c9819ef",
+		"InstanceSecurityGroup": "sg-1a2b3c4d",
+		"KeyName":               "admin@example.com (2016)",
+		"InstanceType":          "t2.medium",
+		"Subnets":               "subnet-1a2b3c4d",
+		"MinSize":               "0",
+		"MaxSize":               "4",
+		"DesiredCapacity":       "0",
 	} {
 		assert.True(t, s.accepts(t, name, value), "%s=%s", name, value)
 	}
@@ -419,8 +440,12 @@ func TestSecurityGroupThatIsMadeLetsInOnlyItsOwnServers(t *testing.T) {
 	assert.NotContains(t, all["SecurityGroup"], "SecurityGroupIngress")
 	for name, protocol := range map[string]string{"SecurityGroupTcp": "tcp", "SecurityGroupUdp": "udp"} {
 		assert.Equal(t, map[string]any{
-			"GroupId": "SecurityGroup.GroupId", "SourceSecurityGroupId": "SecurityGroup.GroupId", "Description": "Containers of the other servers",
-			"IpProtocol": protocol, "FromPort": 1024, "ToPort": 65535,
+			"GroupId":               "SecurityGroup.GroupId",
+			"SourceSecurityGroupId": "SecurityGroup.GroupId",
+			"Description":           "Containers of the other servers",
+			"IpProtocol":            protocol,
+			"FromPort":              1024,
+			"ToPort":                65535,
 		}, all[name])
 	}
 }
@@ -436,8 +461,15 @@ func TestRulesRefuseWhatCannotWork(t *testing.T) {
 func TestParametersThatAreRefused(t *testing.T) {
 	s := environment(t, nil)
 	for name, values := range map[string][]string{
-		"ZoneName":        {"Services.example.com", "services.example.com.", ".example.com", "a..b", "*.example.com", "-a.example.com", ""},
-		"AgentUrl":        {"http://example.com/ecssd.rpm", "s3://artifacts/*.rpm", "s3://artifacts/?.rpm", "https://example.com/it's.rpm", "https://example.com/ecssd.deb", ""},
+		"ZoneName": {
+			"Services.example.com", "services.example.com.", ".example.com", "a..b", "*.example.com",
+			"-a.example.com", "",
+		},
+		"AgentUrl": {
+			"http://example.com/ecssd.rpm", "s3://artifacts/*.rpm", "s3://artifacts/?.rpm",
+			"https://example.com/it's.rpm",
+			"https://example.com/ecssd.deb", "",
+		},
 		"AgentVersion":    {"v1.2.3", "1.2", "latest", "1.2.3'", ""},
 		"AgentSha256":     {strings.Repeat("0F", 32), strings.Repeat("0", 63), ""},
 		"EventBus":        {"arn:aws:events:eu-central-1:123456789012:event-bus/x", "a'b", "a b", "*"},
@@ -468,8 +500,8 @@ func TestParametersThatAreRefused(t *testing.T) {
 	}
 }
 
-// A rolling update keeps the desired number of servers, continues only when the new server signals that it is ready, and
-// replaces servers for every change of the launch template.
+// A rolling update keeps the desired number of servers, continues only when the new server signals that it is ready,
+// and replaces servers for every change of the launch template.
 func TestUpdateReplacesServersOneByOne(t *testing.T) {
 	s := environment(t, with(environmentParameters(), "DesiredCapacity", 3))
 	group := s.template["Resources"].(map[string]any)["ServerGroup"].(map[string]any)
@@ -494,8 +526,12 @@ func TestUpdateReplacesServersOneByOne(t *testing.T) {
 
 	before := s.server(t)["UserData"]
 	for name, value := range map[string]string{
-		"AgentUrl": "https://example.com/ecssd.rpm", "AgentVersion": "1.2.31", "AgentSha256": strings.Repeat("1f", 32), "AgentSettings": "ECSSD_TTL=5",
-		"ZoneId": "Z1", "ZoneName": "example.com",
+		"AgentUrl":      "https://example.com/ecssd.rpm",
+		"AgentVersion":  "1.2.31",
+		"AgentSha256":   strings.Repeat("1f", 32),
+		"AgentSettings": "ECSSD_TTL=5",
+		"ZoneId":        "Z1",
+		"ZoneName":      "example.com",
 	} {
 		changed := environment(t, with(environmentParameters(), name, value)).server(t)["UserData"]
 		assert.NotEqual(
@@ -511,8 +547,10 @@ func TestUpdateReplacesServersOneByOne(t *testing.T) {
 func TestServersDrainBeforeTheyEnd(t *testing.T) {
 	all := environment(t, with(environmentParameters(), "DrainSeconds", 90)).resources(t)
 	assert.Equal(t, map[string]any{
-		"AutoScalingGroupName": "ServerGroup", "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
-		"HeartbeatTimeout": 90, "DefaultResult": "CONTINUE",
+		"AutoScalingGroupName": "ServerGroup",
+		"LifecycleTransition":  "autoscaling:EC2_INSTANCE_TERMINATING",
+		"HeartbeatTimeout":     90,
+		"DefaultResult":        "CONTINUE",
 	}, all["ServerDrain"])
 	provider := all["CapacityProvider"]["AutoScalingGroupProvider"].(map[string]any)
 	assert.Equal(t, "ENABLED", provider["ManagedDraining"])

@@ -63,7 +63,8 @@ func TestSweeperReadsEveryVariableOfItsEnvironment(t *testing.T) {
 	}
 	slices.Sort(read)
 	var given []string
-	for name := range sweeperStack(t, nil).resources(t)["Function"]["Environment"].(map[string]any)["Variables"].(map[string]any) {
+	environment := sweeperStack(t, nil).resources(t)["Function"]["Environment"].(map[string]any)
+	for name := range environment["Variables"].(map[string]any) {
 		given = append(given, name)
 	}
 	slices.Sort(given)
@@ -156,8 +157,9 @@ func TestSweeperSeesOnlyGivenClusters(t *testing.T) {
 					"*",
 					with(clusters, "ArnEquals", map[string]any{"ecs:cluster": own + "cluster/*"}),
 				},
-				"ecs:DescribeContainerInstances": members, "ecs:DescribeTasks": members,
-				"ecs:StopTask": {own + "task/*", clusters},
+				"ecs:DescribeContainerInstances": members,
+				"ecs:DescribeTasks":              members,
+				"ecs:StopTask":                   {own + "task/*", clusters},
 			}, granted)
 		})
 	}

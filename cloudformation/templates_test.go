@@ -87,9 +87,11 @@ var wildcards = map[string]map[string]string{
 		"VpcPolicy ec2:DeleteNetworkInterface *":     "Lambda takes no other role for a function in a VPC",
 		"VpcPolicy ec2:AssignPrivateIpAddresses *":   "Lambda takes no other role for a function in a VPC",
 		"VpcPolicy ec2:UnassignPrivateIpAddresses *": "Lambda takes no other role for a function in a VPC",
-		"Role fleet ecs:ListTasks *":                 "a listing by cluster knows no resource; the cluster is its condition",
+		"Role fleet ecs:ListTasks *": "a listing by cluster knows no resource; the cluster is its " +
+			"condition",
 
-		"Role fleet ecs:ListContainerInstances arn:*:ecs:*:*:cluster/${Names}": "the given clusters; the region is its condition, and a role's account its own",
+		"Role fleet ecs:ListContainerInstances arn:*:ecs:*:*:cluster/${Names}": "the given clusters; the region is " +
+			"its condition, and a role's account its own",
 
 		"Role fleet ecs:DescribeContainerInstances " + ofAny("container-instance"): "what there is is found out",
 		"Role fleet ecs:DescribeContainerInstances " + ofAny("task"):               "what there is is found out",
@@ -238,7 +240,8 @@ func (c *checker) walk(path string, value any) {
 					continue
 				}
 			}
-			if strings.HasPrefix(key, "Fn::") && !slices.Contains(words("Fn::Base64 Fn::EachMemberEquals Fn::Equals Fn::Join Fn::Not Fn::Or Fn::And Fn::Select Fn::Split"), key) {
+			if strings.HasPrefix(key, "Fn::") && !slices.Contains(words("Fn::Base64 Fn::EachMemberEquals Fn::Equals "+
+				"Fn::Join Fn::Not Fn::Or Fn::And Fn::Select Fn::Split"), key) {
 				c.problem("%s: unknown function", at)
 			}
 			c.walk(at, item)
@@ -329,7 +332,8 @@ func (c *checker) resource(name string, resource map[string]any) {
 	for key := range resource {
 		if !slices.Contains(
 			words(
-				"Type Properties Condition CreationPolicy DeletionPolicy DependsOn Metadata UpdatePolicy UpdateReplacePolicy",
+				"Type Properties Condition CreationPolicy DeletionPolicy DependsOn Metadata UpdatePolicy "+
+					"UpdateReplacePolicy",
 			),
 			key,
 		) {
@@ -431,7 +435,8 @@ func (c *checker) parameters() {
 		for key := range declared {
 			if !slices.Contains(
 				words(
-					"AllowedPattern AllowedValues ConstraintDescription Default Description MaxLength MaxValue MinLength MinValue NoEcho Type",
+					"AllowedPattern AllowedValues ConstraintDescription Default Description MaxLength MaxValue "+
+						"MinLength MinValue NoEcho Type",
 				),
 				key,
 			) {

@@ -183,7 +183,8 @@ func TestUserDataInstallsTheAgentFromS3(t *testing.T) {
 	}, h.calls(t))
 	assert.Equal(
 		t,
-		"# Settings of the agent.\n\nECSSD_ZONE=servicediscovery.internal\nECSSD_ZONE_ID=Z0123456789ABCDEFGHIJ\nECSSD_EVENT_BUS=\n",
+		"# Settings of the "+
+			"agent.\n\nECSSD_ZONE=servicediscovery.internal\nECSSD_ZONE_ID=Z0123456789ABCDEFGHIJ\nECSSD_EVENT_BUS=\n",
 		h.read(t, "etc/ecssd/ecssd.conf"),
 	)
 	assert.Equal(
@@ -203,7 +204,8 @@ func TestAgentThatRunsAlreadyGetsItsSettings(t *testing.T) {
 	h.write(t, "opt/bin/ecssd", "#!/bin/bash\necho ecssd 1.2.29\n")
 	status, out := h.boot(t, packaged(t))
 	require.Zero(t, status, "%s", out)
-	want := "ECSSD_LOG_LEVEL=debug\n\nECSSD_ZONE=servicediscovery.internal\nECSSD_ZONE_ID=Z0123456789ABCDEFGHIJ\nECSSD_EVENT_BUS=\n"
+	want := "ECSSD_LOG_LEVEL=debug\n\nECSSD_ZONE=servicediscovery.internal\n" +
+		"ECSSD_ZONE_ID=Z0123456789ABCDEFGHIJ\nECSSD_EVENT_BUS=\n"
 	assert.Equal(t, want, h.read(t, "etc/ecssd/ecssd.conf"))
 	assert.Equal(t, want, h.read(t, "opt/running"), "the settings that the agent has read")
 }
@@ -366,7 +368,8 @@ func TestUserDataRunsNothingOfItsParameters(t *testing.T) {
 	assert.Contains(
 		t,
 		h.read(t, "etc/ecssd/ecssd.conf"),
-		"\nECSSD_ALLOW_NAMES=^(web|$(touch${IFS}/opt/run)|`id`)*$;&>/opt/run\nECSSD_LISTEN=/*\nECSSD_ZONE=servicediscovery.internal\n",
+		"\nECSSD_ALLOW_NAMES=^(web|$(touch${IFS}/opt/run)|`id`)*$;&>/opt/run\nECSSD_LISTEN=/*\n"+
+			"ECSSD_ZONE=servicediscovery.internal\n",
 	)
 }
 
@@ -409,7 +412,8 @@ func (h host) joining(t *testing.T, agent, ecs http.HandlerFunc) []string {
 	_, out := h.run(t, command...)
 	t.Log(out)
 	return slices.DeleteFunc(h.calls(t)[before:], func(call string) bool {
-		return call == "aws ecs describe-clusters --region eu-central-1 --clusters ECSCluster --query clusters[0].capacityProviders --output text"
+		return call == "aws ecs describe-clusters --region eu-central-1 --clusters ECSCluster --query "+
+			"clusters[0].capacityProviders --output text"
 	})
 }
 
@@ -423,7 +427,8 @@ func notReady(w http.ResponseWriter, _ *http.Request) {
 const impatient = "#!/bin/bash\nnote \"$@\" && exec /usr/bin/curl \"$@\" --retry 0\n"
 
 const (
-	asksAgent = "curl --silent --show-error --fail --fail-early --max-time 5 --retry 120 --retry-delay 5 --retry-max-time 600 --retry-all-errors http://127.0.0.1:9553/readyz"
+	asksAgent = "curl --silent --show-error --fail --fail-early --max-time 5 --retry 120 --retry-delay 5 " +
+		"--retry-max-time 600 --retry-all-errors http://127.0.0.1:9553/readyz"
 	asksBoth  = asksAgent + " http://127.0.0.1:51678/v1/metadata"
 	startsECS = "systemctl enable --now ecs.service"
 	isDone    = "systemctl disable ecssd-join.service"

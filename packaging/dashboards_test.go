@@ -31,7 +31,8 @@ func metrics(t *testing.T) map[string]metric {
 		// of client_golang's collector of the process
 		"process_resident_memory_bytes": {"gauge", nil},
 	}
-	for _, row := range regexp.MustCompile("(?m)^\\| `(ecssd_[a-z_]+)` \\| ([a-z]+) \\| ([^|]*) \\|").FindAllStringSubmatch(string(page), -1) {
+	rows := regexp.MustCompile("(?m)^\\| `(ecssd_[a-z_]+)` \\| ([a-z]+) \\| ([^|]*) \\|")
+	for _, row := range rows.FindAllStringSubmatch(string(page), -1) {
 		known[row[1]] = metric{row[2], regexp.MustCompile("[a-z_]+").FindAllString(row[3], -1)}
 	}
 	require.Greater(t, len(known), 15, "metrics in docs/metrics.md")

@@ -94,7 +94,8 @@ func outlive(t *testing.T, m *machine) {
 		"Stopping ecssd.service", "Stopped ecssd.service",
 		"Stopping ecssd-deregister.service", "Stopped ecssd-deregister.service",
 		"Stopping docker.service", "Stopped docker.service",
-	}, "\n"), stops, "in this order: only one process may use the state directory, and nobody is sent to a container that is gone")
+	}, "\n"), stops, "in this order: only one process may use the state directory, and nobody is sent to a "+
+		"container that is gone")
 }
 
 func alone(t *testing.T, m *machine) {
@@ -144,7 +145,9 @@ func confined(t *testing.T, m *machine) {
 		assert.NoError(t, err, out)
 	}
 	process := m.run("cat", "/proc/"+m.property("MainPID")+"/status")
-	for _, line := range []string{"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
+	for _, line := range []string{
+		"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2",
+	} {
 		assert.Contains(t, process, line+"\n")
 	}
 	assert.NotContains(t, process, "Uid:\t0")

@@ -83,8 +83,8 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec /sbin/init
 // imageName is followed by the process ID of a test as its tag.
 const imageName = "ecssd-test-host"
 
-// hostImage returns the Engine an image of the tree for the time of a test, and removes those of tests that did not live
-// to do it.
+// hostImage returns the Engine an image of the tree for the time of a test, and removes those of tests that did not
+// live to do it.
 func hostImage(t *testing.T) string {
 	t.Helper()
 	ctx, cli := context.Background(), enginetest.Client(t)

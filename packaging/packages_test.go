@@ -63,7 +63,10 @@ func TestPackages(t *testing.T) {
 	t.Run("licences", func(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(first, "LICENSES"))
 		require.NoError(t, err)
-		for _, line := range []string{"ecssd 1.2.3", "Go " + runtime.Version(), "github.com/aws/aws-lambda-go ", "github.com/docker/docker ", "Apache License"} {
+		for _, line := range []string{
+			"ecssd 1.2.3", "Go " + runtime.Version(), "github.com/aws/aws-lambda-go ", "github.com/docker/docker ",
+			"Apache License",
+		} {
 			assert.Contains(t, string(text), line)
 		}
 	})
@@ -224,7 +227,9 @@ func debContent(t *testing.T, dir, arch, epoch string) {
 		if h.Typeflag == tar.TypeDir {
 			assert.Equal(t, "drwxr-xr-x root root", fmt.Sprint(h.FileInfo().Mode(), " ", h.Uname, " ", h.Gname), h.Name)
 		} else {
-			files = append(files, fmt.Sprint(h.FileInfo().Mode(), " ", h.Uname, " ", h.Gname, " ", strings.TrimPrefix(h.Name, ".")))
+			files = append(files, fmt.Sprint(
+				h.FileInfo().Mode(), " ", h.Uname, " ", h.Gname, " ", strings.TrimPrefix(h.Name, "."),
+			))
 		}
 	}
 	assert.ElementsMatch(

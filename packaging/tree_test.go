@@ -57,7 +57,10 @@ var makeTree = sync.OnceValues(func() (string, error) {
 	defer os.RemoveAll(dir)
 	for _, command := range [][]string{
 		{"debootstrap", "--variant=minbase", "--include=" + include, suite, dir + "/root"},
-		{"tar", "-C", dir + "/root", "--exclude=./var/cache/apt/*", "--exclude=./var/lib/apt/lists/*", "-cf", archive + ".new", "."},
+		{
+			"tar", "-C", dir + "/root", "--exclude=./var/cache/apt/*", "--exclude=./var/lib/apt/lists/*",
+			"-cf", archive + ".new", ".",
+		},
 	} {
 		out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
 		if err != nil {

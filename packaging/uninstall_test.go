@@ -29,6 +29,7 @@ func TestUninstall(t *testing.T) {
 	m.run(
 		"sh",
 		"-c",
-		"! find / -xdev -name '*ecssd*' -not -path '/var/log/*' -not -path '/packages/*' -not -path '*/tmp/systemd-private-*' | grep .",
+		"! find / -xdev -name '*ecssd*' -not -path '/var/log/*' -not -path '/packages/*' -not -path "+
+			"'*/tmp/systemd-private-*' | grep .",
 	)
 }

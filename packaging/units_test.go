@@ -14,7 +14,8 @@ import (
 func TestUnitsDifferInNothingElse(t *testing.T) {
 	agent, end := service(t, "ecssd.service"), service(t, "ecssd-deregister.service")
 	assert.Equal(t, []string{
-		"Type=notify", "ExecStart=/usr/bin/ecssd agent", "Restart=always", "RestartSec=2s", "TimeoutStartSec=infinity", "TimeoutStopSec=15s",
+		"Type=notify", "ExecStart=/usr/bin/ecssd agent", "Restart=always", "RestartSec=2s",
+		"TimeoutStartSec=infinity", "TimeoutStopSec=15s",
 		"WatchdogSec=2min", "SupplementaryGroups=docker",
 	}, without(agent, end))
 	assert.Equal(t, []string{

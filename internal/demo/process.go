@@ -28,8 +28,8 @@ func (p *process) output() string {
 	return string(printed)
 }
 
-// command returns a program of ours with the sandbox in place of AWS. What the demo's own environment says to AWS SDKs or
-// to ecssd does not reach it.
+// command returns a program of ours with the sandbox in place of AWS. What the demo's own environment says to AWS SDKs
+// or to ecssd does not reach it.
 func (d *demo) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, name), args...)
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {

@@ -24,7 +24,7 @@ func (d *demo) story(ctx context.Context) error {
 		{"Start the agent, pointed at the sandbox by the AWS SDK's own variables", d.startAgent},
 		{"Run two containers of time and one of calc, labelled as ECS does it", d.runServices},
 		{"Look the names up in DNS, as a consumer does, and call what is found", d.consume},
-		{"Two quiet seconds later, tell one to stop: it drains for " + drain.String() + ", serving", d.stopOne},
+		{"Two quiet seconds later, stop one: it drains for " + drain.String() + ", serving", d.stopOne},
 		{"A second host has died whole, and its records are left: sweep them", d.sweepHost},
 	} {
 		heading(step.heading)
@@ -56,7 +56,8 @@ func (d *demo) startSandbox(ctx context.Context) (err error) {
 		return err
 	}
 	const zone = "# private hosted zone servicediscovery.internal.: "
-	if err := await(ctx, "the sandbox is ready", func() bool { return strings.Contains(d.sandbox.output(), zone) }); err != nil {
+	ready := func() bool { return strings.Contains(d.sandbox.output(), zone) }
+	if err := await(ctx, "the sandbox is ready", ready); err != nil {
 		return err
 	}
 	var id string
@@ -231,7 +232,7 @@ func (d *demo) sweepHost(ctx context.Context) error {
 func (d *demo) playOn(ctx context.Context) {
 	heading("Play on in a browser and in another terminal. Ctrl-C here ends it")
 	fmt.Printf(
-		"the agent:                         http://%s/\nthe sandbox, and trouble to make:  %s/\n",
+		"the agent:                         http://%s/\nthe sandbox, with faults to play:  %s/\n",
 		d.listen,
 		d.manage,
 	)

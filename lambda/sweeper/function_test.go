@@ -100,7 +100,9 @@ func (s site) task(container string, port int) {
 		Revision:          1,
 		Service:           "web",
 		Containers: []account.Container{{
-			Name: "web", RuntimeID: hex(container, 64), Bindings: []account.Binding{{ContainerPort: 80, HostPort: port}},
+			Name:      "web",
+			RuntimeID: hex(container, 64),
+			Bindings:  []account.Binding{{ContainerPort: 80, HostPort: port}},
 		}},
 	}}}))
 }
@@ -345,7 +347,8 @@ func TestFunction(t *testing.T) {
 				Name:    "web." + zone,
 				Type:    "SRV",
 				SetID:   living + ":ecs:" + hex("4", 64) + ":80/tcp",
-				Reason:  "no time left to read EC2 and ECS a second time: ECS does not know container 444444444444 on instance " + living,
+				Reason: "no time left to read EC2 and ECS a second time: ECS does not know container 444444444444 " +
+					"on instance " + living,
 			}),
 		}
 		assert.Empty(t, got.Error)
@@ -400,9 +403,10 @@ func TestFunction(t *testing.T) {
 		require.NoError(
 			t,
 			s.Fleet().
-				Put(account.State{TaskDefinitions: []account.TaskDefinition{{Family: "web", Revision: 1, Containers: []account.ContainerDefinition{
-					{Name: "web", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/alive"}},
-				}}}}),
+				Put(account.State{TaskDefinitions: []account.TaskDefinition{
+					{Family: "web", Revision: 1, Containers: []account.ContainerDefinition{
+						{Name: "web", Environment: map[string]string{"SERVICE_80_CHECK_HTTP": "/alive"}},
+					}}}}),
 		)
 		got = f.invoke(scheduled, plenty)
 		assert.Empty(t, got.Error)

@@ -19,8 +19,16 @@ const namespace = "ecssd"
 // does not run.
 func emit(out io.Writer, zone string, r sweep.Report) error {
 	counts := map[string]int{
-		"Seen": r.Seen, "Stale": r.Stale, "Deleted": r.Deleted, "Refused": r.Refused, "Unhealthy": r.Unhealthy, "Standby": r.Standby,
-		"Restored": r.Restored, "Left": r.Skipped, "NotDone": r.NotDone, "Failed": 0,
+		"Seen":      r.Seen,
+		"Stale":     r.Stale,
+		"Deleted":   r.Deleted,
+		"Refused":   r.Refused,
+		"Unhealthy": r.Unhealthy,
+		"Standby":   r.Standby,
+		"Restored":  r.Restored,
+		"Left":      r.Skipped,
+		"NotDone":   r.NotDone,
+		"Failed":    0,
 	}
 	if r.Error != "" {
 		counts["Failed"] = 1

@@ -44,8 +44,17 @@ func TestParameters(t *testing.T) {
 		},
 		"all given": {
 			map[string]string{
-				"ZONE": "sd.example", "ZONE_ID": "Z1", "ECS_CLUSTERS": "a, b", "CHECK_HEALTH": "true", "CHECK_HEALTH_PATH": "/up",
-				"UNHEALTHY_ACTION": "stop-task", "DELETE_BUDGET": "12.5%", "NEGATIVE_TTL": "60", "TTL": "30", "DRY_RUN": "1", "LOG_LEVEL": "debug",
+				"ZONE":              "sd.example",
+				"ZONE_ID":           "Z1",
+				"ECS_CLUSTERS":      "a, b",
+				"CHECK_HEALTH":      "true",
+				"CHECK_HEALTH_PATH": "/up",
+				"UNHEALTHY_ACTION":  "stop-task",
+				"DELETE_BUDGET":     "12.5%",
+				"NEGATIVE_TTL":      "60",
+				"TTL":               "30",
+				"DRY_RUN":           "1",
+				"LOG_LEVEL":         "debug",
 			},
 			run.Parameters{
 				Zone:            "sd.example",
@@ -107,7 +116,8 @@ func TestSweeperPageListsTheVariables(t *testing.T) {
 	require.NoError(t, err)
 	var listed []string
 	defaults := map[string]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| [^|]*\\| (?:`([^|]*)` )?\\|").FindAllStringSubmatch(string(page), -1) {
+	rows := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| [^|]*\\| (?:`([^|]*)` )?\\|")
+	for _, row := range rows.FindAllStringSubmatch(string(page), -1) {
 		listed = append(listed, row[1])
 		defaults[row[1]] = row[2]
 	}

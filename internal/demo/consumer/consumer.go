@@ -1,4 +1,5 @@
-// Package consumer is the example in docs/reference.md of how a program finds a service: the standard library is all it takes.
+// Package consumer is the example in docs/reference.md of how a program finds a service: the standard library is all it
+// takes.
 package consumer
 
 import (

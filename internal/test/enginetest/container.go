@@ -64,8 +64,9 @@ type Container struct {
 
 // ECSLabels are the labels that the ECS agent puts on a container, for one called name.
 func ECSLabels(name string) map[string]string {
+	const id = "0123456789abcdef0123456789abcdef"
 	return map[string]string{
-		"com.amazonaws.ecs.task-arn":                "arn:aws:ecs:eu-central-1:123456789012:task/test/0123456789abcdef0123456789abcdef",
+		"com.amazonaws.ecs.task-arn":                "arn:aws:ecs:eu-central-1:123456789012:task/test/" + id,
 		"com.amazonaws.ecs.container-name":          name,
 		"com.amazonaws.ecs.task-definition-family":  name,
 		"com.amazonaws.ecs.task-definition-version": "1",

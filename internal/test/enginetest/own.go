@@ -49,7 +49,8 @@ func NewOwn(t testing.TB, flags ...string) *Own {
 		require.NoError(
 			t,
 			err,
-			"a second Engine is made of this machine's programs: install Docker's (Debian: docker.io), not only its client",
+			"a second Engine is made of this machine's programs: install Docker's (Debian: docker.io), not only its "+
+				"client",
 		)
 	}
 	dir, err := os.MkdirTemp("", "own") // t.TempDir is too long for a socket
@@ -153,7 +154,8 @@ exec dockerd --pidfile /run/docker.pid --config-file /engine/daemon.json --conta
 func (o *Own) end(signal string) {
 	o.t.Helper()
 	o.run(
-		"engine=$(cat /run/docker.pid) && kill -" + signal + " $engine && while kill -0 $engine 2>/dev/null; do sleep 0.02; done",
+		"engine=$(cat /run/docker.pid) && kill -" + signal + " $engine && while kill -0 $engine 2>/dev/null; do " +
+			"sleep 0.02; done",
 	)
 }
 

@@ -232,8 +232,8 @@ func write(dir, instance string, records []record.Record) error {
 	return j.Close()
 }
 
-// runCallPerEvent makes one call an event, in order, as the predecessors of ecssd do. The SDK tries it three times. Then
-// the event is given up, or tried again for ever.
+// runCallPerEvent makes one call an event, in order, as the predecessors of ecssd do. The SDK tries it three times.
+// Then the event is given up, or tried again for ever.
 func (h *host) runCallPerEvent(ctx context.Context, a *account, forEver bool) error {
 	zone := client{a, h.index}
 	for {

@@ -28,7 +28,8 @@ func (r result) bound() time.Duration {
 }
 
 var columns = []string{
-	"hosts", "quota", "software", "p50", "p99", "max", "all right after", "least", "missed", "calls", "throttled", "busy", "tries a host", "reads",
+	"hosts", "quota", "software", "p50", "p99", "max", "all right after", "least", "missed",
+	"calls", "throttled", "busy", "tries a host", "reads",
 	"calls a change", "MB sent", "swept after",
 }
 

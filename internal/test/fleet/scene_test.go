@@ -96,8 +96,9 @@ var (
 		},
 	}
 	rollingDeployment = scene{
-		name:  "rolling deployment",
-		text:  "Every container is replaced within 10 minutes: a new one starts, and 10 s later the old one is stopped.",
+		name: "rolling deployment",
+		text: "Every container is replaced within 10 minutes: a new one starts, and 10 s later the old one is " +
+			"stopped.",
 		names: 250,
 		over:  time.Hour,
 		play:  func(w *world) { w.replaceSome(1, 10*time.Minute) },
@@ -111,7 +112,8 @@ var (
 	}
 	zoneLost = scene{
 		name: "a zone of availability is lost",
-		text: "A third of the hosts die. Their containers are started elsewhere after 30 to 90 s (p50, p99, max); the sweeper " +
+		text: "A third of the hosts die. Their containers are started elsewhere after 30 to 90 s (p50, p99, max); " +
+			"the sweeper " +
 			"removes their records in its next pass.",
 		names: 400,
 		over:  time.Hour,

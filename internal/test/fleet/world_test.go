@@ -103,8 +103,8 @@ func (w *world) replaceSome(part float64, over time.Duration) {
 	w.actors.Wait()
 }
 
-// loseThird terminates every third host. Its containers start elsewhere after 30 to 90 s. The sweeper passes 2.5 minutes
-// later, and then every 5 minutes.
+// loseThird terminates every third host. Its containers start elsewhere after 30 to 90 s. The sweeper passes 2.5
+// minutes later, and then every 5 minutes.
 func (w *world) loseThird() {
 	var alive []*host
 	for i, h := range w.hosts {

@@ -1,6 +1,6 @@
 // Package patience bounds how long a test waits for something that must happen. It is the only limit in seconds that
-// tests have: on a busy machine everything takes longer, and a test that fails for that has found nothing. What has to be
-// fast is shown by what happened, and in which order, never by how long a test waited.
+// tests have: on a busy machine everything takes longer, and a test that fails for that has found nothing. What has to
+// be fast is shown by what happened, and in which order, never by how long a test waited.
 package patience
 
 import (
@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Limit is how long a test waits for something that must happen before it fails. Ten times as long as anything here took
-// on a machine with seven runnable processes for each processor.
+// Limit is how long a test waits for something that must happen before it fails. Ten times as long as anything here
+// took on a machine with seven runnable processes for each processor.
 const Limit = 3 * time.Minute
 
 // Every is the time between two looks at a condition.

@@ -39,8 +39,8 @@ type process struct {
 	failingSince    time.Time // since when
 }
 
-// dice returns a generator for one decision. Its numbers depend on nothing but the seed, who asks, what for and when: the
-// order in which goroutines ask does not matter.
+// dice returns a generator for one decision. Its numbers depend on nothing but the seed, who asks, what for and when:
+// the order in which goroutines ask does not matter.
 func (p *process) dice(what string) *rand.Rand { return p.w.dice(p.name + what) }
 
 // wait lets time pass; it ends early with ctx.

@@ -14,8 +14,8 @@ const bound = 15 * time.Second
 // probeBound is the bound on days on which Route 53 refuses something: the next try is at most 75 s away.
 const probeBound = 90 * time.Second
 
-// promptBound is how long a change of a container may take while nothing has failed for a while: the longest gap between
-// two calls, and a call.
+// promptBound is how long a change of a container may take while nothing has failed for a while: the longest gap
+// between two calls, and a call.
 const promptBound = 4 * time.Second
 
 // busy is how long after a throttled call a host waits before its calls as on an account that is busy, and turn is how

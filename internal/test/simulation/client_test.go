@@ -59,7 +59,8 @@ func (c client) travel(ctx context.Context, what string) error {
 	return c.p.wait(ctx, what, 5*time.Millisecond, longest)
 }
 
-// slowness returns the percentage of requests and answers that take long. While it is above 0, nothing has to be prompt.
+// slowness returns the percentage of requests and answers that take long. While it is above 0, nothing has to be
+// prompt.
 func (p *process) slowness() int {
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
@@ -245,7 +246,8 @@ func (c client) Page(
 	if err != nil {
 		return nil, nil, err
 	}
-	return page, func(n string, of record.Type) bool { return place(n, of) >= place(name, t) && place(n, of) < next }, nil
+	within := func(n string, of record.Type) bool { return place(n, of) >= place(name, t) && place(n, of) < next }
+	return page, within, nil
 }
 
 // verifiedPage is the size of a page that begins with a name: more records than any name has here.

@@ -96,7 +96,8 @@ func (w *world) fillZone() {
 		Weight: 1,
 		Value:  "10.9.9.9",
 	})
-	// A record of a host without an agent, whose ID is as long as the beginning of another host's ID and one digit more.
+	// A record of a host without an agent, whose ID is as long as the beginning of another host's ID and one digit
+	// more.
 	put(record.Record{
 		Name:   "web." + zoneName,
 		Type:   "SRV",

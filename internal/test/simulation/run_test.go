@@ -78,11 +78,13 @@ var regressions = []struct {
 }{
 	{
 		157,
-		"retries-20-s-apart: after an outage of Route 53 the next try was up to 20 s away, and the zone wrong for longer than the bound",
+		"retries-20-s-apart: after an outage of Route 53 the next try was up to 20 s away, and the zone wrong for " +
+			"longer than the bound",
 	},
 	{
 		262,
-		"late-signal-marks-next-run: a signal heard of after the container's next run was seen kept that run out of DNS for 10 minutes",
+		"late-signal-marks-next-run: a signal heard of after the container's next run was seen kept that run out of " +
+			"DNS for 10 minutes",
 	},
 }
 

@@ -69,12 +69,12 @@ func (w *world) stopAndSweep(ctx context.Context, r *rand.Rand) {
 	}
 }
 
-// lag is how long ECS may take to list a container, or to report that it has stopped. It is shorter than the 90 s between
-// the sweeper's two looks, beyond which the sweeper takes a container for an orphan.
+// lag is how long ECS may take to list a container, or to report that it has stopped. It is shorter than the 90 s
+// between the sweeper's two looks, beyond which the sweeper takes a container for an orphan.
 const lag = 40 * time.Second
 
-// lag is short on the days on which the sweeper checks containers, so that some passes need no second look: their changes
-// rest on what was read before the checks.
+// lag is short on the days on which the sweeper checks containers, so that some passes need no second look: their
+// changes rest on what was read before the checks.
 func (w *world) lag() time.Duration {
 	if w.checksContainers {
 		return 2 * time.Second

@@ -56,9 +56,11 @@ var (
 	LostRequest = Fault{Err: ErrReset}
 	Throttled   = Fault{Err: fmt.Errorf("%w: Throttling: Rate exceeded", plan.ErrThrottled)}
 	Busy        = Fault{Err: fmt.Errorf("%w: PriorRequestNotComplete: %s", plan.ErrZoneBusy, stillProcessing)}
-	NoSuchZone  = Fault{Err: fmt.Errorf("%w: NoSuchHostedZone: No hosted zone found with ID: %s", plan.ErrNoSuchZone, ID)}
-	Hang        = Fault{Err: errHang}             // before the changes are made
-	HangMade    = Fault{Err: errHang, Made: true} // after that
+	NoSuchZone  = Fault{
+		Err: fmt.Errorf("%w: NoSuchHostedZone: No hosted zone found with ID: %s", plan.ErrNoSuchZone, ID),
+	}
+	Hang     = Fault{Err: errHang}             // before the changes are made
+	HangMade = Fault{Err: errHang, Made: true} // after that
 )
 
 // Behave changes how the zone behaves from now on, while others may call it.

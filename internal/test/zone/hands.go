@@ -47,8 +47,8 @@ func (z *Zone) Remove(records ...record.Record) {
 	z.write(store.Delete, gone)
 }
 
-// WithHealthCheck gives a record a health check, which a record.Record does not show: the record is listed as before, but a
-// DELETE that repeats what is listed is refused, since its values do not match.
+// WithHealthCheck gives a record a health check, which a record.Record does not show: the record is listed as before,
+// but a DELETE that repeats what is listed is refused, since its values do not match.
 func (z *Zone) WithHealthCheck(r record.Record) {
 	z.t.Helper()
 	set := encode(r)

@@ -3,8 +3,8 @@
 //
 // It is as strict as Route 53: a batch is made whole or not at all, a DELETE repeats the record exactly, a CREATE finds
 // no such record, the weighted records of a name share one TTL and are at most 100, a record that is not weighted
-// excludes weighted ones, and the batch limits hold. What it refuses it words as Route 53 does, and package route53 reads
-// those words, so that a test meets the *plan.Refusal that the product would meet.
+// excludes weighted ones, and the batch limits hold. What it refuses it words as Route 53 does, and package route53
+// reads those words, so that a test meets the *plan.Refusal that the product would meet.
 //
 // It does not imitate throttles or quotas on calls, HTTP, IAM (see Behaviour.Denied) or DNS. It waits only on the clock
 // of the test, starts no goroutine, and so works in a bubble of testing/synctest.
@@ -35,8 +35,8 @@ type TB interface {
 	Errorf(format string, args ...any)
 }
 
-// Zone is one hosted zone. Its methods may be called from several goroutines; its Behaviour is set before the first call,
-// or by Behave.
+// Zone is one hosted zone. Its methods may be called from several goroutines; its Behaviour is set before the first
+// call, or by Behave.
 type Zone struct {
 	Behaviour
 

@@ -43,7 +43,12 @@ func refused(t *testing.T, err error) *plan.Refusal {
 func TestTheZoneIsStrict(t *testing.T) {
 	web1, web2 := srv("web", 1), srv("web", 2)
 	other := func(r *record.Record) { r.Value = "1 1 1 x.example.internal" }
-	simple := record.Record{Name: web1.Name, Type: record.SRV, TTL: 60, Value: web1.Value}
+	simple := record.Record{
+		Name:  web1.Name,
+		Type:  record.SRV,
+		TTL:   60,
+		Value: web1.Value,
+	}
 	many := func(n int) (changes []plan.Change) {
 		for i := range n {
 			changes = append(changes, create(srv(fmt.Sprint("s", i), i)))
@@ -144,7 +149,8 @@ func TestLimitsOfNameAndZone(t *testing.T) {
 	require.NoError(t, z.Change(t.Context(), []plan.Change{api}))
 }
 
-// A health check is listed nowhere that the product looks, so that a DELETE which repeats all that it saw does not match.
+// A health check is listed nowhere that the product looks, so that a DELETE which repeats all that it saw does not
+// match.
 func TestARecordWithAHealthCheckCannotBeDeletedAsListed(t *testing.T) {
 	z := zone.New(t, "example.internal")
 	z.WithHealthCheck(srv("web", 1))
@@ -180,7 +186,11 @@ func TestFaults(t *testing.T) {
 				err := z.Change(ctx, []plan.Change{create(web)})
 				require.ErrorIs(t, err, c.is)
 				assert.Equal(t, c.made, len(z.Records()) == 1)
-				assert.Equal(t, []zone.Call{{Time: z.Calls()[0].Time, Changes: []plan.Change{create(web)}, Err: err}}, z.Calls())
+				assert.Equal(
+					t,
+					[]zone.Call{{Time: z.Calls()[0].Time, Changes: []plan.Change{create(web)}, Err: err}},
+					z.Calls(),
+				)
 				require.NoError(t, z.Change(t.Context(), []plan.Change{upsert(web)}), "the next call has no fault")
 			})
 		})
@@ -257,8 +267,18 @@ func TestItAnswersAsPackageRoute53OverHTTP(t *testing.T) {
 	}).Zone(zone.ID)
 	z := zone.New(t, "example.internal")
 	foreign := []store.Set{
-		{Name: "text.example.internal", Type: "TXT", TTL: 60, Values: []string{`"x"`}},
-		{Name: "plain.example.internal", Type: "SRV", TTL: 60, Values: []string{"1 1 80 x.internal", "1 1 81 y.internal"}},
+		{
+			Name:   "text.example.internal",
+			Type:   "TXT",
+			TTL:    60,
+			Values: []string{`"x"`},
+		},
+		{
+			Name:   "plain.example.internal",
+			Type:   "SRV",
+			TTL:    60,
+			Values: []string{"1 1 80 x.internal", "1 1 81 y.internal"},
+		},
 	}
 	z.PutSets(foreign...)
 	require.NoError(t, server.Seed(zone.ID, foreign...))

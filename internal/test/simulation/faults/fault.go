@@ -135,8 +135,16 @@ func (s *seeker) add(kind string, edits ...edit) {
 
 // others are operators that are mistaken for each other.
 var others = map[token.Token]token.Token{
-	token.LAND: token.LOR, token.LOR: token.LAND, token.LSS: token.LEQ, token.LEQ: token.LSS, token.GTR: token.GEQ, token.GEQ: token.GTR,
-	token.EQL: token.NEQ, token.NEQ: token.EQL, token.ADD: token.SUB, token.SUB: token.ADD,
+	token.LAND: token.LOR,
+	token.LOR:  token.LAND,
+	token.LSS:  token.LEQ,
+	token.LEQ:  token.LSS,
+	token.GTR:  token.GEQ,
+	token.GEQ:  token.GTR,
+	token.EQL:  token.NEQ,
+	token.NEQ:  token.EQL,
+	token.ADD:  token.SUB,
+	token.SUB:  token.ADD,
 }
 
 func (s *seeker) visit(n ast.Node) bool {
@@ -145,7 +153,8 @@ func (s *seeker) visit(n ast.Node) bool {
 		s.add("condition negated", s.replace(n.Cond.Pos(), n.Cond.End(), "!("+s.text(n.Cond)+")"))
 	case *ast.BinaryExpr:
 		if other, ok := others[n.Op]; ok {
-			s.add(fmt.Sprintf("%s for %s", other, n.Op), s.replace(n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), other.String()))
+			end := n.OpPos + token.Pos(len(n.Op.String()))
+			s.add(fmt.Sprintf("%s for %s", other, n.Op), s.replace(n.OpPos, end, other.String()))
 		}
 	case *ast.BasicLit:
 		if value, err := strconv.Atoi(n.Value); err == nil && n.Kind == token.INT {

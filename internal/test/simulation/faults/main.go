@@ -57,7 +57,8 @@ func run() error {
 		&o.endToEnd,
 		"end-to-end",
 		"",
-		"tests of internal/cli to run for what survives the rest: a regular expression, none, or those that concern the package",
+		"tests of internal/cli to run for what survives the rest: a regular expression, none, or those that concern "+
+			"the package",
 	)
 	flag.StringVar(&o.log, "log", "bin/faults.log", "file of outcomes")
 	flag.Parse()

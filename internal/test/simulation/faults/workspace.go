@@ -38,7 +38,8 @@ func (c *workspace) remove() { _ = os.RemoveAll(c.dir) }
 
 // simulated are the packages that take part in simulated days.
 var simulated = []string{
-	"internal/agent", "internal/apply", "internal/container", "internal/endpoint", "internal/journal", "internal/local", "internal/plan",
+	"internal/agent", "internal/apply", "internal/container", "internal/endpoint", "internal/journal",
+	"internal/local", "internal/plan",
 	"internal/record", "internal/sweep",
 }
 
@@ -63,7 +64,8 @@ var concerns = map[string]string{
 	"internal/sweep/inventory":  "Sweep",
 	"internal/sweep/run":        "Sweep",
 	"internal/local":            "Stop|Start|Crash|Health|Restart|Network|Task|Engine|EventStream|Killed|Removed",
-	"internal/agent":            "Stop|Start|Crash|Health|Restart|Network|Task|Engine|EventStream|State|Bus|Standby|Metadata|Killed|Systemd|Removed",
+	"internal/agent": "Stop|Start|Crash|Health|Restart|Network|Task|Engine|" +
+		"EventStream|State|Bus|Standby|Metadata|Killed|Systemd|Removed",
 }
 
 // try puts a fault in, finds out what notices it, and takes it out.
@@ -100,7 +102,8 @@ func (c *workspace) noticedBy(f fault) string {
 	if which == "" {
 		which = concerns[f.Package]
 	}
-	if which != "" && which != "none" && !c.test(20*time.Minute, "internal/cli", "-race", "-timeout=15m", "-run="+which) {
+	if which != "" && which != "none" &&
+		!c.test(20*time.Minute, "internal/cli", "-race", "-timeout=15m", "-run="+which) {
 		return "end-to-end tests"
 	}
 	return ""
