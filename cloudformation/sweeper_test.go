@@ -76,7 +76,8 @@ func TestSweeperMayDoWhatItDoesAndNoMore(t *testing.T) {
 	calls := func(file string) (names []string) {
 		source, err := os.ReadFile(file)
 		require.NoError(t, err)
-		for _, match := range regexp.MustCompile(`func\(context\.Context, \*(\w+)\.(\w+)Input,`).FindAllSubmatch(source, -1) {
+		held := regexp.MustCompile(`(?:func\(context\.Context, \*|operation\[)(\w+)\.(\w+)Input,`)
+		for _, match := range held.FindAllSubmatch(source, -1) {
 			names = append(names, strings.ReplaceAll(string(match[1]), "sdk", "route53")+":"+string(match[2]))
 		}
 		return names
