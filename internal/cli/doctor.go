@@ -142,7 +142,12 @@ func states(results []doctor.Result) map[doctor.State]int {
 }
 
 // Colours of states on a terminal, in the numbers of ECMA-48.
-var colours = map[doctor.State]int{doctor.OK: 32, doctor.Warn: 33, doctor.Fail: 31, doctor.Skip: 36}
+var colours = map[doctor.State]int{
+	doctor.OK:   32,
+	doctor.Warn: 33,
+	doctor.Fail: 31,
+	doctor.Skip: 36,
+}
 
 func printResults(out io.Writer, results []doctor.Result, calls int, took time.Duration) error {
 	width := 0

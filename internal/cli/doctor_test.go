@@ -167,8 +167,10 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 			},
 		},
 		"a zone of Cloud Map": {
-			idle:   true,
-			before: func(w *world) { w.another(sandbox.Private(sandbox.DefaultVPC, "eu-central-1"), sandbox.CloudMap()) },
+			idle: true,
+			before: func(w *world) {
+				w.another(sandbox.Private(sandbox.DefaultVPC, "eu-central-1"), sandbox.CloudMap())
+			},
 		},
 		"a zone of another VPC": {
 			before: func(w *world) { w.another(sandbox.Private("vpc-other", "eu-central-1")) },
@@ -221,7 +223,8 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 					},
 				})
 				w.eventually("standby", func() bool {
-					return slices.ContainsFunc(w.service("sick"), func(s sandbox.Set) bool { return *s.Weight == 0 }) && w.unhealthy(engine, "sick")
+					standby := func(s sandbox.Set) bool { return *s.Weight == 0 }
+					return slices.ContainsFunc(w.service("sick"), standby) && w.unhealthy(engine, "sick")
 				})
 			},
 		},
@@ -311,8 +314,11 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		"no credentials": {
 			idle: true,
 			before: func(w *world) {
-				w.environment = []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null",
-					"AWS_SHARED_CREDENTIALS_FILE=/dev/null", "ECSSD_INSTANCE_ID=" + instanceID, "ECSSD_HOST_IP=10.0.0.1"}
+				w.environment = []string{
+					"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null",
+					"AWS_SHARED_CREDENTIALS_FILE=/dev/null", "ECSSD_INSTANCE_ID=" + instanceID,
+					"ECSSD_HOST_IP=10.0.0.1",
+				}
 			},
 		},
 	} {
@@ -439,7 +445,8 @@ func TestDoctorOfASoundHost(t *testing.T) {
 		"ok    ecs          the ECS agent runs, in cluster default",
 		"ok    metadata     EC2 says that this is i-0123456789abcdef0 at 10.0.0.1 in vpc-sandbox, eu-central-1",
 		"ok    hops         metadata takes a token, and its hop limit is 1",
-		"ok    credentials  arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0123456789abcdef0 (EnvConfigCredentials)",
+		"ok    credentials  arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0123456789abcdef0 " +
+			"(EnvConfigCredentials)",
 		"ok    vpc          enableDnsSupport and enableDnsHostnames of vpc-sandbox are on",
 		"ok    clock        this host's clock agrees with AWS's",
 		"ok    zone         servicediscovery.internal is Z1, private, in this VPC",
@@ -461,7 +468,9 @@ func TestDoctorOfASoundHost(t *testing.T) {
 	}
 
 	var results []doctor.Result
-	out, err := w.command("doctor", "--json", "--state-dir", w.dir, "--listen", w.listen, "--server", w.sandbox.DNSAddr(), "--docker-host", engine.Host(),
+	out, err := w.command(
+		"doctor", "--json", "--state-dir", w.dir, "--listen", w.listen, "--server", w.sandbox.DNSAddr(),
+		"--docker-host", engine.Host(),
 		"--max-weight=0", "--weight=0").
 		Output()
 	require.NoError(t, err)
@@ -506,8 +515,11 @@ func TestDoctorWhereNothingAnswers(t *testing.T) {
 		want              []string // among what is amiss
 	}{
 		"nothing at all": {
-			metadata:    imds.Silent,
-			environment: []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null"},
+			metadata: imds.Silent,
+			environment: []string{
+				"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_CONFIG_FILE=/dev/null",
+				"AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+			},
 			want: []string{
 				"FAIL metadata this host does not know who it is: no answer in time",
 				"FAIL credentials there are no credentials: no answer in time",
@@ -518,7 +530,8 @@ func TestDoctorWhereNothingAnswers(t *testing.T) {
 			metadata: imds.Up,
 			want: []string{
 				"skip hops not checked: no answer in time",
-				"skip credentials there are credentials (EnvConfigCredentials); whose they are is not checked: no answer in time",
+				"skip credentials there are credentials (EnvConfigCredentials); whose they are is not checked: no " +
+					"answer in time",
 				"skip clock not checked: AWS gave no answer to compare with",
 				"FAIL zone Route 53 cannot be reached: no answer in time",
 				"skip vpc not checked: no answer in time", "skip read not checked: see zone",
@@ -666,7 +679,8 @@ func TestDoctorWithoutRoot(t *testing.T) {
 	for _, line := range []string{
 		"skip  engine       not checked: this user may not use the Docker Engine at unix://" + socket + "\n" +
 			"                   hint: run this as root (sudo ecssd doctor), or as a member of group docker\n",
-		"skip  standby      not checked: this user may not look into " + w.dir + "\n                   hint: run this as root: sudo ecssd doctor\n",
+		"skip  standby      not checked: this user may not look into " + w.dir + "\n                   hint: run " +
+			"this as root: sudo ecssd doctor\n",
 		"skip  names        not checked: neither the containers nor the journal could be read\n",
 		"skip  state        the journal is not checked: this user may not read it\n",
 		"ok    zone ", "ok    write ",
