@@ -315,7 +315,8 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 			idle: true,
 			before: func(w *world) {
 				w.environment = []string{
-					"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null",
+					"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_EC2_METADATA_DISABLED=true",
+					"AWS_CONFIG_FILE=/dev/null",
 					"AWS_SHARED_CREDENTIALS_FILE=/dev/null", "ECSSD_INSTANCE_ID=" + instanceID,
 					"ECSSD_HOST_IP=10.0.0.1",
 				}
