@@ -48,6 +48,7 @@ type parts struct {
 	health   *health.Readiness
 
 	id      host.Identity // once it is known
+	changed counts
 	closers []func() error
 }
 
@@ -160,7 +161,7 @@ func (p *parts) open(ctx context.Context) (agent.Host, error) {
 			zone, err := client.FindZone(ctx, s.Zone, id.VPC)
 			return zone.ID, err
 		},
-		OpenZone:    func(id string) agent.Zone { return client.Zone(id) },
+		OpenZone:    func(id string) agent.Zone { return counting{client.Zone(id), &p.changed} },
 		HostStandby: hostStandby(s.StateDir, id.InstanceID, notices),
 		OnEvent:     onEvent,
 	}, nil
@@ -297,7 +298,13 @@ The exit status is 0 if the zone is in step, and 1 if it is not within a minute,
 }
 
 func (syncCommand) Run(ctx context.Context, s *Settings, std streams) error {
-	return once(ctx, s, std, (*agent.Agent).Sync)
+	return once(ctx, s, std, (*agent.Agent).Sync, func(p *parts) string {
+		state := p.agent.State()
+		return fmt.Sprintf("In step: %s (%s) has %s and %s of this host; %d written, %d removed.",
+			state.Zone.Name, state.Zone.ID,
+			several(state.Counts.SRV, "SRV record"), several(state.Counts.A, "A record"),
+			p.changed.written.Load(), p.changed.removed.Load())
+	})
 }
 
 type deregisterCommand struct{}
@@ -316,11 +323,30 @@ gone, else 1.`
 }
 
 func (deregisterCommand) Run(ctx context.Context, s *Settings, std streams) error {
-	return once(ctx, s, std, (*agent.Agent).Deregister)
+	return once(ctx, s, std, (*agent.Agent).Deregister, func(p *parts) string {
+		if n := p.changed.removed.Load(); n > 0 {
+			return several(int(n), "record") + " of this host removed."
+		}
+		return "This host has no records: nothing to remove."
+	})
 }
 
-// once does one thing within onceTimeout.
-func once(ctx context.Context, s *Settings, std streams, work func(*agent.Agent, context.Context) error) (err error) {
+// several returns a number of things in words: "1 record", "2 records".
+func several(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// once does one thing within onceTimeout, and prints its result.
+func once(
+	ctx context.Context,
+	s *Settings,
+	std streams,
+	work func(*agent.Agent, context.Context) error,
+	result func(*parts) string,
+) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, onceTimeout, fmt.Errorf("not done within %s", onceTimeout))
 	defer cancel()
 	p, err := assemble(ctx, s, std)
@@ -328,5 +354,9 @@ func once(ctx context.Context, s *Settings, std streams, work func(*agent.Agent,
 		return err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	return work(p.agent, ctx)
+	if err := work(p.agent, ctx); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(std.Out, result(p))
+	return err
 }

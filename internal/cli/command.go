@@ -83,13 +83,31 @@ func newParser(ctx context.Context, c *cli, std streams) (*kong.Kong, error) {
 		kong.Name("ecssd"),
 		kong.Description(
 			"Service discovery for ECS on EC2: weighted SRV records in a Route 53 private hosted zone, "+
-				"kept in step with the containers that run.",
+				"kept in step with the containers that run. The flags below are those of all commands. "+
+				"Each can also be set by its variable, or on a host in "+settings.Path+"; "+
+				"a flag wins over the variable, the variable over the file.",
 		),
 		kong.DefaultEnvars("ECSSD"),
 		kong.Writers(std.Out, std.Err),
+		kong.Help(printHelp),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std),
 	)
+}
+
+// printHelp prints the help of a command with its own flags only: those of all commands are in ecssd --help.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if ctx.Selected() == nil {
+		return kong.DefaultHelpPrinter(options, ctx)
+	}
+	for _, flag := range ctx.Model.Flags {
+		flag.Hidden = flag.Name != "help"
+	}
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(ctx.Stdout, "\nFlags of all commands, their variables, and %s: ecssd --help\n", settings.Path)
+	return err
 }
 
 // variables returns the variables of all flags of all commands.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"regexp"
 	"strings"
 	"testing"
@@ -33,4 +34,21 @@ func TestHelpHasExamples(t *testing.T) {
 		}
 		assert.Positive(t, shown, "ecssd %s --help has no example: a line of 4 spaces and the command", command.Name)
 	}
+}
+
+// The help of a command begins with its own flags; those of all commands are in ecssd --help, with the file that sets
+// them.
+func TestHelpHasOwnFlagsOnly(t *testing.T) {
+	help := func(args ...string) string {
+		var out bytes.Buffer
+		require.NoError(t, Run(t.Context(), "", append(args, "--help"), &out, &out))
+		return out.String()
+	}
+	own := help("ls")
+	assert.Contains(t, own, "--watch")
+	assert.NotContains(t, own, "--zone-id")
+	assert.Contains(t, own, "/etc/ecssd/ecssd.conf: ecssd --help\n")
+	all := help()
+	assert.Contains(t, all, "--zone-id")
+	assert.Contains(t, strings.Join(strings.Fields(all), " "), "or on a host in /etc/ecssd/ecssd.conf; a flag wins")
 }

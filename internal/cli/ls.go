@@ -105,27 +105,6 @@ func printJSON(out io.Writer, rows []listed) error {
 	return encoder.Encode(rows)
 }
 
-// openZone finds the hosted zone for a command that only reads, and may run anywhere.
-func openZone(ctx context.Context, s *Settings) (*route53.Zone, error) {
-	metadata, err := openMetadata(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	awsConfig, err := loadAWS(ctx, s, metadata, "")
-	if err != nil {
-		return nil, err
-	}
-	client := route53.New(awsConfig)
-	if s.ZoneID != "" {
-		return client.Zone(s.ZoneID), nil
-	}
-	found, err := client.FindZone(ctx, s.Zone, "")
-	if err != nil {
-		return nil, err
-	}
-	return client.Zone(found.ID), nil
-}
-
 // tabulate returns a row for each SRV record that ecssd, or the original agent, has written.
 func tabulate(zone string, records []record.Record) []listed {
 	type named struct{ name, owner string }

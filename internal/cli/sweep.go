@@ -11,6 +11,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/host"
 	"github.com/ecssd/ecssd/internal/record"
+	"github.com/ecssd/ecssd/internal/route53"
 	"github.com/ecssd/ecssd/internal/status"
 	"github.com/ecssd/ecssd/internal/sweep"
 	"github.com/ecssd/ecssd/internal/sweep/evidence"
@@ -86,6 +87,11 @@ func (c sweepCommand) Run(ctx context.Context, s *Settings, std streams) error {
 		}
 		config.Region = id.Region
 	}
+	zone, err := findZone(ctx, s, route53.New(config), metadata)
+	if err != nil {
+		return fmt.Errorf("nothing is changed: %w", err)
+	}
+	p.ZoneID = zone.ID
 	report, err := run.Sweep(ctx, config, p, s.logger(std.Err))
 	if c.JSON {
 		encoder := json.NewEncoder(std.Out)

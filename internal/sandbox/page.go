@@ -20,8 +20,7 @@ import (
 var pageFiles embed.FS
 
 // pagePolicy allows the page to load from, and send to, the sandbox itself and nothing else.
-const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; " +
-	"form-action 'self'; " +
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; form-action 'self'; " +
 	"base-uri 'none'; frame-ancestors 'none'"
 
 const (
@@ -66,8 +65,8 @@ func (s *Server) page(mux *http.ServeMux) {
 			http.ServeFileFS(w, r, pageFiles, name)
 		})
 	}
-	mux.HandleFunc("POST /page/switch", func(w http.ResponseWriter, r *http.Request) {
-		if err := s.turn(r.PostFormValue("id"), r.PostFormValue("on") == "true"); err != nil {
+	mux.HandleFunc("POST /page/trouble", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.setTrouble(r.PostFormValue("id"), r.PostFormValue("on") == "true"); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
@@ -75,17 +74,17 @@ func (s *Server) page(mux *http.ServeMux) {
 	})
 }
 
-// pageSwitch is something that can be switched on and off on the page.
-type pageSwitch struct {
+// trouble is something that can be switched on and off on the page.
+type trouble struct {
 	ID, Name, What string
 	on             func() bool
 	set            func(on bool) error
 }
 
 // faultSwitch switches one fault.
-func (s *Server) faultSwitch(id, name, what string, f Fault) pageSwitch {
+func (s *Server) faultSwitch(id, name, what string, f Fault) trouble {
 	_ = f.Validate() // fills in what its code implies; a test holds that all of them are valid
-	return pageSwitch{
+	return trouble{
 		ID:   id,
 		Name: name,
 		What: what,
@@ -103,8 +102,8 @@ func (s *Server) faultSwitch(id, name, what string, f Fault) pageSwitch {
 }
 
 // metadataSwitch switches one value of the metadata.
-func (s *Server) metadataSwitch(id, name, what, path, value string) pageSwitch {
-	return pageSwitch{
+func (s *Server) metadataSwitch(id, name, what, path, value string) trouble {
+	return trouble{
 		ID:   id,
 		Name: name,
 		What: what,
@@ -120,10 +119,10 @@ func (s *Server) metadataSwitch(id, name, what, path, value string) pageSwitch {
 	}
 }
 
-// switches returns all that the page can switch.
-func (s *Server) switches() []pageSwitch {
+// troubles returns all that the page can switch.
+func (s *Server) troubles() []trouble {
 	const change = "ChangeResourceRecordSets"
-	return []pageSwitch{
+	return []trouble{
 		s.faultSwitch("throttle", "Throttling", "changes of records are answered with Throttling", Fault{
 			Kind:      Fail,
 			Code:      "Throttling",
@@ -172,16 +171,16 @@ func (s *Server) switches() []pageSwitch {
 				return s.imds.SetMode(imds.Up)
 			},
 		},
-		s.metadataSwitch("spot", "Spot interruption", "the metadata says that EC2 takes the instance back",
+		s.metadataSwitch("spot", "Spot interruption", "the metadata announces that EC2 takes the instance back",
 			"meta-data/spot/instance-action", `{"action": "terminate", "time": "2030-01-01T00:00:00Z"}`),
-		s.metadataSwitch("scaling", "Scaling in", "the metadata says that Auto Scaling ends the instance",
+		s.metadataSwitch("scaling", "Scaling in", "the metadata announces that Auto Scaling ends the instance",
 			"meta-data/autoscaling/target-lifecycle-state", "Terminated"),
 	}
 }
 
-// turn switches one switch, or with all everything that spoils anything: faults of the management API, too.
-func (s *Server) turn(id string, on bool) error {
-	all := s.switches()
+// setTrouble switches one trouble, or with all everything that spoils anything: faults of the management API, too.
+func (s *Server) setTrouble(id string, on bool) error {
+	all := s.troubles()
 	if id == "all" && !on {
 		for _, t := range all {
 			if err := t.set(false); err != nil {
@@ -190,9 +189,9 @@ func (s *Server) turn(id string, on bool) error {
 		}
 		return s.SetFaults()
 	}
-	i := slices.IndexFunc(all, func(t pageSwitch) bool { return t.ID == id })
+	i := slices.IndexFunc(all, func(t trouble) bool { return t.ID == id })
 	if i < 0 {
-		return fmt.Errorf("switch %q: there is none of that name", id)
+		return fmt.Errorf("switch %q: there is no such trouble", id)
 	}
 	if all[i].on() == on {
 		return nil
@@ -209,9 +208,9 @@ type view struct {
 	Zones       []zoneView
 	Calls       []Call // newest first
 	Queries     []count
-	Switches    []switchView
+	Troubles    []troubleView
 	Faults      []fault.Active
-	Faulty      bool
+	Troubled    bool
 	Buckets     []bucketView
 	Usage       string
 }
@@ -233,8 +232,8 @@ type recordView struct {
 	Share float64 // of the answers, in percent
 }
 
-type switchView struct {
-	pageSwitch
+type troubleView struct {
+	trouble
 	On bool
 }
 
@@ -269,11 +268,11 @@ func (s *Server) view() view {
 		v.Queries = append(v.Queries, count{code, queries[code]})
 	}
 	faults := s.Faults()
-	for _, t := range s.switches() {
-		v.Switches = append(v.Switches, switchView{pageSwitch: t, On: t.on()})
+	for _, t := range s.troubles() {
+		v.Troubles = append(v.Troubles, troubleView{trouble: t, On: t.on()})
 	}
 	v.Faults = faults
-	v.Faulty = len(faults) > 0 || slices.ContainsFunc(v.Switches, func(t switchView) bool { return t.On })
+	v.Troubled = len(faults) > 0 || slices.ContainsFunc(v.Troubles, func(t troubleView) bool { return t.On })
 	for _, l := range []struct {
 		service string
 		*throttle.Limiter
