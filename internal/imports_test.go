@@ -2,6 +2,7 @@
 package internal_test
 
 import (
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -193,6 +194,16 @@ func TestPurePackagesImportNothingImpure(t *testing.T) {
 		require.Contains(t, found, pkg)
 		for _, path := range found[pkg] {
 			assert.NotContains(t, impure, path, "%s imports %s", pkg, path)
+		}
+	}
+}
+
+// A pure package shows in an example, which go test runs, how it is used.
+func TestPurePackagesHaveAnExample(t *testing.T) {
+	for _, pkg := range pure {
+		text, err := os.ReadFile("../" + pkg + "/example_test.go")
+		if assert.NoError(t, err) {
+			assert.Regexp(t, `(?s)\nfunc Example.*\n\t// Output:\n\t// \S`, string(text), pkg)
 		}
 	}
 }
