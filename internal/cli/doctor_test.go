@@ -47,6 +47,19 @@ type examined struct {
 // examine runs ecssd doctor with the settings of the world's agent.
 func (w *world) examine(args ...string) examined {
 	w.t.Helper()
+	e := w.examineOnce(args...)
+	for range 2 {
+		// On a busy machine an answer may come after the four seconds that the doctor waits for each.
+		late := func(line string) bool { return strings.Contains(line, doctor.NoAnswer) }
+		if slices.ContainsFunc(e.lines, late) {
+			e = w.examineOnce(args...)
+		}
+	}
+	return e
+}
+
+func (w *world) examineOnce(args ...string) examined {
+	w.t.Helper()
 	command := w.command(
 		append([]string{"doctor", "--state-dir", w.dir, "--listen", w.listen, "--allow-names", w.prefix + ".*",
 			"--server", w.sandbox.DNSAddr()}, append(w.args, args...)...)...)
