@@ -45,7 +45,7 @@ func TestReferenceShowsThisCode(t *testing.T) {
 	require.NoError(t, err)
 	page, err := os.ReadFile("../../../docs/reference.md")
 	require.NoError(t, err)
-	_, function, found := strings.Cut(string(code), "// Find gives")
+	_, function, found := strings.Cut(string(code), "// Find returns")
 	require.True(t, found)
-	assert.Contains(t, string(page), "```go\n// Find gives"+function+"```\n")
+	assert.Contains(t, string(page), "```go\n// Find returns"+function+"```\n")
 }
