@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -32,7 +33,15 @@ type flags struct {
 	HostIP     string   `name:"host-ip" default:"${address}" help:"The instance's private address in the metadata."`
 	Throttle   string   `default:"current" help:"Token buckets: current (AWS now: 10 requests and 100 changes a second to Route 53), legacy (5 requests a second), none."`
 	Engine     bool     `help:"Mirror the local Docker Engine: containers with ECS's labels are tasks on the instance of the metadata. Off by default."`
-	Seed       uint64   `default:"0" help:"Seed of all random choices, to have the same ones again; 0: another one each time."`
+	Function   string   `placeholder:"PATH" help:"Executable that is a Lambda function, such as bootstrap. None by default."`
+
+	FunctionEnv      []string      `sep:"none" placeholder:"NAME=VALUE" help:"Variable of the function; repeatable."`
+	FunctionTimeout  time.Duration `default:"240s" help:"Timeout of the function."`
+	FunctionMemory   int           `default:"256" help:"Memory of the function, in MB."`
+	FunctionSchedule time.Duration `default:"0s" help:"Interval at which the function is invoked with {}; 0: never."`
+	FunctionQueue    string        `placeholder:"NAME" help:"Queue that gets EC2's state changes by a rule, and invokes the function. None by default."`
+
+	Seed uint64 `default:"0" help:"Seed of all random choices, to have the same ones again; 0: another one each time."`
 }
 
 // Help is printed by ecssd-sandbox --help.
@@ -46,6 +55,7 @@ stopped. Nothing is kept.
     dig @127.0.0.1 -p 5300 SRV time.servicediscovery.internal
 
     ecssd-sandbox --engine --host-ip 192.168.0.7      # this machine's containers are ECS's tasks, for ecssd sweep
+    ecssd-sandbox --function bootstrap --function-queue states --function-env ZONE=servicediscovery.internal
     ecssd-sandbox --throttle legacy --seed 1          # with fewer calls a second, and the same jitter each time
     ecssd-sandbox --zone a.internal --zone b.internal --public-zone example.com
 
@@ -89,7 +99,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			"address":  imds.DefaultPrivateIP,
 		},
 		kong.Description(
-			"Plays Route 53, its DNS, ECS, EC2, and the EC2 instance metadata service, in memory, to develop against.",
+			"Plays Route 53, its DNS, ECS, EC2, EventBridge, SQS, Lambda and EC2 metadata, in memory, "+
+				"to develop against.",
 		),
 	)
 	if err != nil {
@@ -102,11 +113,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return fmt.Errorf("%w; %w", err, errUsage)
 	}
-	return f.serve(ctx, stdout)
+	return f.serve(ctx, stdout, stderr)
 }
 
 // serve runs a sandbox until ctx ends.
-func (f *flags) serve(ctx context.Context, stdout io.Writer) (err error) {
+func (f *flags) serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	settings := sandbox.Settings{ECSThrottle: throttle.ECS(), EC2Throttle: throttle.EC2()}
 	settings.Throttle, err = throttle.Named(f.Throttle)
 	if err != nil {
@@ -141,6 +152,11 @@ func (f *flags) serve(ctx context.Context, stdout io.Writer) (err error) {
 	}
 	for _, name := range f.PublicZone {
 		if _, err := s.CreateZone(name); err != nil {
+			return fmt.Errorf("%w; %w", err, errUsage)
+		}
+	}
+	if f.Function != "" {
+		if err := f.startFunction(s, stderr); err != nil {
 			return fmt.Errorf("%w; %w", err, errUsage)
 		}
 	}

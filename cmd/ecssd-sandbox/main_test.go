@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
@@ -20,8 +22,13 @@ import (
 	"github.com/ecssd/ecssd/internal/test/enginetest"
 )
 
-// TestMain lets the test binary be the command, so that a real process can be watched.
+// TestMain makes the test binary the command, so that a real process can be watched, and a Lambda function of it.
 func TestMain(m *testing.M) {
+	if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
+		lambda.Start(func(event json.RawMessage) (map[string]string, error) {
+			return map[string]string{"own": os.Getenv("OWN"), "api": os.Getenv("AWS_ENDPOINT_URL")}, nil
+		})
+	}
 	if os.Getenv("BE_ECSSD_SANDBOX") != "" {
 		main()
 		return

@@ -30,6 +30,7 @@ func (s *Server) management() http.Handler {
 	s.manageSettings(mux)
 	s.manageMetadata(mux)
 	s.manageQueues(mux)
+	s.manageFunction(mux)
 	// a page of another site in somebody's browser changes nothing here
 	return http.NewCrossOriginProtection().Handler(mux)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/ecssd/ecssd/internal/sandbox/engine"
 	"github.com/ecssd/ecssd/internal/sandbox/eventbridge"
 	"github.com/ecssd/ecssd/internal/sandbox/fault"
+	"github.com/ecssd/ecssd/internal/sandbox/function"
 	"github.com/ecssd/ecssd/internal/sandbox/gate"
 	"github.com/ecssd/ecssd/internal/sandbox/history"
 	"github.com/ecssd/ecssd/internal/sandbox/imds"
@@ -111,6 +112,7 @@ type Server struct {
 	mu         sync.Mutex
 	closeFront func() error // ends API and metadata; nil while they do not listen
 	settings   Settings
+	function   *function.Function // nil where there is none
 }
 
 // DefaultVPC is the VPC that DNS is asked from, DefaultRegion and DefaultAccount are where the instance is, unless Config
@@ -297,6 +299,9 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 // Close ends all that the Server does, calls in flight included.
 func (s *Server) Close() error {
 	s.unfollow()
+	if f := s.Function(); f != nil {
+		f.Close()
+	}
 	err := errors.Join(s.SetListening(false), s.closeBack())
 	s.dns.Close()
 	s.ec2.Close()

@@ -101,6 +101,7 @@ func TestInstancesAreTerminatedStoppedAndStarted(t *testing.T) {
 	require.NoError(t, s.Fleet().Replace(states())) // pending running shutting-down terminated stopping stopped
 	c, ctx := ec2Client(s), t.Context()
 	q := subscribed(t, s, statePattern)
+	clock.advance(time.Hour)
 
 	started, err := c.StartInstances(ctx, &ec2.StartInstancesInput{InstanceIds: ids(5, 1)})
 	require.NoError(t, err)

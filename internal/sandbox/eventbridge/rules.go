@@ -132,6 +132,17 @@ func (b *Bus) putRule(in putRule) (any, *gate.Failure) {
 	return struct{ RuleArn string }{r.ARN}, nil
 }
 
+// Subscribe makes a rule of the default bus, whose events go to a queue.
+func (b *Bus) Subscribe(name, pattern, queueARN string) error {
+	if _, f := b.putRule(putRule{Name: name, EventPattern: pattern}); f != nil {
+		return fmt.Errorf("put rule %s: %s: %s", name, f.Code, f.Message)
+	}
+	if _, f := b.putTargets(putTargets{Rule: name, Targets: []target{{ID: "queue", ARN: queueARN}}}); f != nil {
+		return fmt.Errorf("put the target of rule %s: %s: %s", name, f.Code, f.Message)
+	}
+	return nil
+}
+
 // named is a request about one rule.
 type named struct{ Name, Rule, EventBusName string }
 
