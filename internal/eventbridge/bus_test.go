@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/assert"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/ecssd/ecssd/internal/eventbridge"
 	"github.com/ecssd/ecssd/internal/sandbox"
+	"github.com/ecssd/ecssd/internal/test/patience"
 )
 
 // site is a bus in the sandbox, and what is said of it.
@@ -98,7 +99,7 @@ func TestEventsArriveInBatches(t *testing.T) {
 		s.bus.Send(event(n))
 	}
 	s.run(t)
-	require.Eventually(t, func() bool { return len(s.Put()) == 25 }, 10*time.Second, 10*time.Millisecond)
+	patience.Eventually(t, "all events arrive", func() bool { return len(s.Put()) == 25 })
 	s.end() // which waits for the answer to the last call
 	assert.Len(t, s.Calls("events:PutEvents"), 3, "ten to a call")
 	s.counted(t, 25, 0)
@@ -166,19 +167,15 @@ func TestEventsThatCannotBeSentAreDroppedAndCounted(t *testing.T) {
 	s.bus.Send(event(1))
 	s.bus.Send(event(2))
 	s.run(t)
-	require.Eventually(
-		t,
-		func() bool { return testutil.CollectAndCount(s.registry) == 2 && len(s.log.AllEntries()) == 1 },
-		10*time.Second,
-		10*time.Millisecond,
-	)
+	patience.Eventually(t, "the failure is logged", func() bool { return len(s.log.AllEntries()) == 1 })
 	s.counted(t, 0, 2)
+	assert.Len(t, s.Calls("events:PutEvents"), 2, "two attempts")
 	assert.Contains(t, s.log.LastEntry().Data["error"].(error).Error(), "AccessDenied")
 
 	require.NoError(t, s.SetFaults())
 	s.bus.Send(event(3))
 	s.end()
-	assert.Len(t, s.Put(), 1, "what comes later is told")
+	assert.Len(t, s.Put(), 1, "what comes later is sent")
 }
 
 func TestNobodyWaitsForTheBus(t *testing.T) {
@@ -187,5 +184,51 @@ func TestNobodyWaitsForTheBus(t *testing.T) {
 		s.bus.Send(event(n))
 	}
 	s.counted(t, 0, 200)
-	assert.Len(t, s.log.AllEntries(), 1, "said once")
+	assert.Len(t, s.log.AllEntries(), 1, "logged once")
+}
+
+// Several zones' writers send at the same time.
+func TestEventsAreDroppedByAnyGoroutine(t *testing.T) {
+	s := newSite(t)
+	var senders sync.WaitGroup
+	for range 4 {
+		senders.Go(func() {
+			for n := range 500 {
+				s.bus.Send(event(n))
+			}
+		})
+	}
+	senders.Wait()
+	s.counted(t, 0, 1000)
+	assert.Len(t, s.log.AllEntries(), 1, "logged once")
+}
+
+// The bus may take some events of a call and not the others: those alone are sent once more.
+func TestRestOfACallIsSentOnceMore(t *testing.T) {
+	s := newSite(t)
+	bad := event(2)
+	bad.Kind = "unknown" // an event without a type, which the bus does not take
+	for _, e := range []eventbridge.Event{event(1), bad, event(3)} {
+		s.bus.Send(e)
+	}
+	s.run(t)
+	patience.Eventually(t, "the event is dropped", func() bool { return len(s.log.AllEntries()) == 1 })
+	s.counted(t, 2, 1)
+	assert.Len(t, s.Put(), 2, "each arrives once")
+	assert.Len(t, s.Calls("events:PutEvents"), 2)
+	assert.ErrorContains(t, s.log.LastEntry().Data["error"].(error), "InvalidArgument: Parameter")
+}
+
+// A host that stops has little time: what waits goes in few calls, none of which carries more than the bus takes.
+func TestLastEventsGoInFewCalls(t *testing.T) {
+	s := newSite(t)
+	for n := range 100 {
+		s.bus.Send(event(n))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.bus.Run(ctx)
+	assert.Len(t, s.Put(), 100)
+	assert.Less(t, len(s.Calls("events:PutEvents")), 40)
+	s.counted(t, 100, 0)
 }
