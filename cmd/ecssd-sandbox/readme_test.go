@@ -31,7 +31,10 @@ func help(t *testing.T) string {
 func TestTheReadmeHasAllFlags(t *testing.T) {
 	readme, err := os.ReadFile("../../internal/sandbox/README.md")
 	require.NoError(t, err)
-	flags := slices.DeleteFunc(found(`(?m)^ +(?:-h, )?--([a-z-]+)`, help(t)), func(f string) bool { return f == "help" })
+	flags := slices.DeleteFunc(
+		found(`(?m)^ +(?:-h, )?--([a-z-]+)`, help(t)),
+		func(f string) bool { return f == "help" },
+	)
 	named := found("`--([a-z-]+)`", string(readme))
 	assert.Equal(t, flags, slices.DeleteFunc(named, func(f string) bool { return f == "help" }))
 }

@@ -54,7 +54,8 @@ func TestECSOnTheWire(t *testing.T) {
 	}{
 		{"as botocore does", target + "ListClusters", "application/x-amz-json-1.1", "ecs", `{}`, 200,
 			`{"clusterArns":["` + arnOf + `cluster/main"]}`},
-		{"a charset, a member that is not known", target + "ListClusters", "application/x-amz-json-1.1; charset=utf-8", "ecs",
+		{"a charset, a member that is not known", target + "ListClusters", "application/x-amz-json-1.1; " +
+			"charset=utf-8", "ecs",
 			`{"novel": {"x": [1]}}`, 200, `{"clusterArns":["` + arnOf + `cluster/main"]}`},
 		{"nothing is []", target + "ListTasks", "application/x-amz-json-1.1", "ecs", `{"cluster":"main","family":"x"}`, 200, `{"taskArns":[]}`},
 		{"error", target + "ListTasks", "application/x-amz-json-1.1", "ecs", `{"cluster":"none"}`, 400,
@@ -219,10 +220,12 @@ func TestManageFleet(t *testing.T) {
 	assert.Empty(t, s.Fleet().Newest().Tasks)
 
 	for path, body := range map[string]string{
-		"PATCH /fleet/tasks/none": `{}`, "PATCH /fleet/instances/i-1": `{"colour": "red"}`, "PATCH /fleet/odd/x": `{}`,
+		"PATCH /fleet/tasks/none":                 `{}`,
+		"PATCH /fleet/instances/i-1":              `{"colour": "red"}`,
+		"PATCH /fleet/odd/x":                      `{}`,
 		"PATCH /fleet/containerInstances/" + host: `{"status": "ODD"}`,
-		"POST /fleet": `{"tasks": [{"cluster": "none", "family": "web"}]}`,
-		"PUT /fleet":  `{"clusters": [{}]}`,
+		"POST /fleet":                             `{"tasks": [{"cluster": "none", "family": "web"}]}`,
+		"PUT /fleet":                              `{"clusters": [{}]}`,
 	} {
 		method, path, _ := strings.Cut(path, " ")
 		manage(t, s, method, path, body, 400)

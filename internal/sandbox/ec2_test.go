@@ -151,7 +151,8 @@ func TestDescribeInstancesBy(t *testing.T) {
 			[]int{1},
 		},
 		{"a name that is not there yet, or no more", ec2.DescribeInstancesInput{Filters: []types.Filter{
-			by("private-dns-name", "ip-10-0-0-1.eu-central-1.compute.internal", "ip-10-0-0-4.eu-central-1.compute.internal")}}, nil},
+			by("private-dns-name", "ip-10-0-0-1.eu-central-1.compute.internal",
+				"ip-10-0-0-4.eu-central-1.compute.internal")}}, nil},
 		{
 			"address",
 			ec2.DescribeInstancesInput{Filters: []types.Filter{by("private-ip-address", "10.0.0.6", "10.0.0.4")}},
@@ -322,7 +323,8 @@ func TestEC2Refuses(t *testing.T) {
 		"IDs by pages": {instances(ec2.DescribeInstancesInput{InstanceIds: many(1), MaxResults: aws.Int32(5)}),
 			"InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults"},
 		"page of 4": {instances(ec2.DescribeInstancesInput{MaxResults: aws.Int32(4)}),
-			"InvalidParameterValue", "Value ( 4 ) for parameter maxResults is invalid. Expecting a value greater than 5."},
+			"InvalidParameterValue", "Value ( 4 ) for parameter maxResults is invalid. Expecting a value greater " +
+				"than 5."},
 		"page of 1001": {
 			instances(ec2.DescribeInstancesInput{MaxResults: aws.Int32(1001)}),
 			"InvalidParameterValue",
@@ -332,7 +334,8 @@ func TestEC2Refuses(t *testing.T) {
 			Filters: []types.Filter{by("instance-id", many(201)...)},
 		}),
 			"FilterLimitExceeded", "The maximum number of filter values specified on a single call is 200"},
-		"201 values in two filters": {instances(ec2.DescribeInstancesInput{Filters: []types.Filter{by("instance-id", many(200)...),
+		"201 values in two filters": {instances(ec2.DescribeInstancesInput{Filters: []types.Filter{by("instance-id",
+			many(200)...),
 			by("instance-state-name", "running")}}), "FilterLimitExceeded", "is 200"},
 		"unknown filter": {
 			instances(ec2.DescribeInstancesInput{Filters: []types.Filter{by("color", "red")}}),

@@ -224,7 +224,11 @@ func TestListContainerInstancesByStatus(t *testing.T) {
 		}))
 	}
 	for status, want := range map[types.ContainerInstanceStatus][]int{
-		"": {0, 1, 3}, "ACTIVE": {0}, "DRAINING": {1}, "DEREGISTERING": {3}, "REGISTERING": nil,
+		"":              {0, 1, 3},
+		"ACTIVE":        {0},
+		"DRAINING":      {1},
+		"DEREGISTERING": {3},
+		"REGISTERING":   nil,
 	} {
 		var arns []string
 		for _, n := range want {

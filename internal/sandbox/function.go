@@ -34,8 +34,8 @@ func (s *Server) Function() *function.Function {
 const statesPattern = `{"source": ["aws.ec2"], "detail-type": ["EC2 Instance State-change Notification"],
 	"detail": {"state": ["stopping", "stopped", "shutting-down", "terminated"]}}`
 
-// Subscribe makes a queue that a rule sends EC2's state changes to, those after which an instance is gone, with a queue of
-// dead letters NAME-dead-letters, after a message was received three times.
+// Subscribe makes a queue that a rule sends EC2's state changes to, those after which an instance is gone, with a queue
+// of dead letters NAME-dead-letters, after a message was received three times.
 func (s *Server) Subscribe(queue string, visibility time.Duration) error {
 	letters, arn := queue+"-dead-letters", s.queues.ARN(queue)
 	if err := s.queues.Create(letters, nil); err != nil {

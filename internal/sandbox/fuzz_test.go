@@ -124,7 +124,12 @@ func FuzzList(f *testing.F) {
 	f.Add("a..b", "NONE", "\x00", "99999999999999999999")
 	s := fuzzed(f)
 	f.Fuzz(func(t *testing.T, name, typ, id, most string) {
-		query := url.Values{"name": {name}, "type": {typ}, "identifier": {id}, "maxitems": {most}}
+		query := url.Values{
+			"name":       {name},
+			"type":       {typ},
+			"identifier": {id},
+			"maxitems":   {most},
+		}
 		for k, v := range query {
 			if v[0] == "" {
 				query.Del(k)

@@ -291,8 +291,13 @@ func (s *Server) counters() map[string]map[string]int {
 	for _, z := range s.Zones() {
 		sets[z.ID] = z.Sets
 	}
-	return map[string]map[string]int{"calls": calls, "outcomes": outcomes, "imds": metadata, "dns": s.Queries(),
-		"recordSets": sets}
+	return map[string]map[string]int{
+		"calls":      calls,
+		"outcomes":   outcomes,
+		"imds":       metadata,
+		"dns":        s.Queries(),
+		"recordSets": sets,
+	}
 }
 
 // faultJSON and settingsJSON write durations as people do.

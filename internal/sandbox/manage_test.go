@@ -94,8 +94,14 @@ func TestManageHistory(t *testing.T) {
 	_, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("web."+zoneName+".", dns.TypeSRV), s.DNSAddr())
 	require.NoError(t, err)
 	for query, want := range map[string]int{
-		"": 2, "?operation=ChangeResourceRecordSets": 2, "?operation=GetChange": 0, "?since=1": 1, "?status=400": 1,
-		"?code=InvalidChangeBatch": 1, "?zone=" + zoneID: 2, "?zone=Z1": 0,
+		"":                                    2,
+		"?operation=ChangeResourceRecordSets": 2,
+		"?operation=GetChange":                0,
+		"?since=1":                            1,
+		"?status=400":                         1,
+		"?code=InvalidChangeBatch":            1,
+		"?zone=" + zoneID:                     2,
+		"?zone=Z1":                            0,
 	} {
 		assert.Equal(t, want, strings.Count(manage(t, s, "GET", "/calls"+query, "", 200), `"seq"`), query)
 	}

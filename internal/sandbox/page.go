@@ -20,7 +20,8 @@ import (
 var pageFiles embed.FS
 
 // pagePolicy allows the page to load from, and send to, the sandbox itself and nothing else.
-const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; form-action 'self'; " +
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; " +
+	"form-action 'self'; " +
 	"base-uri 'none'; frame-ancestors 'none'"
 
 const (
@@ -65,8 +66,8 @@ func (s *Server) page(mux *http.ServeMux) {
 			http.ServeFileFS(w, r, pageFiles, name)
 		})
 	}
-	mux.HandleFunc("POST /page/trouble", func(w http.ResponseWriter, r *http.Request) {
-		if err := s.setTrouble(r.PostFormValue("id"), r.PostFormValue("on") == "true"); err != nil {
+	mux.HandleFunc("POST /page/switch", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.turn(r.PostFormValue("id"), r.PostFormValue("on") == "true"); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
@@ -74,17 +75,17 @@ func (s *Server) page(mux *http.ServeMux) {
 	})
 }
 
-// trouble is something that can be switched on and off on the page.
-type trouble struct {
+// pageSwitch is something that can be switched on and off on the page.
+type pageSwitch struct {
 	ID, Name, What string
 	on             func() bool
 	set            func(on bool) error
 }
 
 // faultSwitch switches one fault.
-func (s *Server) faultSwitch(id, name, what string, f Fault) trouble {
+func (s *Server) faultSwitch(id, name, what string, f Fault) pageSwitch {
 	_ = f.Validate() // fills in what its code implies; a test holds that all of them are valid
-	return trouble{
+	return pageSwitch{
 		ID:   id,
 		Name: name,
 		What: what,
@@ -102,8 +103,8 @@ func (s *Server) faultSwitch(id, name, what string, f Fault) trouble {
 }
 
 // metadataSwitch switches one value of the metadata.
-func (s *Server) metadataSwitch(id, name, what, path, value string) trouble {
-	return trouble{
+func (s *Server) metadataSwitch(id, name, what, path, value string) pageSwitch {
+	return pageSwitch{
 		ID:   id,
 		Name: name,
 		What: what,
@@ -119,10 +120,10 @@ func (s *Server) metadataSwitch(id, name, what, path, value string) trouble {
 	}
 }
 
-// troubles returns all that the page can switch.
-func (s *Server) troubles() []trouble {
+// switches returns all that the page can switch.
+func (s *Server) switches() []pageSwitch {
 	const change = "ChangeResourceRecordSets"
-	return []trouble{
+	return []pageSwitch{
 		s.faultSwitch("throttle", "Throttling", "changes of records are answered with Throttling", Fault{
 			Kind:      Fail,
 			Code:      "Throttling",
@@ -171,16 +172,16 @@ func (s *Server) troubles() []trouble {
 				return s.imds.SetMode(imds.Up)
 			},
 		},
-		s.metadataSwitch("spot", "Spot interruption", "the metadata announces that EC2 takes the instance back",
+		s.metadataSwitch("spot", "Spot interruption", "the metadata says that EC2 takes the instance back",
 			"meta-data/spot/instance-action", `{"action": "terminate", "time": "2030-01-01T00:00:00Z"}`),
-		s.metadataSwitch("scaling", "Scaling in", "the metadata announces that Auto Scaling ends the instance",
+		s.metadataSwitch("scaling", "Scaling in", "the metadata says that Auto Scaling ends the instance",
 			"meta-data/autoscaling/target-lifecycle-state", "Terminated"),
 	}
 }
 
-// setTrouble switches one trouble, or with all everything that spoils anything: faults of the management API, too.
-func (s *Server) setTrouble(id string, on bool) error {
-	all := s.troubles()
+// turn switches one switch, or with all everything that spoils anything: faults of the management API, too.
+func (s *Server) turn(id string, on bool) error {
+	all := s.switches()
 	if id == "all" && !on {
 		for _, t := range all {
 			if err := t.set(false); err != nil {
@@ -189,9 +190,9 @@ func (s *Server) setTrouble(id string, on bool) error {
 		}
 		return s.SetFaults()
 	}
-	i := slices.IndexFunc(all, func(t trouble) bool { return t.ID == id })
+	i := slices.IndexFunc(all, func(t pageSwitch) bool { return t.ID == id })
 	if i < 0 {
-		return fmt.Errorf("switch %q: there is no such trouble", id)
+		return fmt.Errorf("switch %q: there is none of that name", id)
 	}
 	if all[i].on() == on {
 		return nil
@@ -208,9 +209,9 @@ type view struct {
 	Zones       []zoneView
 	Calls       []Call // newest first
 	Queries     []count
-	Troubles    []troubleView
+	Switches    []switchView
 	Faults      []fault.Active
-	Troubled    bool
+	Faulty      bool
 	Buckets     []bucketView
 	Usage       string
 }
@@ -232,8 +233,8 @@ type recordView struct {
 	Share float64 // of the answers, in percent
 }
 
-type troubleView struct {
-	trouble
+type switchView struct {
+	pageSwitch
 	On bool
 }
 
@@ -268,11 +269,11 @@ func (s *Server) view() view {
 		v.Queries = append(v.Queries, count{code, queries[code]})
 	}
 	faults := s.Faults()
-	for _, t := range s.troubles() {
-		v.Troubles = append(v.Troubles, troubleView{trouble: t, On: t.on()})
+	for _, t := range s.switches() {
+		v.Switches = append(v.Switches, switchView{pageSwitch: t, On: t.on()})
 	}
 	v.Faults = faults
-	v.Troubled = len(faults) > 0 || slices.ContainsFunc(v.Troubles, func(t troubleView) bool { return t.On })
+	v.Faulty = len(faults) > 0 || slices.ContainsFunc(v.Switches, func(t switchView) bool { return t.On })
 	for _, l := range []struct {
 		service string
 		*throttle.Limiter

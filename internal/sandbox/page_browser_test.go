@@ -36,7 +36,7 @@ type tab struct {
 	ctx context.Context
 
 	mu        sync.Mutex
-	troubles  []string // on the console: errors, exceptions, what the content security policy has blocked
+	failures  []string // on the console: errors, exceptions, what the content security policy has blocked
 	asked     []string // URLs
 	disturbed bool     // since it was set to false: see networkChanged
 }
@@ -102,9 +102,9 @@ func (b *tab) note(event any) {
 			b.disturbed = true
 			return
 		}
-		b.troubles = append(b.troubles, e.Entry.Text+" "+e.Entry.URL)
+		b.failures = append(b.failures, e.Entry.Text+" "+e.Entry.URL)
 	case *runtime.EventExceptionThrown:
-		b.troubles = append(b.troubles, fmt.Sprintf("%s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception))
+		b.failures = append(b.failures, fmt.Sprintf("%s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception))
 	case *network.EventRequestWillBeSent:
 		b.asked = append(b.asked, e.Request.URL)
 	}
@@ -170,7 +170,7 @@ func TestPageFollowsTheSandbox(t *testing.T) {
 	)
 
 	b.press("throttle", true)
-	b.becomes(`document.title === "Troubled: ecssd-sandbox"`, "trouble")
+	b.becomes(`document.title === "Faulty: ecssd-sandbox"`, "faults")
 	code, _ := codeOf(t, change(t.Context(), c, zone, types.ChangeActionUpsert, srv("a", 9)))
 	assert.Equal(t, "Throttling", code)
 	b.becomes(`document.querySelector("#calls tbody tr").dataset.code === "Throttling"`, "the refused call")
@@ -186,7 +186,7 @@ func TestPageFollowsTheSandbox(t *testing.T) {
 	b.press("all", false)
 	b.becomes(
 		`document.querySelectorAll('[aria-pressed="true"]').length === 0 && document.title === "ecssd-sandbox"`,
-		"no trouble",
+		"no faults",
 	)
 	require.NoError(t, change(t.Context(), c, zone, types.ChangeActionDelete, srv("a", 9)))
 	assert.NotContains(t, s.Metadata().Values(), "meta-data/spot/instance-action")
@@ -208,7 +208,7 @@ func TestPageFollowsTheSandbox(t *testing.T) {
 	)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	assert.Empty(t, b.troubles)
+	assert.Empty(t, b.failures)
 	for _, url := range b.asked {
 		assert.True(t, strings.HasPrefix(url, s.ManageURL()+"/") || url == "data:,", url)
 	}
@@ -257,7 +257,7 @@ func TestPageFitsAPhone(t *testing.T) {
 
 var update = flag.Bool("update", false, "take the pictures of the page anew")
 
-// The pictures in docs are of two hosts' records under some trouble. go test ./internal/sandbox -run Screenshot -update
+// The pictures in docs are of two hosts' records with some faults. go test ./internal/sandbox -run Screenshot -update
 // takes them anew; for that the machine needs a font (fonts-dejavu-core), and the sandbox's own ports must be free.
 func TestScreenshots(t *testing.T) {
 	files := map[string]string{"light": "../../docs/sandbox-light.png", "dark": "../../docs/sandbox-dark.png"}
@@ -282,7 +282,7 @@ func TestScreenshots(t *testing.T) {
 	}
 }
 
-// busy returns a sandbox, at the addresses of ecssd-sandbox, with the records of two hosts and some of its troubles on.
+// busy returns a sandbox, at the addresses of ecssd-sandbox, with the records of two hosts and some of its faults on.
 func busy(t *testing.T) *sandbox.Server {
 	t.Helper()
 	s, zone, c := start(t, sandbox.Config{

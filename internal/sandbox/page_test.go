@@ -38,7 +38,7 @@ func press(t *testing.T, s *sandbox.Server, id string, on bool, header ...string
 	r, err := http.NewRequestWithContext(
 		t.Context(),
 		http.MethodPost,
-		s.ManageURL()+"/page/trouble",
+		s.ManageURL()+"/page/switch",
 		strings.NewReader(form.Encode()),
 	)
 	require.NoError(t, err)
@@ -168,7 +168,7 @@ func TestAPIIsStillExplainedToPrograms(t *testing.T) {
 	assert.Contains(t, page, "POST   /faults")
 }
 
-func TestEveryTroubleCanBeSwitchedOnAndOff(t *testing.T) {
+func TestEverySwitchCanBeSwitchedOnAndOff(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{})
 	pressed := func(on bool) (ids []string) {
 		_, page := get(t, s, "/")

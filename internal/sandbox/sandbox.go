@@ -1,5 +1,5 @@
-// Package sandbox is the parts of AWS that ecssd uses, in memory. README.md has what it does not imitate, how to run it, and
-// how to break it.
+// Package sandbox is the parts of AWS that ecssd uses, in memory. README.md has what it does not imitate, how to run
+// it, and how to break it.
 //
 // It shares no code with the rest of ecssd, so that a misreading of Route 53 cannot hide on both sides.
 package sandbox
@@ -81,7 +81,8 @@ type Config struct {
 	Seed     uint64           // of all random choices; 0: another one each time
 	Now      func() time.Time // time.Now
 
-	// Engine makes tasks of the local Docker Engine's containers that carry ECS's labels, on the instance of the metadata.
+	// Engine makes tasks of the local Docker Engine's containers that carry ECS's labels, on the instance of the
+	// metadata.
 	Engine bool
 }
 
@@ -115,8 +116,8 @@ type Server struct {
 	function   *function.Function // nil where there is none
 }
 
-// DefaultVPC is the VPC that DNS is asked from, DefaultRegion and DefaultAccount are where the instance is, unless Config
-// differs.
+// DefaultVPC is the VPC that DNS is asked from, DefaultRegion and DefaultAccount are where the instance is, unless
+// Config differs.
 const (
 	DefaultVPC     = "vpc-sandbox"
 	DefaultRegion  = "eu-central-1"
@@ -204,7 +205,9 @@ func (s *Server) serveAPIs(c Config) {
 			Now:        c.Now,
 		}
 	}
-	s.route53 = route53.New(route53.Config{Store: s.store, Gate: entrance(s.limiter, "Throttling"), Account: c.Instance.Account})
+	s.route53 = route53.New(
+		route53.Config{Store: s.store, Gate: entrance(s.limiter, "Throttling"), Account: c.Instance.Account},
+	)
 	s.ecs = ecs.New(s.account, entrance(s.ecsLimiter, "ThrottlingException"))
 	s.ec2 = ec2.New(s.account, entrance(s.ec2Limiter, "RequestLimitExceeded"))
 	unlimited := func() *gate.Gate { return entrance(throttle.New(throttle.None()), "ThrottlingException") }
@@ -347,8 +350,8 @@ func (s *Server) DNSAddr() string { return s.dns.Addr() }
 // ManageURL is where the management API is.
 func (s *Server) ManageURL() string { return s.manage }
 
-// Environment returns the variables that point an AWS SDK at the sandbox. AWS's command line and botocore read the region
-// from AWS_DEFAULT_REGION, the others from AWS_REGION.
+// Environment returns the variables that point an AWS SDK at the sandbox. AWS's command line and botocore read the
+// region from AWS_DEFAULT_REGION, the others from AWS_REGION.
 func (s *Server) Environment() []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + s.url,

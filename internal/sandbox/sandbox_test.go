@@ -119,7 +119,8 @@ func TestChangeAndList(t *testing.T) {
 	require.ErrorAs(t, err, &invalid)
 	assert.Empty(t, invalid.Messages, "the SDK fills them only from the document of old")
 	assert.Equal(t, "[Tried to delete resource record set [name='web.servicediscovery.internal.', type='SRV', "+
-		"set-identifier='i-1'] but the values provided do not match the current values, Tried to delete resource record set "+
+		"set-identifier='i-1'] but the values provided do not match the current values, Tried to delete resource "+
+		"record set "+
 		"[name='web.servicediscovery.internal.', "+
 		"type='SRV', set-identifier='i-3'] but it was not found]", invalid.ErrorMessage())
 
@@ -389,7 +390,8 @@ func TestFormOfAChange(t *testing.T) {
 			"minLength '1'"},
 		{"identifier of 129", edit(func(s *types.ResourceRecordSet) { s.SetIdentifier = aws.String(long(129)) }),
 			"maxLength '128'"},
-		{"value of 4001", edit(func(s *types.ResourceRecordSet) { s.ResourceRecords[0].Value = aws.String(long(4001)) }),
+		{"value of 4001",
+			edit(func(s *types.ResourceRecordSet) { s.ResourceRecords[0].Value = aws.String(long(4001)) }),
 			"maxLength '4000'"},
 		{"unknown type", edit(func(s *types.ResourceRecordSet) { s.Type = "X" }), "Value 'X' is not facet-valid"},
 		{"weight without identifier", edit(func(s *types.ResourceRecordSet) { s.SetIdentifier = nil }),

@@ -215,8 +215,12 @@ func TestAFIFOQueueDropsWhatItWasSentWithinFiveMinutes(t *testing.T) {
 	s, _, _ := start(t, sandbox.Config{Now: c.Now})
 	q := newQueue(t, s, "jobs.fifo", map[string]string{"FifoQueue": "true"})
 	send := func(body, dedup string) *sqs.SendMessageOutput {
-		out, err := q.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: &body,
-			MessageGroupId: aws.String("a"), MessageDeduplicationId: &dedup})
+		out, err := q.SendMessage(t.Context(), &sqs.SendMessageInput{
+			QueueUrl:               &q.url,
+			MessageBody:            &body,
+			MessageGroupId:         aws.String("a"),
+			MessageDeduplicationId: &dedup,
+		})
 		require.NoError(t, err)
 		return out
 	}
@@ -276,7 +280,11 @@ func TestBatches(t *testing.T) {
 		return e
 	}
 	sent, err := q.SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{QueueUrl: &q.url,
-		Entries: []types.SendMessageBatchRequestEntry{entry("x", "one", "a"), entry("y", "two", ""), entry("z", "three", "b")}})
+		Entries: []types.SendMessageBatchRequestEntry{
+			entry("x", "one", "a"),
+			entry("y", "two", ""),
+			entry("z", "three", "b"),
+		}})
 	require.NoError(t, err, "a call succeeds whose entries fail")
 	require.Len(t, sent.Successful, 2)
 	require.Len(t, sent.Failed, 1)
@@ -285,13 +293,18 @@ func TestBatches(t *testing.T) {
 	require.Equal(t, []string{"one", "three"}, bodies(messages))
 	deleted, err := q.DeleteMessageBatch(t.Context(), &sqs.DeleteMessageBatchInput{QueueUrl: &q.url,
 		Entries: []types.DeleteMessageBatchRequestEntry{
-			{Id: aws.String("x"), ReceiptHandle: messages[0].ReceiptHandle}, {Id: aws.String("y"), ReceiptHandle: aws.String("?")}}})
+			{
+				Id:            aws.String("x"),
+				ReceiptHandle: messages[0].ReceiptHandle,
+			}, {Id: aws.String("y"), ReceiptHandle: aws.String("?")}}})
 	require.NoError(t, err)
 	assert.Len(t, deleted.Successful, 1)
 	require.Len(t, deleted.Failed, 1)
 	assert.Equal(t, "ReceiptHandleIsInvalid", *deleted.Failed[0].Code)
 	changed, err := q.ChangeMessageVisibilityBatch(t.Context(), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.url,
-		Entries: []types.ChangeMessageVisibilityBatchRequestEntry{{Id: aws.String("x"), ReceiptHandle: messages[1].ReceiptHandle}}})
+		Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
+			{Id: aws.String("x"), ReceiptHandle: messages[1].ReceiptHandle},
+		}})
 	require.NoError(t, err)
 	assert.Len(t, changed.Successful, 1)
 	assert.Equal(t, []string{"three"}, bodies(q.receive(10)))
@@ -325,7 +338,10 @@ func TestWhatSQSRefuses(t *testing.T) {
 	batch := func(ids ...string) error {
 		in := sqs.DeleteMessageBatchInput{QueueUrl: &q.url, Entries: []types.DeleteMessageBatchRequestEntry{}}
 		for _, id := range ids {
-			in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(id), ReceiptHandle: aws.String("h")})
+			in.Entries = append(
+				in.Entries,
+				types.DeleteMessageBatchRequestEntry{Id: aws.String(id), ReceiptHandle: aws.String("h")},
+			)
 		}
 		_, err := q.DeleteMessageBatch(ctx, &in)
 		return err
@@ -335,13 +351,16 @@ func TestWhatSQSRefuses(t *testing.T) {
 		err        error
 	}{
 		{"an unknown queue", "NonExistentQueue", receive(sqs.ReceiveMessageInput{QueueUrl: unknown})},
-		{"another value of an attribute", "QueueAlreadyExists", create("jobs", map[string]string{"VisibilityTimeout": "31"})},
+		{"another value of an attribute", "QueueAlreadyExists",
+			create("jobs", map[string]string{"VisibilityTimeout": "31"})},
 		{"a bad name", "InvalidParameterValue", create("a b", nil)},
 		{"a FIFO queue without .fifo", "InvalidParameterValue", create("x", map[string]string{"FifoQueue": "true"})},
 		{".fifo without a FIFO queue", "InvalidParameterValue", create("x.fifo", nil)},
 		{"an unknown attribute", "InvalidAttributeName", create("x", map[string]string{"Colour": "red"})},
-		{"a visibility timeout of a day", "InvalidAttributeValue", create("x", map[string]string{"VisibilityTimeout": "86400"})},
-		{"deduplication in a standard queue", "InvalidAttributeName", create("x", map[string]string{"ContentBasedDeduplication": "true"})},
+		{"a visibility timeout of a day", "InvalidAttributeValue",
+			create("x", map[string]string{"VisibilityTimeout": "86400"})},
+		{"deduplication in a standard queue", "InvalidAttributeName",
+			create("x", map[string]string{"ContentBasedDeduplication": "true"})},
 		{"dead letters nowhere", "InvalidParameterValue", create("x", map[string]string{
 			"RedrivePolicy": `{"deadLetterTargetArn": "arn:aws:sqs:eu-central-1:123456789012:none", "maxReceiveCount": 1}`})},
 		{"dead letters of another type", "InvalidParameterValue", create("x", map[string]string{
@@ -351,21 +370,31 @@ func TestWhatSQSRefuses(t *testing.T) {
 		{"no body", "MissingParameter", send(sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: aws.String("")})},
 		{"a long body", "InvalidParameterValue", send(sqs.SendMessageInput{QueueUrl: &q.url,
 			MessageBody: aws.String(strings.Repeat("x", 1<<20+1))})},
-		{"a control character", "InvalidMessageContents", send(sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: aws.String("\x01")})},
+		{"a control character", "InvalidMessageContents",
+			send(sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: aws.String("\x01")})},
 		{"a group in a standard queue", "InvalidParameterValue", send(sqs.SendMessageInput{QueueUrl: &q.url,
 			MessageBody: aws.String("x"), MessageGroupId: aws.String("a")})},
 		{"no group", "MissingParameter", send(sqs.SendMessageInput{QueueUrl: &f.url, MessageBody: aws.String("x")})},
 		{"no deduplication ID", "InvalidParameterValue", send(sqs.SendMessageInput{QueueUrl: &f.url,
 			MessageBody: aws.String("x"), MessageGroupId: aws.String("a")})},
-		{"a delay in a FIFO queue", "InvalidParameterValue", send(sqs.SendMessageInput{QueueUrl: &f.url, DelaySeconds: 1,
-			MessageBody: aws.String("x"), MessageGroupId: aws.String("a"), MessageDeduplicationId: aws.String("x")})},
-		{"attributes of a message", "InvalidParameterValue", send(sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: aws.String("x"),
-			MessageAttributes: map[string]types.MessageAttributeValue{
-				"a": {DataType: aws.String("String"), StringValue: aws.String("b")}}})},
-		{"eleven messages", "InvalidParameterValue", receive(sqs.ReceiveMessageInput{QueueUrl: &q.url, MaxNumberOfMessages: 11})},
-		{"a wait of 21 seconds", "InvalidParameterValue", receive(sqs.ReceiveMessageInput{QueueUrl: &q.url, WaitTimeSeconds: 21})},
+		{"a delay in a FIFO queue", "InvalidParameterValue", send(sqs.SendMessageInput{
+			QueueUrl:               &f.url,
+			DelaySeconds:           1,
+			MessageBody:            aws.String("x"),
+			MessageGroupId:         aws.String("a"),
+			MessageDeduplicationId: aws.String("x"),
+		})},
+		{"attributes of a message", "InvalidParameterValue",
+			send(sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: aws.String("x"),
+				MessageAttributes: map[string]types.MessageAttributeValue{
+					"a": {DataType: aws.String("String"), StringValue: aws.String("b")}}})},
+		{"eleven messages", "InvalidParameterValue",
+			receive(sqs.ReceiveMessageInput{QueueUrl: &q.url, MaxNumberOfMessages: 11})},
+		{"a wait of 21 seconds", "InvalidParameterValue",
+			receive(sqs.ReceiveMessageInput{QueueUrl: &q.url, WaitTimeSeconds: 21})},
 		{"an empty batch", "EmptyBatchRequest", batch()},
-		{"eleven entries", "TooManyEntriesInBatchRequest", batch("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k")},
+		{"eleven entries", "TooManyEntriesInBatchRequest",
+			batch("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k")},
 		{"an ID twice", "BatchEntryIdsNotDistinct", batch("a", "a")},
 		{"a bad ID", "InvalidBatchEntryId", batch("a b")},
 	} {

@@ -107,7 +107,12 @@ func TestInstancesAreTerminatedStoppedAndStarted(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"stopped>pending", "running>running"}, moved(started.StartingInstances))
 	assert.ElementsMatch(t, []string{ec2ID(5) + " pending", ec2ID(5) + " running"}, q.changes())
-	assert.Equal(t, clock.Now(), s.Fleet().Newest().Instances[ec2ID(5)].Launched, "the launch time is that of the start")
+	assert.Equal(
+		t,
+		clock.Now(),
+		s.Fleet().Newest().Instances[ec2ID(5)].Launched,
+		"the launch time is that of the start",
+	)
 	assert.Equal(t, "10.0.0.6", s.Fleet().Newest().Instances[ec2ID(5)].PrivateIP)
 
 	stopped, err := c.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: ids(1, 4)})
@@ -126,7 +131,8 @@ func TestInstancesAreTerminatedStoppedAndStarted(t *testing.T) {
 		"IncorrectInstanceState": errorOf(c.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: ids(5, 3)})),
 		"InvalidInstanceID.NotFound": errorOf(c.TerminateInstances(ctx, &ec2.TerminateInstancesInput{
 			InstanceIds: ids(5, 99)})),
-		"InvalidInstanceID.Malformed": errorOf(c.StartInstances(ctx, &ec2.StartInstancesInput{InstanceIds: []string{"x"}})),
+		"InvalidInstanceID.Malformed": errorOf(c.StartInstances(ctx,
+			&ec2.StartInstancesInput{InstanceIds: []string{"x"}})),
 		"UnsupportedOperation": errorOf(c.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: ids(5),
 			Hibernate: aws.Bool(true)})),
 		"DryRunOperation": errorOf(c.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: ids(5),
@@ -156,7 +162,14 @@ func TestManagementMakesEventsOfStateChanges(t *testing.T) {
 	clock := newClock()
 	s, _, _ := start(t, sandbox.Config{Now: clock.Now})
 	q := subscribed(t, s, `{"source": ["aws.ec2"], "detail": {"state": ["stopping", "terminated"]}}`)
-	manage(t, s, "POST", "/fleet", `{"instances": [{"id": "i-00000001"}, {"id": "i-00000002", "state": "terminated"}]}`, 200)
+	manage(
+		t,
+		s,
+		"POST",
+		"/fleet",
+		`{"instances": [{"id": "i-00000001"}, {"id": "i-00000002", "state": "terminated"}]}`,
+		200,
+	)
 	assert.Equal(t, []string{"i-00000002 terminated"}, q.changes(), "running does not match the rule")
 	manage(t, s, "PATCH", "/fleet/instances/i-00000001", `{"state": "terminated"}`, 200)
 	messages := q.receive(10)
@@ -185,8 +198,11 @@ func TestRules(t *testing.T) {
 	c, ctx, name := eventBridge(s), t.Context(), aws.String("states")
 	rule, err := c.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: name})
 	require.NoError(t, err)
-	assert.Equal(t, []string{"arn:aws:events:eu-central-1:123456789012:rule/states", statePattern, "default", "ENABLED"},
-		[]string{*rule.Arn, *rule.EventPattern, *rule.EventBusName, string(rule.State)})
+	assert.Equal(
+		t,
+		[]string{"arn:aws:events:eu-central-1:123456789012:rule/states", statePattern, "default", "ENABLED"},
+		[]string{*rule.Arn, *rule.EventPattern, *rule.EventBusName, string(rule.State)},
+	)
 	targets, err := c.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: name})
 	require.NoError(t, err)
 	require.Len(t, targets.Targets, 1)
@@ -220,7 +236,9 @@ func TestWhatEventBridgeRefuses(t *testing.T) {
 	}
 	target := func(to ebtypes.Target) error {
 		to.Id = aws.String("x")
-		return errorOf(c.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: aws.String("states"), Targets: []ebtypes.Target{to}}))
+		return errorOf(
+			c.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: aws.String("states"), Targets: []ebtypes.Target{to}}),
+		)
 	}
 	for _, test := range []struct {
 		name, code string
@@ -291,8 +309,12 @@ func TestEventsOfAFIFOTargetAndOfAnotherBus(t *testing.T) {
 			SqsParameters: &ebtypes.SqsParameters{MessageGroupId: aws.String("zone")}}}})
 	require.NoError(t, err)
 	entry := func(bus, detail string) ebtypes.PutEventsRequestEntry {
-		return ebtypes.PutEventsRequestEntry{Source: aws.String("ecssd"), DetailType: aws.String("x"), Detail: &detail,
-			EventBusName: &bus}
+		return ebtypes.PutEventsRequestEntry{
+			Source:       aws.String("ecssd"),
+			DetailType:   aws.String("x"),
+			Detail:       &detail,
+			EventBusName: &bus,
+		}
 	}
 	_, err = c.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []ebtypes.PutEventsRequestEntry{
 		entry("own", `{"port": 80, "ok": true, "n": 1}`),
@@ -329,7 +351,11 @@ func TestEventsAreLostDelayedAndDuplicated(t *testing.T) {
 	manage(t, s, "PATCH", "/settings", `{"delivery": {"duplicate": 0, "delay": "100ms", "jitter": "50ms"}}`, 200)
 	begun := time.Now()
 	happen(3)
-	patience.Eventually(t, "the event arrives", func() bool { return q.attribute("ApproximateNumberOfMessages") == "1" })
+	patience.Eventually(
+		t,
+		"the event arrives",
+		func() bool { return q.attribute("ApproximateNumberOfMessages") == "1" },
+	)
 	assert.GreaterOrEqual(t, time.Since(begun), 100*time.Millisecond)
 	assert.JSONEq(t, `{"matched": 3, "lost": 1, "duplicated": 1, "delivered": 3, "failed": 0}`,
 		manage(t, s, "GET", "/deliveries", "", 200))
@@ -392,7 +418,11 @@ func TestAnAvailabilityZoneFails(t *testing.T) {
 	manage(t, s, "PUT", "/availability-zones/eu-central-1b", `"available"`, 200)
 	assert.Equal(t, []bool{true, true}, agents())
 	assert.Equal(t, one+" running"+two+" running", describe(ec2.DescribeInstancesInput{}))
-	assert.Contains(t, manage(t, s, "PUT", "/availability-zones/eu-central-1x", `"failing"`, 400), "no instance is in it")
+	assert.Contains(
+		t,
+		manage(t, s, "PUT", "/availability-zones/eu-central-1x", `"failing"`, 400),
+		"no instance is in it",
+	)
 }
 
 func TestTagsOfInstances(t *testing.T) {
@@ -403,7 +433,13 @@ func TestTagsOfInstances(t *testing.T) {
 	assert.Equal(t, ids(1), found)
 	out, err := ec2Client(s).DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{})
 	require.NoError(t, err)
-	assert.Equal(t, []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}, {Key: aws.String("ecssd"), Value: aws.String("main")}},
-		out.Reservations[0].Instances[0].Tags)
+	assert.Equal(
+		t,
+		[]types.Tag{
+			{Key: aws.String("a"), Value: aws.String("b")},
+			{Key: aws.String("ecssd"), Value: aws.String("main")},
+		},
+		out.Reservations[0].Instances[0].Tags,
+	)
 	assert.Empty(t, out.Reservations[1].Instances[0].Tags)
 }

@@ -167,7 +167,8 @@ func TestZoneErrors(t *testing.T) {
 			assert.ErrorContains(
 				t,
 				err,
-				"300 changes are left for the next pass: change records in zone Z1: change batch refused (denied): is not "+
+				"300 changes are left for the next pass: change records in zone Z1: change batch refused (denied): "+
+					"is not "+
 					"authorized to perform",
 			)
 			addsUp(t, report)

@@ -241,9 +241,12 @@ func TestWhatIsAsked(t *testing.T) {
 			path:  "/health",
 		},
 		"an empty path": {
-			change: func(s *service) { set(s, 1, func(c *evidence.Container) { c.Checks = map[uint16]string{80: ""} }) },
-			asked:  1,
-			path:   "/health",
+			change: func(s *service) {
+				set(s, 1,
+					func(c *evidence.Container) { c.Checks = map[uint16]string{80: ""} })
+			},
+			asked: 1,
+			path:  "/health",
 		},
 		"a path without slash": {change: func(s *service) {
 			set(s, 1, func(c *evidence.Container) { c.Checks = map[uint16]string{80: "@192.0.2.1/x"} })
@@ -660,7 +663,11 @@ func TestWhatIsUncheckedStopsNothing(t *testing.T) {
 				// so that what does not answer is cut off by the deadline
 				c.Check.Client.Transport, c.Check.Client.Timeout = answers, 0
 				var stopped []string
-				c.Stop = func(_ context.Context, _, task, _ string) error { stopped = append(stopped, task); return nil }
+				c.Stop = func(_ context.Context, _, task,
+					_ string) error {
+					stopped = append(stopped, task)
+					return nil
+				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				report, err := sweep.Sweep(ctx, c)

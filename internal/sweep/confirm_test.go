@@ -35,7 +35,10 @@ func checkedInVain() *httpcheck.Checker {
 
 // gone2 is three hosts of which EC2 says that the second is stopped.
 func gone2() evidence.Fleet {
-	return changed(fleet(3), func(f *evidence.Fleet) { f.Instances[instance(2)] = evidence.Instance{State: evidence.Gone} })
+	return changed(
+		fleet(3),
+		func(f *evidence.Fleet) { f.Instances[instance(2)] = evidence.Instance{State: evidence.Gone} },
+	)
 }
 
 // alive is what EC2 says once all hosts run again.

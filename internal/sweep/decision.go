@@ -71,8 +71,10 @@ type ErrBudget struct {
 
 func (e *ErrBudget) Error() string {
 	return fmt.Sprintf(
-		"%d of %d records would be deleted without proof from EC2, more than the budget of %.0f %%: none of them is deleted; "+
-			"hint: see whether ECS and EC2 list everything of this account and region, and raise DELETE_BUDGET if they do",
+		"%d of %d records would be deleted without proof from EC2, more than the budget of %.0f %%: none of them is "+
+			"deleted; "+
+			"hint: see whether ECS and EC2 list everything of this account and region, and raise DELETE_BUDGET if "+
+			"they do",
 		e.Unproven,
 		e.Records,
 		100*e.Budget,

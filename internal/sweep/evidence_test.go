@@ -271,10 +271,16 @@ func TestWhatIsDone(t *testing.T) {
 		},
 		"docker record": {
 			records: records{
-				with(docker, func(r *record.Record) { r.SetID = instance(2) + ":docker:" + id(7) + ":80/tcp"; r.Value = "1 1 7 h" }),
+				with(docker,
+					func(r *record.Record) {
+						r.SetID, r.Value = instance(2)+":docker:"+id(7)+":80/tcp", "1 1 7 h"
+					}),
 			},
 			want: records{
-				with(docker, func(r *record.Record) { r.SetID = instance(2) + ":docker:" + id(7) + ":80/tcp"; r.Value = "1 1 7 h" }),
+				with(docker,
+					func(r *record.Record) {
+						r.SetID, r.Value = instance(2)+":docker:"+id(7)+":80/tcp", "1 1 7 h"
+					}),
 			},
 		},
 		"agent merely disconnected": {
@@ -367,18 +373,21 @@ func TestWhatIsDone(t *testing.T) {
 		},
 		"port of another that has stopped": {
 			records: records{docker},
-			fleet:   both(forgets(2), takes, func(f *evidence.Fleet) { c := f.Containers[id(9)]; c.Stopped = true; f.Containers[id(9)] = c }),
-			want:    records{docker},
+			fleet: both(forgets(2), takes,
+				func(f *evidence.Fleet) { c := f.Containers[id(9)]; c.Stopped = true; f.Containers[id(9)] = c }),
+			want: records{docker},
 		},
 		"port of another by UDP": {
 			records: records{docker},
-			fleet:   both(forgets(2), takes, func(f *evidence.Fleet) { f.Containers[id(9)].Ports[0].Container.Proto = container.UDP }),
-			want:    records{docker},
+			fleet: both(forgets(2), takes,
+				func(f *evidence.Fleet) { f.Containers[id(9)].Ports[0].Container.Proto = container.UDP }),
+			want: records{docker},
 		},
 		"port of another on its own address": {
 			records: records{docker},
-			fleet:   both(forgets(2), takes, func(f *evidence.Fleet) { c := f.Containers[id(9)]; c.Address = address(99); f.Containers[id(9)] = c }),
-			want:    records{docker},
+			fleet: both(forgets(2), takes,
+				func(f *evidence.Fleet) { c := f.Containers[id(9)]; c.Address = address(99); f.Containers[id(9)] = c }),
+			want: records{docker},
 		},
 		"port of another host": {
 			records: records{docker},
@@ -394,13 +403,15 @@ func TestWhatIsDone(t *testing.T) {
 		},
 		"own interface, same port on the host": {
 			records: records{own(on(2, 2)), eni},
-			fleet:   both(takes, func(f *evidence.Fleet) { f.Containers[id(9)].Ports[0].Host = 80 }, container2(func(c *evidence.Container) { c.Address, c.Ports = address(99), nil })),
-			want:    records{own(on(2, 2)), eni},
+			fleet: both(takes, func(f *evidence.Fleet) { f.Containers[id(9)].Ports[0].Host = 80 },
+				container2(func(c *evidence.Container) { c.Address, c.Ports = address(99), nil })),
+			want: records{own(on(2, 2)), eni},
 		},
 		"own interface not yet known to ECS": {
 			records: records{own(on(2, 2)), eni},
-			fleet:   both(forgets(2), takes, func(f *evidence.Fleet) { f.Containers[id(9)].Ports[0].Host = 80 }, host2(func(i *evidence.Instance) { i.Complete = false })),
-			want:    records{own(on(2, 2)), eni},
+			fleet: both(forgets(2), takes, func(f *evidence.Fleet) { f.Containers[id(9)].Ports[0].Host = 80 },
+				host2(func(i *evidence.Instance) { i.Complete = false })),
+			want: records{own(on(2, 2)), eni},
 		},
 		"legacy, in good order": {records: records{legacy}, want: records{legacy}},
 		"legacy, of a container nobody knows": {
@@ -435,7 +446,8 @@ func TestWhatIsDone(t *testing.T) {
 			want:    records{bare},
 			verdict: evidence.Skipped,
 		},
-		"legacy without host, instance gone": {records: records{bare}, fleet: state(evidence.Gone), verdict: evidence.Dead},
+		"legacy without host, instance gone": {records: records{bare}, fleet: state(evidence.Gone),
+			verdict: evidence.Dead},
 		"legacy without host, task stopped": {
 			records: records{bare},
 			fleet:   container2(func(c *evidence.Container) { c.Stopped = true }),

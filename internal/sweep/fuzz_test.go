@@ -17,7 +17,8 @@ import (
 // has for the container, at the record's port if that is the container's, and nobody else.
 func FuzzCheckedAddress(f *testing.F) {
 	for _, path := range []string{
-		"/health", "", "health", "//evil.example/", "@evil.example/", "/../..//x", "http://evil.example/", "/\r\nHost: evil.example", "?x#y", "/%zz", "/a b",
+		"/health", "", "health", "//evil.example/", "@evil.example/", "/../..//x", "http://evil.example/",
+		"/\r\nHost: evil.example", "?x#y", "/%zz", "/a b",
 		"\\evil", ":80@evil.example", "/\u202e", "/\x00", ".evil.example", "0", "%2f",
 	} {
 		f.Add(path, "1 1 32768 evil.example", uint16(32768), true)
@@ -53,7 +54,9 @@ func FuzzCheckedAddress(f *testing.F) {
 			Ours: true,
 		}.Keep()}
 		fleet := evidence.Fleet{
-			Instances:  map[string]evidence.Instance{"i-1": {State: evidence.Alive, Address: netip.MustParseAddr("10.1.2.3")}},
+			Instances: map[string]evidence.Instance{
+				"i-1": {State: evidence.Alive, Address: netip.MustParseAddr("10.1.2.3")},
+			},
 			Containers: map[string]evidence.Container{c: known},
 		}
 		for _, s := range subjects(found, fleet, "/health") {

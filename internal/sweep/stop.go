@@ -45,7 +45,12 @@ func (p *pass) stops() (stops []Stop, spared string) {
 		}
 	}
 	if len(stops) > 0 && float64(failed) > p.Budget*float64(checks) {
-		return nil, fmt.Sprintf("no task is stopped: %d of %d checks failed, more than %.0f %%", failed, checks, 100*p.Budget)
+		return nil, fmt.Sprintf(
+			"no task is stopped: %d of %d checks failed, more than %.0f %%",
+			failed,
+			checks,
+			100*p.Budget,
+		)
 	}
 	slices.SortStableFunc(stops, func(a, b Stop) int { return cmp.Compare(a.Task, b.Task) })
 	stops = slices.CompactFunc(stops, func(a, b Stop) bool { return a.Task == b.Task })

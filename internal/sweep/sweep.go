@@ -1,5 +1,5 @@
-// Package sweep deletes the records of hosts and containers that are gone, which their agents cannot delete: a host that
-// fails cannot clean up after itself. A pass has three steps: evidence (what EC2 and ECS show about each record),
+// Package sweep deletes the records of hosts and containers that are gone, which their agents cannot delete: a host
+// that fails cannot clean up after itself. A pass has three steps: evidence (what EC2 and ECS show about each record),
 // decision (the action, or why none is taken), and change.
 //
 // It changes nothing where any reading fails. It never deletes the last record of a name, or many records at once,
@@ -178,8 +178,8 @@ func before(ctx context.Context, margin time.Duration) (context.Context, context
 	return context.WithDeadline(ctx, deadline.Add(-margin))
 }
 
-// confirm reads EC2 and ECS a second time: only what both readings show is deleted without proof. Where there is no time
-// for it, those records are left for the next pass.
+// confirm reads EC2 and ECS a second time: only what both readings show is deleted without proof. Where there is no
+// time for it, those records are left for the next pass.
 func (p *pass) confirm(ctx context.Context) error {
 	if !p.timeForSecondLook(ctx) {
 		p.evidence = evidence.Unconfirmed(p.evidence)

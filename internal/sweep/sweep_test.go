@@ -330,7 +330,10 @@ func TestStuckTasksAreReported(t *testing.T) {
 		z := newZone(t, on(1, 1), on(1, 7))
 		f := fleet(1)
 		for n := range 120 {
-			f.Stuck = append(f.Stuck, evidence.Stuck{Task: fmt.Sprint("task", n), Container: "web", Instance: instance(1)})
+			f.Stuck = append(
+				f.Stuck,
+				evidence.Stuck{Task: fmt.Sprint("task", n), Container: "web", Instance: instance(1)},
+			)
 		}
 		log, logged := logtest.NewNullLogger()
 		c := config(z, says(f))

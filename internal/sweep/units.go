@@ -11,8 +11,8 @@ func replace(old, with record.Record) []plan.Change {
 	return []plan.Change{{Action: plan.Delete, Record: old}, {Action: plan.Create, Record: with}}
 }
 
-// units returns the changes that the decisions call for, and apart from them the deletion of hosts' own A records. ttl is
-// the TTL of every name; nil: none is changed.
+// units returns the changes that the decisions call for, and apart from them the deletion of hosts' own A records. ttl
+// is the TTL of every name; nil: none is changed.
 func units(decisions []decision, entries []evidence.Entry, ttl *int64) (units, hosts []change.Unit) {
 	touched := map[record.Group]bool{}
 	for _, d := range decisions {

@@ -84,10 +84,11 @@ type source struct {
 	took  time.Duration
 	asked []string
 
-	states    func(ctx context.Context) (map[string]evidence.State, error) // what EC2 says anew; nil: as at the last look
-	statesOf  [][]string                                                   // of which instances it was asked
-	statesAt  []time.Time                                                  // and when
-	confirmed time.Time                                                    // when it last answered
+	// what EC2 says anew; nil: as at the last look
+	states    func(ctx context.Context) (map[string]evidence.State, error)
+	statesOf  [][]string  // of which instances it was asked
+	statesAt  []time.Time // and when
+	confirmed time.Time   // when it last answered
 }
 
 func (s *source) Fleet(ctx context.Context, instances []string) (evidence.Fleet, error) {

@@ -65,8 +65,8 @@ func (e *StateError) Error() string {
 	return fmt.Sprintf("move instance %s: it is %s", e.InstanceID, e.State)
 }
 
-// FailZone plays the failure of an availability zone: its instances stay in their states, EC2 fails when it is asked for
-// them, and their ECS agents are disconnected. RecoverZone ends it, and the agents are connected again.
+// FailZone plays the failure of an availability zone: its instances stay in their states, EC2 fails when it is asked
+// for them, and their ECS agents are disconnected. RecoverZone ends it, and the agents are connected again.
 func (s *Store) FailZone(name string) error { return s.setZone(name, true) }
 
 // RecoverZone ends what FailZone began.

@@ -76,7 +76,8 @@ func lines(rrs []dns.RR) []string {
 	return result
 }
 
-const soa = "a.internal.	900	IN	SOA	ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"
+const soa = "a.internal.	900	IN	SOA	ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 " +
+	"1209600 86400"
 
 func TestAnswers(t *testing.T) {
 	s, _ := start(t,

@@ -1,6 +1,7 @@
 // Package ec2 answers the services whose requests are forms and whose answers are XML, over an account.Store: of EC2,
 // DescribeInstances, DescribeInstanceStatus, DescribeVpcAttribute, and what terminates, stops and starts instances; of
-// STS, GetCallerIdentity. Anything else is refused in words. It wants requests to be signed, for any region and with any key, but does not check the signature.
+// STS, GetCallerIdentity. Anything else is refused in words. It wants requests to be signed, for any region and with
+// any key, but does not check the signature.
 package ec2
 
 import (

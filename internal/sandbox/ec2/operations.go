@@ -50,14 +50,23 @@ var (
 		"availability-zone":      func(i account.Instance) string { return i.AvailabilityZone },
 	}
 	stateCodes = map[string]int{
-		"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80,
+		"pending":       0,
+		"running":       16,
+		"shutting-down": 32,
+		"terminated":    48,
+		"stopping":      64,
+		"stopped":       80,
 	}
 )
 
 var instanceID = regexp.MustCompile(`^i-[0-9a-f]{8}([0-9a-f]{9})?$`)
 
 // find returns the instances that a call asks for, and the token of the next page. What keep drops counts for no page.
-func (h *Handler) find(form url.Values, known map[string]func(account.Instance) string, keep func(account.Instance) bool) (
+func (h *Handler) find(
+	form url.Values,
+	known map[string]func(account.Instance) string,
+	keep func(account.Instance) bool,
+) (
 	[]account.Instance, string, *gate.Failure) {
 	v := h.store.EC2()
 	if form.Get("DryRun") == "true" {
@@ -327,8 +336,12 @@ func check(i account.Instance, status string) summary {
 	if i.State != "running" {
 		return summary{Status: "not-applicable"}
 	}
-	reachability := map[string]string{"ok": "passed", "impaired": "failed", "initializing": "initializing",
-		"insufficient-data": "insufficient-data"}
+	reachability := map[string]string{
+		"ok":                "passed",
+		"impaired":          "failed",
+		"initializing":      "initializing",
+		"insufficient-data": "insufficient-data",
+	}
 	if r := reachability[status]; r != "" {
 		return summary{status, []detail{{"reachability", r}}}
 	}

@@ -12,7 +12,12 @@ import (
 )
 
 func TestMatcher(t *testing.T) {
-	i := account.Instance{ID: "i-0a", State: "running", PrivateIP: "10.0.0.1", AvailabilityZone: "eu-central-1a"}
+	i := account.Instance{
+		ID:               "i-0a",
+		State:            "running",
+		PrivateIP:        "10.0.0.1",
+		AvailabilityZone: "eu-central-1a",
+	}
 	for _, test := range []struct {
 		name    string
 		filters []filter
@@ -21,7 +26,8 @@ func TestMatcher(t *testing.T) {
 		{"no filter", nil, true},
 		{"one of the values", []filter{{"instance-id", []string{"i-0b", "i-0a"}}}, true},
 		{"none of the values", []filter{{"instance-id", []string{"i-0b"}}}, false},
-		{"all filters must match", []filter{{"instance-id", []string{"i-0a"}}, {"instance-state-name", []string{"stopped"}}}, false},
+		{"all filters must match", []filter{{"instance-id", []string{"i-0a"}},
+			{"instance-state-name", []string{"stopped"}}}, false},
 		{"any text", []filter{{"availability-zone", []string{"eu-*"}}}, true},
 		{"one character", []filter{{"instance-id", []string{"i-0?"}}}, true},
 		{"a dot is a dot", []filter{{"private-ip-address", []string{"10.0?0.*"}}}, true},
@@ -63,7 +69,12 @@ func TestAListEndsAtTheFirstGap(t *testing.T) {
 }
 
 func TestWhatShowsOfAnInstanceDependsOnItsState(t *testing.T) {
-	full := account.Instance{ID: "i-0a", PrivateIP: "10.0.0.1", PrivateDNSName: "ip-10-0-0-1", VPC: "vpc-1"}
+	full := account.Instance{
+		ID:             "i-0a",
+		PrivateIP:      "10.0.0.1",
+		PrivateDNSName: "ip-10-0-0-1",
+		VPC:            "vpc-1",
+	}
 	for state, want := range map[string][]string{
 		"pending":       {"10.0.0.1", "", "vpc-1"},
 		"running":       {"10.0.0.1", "ip-10-0-0-1", "vpc-1"},

@@ -73,7 +73,11 @@ func (h *Handler) move(form url.Values, requestID string, m move) (gate.Answer, 
 		return gate.Answer{}, f
 	}
 	if form.Get("DryRun") == "true" {
-		return gate.Answer{}, gate.Refuse(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+		return gate.Answer{}, gate.Refuse(
+			412,
+			"DryRunOperation",
+			"Request would have succeeded, but DryRun flag is set.",
+		)
 	}
 	var moved []string
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
@@ -96,7 +100,13 @@ func (h *Handler) move(form url.Values, requestID string, m move) (gate.Answer, 
 }
 
 func incorrectState(id, verb string) *gate.Failure {
-	return gate.Refuse(400, "IncorrectInstanceState", "The instance '%s' is not in a state from which it can be %s.", id, verb)
+	return gate.Refuse(
+		400,
+		"IncorrectInstanceState",
+		"The instance '%s' is not in a state from which it can be %s.",
+		id,
+		verb,
+	)
 }
 
 type stateChange struct {

@@ -1,6 +1,6 @@
 // Package ecs answers what of the ECS API reads clusters, container instances, tasks and task definitions, and
-// StopTask, over a account.Store, in JSON 1.1. Anything else is refused in words. It wants requests to be signed, for any
-// region and with any key, but does not check the signature.
+// StopTask, over a account.Store, in JSON 1.1. Anything else is refused in words. It wants requests to be signed, for
+// any region and with any key, but does not check the signature.
 package ecs
 
 import (
@@ -40,7 +40,8 @@ func (h *Handler) SetPage(most int) {
 // ServeHTTP answers one call.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.gate.Serve(w, r, h) }
 
-// operation returns the decoder of an operation's request, which returns what carries it out; nil where it is not imitated.
+// operation returns the decoder of an operation's request, which returns what carries it out; nil where it is not
+// imitated.
 func (h *Handler) operation(
 	name string,
 ) func(body []byte) (perform func() (any, *gate.Failure), malformed *gate.Failure) {

@@ -26,8 +26,10 @@ func TestMember(t *testing.T) {
 		{"a path that is no ARN", "main/" + id, "Unexpected number of separators"},
 		{"of another cluster", arn + "other/" + id, "Identifier is for cluster other. Your cluster is main"},
 		{"of another kind", strings.Replace(arn, "task", "cluster", 1) + "main/" + id, "Identifier is not for a task"},
-		{"of another region", strings.Replace(arn, region, "eu-west-1", 1) + "main/" + id, "Identifier is for eu-west-1"},
-		{"of another account", strings.Replace(arn, owner, "210987654321", 1) + "main/" + id, "Identifier is for 210987654321"},
+		{"of another region", strings.Replace(arn, region, "eu-west-1", 1) + "main/" + id, "Identifier is for " +
+			"eu-west-1"},
+		{"of another account", strings.Replace(arn, owner, "210987654321", 1) + "main/" + id, "Identifier is for " +
+			"210987654321"},
 		{"of another service", strings.Replace(arn, "ecs", "ec2", 1) + "main/" + id, "Unexpected number of separators"},
 		{"too short", "abc", "taskId length should be one of [32,36]"},
 	} {

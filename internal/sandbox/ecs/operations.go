@@ -139,23 +139,31 @@ type listTasks struct {
 
 // listTasks lists by the desired status, RUNNING unless another is asked for. A task that is being stopped has STOPPED,
 // though it may serve on; none ever has PENDING (ECS API reference, ListTasks).
+// check returns the failure of arguments that are not valid, or that do not go together.
+func (in listTasks) check() *gate.Failure {
+	switch {
+	case !slices.Contains([]string{"", "RUNNING", "PENDING", "STOPPED"}, in.DesiredStatus):
+		return invalid("Invalid desiredStatus: %s", in.DesiredStatus)
+	case !slices.Contains([]string{"", "EC2", "FARGATE", "EXTERNAL"}, in.LaunchType):
+		return invalid("Invalid launchType: %s", in.LaunchType)
+	case in.DaemonName != "":
+		return invalid("The sandbox does not imitate daemons")
+	case in.StartedBy != "" && in.ContainerInstance+in.Family+in.LaunchType+in.ServiceName != "":
+		return invalid("cannot specify startedBy with other arguments")
+	case in.ServiceName != "" && in.ContainerInstance+in.Family != "": // boto/boto3#874
+		return invalid("cannot specify serviceName with other arguments")
+	}
+	return nil
+}
+
 func (h *Handler) listTasks(in listTasks) (any, *gate.Failure) {
 	v := h.store.ECS()
 	c, f := h.cluster(v, in.Cluster, false)
 	if f != nil {
 		return nil, f
 	}
-	switch {
-	case !slices.Contains([]string{"", "RUNNING", "PENDING", "STOPPED"}, in.DesiredStatus):
-		return nil, invalid("Invalid desiredStatus: %s", in.DesiredStatus)
-	case !slices.Contains([]string{"", "EC2", "FARGATE", "EXTERNAL"}, in.LaunchType):
-		return nil, invalid("Invalid launchType: %s", in.LaunchType)
-	case in.DaemonName != "":
-		return nil, invalid("The sandbox does not imitate daemons")
-	case in.StartedBy != "" && in.ContainerInstance+in.Family+in.LaunchType+in.ServiceName != "":
-		return nil, invalid("cannot specify startedBy with other arguments")
-	case in.ServiceName != "" && in.ContainerInstance+in.Family != "": // boto/boto3#874
-		return nil, invalid("cannot specify serviceName with other arguments")
+	if f := in.check(); f != nil {
+		return nil, f
 	}
 	if in.DesiredStatus == "" {
 		in.DesiredStatus = "RUNNING"
@@ -170,14 +178,23 @@ func (h *Handler) listTasks(in listTasks) (any, *gate.Failure) {
 		}
 	}
 	service := in.ServiceName[strings.LastIndex(in.ServiceName, "/")+1:]
-	is := func(filter, value string) bool { return filter == "" || filter == value }
+	selects := func(t account.Task) bool {
+		for _, of := range [][2]string{
+			{on, t.ContainerInstance},
+			{in.Family, t.Family},
+			{service, t.Service},
+			{in.StartedBy, t.StartedBy},
+			{in.LaunchType, t.LaunchType},
+		} {
+			if filter, value := of[0], of[1]; filter != "" && filter != value {
+				return false
+			}
+		}
+		return t.Cluster == c.Name && t.DesiredStatus == in.DesiredStatus
+	}
 	var arns []string
 	for _, t := range v.Tasks {
-		if t.Cluster == c.Name && t.DesiredStatus == in.DesiredStatus && is(on, t.ContainerInstance) &&
-			is(
-				in.Family,
-				t.Family,
-			) && is(service, t.Service) && is(in.StartedBy, t.StartedBy) && is(in.LaunchType, t.LaunchType) {
+		if selects(t) {
 			arns = append(arns, h.store.ARN("task", t.Cluster, t.ID))
 		}
 	}

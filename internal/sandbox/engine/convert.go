@@ -33,8 +33,8 @@ const userInitiated = "UserInitiated"
 
 func last(s string) string { return s[strings.LastIndex(s, "/")+1:] }
 
-// convert returns the tasks that containers belong to, and what those stand on. Containers whose task ARN does not end in
-// an ID are left out.
+// convert returns the tasks that containers belong to, and what those stand on. Containers whose task ARN does not end
+// in an ID are left out.
 func convert(found []api.InspectResponse, instanceID string) account.State {
 	slices.SortFunc(found, func(a, b api.InspectResponse) int {
 		return cmp.Or(cmp.Compare(a.Created, b.Created), cmp.Compare(a.ID, b.ID))
@@ -43,7 +43,8 @@ func convert(found []api.InspectResponse, instanceID string) account.State {
 	for _, in := range found {
 		byID[in.ID] = in
 	}
-	clusters, tasks, definitions := map[string]string{}, map[string]*account.Task{}, map[string]*account.TaskDefinition{}
+	clusters, tasks, definitions := map[string]string{}, map[string]*account.Task{},
+		map[string]*account.TaskDefinition{}
 	for _, in := range found {
 		labels := in.Config.Labels
 		id, name, family := last(labels[labelTask]), labels[labelName], labels[labelFamily]

@@ -42,17 +42,23 @@ func TestTheStateOfATaskFollowsFromItsContainers(t *testing.T) {
 		states                []api.State
 		last, desired, health string
 	}{
-		{"one runs", []api.State{{Status: api.StateRunning}, {Status: api.StateExited}}, "RUNNING", "RUNNING", "UNKNOWN"},
-		{"one is unhealthy", []api.State{{Status: api.StateRunning, Health: healthy}, {Status: api.StateRunning, Health: unhealthy}},
+		{"one runs", []api.State{{Status: api.StateRunning}, {Status: api.StateExited}}, "RUNNING", "RUNNING",
+			"UNKNOWN"},
+		{"one is unhealthy", []api.State{{Status: api.StateRunning, Health: healthy},
+			{Status: api.StateRunning, Health: unhealthy}},
 			"RUNNING", "RUNNING", "UNHEALTHY"},
 		{"paused", []api.State{{Status: api.StatePaused, Health: healthy}}, "RUNNING", "RUNNING", "HEALTHY"},
 		{"restarting", []api.State{{Status: api.StateRestarting}}, "PENDING", "RUNNING", "UNKNOWN"},
-		{"all have ended", []api.State{{Status: api.StateExited}, {Status: api.StateDead}}, "STOPPED", "STOPPED", "UNKNOWN"},
+		{"all have ended", []api.State{{Status: api.StateExited}, {Status: api.StateDead}}, "STOPPED", "STOPPED",
+			"UNKNOWN"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var found []api.InspectResponse
 			for n, state := range test.states {
-				found = append(found, inspected(string(rune('a'+n)), "1", "web"+string(rune('0'+n)), state, "bridge", nil))
+				found = append(
+					found,
+					inspected(string(rune('a'+n)), "1", "web"+string(rune('0'+n)), state, "bridge", nil),
+				)
 			}
 			tasks := convert(found, "i-1").Tasks
 			require.Len(t, tasks, 1)
@@ -79,8 +85,18 @@ func TestServiceConnectsPauseContainerHasThePorts(t *testing.T) {
 	require.Len(t, state.Tasks, 1)
 	require.Len(t, state.Tasks[0].Containers, 1)
 	assert.Equal(t, []account.Binding{
-		{ContainerPort: 80, HostPort: 32768, Protocol: "tcp", BindIP: "0.0.0.0"},
-		{ContainerPort: 80, HostPort: 32768, Protocol: "tcp", BindIP: "::"},
+		{
+			ContainerPort: 80,
+			HostPort:      32768,
+			Protocol:      "tcp",
+			BindIP:        "0.0.0.0",
+		},
+		{
+			ContainerPort: 80,
+			HostPort:      32768,
+			Protocol:      "tcp",
+			BindIP:        "::",
+		},
 	}, state.Tasks[0].Containers[0].Bindings)
 }
 

@@ -16,8 +16,8 @@ type Queues interface {
 	SendFrom(service, sourceARN, queueARN, messageGroup, body string) error
 }
 
-// Delivery is how events come from rules to targets: EventBridge delivers at least once, and EC2's state changes at best
-// effort.
+// Delivery is how events come from rules to targets: EventBridge delivers at least once, and EC2's state changes at
+// best effort.
 type Delivery struct {
 	Lose      float64       `json:"lose"`      // probability of an event to be lost, on the way to all targets
 	Duplicate float64       `json:"duplicate"` // probability to be delivered twice

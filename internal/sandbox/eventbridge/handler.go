@@ -1,5 +1,6 @@
-// Package eventbridge answers, in JSON 1.1, what of the EventBridge API puts events, rules and targets, and delivers events
-// to queues. It keeps what was put. Every bus that a call names exists. Anything else is refused in words. It wants requests to be signed, for any region and with any key, but does not check the signature.
+// Package eventbridge answers, in JSON 1.1, what of the EventBridge API puts events, rules and targets, and delivers
+// events to queues. It keeps what was put. Every bus that a call names exists. Anything else is refused in words. It
+// wants requests to be signed, for any region and with any key, but does not check the signature.
 package eventbridge
 
 import (
@@ -135,11 +136,20 @@ type putEvents struct{ Entries []Entry }
 
 func (h *Handler) putEvents(in putEvents) (any, *gate.Failure) {
 	if n := len(in.Entries); n == 0 || n > mostEntries {
-		return nil, gate.Refuse(400, "ValidationException", "1 validation error detected: Value at 'entries' failed to satisfy "+
-			"constraint: Member must have length less than or equal to %d", mostEntries)
+		return nil, gate.Refuse(
+			400,
+			"ValidationException",
+			"1 validation error detected: Value at 'entries' failed to satisfy "+
+				"constraint: Member must have length less than or equal to %d",
+			mostEntries,
+		)
 	}
 	if total(in.Entries) > maxTotal {
-		return nil, gate.Refuse(400, "ValidationException", "Total size of the entries in the request is over the limit.")
+		return nil, gate.Refuse(
+			400,
+			"ValidationException",
+			"Total size of the entries in the request is over the limit.",
+		)
 	}
 	return h.put(in.Entries), nil
 }
@@ -172,7 +182,8 @@ func (h *Handler) put(entries []Entry) result {
 		code, message := "", ""
 		switch {
 		case e.Source == "" || e.DetailType == "" || e.Detail == "":
-			code, message = "InvalidArgument", "Parameter Source, DetailType or Detail is not valid. Reason: it is required."
+			code, message = "InvalidArgument", "Parameter Source, DetailType or Detail is not valid. Reason: it is "+
+				"required."
 		case strings.HasPrefix(strings.ToLower(e.Source), "aws."):
 			code, message = "NotAuthorizedForSourceException", "Not authorized for the source."
 		case json.Unmarshal([]byte(e.Detail), &detail) != nil:

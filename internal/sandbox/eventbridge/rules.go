@@ -216,7 +216,9 @@ func (b *Bus) putTargets(in putTargets) (any, *gate.Failure) {
 		return nil, f
 	}
 	if len(in.Targets) == 0 {
-		return nil, invalid("Value '[]' at 'targets' failed to satisfy constraint: Member must have length greater than or equal to 1")
+		return nil, invalid(
+			"Value '[]' at 'targets' failed to satisfy constraint: Member must have length greater than or equal to 1",
+		)
 	}
 	targets := slices.Clone(r.targets)
 	for _, t := range in.Targets {
@@ -227,7 +229,11 @@ func (b *Bus) putTargets(in putTargets) (any, *gate.Failure) {
 		targets = append(targets, t)
 	}
 	if len(targets) > mostTargets {
-		return nil, gate.Refuse(400, "LimitExceededException", "The requested resource exceeds the maximum number allowed.")
+		return nil, gate.Refuse(
+			400,
+			"LimitExceededException",
+			"The requested resource exceeds the maximum number allowed.",
+		)
 	}
 	r.targets = targets
 	return targetResult{FailedEntries: []failedTarget{}}, nil

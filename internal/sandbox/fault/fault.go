@@ -81,8 +81,11 @@ var known = map[string]struct {
 	"NoSuchHostedZone":        {404, "No hosted zone found with that ID"},
 	"InvalidInput":            {400, "Invalid request"},
 	"InvalidChangeBatch":      {400, "[Invalid request]"},
-	"InternalFailure":         {500, "The request processing has failed because of an unknown error, exception or failure."},
-	"ServiceUnavailable":      {503, "Service is unable to handle request."},
+	"InternalFailure": {
+		500,
+		"The request processing has failed because of an unknown error, exception or failure.",
+	},
+	"ServiceUnavailable": {503, "Service is unable to handle request."},
 }
 
 // Known returns the HTTP status and message of an error code of any of the services.

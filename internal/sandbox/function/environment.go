@@ -128,7 +128,10 @@ func (e *environment) start(ctx context.Context) *Error {
 	e.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := e.process.Start(); err != nil {
 		close(e.ended)
-		return &Error{"Runtime.InvalidEntrypoint", fmt.Sprintf("Couldn't find valid bootstrap(s): [%s]: %v", e.f.c.Program, err)}
+		return &Error{
+			"Runtime.InvalidEntrypoint",
+			fmt.Sprintf("Couldn't find valid bootstrap(s): [%s]: %v", e.f.c.Program, err),
+		}
 	}
 	go func() {
 		_ = e.process.Wait() // ProcessState has what there is to know
@@ -152,7 +155,8 @@ func (e *environment) start(ctx context.Context) *Error {
 	return &Error{"Sandbox.Interrupted", "the sandbox ends"}
 }
 
-// variables returns the environment of the process ("Defined runtime environment variables", AWS Lambda developer guide).
+// variables returns the environment of the process ("Defined runtime environment variables", AWS Lambda developer
+// guide).
 func (e *environment) variables() []string {
 	c := e.f.c
 	return append([]string{
@@ -297,7 +301,10 @@ func (e *environment) next(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Lambda-Runtime-Aws-Request-Id", i.id)
 	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(i.deadline.UnixMilli(), 10))
-	h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:"+e.f.c.Region+":"+e.f.c.Account+":function:"+e.f.c.Name)
+	h.Set(
+		"Lambda-Runtime-Invoked-Function-Arn",
+		"arn:aws:lambda:"+e.f.c.Region+":"+e.f.c.Account+":function:"+e.f.c.Name,
+	)
 	_, _ = w.Write(i.event) // the process may be gone
 }
 
@@ -308,7 +315,12 @@ func (e *environment) response(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		return // the process is gone
 	case len(body) > maxPayload:
-		o = outcome{err: &Error{"Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size (6291556 bytes)."}}
+		o = outcome{
+			err: &Error{
+				"Function.ResponseSizeTooLarge",
+				"Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+			},
+		}
 	case !json.Valid(body):
 		o = outcome{err: &Error{"Runtime.MalformedResponse", "The response is not JSON"}}
 	}

@@ -1,10 +1,10 @@
 // Package function runs a program as AWS Lambda does: under the Lambda runtime API, with one process for each execution
-// environment, which is kept for the invocations that follow. It invokes the program when it is asked to, on a schedule, and
-// for the messages of a queue, and reports time and memory as Lambda does.
+// environment, which is kept for the invocations that follow. It invokes the program when it is asked to, on a
+// schedule, and for the messages of a queue, and reports time and memory as Lambda does.
 //
 // What it does not imitate: other runtimes than provided, layers, extensions, versions, retries of asynchronous
-// invocations and their dead letters, a frozen process between two invocations, a processor in proportion to the memory,
-// response streaming. An environment is never taken away; one that ran into its timeout or died is replaced.
+// invocations and their dead letters, a frozen process between two invocations, a processor in proportion to the
+// memory, response streaming. An environment is never taken away; one that ran into its timeout or died is replaced.
 package function
 
 import (
@@ -144,7 +144,11 @@ func (f *Function) Invoke(ctx context.Context, event json.RawMessage) (Result, e
 func (f *Function) invoke(ctx context.Context, source string, event json.RawMessage) (Result, error) {
 	switch {
 	case len(event) > maxPayload:
-		return Result{}, fmt.Errorf("RequestEntityTooLargeException: the event has %d bytes, at most %d", len(event), maxPayload)
+		return Result{}, fmt.Errorf(
+			"RequestEntityTooLargeException: the event has %d bytes, at most %d",
+			len(event),
+			maxPayload,
+		)
 	case !json.Valid(event):
 		return Result{}, errors.New("InvalidRequestContentException: Could not parse request body into json")
 	}
@@ -163,7 +167,12 @@ func (f *Function) invoke(ctx context.Context, source string, event json.RawMess
 	r := Result{Payload: o.payload, Error: o.err, Report: o.report}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.history = append(f.history, Invocation{Source: source, At: at, Event: event, Result: r})
+	f.history = append(f.history, Invocation{
+		Source: source,
+		At:     at,
+		Event:  event,
+		Result: r,
+	})
 	f.history = f.history[max(0, len(f.history)-maxHistory):]
 	return r, nil
 }

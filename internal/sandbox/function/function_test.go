@@ -164,9 +164,13 @@ func TestAnEnvironmentIsKept(t *testing.T) {
 	assert.Zero(t, warm.Report.Init)
 	assert.Positive(t, warm.Report.Used)
 	text := log.String()
-	assert.Regexp(t, `(?m)^INIT_START .*\nSTART RequestId: `+cold.Report.RequestID+` Version: \$LATEST\nEND RequestId: `+
-		cold.Report.RequestID+`\nREPORT RequestId: `+cold.Report.RequestID+
-		`\tDuration: \d+\.\d\d ms\tBilled Duration: \d+ ms\tMemory Size: 1024 MB\tMax Memory Used: \d+ MB\tInit Duration: \d+\.\d\d ms\t$`, text)
+	assert.Regexp(
+		t,
+		`(?m)^INIT_START .*\nSTART RequestId: `+cold.Report.RequestID+` Version: \$LATEST\nEND RequestId: `+
+			cold.Report.RequestID+`\nREPORT RequestId: `+cold.Report.RequestID+
+			`\tDuration: \d+\.\d\d ms\tBilled Duration: \d+ ms\tMemory Size: 1024 MB\tMax Memory Used: \d+ MB\tInit Duration: \d+\.\d\d ms\t$`,
+		text,
+	)
 	assert.Equal(t, 1, strings.Count(text, "Init Duration"))
 	assert.Len(t, f.History(), 2)
 }
@@ -179,13 +183,41 @@ func TestWhatIsReportedOfAnErrorATimeoutAndAnExit(t *testing.T) {
 		status, log   string
 		replaced      bool
 	}{
-		{name: "error", event: `{"do": "error"}`, kind: "errorString", message: "as asked"},
-		{name: "timeout", event: `{"do": "sleep"}`, config: Config{Timeout: 2 * time.Second}, kind: "Sandbox.Timedout",
-			message: "Task timed out after 2.00 seconds", status: "timeout", log: " Task timed out after 2.00 seconds\n", replaced: true},
-		{name: "exit", event: `{"do": "exit"}`, kind: "Runtime.ExitError", message: "Error: Runtime exited with error: exit status 7",
-			status: "error", log: "Status: error\tError Type: Runtime.ExitError\t\n", replaced: true},
-		{name: "too much memory", event: `{"do": "eat"}`, config: Config{Memory: 256}, kind: "Runtime.ExitError",
-			message: "Runtime exited with error: signal: killed", status: "error", log: "Error Type: Runtime.ExitError", replaced: true},
+		{
+			name:    "error",
+			event:   `{"do": "error"}`,
+			kind:    "errorString",
+			message: "as asked",
+		},
+		{
+			name:     "timeout",
+			event:    `{"do": "sleep"}`,
+			config:   Config{Timeout: 2 * time.Second},
+			kind:     "Sandbox.Timedout",
+			message:  "Task timed out after 2.00 seconds",
+			status:   "timeout",
+			log:      " Task timed out after 2.00 seconds\n",
+			replaced: true,
+		},
+		{
+			name:     "exit",
+			event:    `{"do": "exit"}`,
+			kind:     "Runtime.ExitError",
+			message:  "Error: Runtime exited with error: exit status 7",
+			status:   "error",
+			log:      "Status: error\tError Type: Runtime.ExitError\t\n",
+			replaced: true,
+		},
+		{
+			name:     "too much memory",
+			event:    `{"do": "eat"}`,
+			config:   Config{Memory: 256},
+			kind:     "Runtime.ExitError",
+			message:  "Runtime exited with error: signal: killed",
+			status:   "error",
+			log:      "Error Type: Runtime.ExitError",
+			replaced: true,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f, log := begin(t, test.config)
@@ -294,10 +326,25 @@ func TestAQueueInvokesTheFunction(t *testing.T) {
 		dead    []string // after two receipts
 	}{
 		{name: "all is well", bodies: []string{"a", "b"}},
-		{name: "one fails", partial: true, bodies: []string{"a", "fail", "b"}, dead: []string{"fail"}},
+		{
+			name:    "one fails",
+			partial: true,
+			bodies:  []string{"a", "fail", "b"},
+			dead:    []string{"fail"},
+		},
 		{name: "one fails, which is not asked for", bodies: []string{"a", "fail"}},
-		{name: "an error", partial: true, bodies: []string{"error"}, dead: []string{"error"}},
-		{name: "a report that makes no sense", partial: true, bodies: []string{"nonsense"}, dead: []string{"nonsense"}},
+		{
+			name:    "an error",
+			partial: true,
+			bodies:  []string{"error"},
+			dead:    []string{"error"},
+		},
+		{
+			name:    "a report that makes no sense",
+			partial: true,
+			bodies:  []string{"nonsense"},
+			dead:    []string{"nonsense"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := queues(t, "jobs", "1")
@@ -375,7 +422,12 @@ func TestWhatAMappingMayNotBe(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	r := Report{RequestID: "8476a536", Duration: 12340 * time.Microsecond, Memory: 256, Used: 40}
+	r := Report{
+		RequestID: "8476a536",
+		Duration:  12340 * time.Microsecond,
+		Memory:    256,
+		Used:      40,
+	}
 	assert.Equal(t, "REPORT RequestId: 8476a536\tDuration: 12.34 ms\tBilled Duration: 13 ms\tMemory Size: 256 MB\t"+
 		"Max Memory Used: 40 MB\t", r.String())
 	r.Init, r.Status = 100*time.Millisecond, "timeout"

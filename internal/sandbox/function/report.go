@@ -18,7 +18,8 @@ type Report struct {
 	ErrorType string        `json:"errorType,omitempty"`
 }
 
-// String is the line as AWS writes it ("Lambda logs", AWS Lambda developer guide). The time of a cold start is billed, too.
+// String is the line as AWS writes it ("Lambda logs", AWS Lambda developer guide). The time of a cold start is billed,
+// too.
 func (r Report) String() string {
 	milliseconds := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	fields := []string{

@@ -58,12 +58,20 @@ func (f *Function) Map(queues *sqs.Store, m Mapping) error {
 	}
 	switch {
 	case m.BatchSize < 1 || m.BatchSize > 10:
-		return fmt.Errorf("map queue %s: batch size %d: it is from 1 to 10 without a batching window", m.Queue, m.BatchSize)
+		return fmt.Errorf(
+			"map queue %s: batch size %d: it is from 1 to 10 without a batching window",
+			m.Queue,
+			m.BatchSize,
+		)
 	case m.MaximumConcurrency != 0 && (m.MaximumConcurrency < 2 || m.MaximumConcurrency > 1000):
 		return fmt.Errorf("map queue %s: maximum concurrency %d: it is from 2 to 1000", m.Queue, m.MaximumConcurrency)
 	case time.Duration(visibility)*time.Second < f.c.Timeout:
-		return fmt.Errorf("map queue %s: Queue visibility timeout: %d seconds is less than Function timeout: %.0f seconds",
-			m.Queue, visibility, f.c.Timeout.Seconds())
+		return fmt.Errorf(
+			"map queue %s: Queue visibility timeout: %d seconds is less than Function timeout: %.0f seconds",
+			m.Queue,
+			visibility,
+			f.c.Timeout.Seconds(),
+		)
 	}
 	f.mu.Lock()
 	f.mappings = append(f.mappings, m)

@@ -17,8 +17,8 @@ import (
 
 // Service is one API.
 type Service interface {
-	// Understand reads a request as far as its form goes, and fills in the record for the history. A refusal here is neither
-	// throttled nor subject to faults.
+	// Understand reads a request as far as its form goes, and fills in the record for the history. A refusal here is
+	// neither throttled nor subject to faults.
 	Understand(r *http.Request, body []byte, record *history.Call) (*Call, *Failure)
 	// Refuse words a failure.
 	Refuse(f *Failure, operation, requestID string) Answer
@@ -238,7 +238,8 @@ func vanish(w http.ResponseWriter, r *http.Request, kind fault.Kind) {
 	_ = connection.Close()
 }
 
-// AccessKey returns the key of a signature of version 4 for a service, whatever the region. The signature is not checked.
+// AccessKey returns the key of a signature of version 4 for a service, whatever the region. The signature is not
+// checked.
 func AccessKey(r *http.Request, service string) (string, bool) {
 	credential, ok := strings.CutPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=")
 	if !ok {

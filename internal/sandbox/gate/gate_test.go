@@ -62,8 +62,18 @@ func TestAFaultTakesEffectBeforeOrAfterTheCall(t *testing.T) {
 		applied bool
 		code    string
 	}{
-		{name: "none", fault: fault.Fault{Kind: fault.Delay, Latency: time.Nanosecond}, status: 200, applied: true},
-		{name: "denied", fault: fault.Fault{Kind: fault.Fail, Code: "AccessDeniedException"}, status: 400, code: "AccessDeniedException"},
+		{
+			name:    "none",
+			fault:   fault.Fault{Kind: fault.Delay, Latency: time.Nanosecond},
+			status:  200,
+			applied: true,
+		},
+		{
+			name:   "denied",
+			fault:  fault.Fault{Kind: fault.Fail, Code: "AccessDeniedException"},
+			status: 400,
+			code:   "AccessDeniedException",
+		},
 		{name: "reset before", fault: fault.Fault{Kind: fault.Reset}},
 		{name: "lost after", fault: fault.Fault{Kind: fault.Lose}, applied: true},
 	} {
@@ -122,8 +132,10 @@ func TestAccessKey(t *testing.T) {
 	for _, test := range []struct {
 		name, header, key string
 	}{
-		{"signed", "AWS4-HMAC-SHA256 Credential=AKID/20260102/eu-central-1/ecs/aws4_request, SignedHeaders=host, Signature=0", "AKID"},
-		{"for another service", "AWS4-HMAC-SHA256 Credential=AKID/20260102/eu-central-1/ec2/aws4_request, Signature=0", ""},
+		{"signed", "AWS4-HMAC-SHA256 Credential=AKID/20260102/eu-central-1/ecs/aws4_request, SignedHeaders=host, " +
+			"Signature=0", "AKID"},
+		{"for another service", "AWS4-HMAC-SHA256 Credential=AKID/20260102/eu-central-1/ec2/aws4_request, " +
+			"Signature=0", ""},
 		{"version 2", "AWS AKID:signature", ""},
 		{"no scope", "AWS4-HMAC-SHA256 Credential=AKID", ""},
 		{"none", "", ""},

@@ -98,12 +98,19 @@ func (h *Handler) SetInstance(i Instance) {
 	fallback(&i.VPC, "vpc-sandbox")
 	fallback(&i.Role, "ecsInstanceRole")
 	document, _ := json.MarshalIndent(map[string]any{ // strings and one nil always marshal
-		"accountId": i.Account, "architecture": "x86_64", "availabilityZone": i.AvailabilityZone, "billingProducts": nil,
-		"imageId": "ami-0123456789abcdef0", "instanceId": i.ID, "instanceType": "t3.small",
+		"accountId":        i.Account,
+		"architecture":     "x86_64",
+		"availabilityZone": i.AvailabilityZone,
+		"billingProducts":  nil,
+		"imageId":          "ami-0123456789abcdef0",
+		"instanceId":       i.ID,
+		"instanceType":     "t3.small",
 		"pendingTime": h.now().
 			UTC().
 			Format(time.RFC3339),
-		"privateIp": i.PrivateIP, "region": i.Region, "version": "2017-09-30",
+		"privateIp": i.PrivateIP,
+		"region":    i.Region,
+		"version":   "2017-09-30",
 	}, "", "  ")
 	nic := "meta-data/network/interfaces/macs/" + i.MAC + "/"
 	h.mu.Lock()
@@ -280,9 +287,13 @@ func (h *Handler) list(path string) string {
 // credentials of the instance's role; they are good for six hours.
 func (h *Handler) credentials() string {
 	document, _ := json.MarshalIndent(map[string]string{ // strings always marshal
-		"Code": "Success", "LastUpdated": h.now().UTC().Format(time.RFC3339), "Type": "AWS-HMAC",
-		"AccessKeyId": "ASIASANDBOX", "SecretAccessKey": "sandbox", "Token": "sandbox",
-		"Expiration": h.now().Add(6 * time.Hour).UTC().Format(time.RFC3339),
+		"Code":            "Success",
+		"LastUpdated":     h.now().UTC().Format(time.RFC3339),
+		"Type":            "AWS-HMAC",
+		"AccessKeyId":     "ASIASANDBOX",
+		"SecretAccessKey": "sandbox",
+		"Token":           "sandbox",
+		"Expiration":      h.now().Add(6 * time.Hour).UTC().Format(time.RFC3339),
 	}, "", "  ")
 	return string(document)
 }

@@ -115,7 +115,8 @@ func TestMetadata(t *testing.T) {
 		assert.Equal(t, 200, status, path)
 		assert.Equal(t, want, body, path)
 	}
-	for _, path := range []string{"meta-data/spot/instance-action", "meta-data/spot", "user-data", "meta-data/instance"} {
+	for _, path := range []string{"meta-data/spot/instance-action", "meta-data/spot", "user-data",
+		"meta-data/instance"} {
 		status, _ := s.do(t, "GET", "/latest/"+path, bearer, token)
 		assert.Equal(t, 404, status, path)
 	}

@@ -22,8 +22,8 @@ type call struct {
 	create    createRequest
 }
 
-// route finds the operation that a method and a path mean. IDs keep working with their prefix, even unescaped.
-func route(r *http.Request) (*call, bool) {
+// segmentsOf returns the path of a request below the version. IDs keep working with their prefix, even unescaped.
+func segmentsOf(r *http.Request) []string {
 	segments := strings.Split(strings.Trim(strings.TrimPrefix(r.URL.EscapedPath(), "/2013-04-01"), "/"), "/")
 	for i, s := range segments {
 		if u, err := url.PathUnescape(s); err == nil {
@@ -33,6 +33,12 @@ func route(r *http.Request) (*call, bool) {
 	if len(segments) > 3 && segments[1] == "" { // hostedzone//hostedzone/Z
 		segments = append(segments[:1], segments[3:]...)
 	}
+	return segments
+}
+
+// route finds the operation that a method and a path mean.
+func route(r *http.Request) (*call, bool) {
+	segments := segmentsOf(r)
 	c := &call{query: r.URL.Query()}
 	if len(segments) > 1 {
 		c.zoneID = segments[1]

@@ -26,7 +26,14 @@ func TestRoute(t *testing.T) {
 	} {
 		c, known := route(httptest.NewRequest(test.method, test.path, nil))
 		require.True(t, known, "%s %s", test.method, test.path)
-		assert.Equal(t, []string{test.operation, test.zoneID}, []string{c.operation, c.zoneID}, "%s %s", test.method, test.path)
+		assert.Equal(
+			t,
+			[]string{test.operation, test.zoneID},
+			[]string{c.operation, c.zoneID},
+			"%s %s",
+			test.method,
+			test.path,
+		)
 	}
 	for _, request := range [][2]string{
 		{"POST", "/2013-04-01/hostedzone/Z1/tags"},
@@ -55,14 +62,25 @@ func TestCombination(t *testing.T) {
 		set           recordSet
 	}{
 		{"simple", "", recordSet{TTL: &ttl, Records: values}},
-		{"weighted", "", recordSet{TTL: &ttl, Records: values, Weight: &weight, SetIdentifier: &id}},
+		{"weighted", "", recordSet{
+			TTL:           &ttl,
+			Records:       values,
+			Weight:        &weight,
+			SetIdentifier: &id,
+		}},
 		{"alias", "", recordSet{AliasTarget: &aliasTarget{}}},
 		{"alias with a TTL", "but found more than one", recordSet{AliasTarget: &aliasTarget{}, TTL: &ttl}},
 		{"no TTL", "but found none", recordSet{Records: values}},
-		{"a weight without an identifier", "Missing field 'SetIdentifier'", recordSet{TTL: &ttl, Records: values, Weight: &weight}},
+		{"a weight without an identifier", "Missing field 'SetIdentifier'",
+			recordSet{TTL: &ttl, Records: values, Weight: &weight}},
 		{"an identifier without a weight", "but found none", recordSet{TTL: &ttl, Records: values, SetIdentifier: &id}},
-		{"two policies", "but found more than one", recordSet{TTL: &ttl, Records: values, SetIdentifier: &id, Weight: &weight,
-			Region: "eu-central-1"}},
+		{"two policies", "but found more than one", recordSet{
+			TTL:           &ttl,
+			Records:       values,
+			SetIdentifier: &id,
+			Weight:        &weight,
+			Region:        "eu-central-1",
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			failure := (&change{Set: &test.set}).combination()

@@ -195,8 +195,8 @@ func within(typ string, value *int64, most int64) *gate.Failure {
 	return nil
 }
 
-// check checks a change against the schema (bounds as in the API reference, ResourceRecordSet) and against the rules for
-// which elements go together.
+// check checks a change against the schema (bounds as in the API reference, ResourceRecordSet) and against the rules
+// for which elements go together.
 func (c *change) check() *gate.Failure {
 	set := c.Set
 	if a := zone.Action(c.Action); a != zone.Create && a != zone.Delete && a != zone.Upsert {
@@ -234,29 +234,8 @@ func (c *change) check() *gate.Failure {
 // combination checks which elements go together.
 func (c *change) combination() *gate.Failure {
 	set := c.Set
-	var wrong string
-	routed := 0
-	for _, has := range []bool{set.Weight != nil, set.Region != "", set.Failover != "", set.MultiValueAnswer} {
-		if has {
-			routed++
-		}
-	}
-	hasRecords := set.Records != nil && len(set.Records.Record) > 0
-	const targets = "Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or " +
-		"TrafficPolicyInstanceId], but found "
-	const policies = "Expected exactly one of [Weight, Region, Failover, GeoLocation, or MultiValueAnswer], but found "
-	switch {
-	case set.AliasTarget != nil && (set.TTL != nil || hasRecords):
-		wrong = targets + "more than one"
-	case set.AliasTarget == nil && (set.TTL == nil || !hasRecords):
-		wrong = targets + "none"
-	case routed > 0 && set.SetIdentifier == nil:
-		wrong = "Missing field 'SetIdentifier'"
-	case routed == 0 && set.SetIdentifier != nil:
-		wrong = policies + "none"
-	case routed > 1:
-		wrong = policies + "more than one"
-	default:
+	wrong := set.mismatch()
+	if wrong == "" {
 		return nil
 	}
 	name, id := set.Name, "null"
@@ -268,6 +247,33 @@ func (c *change) combination() *gate.Failure {
 	}
 	return invalidInput("Invalid request: %s in Change with [Action=%s, Name=%s, Type=%s, SetIdentifier=%s]",
 		wrong, c.Action, name, set.Type, id)
+}
+
+// mismatch returns in Route 53's words which elements of a set do not go together; empty where all do.
+func (r *recordSet) mismatch() string {
+	const targets = "Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or " +
+		"TrafficPolicyInstanceId], but found "
+	const policies = "Expected exactly one of [Weight, Region, Failover, GeoLocation, or MultiValueAnswer], but found "
+	routed := 0
+	for _, has := range []bool{r.Weight != nil, r.Region != "", r.Failover != "", r.MultiValueAnswer} {
+		if has {
+			routed++
+		}
+	}
+	hasRecords := r.Records != nil && len(r.Records.Record) > 0
+	switch {
+	case r.AliasTarget != nil && (r.TTL != nil || hasRecords):
+		return targets + "more than one"
+	case r.AliasTarget == nil && (r.TTL == nil || !hasRecords):
+		return targets + "none"
+	case routed > 0 && r.SetIdentifier == nil:
+		return "Missing field 'SetIdentifier'"
+	case routed == 0 && r.SetIdentifier != nil:
+		return policies + "none"
+	case routed > 1:
+		return policies + "more than one"
+	}
+	return ""
 }
 
 func (r *recordSet) toSet() zone.Set {

@@ -113,7 +113,8 @@ func (h *Handler) getAttributes(_ context.Context, in getAttributes) (any, error
 
 // optional are the attributes that a queue may lack.
 var optional = []string{"Policy", "RedrivePolicy", "RedriveAllowPolicy", "FifoQueue", "ContentBasedDeduplication",
-	"DeduplicationScope", "FifoThroughputLimit", "SqsManagedSseEnabled", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds"}
+	"DeduplicationScope", "FifoThroughputLimit", "SqsManagedSseEnabled", "KmsMasterKeyId",
+	"KmsDataKeyReusePeriodSeconds"}
 
 type setAttributes struct {
 	QueueUrl   string
@@ -212,8 +213,11 @@ func (h *Handler) receiveMessage(ctx context.Context, in receiveMessage) (any, e
 		r.Most = *n
 	}
 	if r.Most < 1 || r.Most > 10 {
-		return nil, invalidValue("Value %d for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if "+
-			"provided.", r.Most)
+		return nil, invalidValue(
+			"Value %d for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if "+
+				"provided.",
+			r.Most,
+		)
 	}
 	if r.Visibility, err = duration("VisibilityTimeout", in.VisibilityTimeout, 43200); err != nil {
 		return nil, err
@@ -299,7 +303,12 @@ type doneEntry struct {
 var entryID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
 // each does something for each entry of a batch.
-func each[T, R any](h *Handler, in batch[T], id func(T) string, do func(queue string, entry T) (R, error)) (any, error) {
+func each[T, R any](
+	h *Handler,
+	in batch[T],
+	id func(T) string,
+	do func(queue string, entry T) (R, error),
+) (any, error) {
 	name, err := h.name(in.QueueUrl)
 	if err != nil {
 		return nil, err
@@ -315,8 +324,11 @@ func each[T, R any](h *Handler, in batch[T], id func(T) string, do func(queue st
 	for _, e := range in.Entries {
 		switch {
 		case !entryID.MatchString(id(e)):
-			return nil, &Error{Code: "InvalidBatchEntryId", Message: "A batch entry id can only contain alphanumeric characters, " +
-				"hyphens and underscores. It can be at most 80 letters long."}
+			return nil, &Error{
+				Code: "InvalidBatchEntryId",
+				Message: "A batch entry id can only contain alphanumeric characters, " +
+					"hyphens and underscores. It can be at most 80 letters long.",
+			}
 		case seen[id(e)]:
 			return nil, &Error{Code: "BatchEntryIdsNotDistinct", Message: "Id " + id(e) + " repeated."}
 		}

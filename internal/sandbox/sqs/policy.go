@@ -58,7 +58,10 @@ func (p *policy) allows(service, queueARN, sourceARN, account string) bool {
 	}
 	return slices.ContainsFunc(p.Statement, func(s statement) bool {
 		who := s.Principal.everyone || slices.Contains(s.Principal.services, service)
-		action := slices.ContainsFunc(s.Action, func(a string) bool { return like(strings.ToLower(a), "sqs:sendmessage") })
+		action := slices.ContainsFunc(
+			s.Action,
+			func(a string) bool { return like(strings.ToLower(a), "sqs:sendmessage") },
+		)
 		resource := slices.ContainsFunc(s.Resource, func(r string) bool { return like(r, queueARN) })
 		return s.Effect == "Allow" && who && action && resource && s.conditions(sourceARN, account)
 	})

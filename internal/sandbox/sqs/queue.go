@@ -84,8 +84,8 @@ var numbers = map[string]struct{ least, most, standard int }{
 	"VisibilityTimeout":             {0, 43200, 30},
 }
 
-// newQueue returns a queue, or what is wrong with it. exists reports whether a queue with an ARN is there, and whether it is
-// a FIFO queue.
+// newQueue returns a queue, or what is wrong with it. exists reports whether a queue with an ARN is there, and whether
+// it is a FIFO queue.
 func newQueue(q Queue, exists func(arn string) (fifo, ok bool)) (*queue, error) {
 	made := &queue{Queue: q, fifo: strings.HasSuffix(q.Name, ".fifo"), seen: map[string]*sent{}}
 	if !queueName.MatchString(q.Name) {

@@ -182,7 +182,10 @@ func (s *Store) DeleteMessage(name, handle string) error {
 			return err
 		}
 		if q.fifo && !s.now().Before(m.visibleAt) {
-			return invalidValue("Value %s for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.", handle)
+			return invalidValue(
+				"Value %s for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.",
+				handle,
+			)
 		}
 		q.remove(m)
 		s.changed() // its group may go on
@@ -198,11 +201,16 @@ func (s *Store) ChangeVisibility(name, handle string, after time.Duration) error
 		case err != nil:
 			return err
 		case after < 0 || after > 12*time.Hour:
-			return invalidValue("Value %d for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200.",
-				int(after/time.Second))
+			return invalidValue(
+				"Value %d for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200.",
+				int(after/time.Second),
+			)
 		case m == nil:
-			return invalidValue("Value %s for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not "+
-				"available for visibility timeout change.", handle)
+			return invalidValue(
+				"Value %s for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not "+
+					"available for visibility timeout change.",
+				handle,
+			)
 		case !s.now().Before(m.visibleAt):
 			return &Error{Code: "MessageNotInflight", Message: "The specified message isn't in flight."}
 		}

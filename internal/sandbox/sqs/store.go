@@ -1,6 +1,6 @@
 // Package sqs is SQS in memory: standard and FIFO queues, visibility, redrive to dead letters, and the API over them in
-// JSON. Standard queues hand messages out in any order, as AWS may. It wants requests to be signed, for any region and with
-// any key, but does not check the signature.
+// JSON. Standard queues hand messages out in any order, as AWS may. It wants requests to be signed, for any region and
+// with any key, but does not check the signature.
 //
 // What it does not imitate: message attributes, encryption, tags, moving dead letters back, fair queues, the limit on
 // messages in flight. Such calls and parameters are refused in words.
@@ -96,8 +96,11 @@ func (s *Store) Create(name string, attributes map[string]string) error {
 	if old := s.queues[name]; old != nil {
 		for attribute, value := range attributes {
 			if old.attribute(attribute, s.now()) != value {
-				return &Error{Code: "QueueNameExists", Message: "A queue already exists with the same name and a different " +
-					"value for attribute " + attribute}
+				return &Error{
+					Code: "QueueNameExists",
+					Message: "A queue already exists with the same name and a different " +
+						"value for attribute " + attribute,
+				}
 			}
 		}
 		return nil
@@ -159,7 +162,8 @@ func (s *Store) Attributes(name string) (all map[string]string, err error) {
 		for attribute := range numbers {
 			all[attribute] = strconv.Itoa(q.number(attribute))
 		}
-		for _, attribute := range []string{"QueueArn", "CreatedTimestamp", "LastModifiedTimestamp", "ApproximateNumberOfMessages",
+		for _, attribute := range []string{"QueueArn", "CreatedTimestamp", "LastModifiedTimestamp",
+			"ApproximateNumberOfMessages",
 			"ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"} {
 			all[attribute] = q.attribute(attribute, s.now())
 		}
@@ -230,8 +234,11 @@ func (s *Store) SendFrom(service, sourceARN, queueARN, group, body string) error
 	}
 	s.expire(q)
 	if !q.policy.allows(service, queueARN, sourceARN, s.Account) {
-		return &Error{Code: "AccessDeniedException", Message: fmt.Sprintf("Access to the resource %s is denied: the queue's policy "+
-			"does not allow %s to send for %s", queueARN, service, sourceARN)}
+		return &Error{
+			Code: "AccessDeniedException",
+			Message: fmt.Sprintf("Access to the resource %s is denied: the queue's policy "+
+				"does not allow %s to send for %s", queueARN, service, sourceARN),
+		}
 	}
 	_, err := s.send(q, Outgoing{Body: body, Group: group, Sender: service})
 	return err
@@ -288,26 +295,57 @@ func (q *queue) check(o *Outgoing) error {
 	case o.Body == "":
 		return &Error{Code: "MissingParameter", Message: "The request must contain the parameter MessageBody."}
 	case len(o.Body) > q.largest:
-		return invalidValue("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", q.largest)
+		return invalidValue(
+			"One or more parameters are invalid. Reason: Message must be shorter than %d bytes.",
+			q.largest,
+		)
 	case !validText(o.Body):
-		return &Error{Code: "InvalidMessageContents", Message: "The message contains characters outside the allowed set."}
+		return &Error{
+			Code:    "InvalidMessageContents",
+			Message: "The message contains characters outside the allowed set.",
+		}
 	case o.Delay != nil && (*o.Delay < 0 || *o.Delay > 900):
-		return invalidValue("Value %d for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.", *o.Delay)
-	case !q.fifo && o.Dedup != "":
-		return invalidValue("Value %s for parameter MessageDeduplicationId is invalid. Reason: The request includes a parameter "+
-			"that is not valid for this queue type.", o.Dedup)
-	case !q.fifo && o.Group != "":
-		return invalidValue("The sandbox does not imitate fair queues: MessageGroupId is for FIFO queues.")
+		return invalidValue(
+			"Value %d for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.",
+			*o.Delay,
+		)
 	case !q.fifo:
-		return nil
+		return standardOnly(o)
+	}
+	return q.checkFIFO(o)
+}
+
+// standardOnly refuses what only FIFO queues take.
+func standardOnly(o *Outgoing) error {
+	switch {
+	case o.Dedup != "":
+		return invalidValue(
+			"Value %s for parameter MessageDeduplicationId is invalid. Reason: The request includes a parameter "+
+				"that is not valid for this queue type.",
+			o.Dedup,
+		)
+	case o.Group != "":
+		return invalidValue("The sandbox does not imitate fair queues: MessageGroupId is for FIFO queues.")
+	}
+	return nil
+}
+
+// checkFIFO refuses what a FIFO queue does not take, and derives what it deduplicates by.
+func (q *queue) checkFIFO(o *Outgoing) error {
+	switch {
 	case o.Delay != nil && *o.Delay > 0:
-		return invalidValue("Value %d for parameter DelaySeconds is invalid. Reason: The request include parameter that is not "+
-			"valid for this queue type.", *o.Delay)
+		return invalidValue(
+			"Value %d for parameter DelaySeconds is invalid. Reason: The request include parameter that is not "+
+				"valid for this queue type.",
+			*o.Delay,
+		)
 	case o.Group == "":
 		return &Error{Code: "MissingParameter", Message: "The request must contain the parameter MessageGroupId."}
 	case o.Dedup == "" && !q.contentBased:
-		return invalidValue("The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided " +
-			"explicitly")
+		return invalidValue(
+			"The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided " +
+				"explicitly",
+		)
 	case o.Dedup == "":
 		hash := sha256.Sum256([]byte(o.Body))
 		o.Dedup = hex.EncodeToString(hash[:])

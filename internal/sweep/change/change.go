@@ -38,8 +38,8 @@ type Unit struct {
 
 // Config is what changes are made with.
 type Config struct {
-	// Change makes all changes or none. It returns a *plan.Refusal or plan.ErrThrottled, possibly wrapped, where nothing
-	// was changed; after any other error the outcome is not known.
+	// Change makes all changes or none. It returns a *plan.Refusal or plan.ErrThrottled, possibly wrapped, where
+	// nothing was changed; after any other error the outcome is not known.
 	Change func(ctx context.Context, changes []plan.Change) error
 	// Running asks EC2, without a cache, which of the instances are running or starting.
 	Running func(ctx context.Context, instances []string) (map[string]bool, error)

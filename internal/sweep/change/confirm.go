@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// fresh is the greatest age of EC2's answer when a deletion that depends on it is sent, counted from the question. An
-	// instance that is started again keeps its ID and its address, so that its agent writes the very records that were
-	// read before. The limit for both together is 10 s.
+	// fresh is the greatest age of EC2's answer when a deletion that depends on it is sent, counted from the question.
+	// An instance that is started again keeps its ID and its address, so that its agent writes the very records that
+	// were read before. The limit for both together is 10 s.
 	fresh = 8 * time.Second
 	// asks is how often EC2 is asked before the deletions that depend on it are left for the next pass.
 	asks = 3

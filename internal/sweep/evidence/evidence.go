@@ -1,6 +1,6 @@
 // Package evidence is what EC2, ECS and HTTP checks show about the records of a zone: Judge compares the records with a
-// Fleet and returns a verdict on each. Everything here is a value that is not changed once it is made. It asks nobody and
-// decides nothing: whether a verdict is carried out depends on the records around it.
+// Fleet and returns a verdict on each. Everything here is a value that is not changed once it is made. It asks nobody
+// and decides nothing: whether a verdict is carried out depends on the records around it.
 package evidence
 
 import (
@@ -128,8 +128,12 @@ func (j judgement) container(e Entry, host Instance) Evidence {
 			return e.shows(Orphan, "ECS does not know container %s on instance %s", id, on)
 		default:
 			// This is also what a host looks like that moved to a cluster which is not read.
-			otherwise = e.shows(Skipped, "ECS does not know container %s, and the ECS agent of instance %s is disconnected",
-				id, on)
+			otherwise = e.shows(
+				Skipped,
+				"ECS does not know container %s, and the ECS agent of instance %s is disconnected",
+				id,
+				on,
+			)
 		}
 	}
 	return j.weight(e, host, otherwise)
@@ -172,7 +176,8 @@ func (j judgement) legacy(e Entry) Evidence {
 	return e.Keep()
 }
 
-// Confirmed returns the second evidence, without those deletions for lack of proof that the first does not call for too.
+// Confirmed returns the second evidence, without those deletions for lack of proof that the first does not call for
+// too.
 func Confirmed(first, second []Evidence) []Evidence {
 	found := make([]Evidence, len(second))
 	for i, e := range second {

@@ -70,8 +70,10 @@ func TestJudge(t *testing.T) {
 		want    []evidence.Verdict
 		reason  string // of the first record
 	}{
-		"running container":                  {records: []record.Record{srv(), home}, want: []evidence.Verdict{evidence.Keep, evidence.Keep}},
-		"record of somebody else is omitted": {records: []record.Record{foreign, home}, want: []evidence.Verdict{evidence.Keep}},
+		"running container": {records: []record.Record{srv(), home},
+			want: []evidence.Verdict{evidence.Keep, evidence.Keep}},
+		"record of somebody else is omitted": {records: []record.Record{foreign, home},
+			want: []evidence.Verdict{evidence.Keep}},
 		"instance is gone": {
 			records: []record.Record{srv(), home},
 			fleet:   func(_ *evidence.Fleet, host *evidence.Instance) { host.State = evidence.Gone },

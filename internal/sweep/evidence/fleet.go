@@ -40,8 +40,8 @@ type Instance struct {
 	Impaired  bool       // EC2's status checks fail
 	InCluster bool       // a container instance of one of the clusters
 	Connected bool       // its ECS agent is connected
-	// Complete means that ECS knows the container ID of every container of the instance's tasks, except stuck ones. Only
-	// then can a container that ECS does not know be taken for gone.
+	// Complete means that ECS knows the container ID of every container of the instance's tasks, except stuck ones.
+	// Only then can a container that ECS does not know be taken for gone.
 	Complete bool
 }
 

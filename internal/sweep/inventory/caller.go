@@ -12,9 +12,12 @@ import (
 
 // Caller asks STS and EC2 about the caller: its identity, and the instance and VPC that it runs in. No call is retried.
 type Caller struct {
-	identity          func(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
-	describeInstances func(context.Context, *ec2.DescribeInstancesInput, ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error)
-	vpcAttribute      func(context.Context, *ec2.DescribeVpcAttributeInput, ...func(*ec2.Options)) (*ec2.DescribeVpcAttributeOutput, error)
+	identity func(context.Context, *sts.GetCallerIdentityInput,
+		...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
+	describeInstances func(context.Context, *ec2.DescribeInstancesInput,
+		...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error)
+	vpcAttribute func(context.Context, *ec2.DescribeVpcAttributeInput,
+		...func(*ec2.Options)) (*ec2.DescribeVpcAttributeOutput, error)
 }
 
 // NewCaller returns a Caller for the region of config.
@@ -58,8 +61,9 @@ func (c *Caller) MetadataAccess(ctx context.Context, instance string) (MetadataA
 	return MetadataAccess{}, fmt.Errorf("describe instance %s: EC2 does not say who can get at its metadata", instance)
 }
 
-// VPCDNS reports whether a VPC has the two attributes that private hosted zones need ("Considerations when working with a
-// private hosted zone", Route 53 developer guide). It makes two calls and needs the permission ec2:DescribeVpcAttribute.
+// VPCDNS reports whether a VPC has the two attributes that private hosted zones need ("Considerations when working with
+// a private hosted zone", Route 53 developer guide). It makes two calls and needs the permission
+// ec2:DescribeVpcAttribute.
 func (c *Caller) VPCDNS(ctx context.Context, vpc string) (support, hostnames bool, err error) {
 	answer, err := c.vpcAttribute(ctx, &ec2.DescribeVpcAttributeInput{
 		VpcId:     &vpc,

@@ -24,7 +24,8 @@ func TestMetadataAccessNotTold(t *testing.T) {
 	}
 	options := func(limit int, tokens string) string {
 		return fmt.Sprintf(
-			"<metadataOptions><httpPutResponseHopLimit>%d</httpPutResponseHopLimit><httpTokens>%s</httpTokens></metadataOptions>",
+			"<metadataOptions><httpPutResponseHopLimit>%d</httpPutResponseHopLimit>"+
+				"<httpTokens>%s</httpTokens></metadataOptions>",
 			limit,
 			tokens,
 		)

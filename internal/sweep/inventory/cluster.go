@@ -119,9 +119,9 @@ func (r *reading) instanceARNs(ctx context.Context, cluster string) (arns []stri
 	return arns, err
 }
 
-// taskARNs lists first the tasks whose desired status is RUNNING and then those whose desired status is STOPPED, which may
-// still serve, or have stopped within the last hour or so. In this order no task is missed: its desired status never
-// changes back.
+// taskARNs lists first the tasks whose desired status is RUNNING and then those whose desired status is STOPPED, which
+// may still serve, or have stopped within the last hour or so. In this order no task is missed: its desired status
+// never changes back.
 func (r *reading) taskARNs(ctx context.Context, cluster string) (arns []string, err error) {
 	for _, desired := range []types.DesiredStatus{types.DesiredStatusRunning, types.DesiredStatusStopped} {
 		err = pages(func(token *string) (*string, error) {
@@ -164,8 +164,8 @@ func (r *reading) describeInstances(ctx context.Context, batches []batch, found 
 	})
 }
 
-// addListed adds an instance of the clusters. Only of an ACTIVE or DRAINING one does ECS learn what runs on it: while it is
-// being deregistered, containers may run that ECS does not know.
+// addListed adds an instance of the clusters. Only of an ACTIVE or DRAINING one does ECS learn what runs on it: while
+// it is being deregistered, containers may run that ECS does not know.
 func (r *reading) addListed(i types.ContainerInstance) {
 	id := aws.ToString(i.Ec2InstanceId)
 	r.hosts[aws.ToString(i.ContainerInstanceArn)] = id

@@ -101,8 +101,8 @@ func (r *reading) readImpaired(ctx context.Context, filter string, suspects map[
 	})
 }
 
-// stateOf returns Gone only for the states that mean it: an instance in a state unknown here counts as alive. The high byte of the
-// code is for EC2's own use.
+// stateOf returns Gone only for the states that mean it: an instance in a state unknown here counts as alive. The high
+// byte of the code is for EC2's own use.
 func stateOf(state *types.InstanceState) evidence.State {
 	if state != nil && state.Code != nil {
 		switch *state.Code & 0xff {

@@ -1,6 +1,6 @@
-// Package inventory reads ECS and EC2: every cluster, container instance and task, and the state of every instance asked
-// for. It reads every page or returns an error, because a fleet that is read in part looks like containers that are gone.
-// It judges nothing, and apart from StopTask it changes nothing.
+// Package inventory reads ECS and EC2: every cluster, container instance and task, and the state of every instance
+// asked for. It reads every page or returns an error, because a fleet that is read in part looks like containers that
+// are gone. It judges nothing, and apart from StopTask it changes nothing.
 package inventory
 
 import (
@@ -36,7 +36,8 @@ const (
 type Source struct {
 	ecs      ecsCalls
 	ec2      ec2Calls
-	identity func(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
+	identity func(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput,
+		error)
 	region   string
 	clusters []string
 	checks   bool
@@ -49,18 +50,25 @@ type Source struct {
 // name, as text/template does, the linker keeps all methods of a type that is reached through an interface. Those of
 // EC2's client, some 700, are 30 MB.
 type ecsCalls struct {
-	listClusters       func(context.Context, *ecs.ListClustersInput, ...func(*ecs.Options)) (*ecs.ListClustersOutput, error)
-	listInstances      func(context.Context, *ecs.ListContainerInstancesInput, ...func(*ecs.Options)) (*ecs.ListContainerInstancesOutput, error)
-	describeInstances  func(context.Context, *ecs.DescribeContainerInstancesInput, ...func(*ecs.Options)) (*ecs.DescribeContainerInstancesOutput, error)
-	listTasks          func(context.Context, *ecs.ListTasksInput, ...func(*ecs.Options)) (*ecs.ListTasksOutput, error)
-	describeTasks      func(context.Context, *ecs.DescribeTasksInput, ...func(*ecs.Options)) (*ecs.DescribeTasksOutput, error)
-	describeDefinition func(context.Context, *ecs.DescribeTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.DescribeTaskDefinitionOutput, error)
-	stopTask           func(context.Context, *ecs.StopTaskInput, ...func(*ecs.Options)) (*ecs.StopTaskOutput, error)
+	listClusters func(context.Context, *ecs.ListClustersInput, ...func(*ecs.Options)) (*ecs.ListClustersOutput,
+		error)
+	listInstances func(context.Context, *ecs.ListContainerInstancesInput,
+		...func(*ecs.Options)) (*ecs.ListContainerInstancesOutput, error)
+	describeInstances func(context.Context, *ecs.DescribeContainerInstancesInput,
+		...func(*ecs.Options)) (*ecs.DescribeContainerInstancesOutput, error)
+	listTasks     func(context.Context, *ecs.ListTasksInput, ...func(*ecs.Options)) (*ecs.ListTasksOutput, error)
+	describeTasks func(context.Context, *ecs.DescribeTasksInput, ...func(*ecs.Options)) (*ecs.DescribeTasksOutput,
+		error)
+	describeDefinition func(context.Context, *ecs.DescribeTaskDefinitionInput,
+		...func(*ecs.Options)) (*ecs.DescribeTaskDefinitionOutput, error)
+	stopTask func(context.Context, *ecs.StopTaskInput, ...func(*ecs.Options)) (*ecs.StopTaskOutput, error)
 }
 
 type ec2Calls struct {
-	describeInstances func(context.Context, *ec2.DescribeInstancesInput, ...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error)
-	describeStatus    func(context.Context, *ec2.DescribeInstanceStatusInput, ...func(*ec2.Options)) (*ec2.DescribeInstanceStatusOutput, error)
+	describeInstances func(context.Context, *ec2.DescribeInstancesInput,
+		...func(*ec2.Options)) (*ec2.DescribeInstancesOutput, error)
+	describeStatus func(context.Context, *ec2.DescribeInstanceStatusInput,
+		...func(*ec2.Options)) (*ec2.DescribeInstanceStatusOutput, error)
 }
 
 // New returns a Source for the region of config. clusters are names or ARNs; none means all of the region. With checks

@@ -192,21 +192,27 @@ func TestAFleetIsNeverHalfRead(t *testing.T) {
 	for operation, after := range map[string][]int{
 		"sts:GetCallerIdentity": {
 			0,
-		}, "ecs:ListClusters": {
+		},
+		"ecs:ListClusters": {
 			0,
-		}, "ecs:ListContainerInstances": {
+		},
+		"ecs:ListContainerInstances": {
 			0,
 			1,
 			3,
-		}, "ecs:ListTasks": {0, 1, 2, 3, 4},
+		},
+		"ecs:ListTasks": {0, 1, 2, 3, 4},
 		"ecs:DescribeContainerInstances": {
 			0,
 			1,
 			2,
-		}, "ecs:DescribeTasks": {0, 1, 2, 3}, "ecs:DescribeTaskDefinition": {
+		},
+		"ecs:DescribeTasks": {0, 1, 2, 3},
+		"ecs:DescribeTaskDefinition": {
 			0,
 		},
-		"ec2:DescribeInstances": {0, 1, 2}, "ec2:DescribeInstanceStatus": {0, 1},
+		"ec2:DescribeInstances":      {0, 1, 2},
+		"ec2:DescribeInstanceStatus": {0, 1},
 	} {
 		for _, n := range after {
 			t.Run(fmt.Sprintf("%s after %d", operation, n), func(t *testing.T) {

@@ -260,9 +260,15 @@ func TestPortRangesOfDefinitions(t *testing.T) {
 
 func TestStatesOfEC2(t *testing.T) {
 	for code, want := range map[int]evidence.State{
-		0: evidence.Alive, 16: evidence.Alive, 32: evidence.Gone, 48: evidence.Gone, 64: evidence.Gone, 80: evidence.Gone,
-		0x0110: evidence.Alive, 0x0150: evidence.Gone, // the high byte means nothing
-		96: evidence.Alive, // one that is not known here proves nothing
+		0:      evidence.Alive,
+		16:     evidence.Alive,
+		32:     evidence.Gone,
+		48:     evidence.Gone,
+		64:     evidence.Gone,
+		80:     evidence.Gone,
+		0x0110: evidence.Alive,
+		0x0150: evidence.Gone,  // the high byte means nothing
+		96:     evidence.Alive, // one that is not known here proves nothing
 	} {
 		w := wire{
 			"DescribeInstances": says(

@@ -23,11 +23,14 @@ func TestTasks(t *testing.T) {
 	}{
 		"running": {func(*account.Task) {}, func(*evidence.Container) {}, false},
 		"being stopped, and still serving": {
-			func(t *account.Task) { t.DesiredStatus = "STOPPED" }, func(c *evidence.Container) { c.Running = false }, false},
+			func(t *account.Task) { t.DesiredStatus = "STOPPED" }, func(c *evidence.Container) { c.Running = false },
+			false},
 		"stopping": {
-			func(t *account.Task) { t.DesiredStatus, t.LastStatus = "STOPPED", "STOPPING" }, func(c *evidence.Container) { c.Running = false }, false},
+			func(t *account.Task) { t.DesiredStatus, t.LastStatus = "STOPPED", "STOPPING" },
+			func(c *evidence.Container) { c.Running = false }, false},
 		"starting": {
-			func(t *account.Task) { t.LastStatus = "ACTIVATING" }, func(c *evidence.Container) { c.Running = false }, false},
+			func(t *account.Task) { t.LastStatus = "ACTIVATING" }, func(c *evidence.Container) { c.Running = false },
+			false},
 		"its container has stopped, and its ports may be another's": {
 			func(t *account.Task) {
 				t.DesiredStatus, t.LastStatus, t.Containers[0].LastStatus = "STOPPED", "DEPROVISIONING", "STOPPED"
@@ -48,7 +51,8 @@ func TestTasks(t *testing.T) {
 			func(t *account.Task) { t.LastStatus, t.Containers[0].RuntimeID = "PENDING", "" }, nil, true},
 		"the Engine's ID is not known, and the task is almost old": {
 			func(t *account.Task) {
-				t.LastStatus, t.Containers[0].RuntimeID, t.Created = "PENDING", "", time.Now().Add(-9*time.Minute-30*time.Second)
+				t.LastStatus, t.Containers[0].RuntimeID, t.Created = "PENDING", "",
+					time.Now().Add(-9*time.Minute-30*time.Second)
 			}, nil, true},
 		"the Engine's ID is not known, by a clock that is behind": {
 			func(t *account.Task) {
@@ -57,7 +61,8 @@ func TestTasks(t *testing.T) {
 		"the Engine's ID was never known, of a stopped task": {
 			func(t *account.Task) { t.LastStatus, t.Containers[0].RuntimeID = "STOPPED", "" }, nil, false},
 		"the Engine's ID was never known, of a container that stopped in a running task": {
-			func(t *account.Task) { t.Containers[0].LastStatus, t.Containers[0].RuntimeID = "STOPPED", "" }, nil, false},
+			func(t *account.Task) { t.Containers[0].LastStatus, t.Containers[0].RuntimeID = "STOPPED", "" }, nil,
+			false},
 		"on no instance": {
 			func(t *account.Task) { t.ContainerInstance, t.LaunchType = "", "FARGATE" }, nil, false},
 		"with a network interface of its own": {
@@ -177,8 +182,10 @@ func TestTasksOfAnEarlierRegistration(t *testing.T) {
 	}{
 		"which is the present one": {func(s *account.State) { s.ContainerInstances = s.ContainerInstances[:1] }, true},
 		"which is gone":            {func(s *account.State) { s.ContainerInstances[0].Status = "INACTIVE" }, false},
-		"which lingers":            {func(s *account.State) { s.ContainerInstances[0].AgentDisconnected = true }, false},
-		"which ends":               {func(s *account.State) { s.ContainerInstances[0].Status = "DEREGISTERING" }, false},
+		"which lingers": {func(s *account.State) { s.ContainerInstances[0].AgentDisconnected = true },
+			false},
+		"which ends": {func(s *account.State) { s.ContainerInstances[0].Status = "DEREGISTERING" },
+			false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			state := cluster("main", 0, 1)
@@ -360,7 +367,8 @@ func TestInstances(t *testing.T) {
 			}},
 		"stopped, and impaired before": {
 			func(s *account.State) {
-				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].State, s.Instances[0].InstanceStatus = true, "stopped", "impaired"
+				s.ContainerInstances[0].AgentDisconnected, s.Instances[0].State, s.Instances[0].InstanceStatus = true,
+					"stopped", "impaired"
 			}, evidence.Instance{
 				State:     evidence.Gone,
 				Address:   here,
@@ -503,7 +511,12 @@ func TestDefinitions(t *testing.T) {
 	s, source := start(t, state, true)
 	got := read(t, source).Containers
 
-	checks := map[uint16]string{80: "/variable", 81: "/variable", 82: "/label", 83: ""}
+	checks := map[uint16]string{
+		80: "/variable",
+		81: "/variable",
+		82: "/label",
+		83: "",
+	}
 	ports := []evidence.Port{{Container: container.Port{Number: 53, Proto: container.UDP}, Host: 53}, port(80, 80)}
 	bridged, hosted, own, run, stopped := served(
 		"main",
@@ -522,7 +535,13 @@ func TestDefinitions(t *testing.T) {
 		4,
 	)
 	bridged.Checks, hosted.Checks, own.Checks = checks, checks, checks
-	run.Checks = map[uint16]string{80: "/run", 81: "/variable", 82: "/label", 83: "", 85: "/run"}
+	run.Checks = map[uint16]string{
+		80: "/run",
+		81: "/variable",
+		82: "/label",
+		83: "",
+		85: "/run",
+	}
 	hosted.Ports, own.Ports, own.Address = ports, ports, netip.MustParseAddr("10.0.9.9")
 	stopped.Running, stopped.Stopped, stopped.Ports = false, true, nil
 	ended := served("main", 5) // of a definition that is known

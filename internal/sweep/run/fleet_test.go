@@ -201,7 +201,8 @@ func TestReadingThatFailsChangesNothing(t *testing.T) {
 	f := newLargeFleet(t)
 	before := f.sandbox.Records(f.zone)
 	for _, operation := range []string{
-		"ListResourceRecordSets", "ecs:ListClusters", "ecs:ListContainerInstances", "ecs:DescribeContainerInstances", "ecs:ListTasks",
+		"ListResourceRecordSets", "ecs:ListClusters", "ecs:ListContainerInstances", "ecs:DescribeContainerInstances",
+		"ecs:ListTasks",
 		"ecs:DescribeTasks", "ec2:DescribeInstances", "sts:GetCallerIdentity",
 	} {
 		t.Run(operation, func(t *testing.T) {

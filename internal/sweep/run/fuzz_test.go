@@ -9,7 +9,8 @@ import (
 
 // A budget that is not quite one must not let more be deleted than was meant, nor a TTL be another.
 func FuzzParameters(f *testing.F) {
-	for _, s := range []string{"30%", "0%", "100%", "30", "101%", "-1%", "NaN%", "Inf%", "1e9%", "0x10%", "1e-400%", "%", "", "3 0%", "30%%"} {
+	for _, s := range []string{"30%", "0%", "100%", "30", "101%", "-1%", "NaN%", "Inf%", "1e9%", "0x10%", "1e-400%",
+		"%", "", "3 0%", "30%%"} {
 		f.Add(s, "60", int64(0))
 	}
 	f.Add("30%", "-1", int64(-1))

@@ -127,7 +127,8 @@ func Sweep(ctx context.Context, config aws.Config, p Parameters, log *logrus.Ent
 	if quotaErr != nil {
 		log.WithError(quotaErr).Warn("cannot read the quota of the hosted zone; its fill level is not reported")
 	}
-	// First, because it depends on nothing that is read below: a pass that fails or runs out of time must not leave it out.
+	// First, because it depends on nothing that is read below: a pass that fails or runs out of time must not leave it
+	// out.
 	lowered, soaErr := p.lowerNegativeTTL(ctx, zone)
 	report, err := sweep.Sweep(ctx, c)
 	report.ZoneRecords, report.ZoneQuota, report.NegativeTTL = quota.Records, quota.Limit, lowered

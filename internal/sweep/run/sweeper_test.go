@@ -92,7 +92,12 @@ func TestValidate(t *testing.T) {
 }
 
 func TestTheBudgetIsAPart(t *testing.T) {
-	for text, want := range map[string]float64{"30%": 0.3, "0%": 0, "100%": 1, "12.5%": 0.125} {
+	for text, want := range map[string]float64{
+		"30%":   0.3,
+		"0%":    0,
+		"100%":  1,
+		"12.5%": 0.125,
+	} {
 		got, err := Parameters{DeleteBudget: text}.budget()
 		require.NoError(t, err)
 		assert.InDelta(t, want, got, 1e-9, text)

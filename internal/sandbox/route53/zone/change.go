@@ -227,8 +227,16 @@ func (b *batch) checkResult() {
 			b.checkName(b.at(r.key.order, added))
 		}
 	}
+	b.checkApex(b.at(b.zone.name.order, added))
+	if total := len(b.zone.current) + change; change > 0 && total > b.rules.MaxSets {
+		b.fail("Exceeded limit MAX_RRSETS_BY_ZONE for zone: %s", b.zone.id)
+	}
+}
+
+// checkApex checks the sets that the zone's own name would have, and that no other name has a SOA record.
+func (b *batch) checkApex(sets []*rrset) {
 	apex := map[string]int{}
-	for _, r := range b.at(b.zone.name.order, added) {
+	for _, r := range sets {
 		apex[r.Type]++
 	}
 	if apex["SOA"] != 1 {
@@ -241,9 +249,6 @@ func (b *batch) checkResult() {
 		if r.Type == "SOA" && r.Name != b.zone.name.text {
 			b.fail("A HostedZone must contain exactly one SOA record.")
 		}
-	}
-	if total := len(b.zone.current) + change; change > 0 && total > b.rules.MaxSets {
-		b.fail("Exceeded limit MAX_RRSETS_BY_ZONE for zone: %s", b.zone.id)
 	}
 }
 
@@ -267,14 +272,16 @@ func (b *batch) checkName(sets sorted) {
 		case !cname || !other:
 		case r.Type == "CNAME":
 			b.fail(
-				"RRSet of type CNAME with DNS name %s is not permitted as it conflicts with other records with the same "+
+				"RRSet of type CNAME with DNS name %s is not permitted as it conflicts with other records with the "+
+					"same "+
 					"DNS name in zone %s",
 				r.Name,
 				b.zone.name,
 			)
 		default: // the two spaces are Route 53's
 			b.fail(
-				"RRSet of type %s with DNS name %s is not permitted because a conflicting RRSet of type  CNAME with the "+
+				"RRSet of type %s with DNS name %s is not permitted because a conflicting RRSet of type  CNAME with "+
+					"the "+
 					"same DNS name already exists in zone %s",
 				r.Type,
 				r.Name,
@@ -303,7 +310,8 @@ func (b *batch) checkPolicy(r *rrset, group sorted) {
 			)
 		default:
 			b.fail(
-				"RRSet with DNS name %s, type %s, SetIdentifier %s cannot be created as a non-%s set exists with the same "+
+				"RRSet with DNS name %s, type %s, SetIdentifier %s cannot be created as a non-%s set exists with "+
+					"the same "+
 					"name and type.",
 				r.Name,
 				r.Type,
@@ -347,7 +355,8 @@ func (b *batch) checkGroup(group sorted) {
 	for _, r := range group {
 		if b.changed(r) && r.TTL != ttl {
 			b.fail(
-				"RRSet with DNS name %s, type %s, SetIdentifier %s cannot be created as weighted sets must contain the same "+
+				"RRSet with DNS name %s, type %s, SetIdentifier %s cannot be created as weighted sets must contain "+
+					"the same "+
 					"TTL.",
 				r.Name,
 				r.Type,

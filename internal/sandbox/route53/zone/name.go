@@ -59,19 +59,7 @@ func ParseName(s string) (Name, error) {
 			plain.Reset()
 			continue
 		}
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if plainInName(c) {
-			label.WriteByte(c)
-		} else {
-			fmt.Fprintf(&label, `\%03o`, c)
-		}
-		if c == '.' {
-			plain.WriteString(`\056`) // so that it does not look like the end of a label
-		} else {
-			plain.WriteByte(c)
-		}
+		writeByte(&label, &plain, c)
 	}
 	if plain.Len() > 0 {
 		labels, raw = append(labels, label.String()), append(raw, plain.String())
@@ -84,6 +72,23 @@ func ParseName(s string) (Name, error) {
 	}
 	slices.Reverse(raw)
 	return Name{text: strings.Join(labels, ".") + ".", order: strings.Join(raw, ".") + "."}, nil
+}
+
+// writeByte adds a byte to a label, escaped and plain.
+func writeByte(label, plain *strings.Builder, c byte) {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	if plainInName(c) {
+		label.WriteByte(c)
+	} else {
+		fmt.Fprintf(label, `\%03o`, c)
+	}
+	if c == '.' {
+		plain.WriteString(`\056`) // so that it does not look like the end of a label
+	} else {
+		plain.WriteByte(c)
+	}
 }
 
 // tooLong returns the code and the text for escaped labels that exceed DNS's bounds.

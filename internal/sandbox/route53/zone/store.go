@@ -195,12 +195,21 @@ func (s *Store) Create(z Zone) (Zone, ChangeInfo, error) {
 func (s *Store) conflict(z Zone, name Name) error {
 	for _, o := range s.zones {
 		if o.info.CallerReference == z.CallerReference {
-			return refuse(HostedZoneAlreadyExists, "A hosted zone has already been created with the specified caller reference.")
+			return refuse(
+				HostedZoneAlreadyExists,
+				"A hosted zone has already been created with the specified caller reference.",
+			)
 		}
 		for _, v := range z.VPCs {
 			if o.name == name && o.info.in(v.ID) {
-				return refuse(ConflictingDomainExists, "The VPC %s in region %s has already been associated with the hosted zone %s "+
-					"with the same domain name.", v.ID, v.Region, o.id)
+				return refuse(
+					ConflictingDomainExists,
+					"The VPC %s in region %s has already been associated with the hosted zone %s "+
+						"with the same domain name.",
+					v.ID,
+					v.Region,
+					o.id,
+				)
 			}
 		}
 	}
@@ -213,7 +222,12 @@ func (s *Store) conflict(z Zone, name Name) error {
 // nameServers returns four name servers. Those of private zones are the same everywhere.
 func (s *Store) nameServers(private bool) (servers []string) {
 	if private {
-		return []string{"ns-1536.awsdns-00.co.uk.", "ns-0.awsdns-00.com.", "ns-1024.awsdns-00.org.", "ns-512.awsdns-00.net."}
+		return []string{
+			"ns-1536.awsdns-00.co.uk.",
+			"ns-0.awsdns-00.com.",
+			"ns-1024.awsdns-00.org.",
+			"ns-512.awsdns-00.net.",
+		}
 	}
 	for _, tld := range []string{"com", "net", "org", "co.uk"} {
 		servers = append(servers, fmt.Sprintf("ns-%d.awsdns-%02d.%s.", s.random.IntN(2048), s.random.IntN(64), tld))
